@@ -1,0 +1,46 @@
+# Everything runs in .venv, which these rules make. Another Python: make test PYTHON=python3.12 VENV=.venv312
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+
+.PHONY: help train test test-slow check format clean
+
+help:
+	@echo "make train      train a CNN on 4,000 real digits, with no download, and test it"
+	@echo "make test       run the test suite"
+	@echo "make test-slow  run the tests that take longer, too"
+	@echo "make check      format, lint and type checks"
+	@echo "make format     mend what the format and lint checks can mend"
+
+train: $(VENV)/.installed
+	$(VENV)/bin/python -m jcnn train --model conv4 --data mnist5k --epochs 15 --batch-size 64
+
+test: $(VENV)/.tested
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 -m "not slow"
+
+test-slow: $(VENV)/.tested
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4
+
+check: $(VENV)/.tested
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m mypy
+
+format: $(VENV)/.tested
+	$(VENV)/bin/python -m ruff format .
+	$(VENV)/bin/python -m ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml
+	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.created pyproject.toml
+	$(PIP) install --quiet --editable ".[test,check]"
+	touch $(VENV)/.installed $@

@@ -1,0 +1,36 @@
+"""Argument checks shared by the ops: a wrong array is refused by name, with its shape or dtype."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def check_floating(name: str, array: Any) -> None:
+    """Refuse an array whose dtype is not a real floating-point type."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ValueError(
+            f"{name}: got dtype {array.dtype}; expected float16, bfloat16, float32 or float64"
+        )
+
+
+def check_rank(name: str, array: jax.Array, axes: str) -> None:
+    """Refuse an array that has not one axis for each letter of `axes`, as in "N, H, W, C"."""
+    expected = len(axes.split(","))
+    if array.ndim != expected:
+        raise ValueError(f"{name}: got shape {array.shape}; expected {expected} axes ({axes})")
+
+
+def check_same_dtype(x: jax.Array, **others: jax.Array | None) -> None:
+    """Refuse operands of mixed precision: a silent promotion would hide which one is computed."""
+    for name, array in others.items():
+        if array is not None and array.dtype != x.dtype:
+            raise ValueError(f"{name}: got dtype {array.dtype} for x of dtype {x.dtype}")
+
+
+def check_bias(bias: jax.Array | None, kernel: jax.Array) -> None:
+    """Refuse a bias that has not one number for each of the kernel's outputs."""
+    if bias is not None and bias.shape != kernel.shape[-1:]:
+        raise ValueError(
+            f"bias: got shape {bias.shape} for kernel {kernel.shape}; expected {kernel.shape[-1:]}"
+        )

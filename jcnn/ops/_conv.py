@@ -1,0 +1,70 @@
+"""The door of convolution: check, resolve the window, run the method asked for, add the bias."""
+
+import jax
+
+from jcnn.ops import _conv_im2col, _conv_lax, _conv_shift
+from jcnn.ops._bias import add_bias
+from jcnn.ops._check import check_bias, check_floating, check_same_dtype
+from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._window import Padding, Size, conv_window
+
+# A new algorithm is one new file that ends in `METHOD`, and its line here.
+METHODS: dict[str, ConvMethod] = {
+    "lax": _conv_lax.METHOD,
+    "im2col": _conv_im2col.METHOD,
+    "shift": _conv_shift.METHOD,
+}
+
+
+def conv2d(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    dilation: Size = 1,
+    groups: int = 1,
+    method: str = "lax",
+    precision: Precision = None,
+) -> jax.Array:
+    """Two-dimensional convolution: the inner product of the kernel with every window of `x`.
+
+    Cross-correlation, as in every CNN library: the kernel is not flipped. `groups` splits the
+    channels into that many independent convolutions; `groups=C` is depthwise convolution,
+    a 1x1 kernel is a dense layer applied to every pixel.
+
+    Args:
+        x: `(N, H, W, C)`, a floating-point type.
+        kernel: `(KH, KW, C // groups, O)`, the dtype of `x`.
+        bias: `(O,)`, the dtype of `x`; added to every output position.
+        stride: cells between neighbouring windows; an int or (rows, columns).
+        padding: "SAME", "VALID", an int, or `((top, bottom), (left, right))` zeros.
+        dilation: cells between neighbouring taps of the kernel.
+        groups: divides both C and O.
+        method: "lax" (XLA's convolution), "im2col" (one matrix product) or "shift" (a sum of
+            shifted matrix products). All agree within rounding; see `METHODS`.
+        precision: as in `jax.lax.conv_general_dilated`.
+
+    Returns:
+        `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
+
+    Raises:
+        ValueError: a shape, dtype or size does not fit (the message names the argument), or the
+            method is unknown.
+        NotImplementedError: the method cannot do this convolution; the message says why.
+
+    Reference: Goodfellow, Bengio and Courville, "Deep Learning", 2016, equation 9.6.
+    """
+    window = conv_window(x.shape, kernel.shape, stride, padding, dilation, groups)
+    check_floating("x", x)
+    check_same_dtype(x, kernel=kernel, bias=bias)
+    check_bias(bias, kernel)
+    if method not in METHODS:
+        raise ValueError(f"method: got {method!r}; accepted: {', '.join(map(repr, METHODS))}")
+    chosen = METHODS[method]
+    reason = chosen.unsupported(x, kernel, window, groups)
+    if reason is not None:
+        raise NotImplementedError(f"method {method!r}: {reason}")
+    y = chosen.fn(x, kernel, window, groups, precision)
+    return add_bias(y, bias)

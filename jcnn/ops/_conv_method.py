@@ -1,0 +1,30 @@
+"""What a convolution algorithm is: the signature that every file `_conv_*.py` implements."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+
+from jcnn.ops._window import Window
+
+Precision = jax.lax.PrecisionLike
+
+
+def supports_all(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
+    """No reason to refuse anything: for methods that do every convolution."""
+    return None
+
+
+@dataclass(frozen=True)
+class ConvMethod:
+    """One algorithm.
+
+    Attributes:
+        fn: `fn(x (N, H, W, C), kernel (KH, KW, C // groups, O), window, groups, precision)`
+            to `(N, OH, OW, O)`; the door has checked every argument.
+        unsupported: `unsupported(x, kernel, window, groups)` to the reason why `fn` cannot do
+            this case, or None where it can.
+    """
+
+    fn: Callable[[jax.Array, jax.Array, Window, int, Precision], jax.Array]
+    unsupported: Callable[[jax.Array, jax.Array, Window, int], str | None] = supports_all

@@ -1,0 +1,224 @@
+"""Window arithmetic: output sizes, padding, dilation and receptive fields, in plain integers.
+
+Every convolution, pooling and im2col of jcnn slides a window over its input. What that window
+does is computed here, once, and nowhere else. Nothing in this file needs JAX.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Size = int | tuple[int, int]
+Pads = tuple[tuple[int, int], tuple[int, int]]
+Padding = Literal["SAME", "VALID"] | int | Pads
+
+_PADDING_KINDS = '"SAME", "VALID", an int >= 0, or ((top, bottom), (left, right)) of ints >= 0'
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window resolved against one input size; every pair is (rows, columns).
+
+    Output position `o` on an axis reads the padded input at `o * stride + i * dilation`
+    for `i` in `range(kernel)`; the padded input has `padding[axis]` cells before and after.
+    """
+
+    in_size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pads
+    dilation: tuple[int, int]
+    out_size: tuple[int, int]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Cells from the first to the last that one window touches, holes included."""
+        return (
+            (self.kernel[0] - 1) * self.dilation[0] + 1,
+            (self.kernel[1] - 1) * self.dilation[1] + 1,
+        )
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What one output unit sees of the input; every pair is (rows, columns).
+
+    Output position `o` on an axis sees the input cells
+    `start + o * jump, ..., start + o * jump + size - 1`; a negative `start` lies in the padding.
+    """
+
+    size: tuple[int, int]
+    jump: tuple[int, int]
+    start: tuple[int, int]
+
+
+def resolve_window(
+    in_hw: Sequence[int],
+    kernel: Size,
+    *,
+    stride: Size = 1,
+    padding: Padding = "VALID",
+    dilation: Size = 1,
+) -> Window:
+    """Resolve a window against an input of `in_hw = (H, W)` cells.
+
+    Args:
+        in_hw: input height and width.
+        kernel: window height and width; an int means a square.
+        stride: cells between neighbouring windows.
+        padding: "VALID" pads nothing; "SAME" gives `ceil(in / stride)` outputs, with
+            `total // 2` cells before and the remainder after; an int pads every side.
+        dilation: cells between neighbouring taps of the kernel.
+
+    Returns:
+        The `Window`, with `out = (in + pads - span) // stride + 1`.
+
+    Raises:
+        ValueError: an argument is not a positive size, or no window fits the padded input.
+
+    Reference: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016.
+    """
+    in_size = _pair("in_hw", in_hw)
+    kernel = _pair("kernel", kernel)
+    stride = _pair("stride", stride)
+    dilation = _pair("dilation", dilation)
+    span = ((kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1)
+    pads = _resolve_padding(padding, in_size, span, stride)
+
+    out = []
+    for size, (before, after), cells, step in zip(in_size, pads, span, stride, strict=True):
+        if cells > size + before + after:
+            raise ValueError(
+                f"kernel: a window of {span[0]}x{span[1]} (kernel {kernel[0]}x{kernel[1]}, "
+                f"dilation {dilation[0]}x{dilation[1]}) does not fit an input of "
+                f"{in_size[0]}x{in_size[1]} with padding {pads}"
+            )
+        out.append((size + before + after - cells) // step + 1)
+    return Window(in_size, kernel, stride, pads, dilation, (out[0], out[1]))
+
+
+def conv_output_shape(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    dilation: Size = 1,
+    groups: int = 1,
+) -> tuple[int, int, int, int]:
+    """Shape of `conv2d`'s result, without computing it.
+
+    Args:
+        x_shape: `(N, H, W, C)`.
+        kernel_shape: `(KH, KW, C // groups, O)`.
+        stride, padding, dilation, groups: as for `conv2d`.
+
+    Returns:
+        `(N, OH, OW, O)`.
+
+    Raises:
+        ValueError: the shapes do not fit each other; the message names the argument.
+    """
+    window = conv_window(x_shape, kernel_shape, stride, padding, dilation, groups)
+    return (x_shape[0], *window.out_size, kernel_shape[3])
+
+
+def conv_window(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    stride: Size,
+    padding: Padding,
+    dilation: Size,
+    groups: int,
+) -> Window:
+    """Check a convolution's shapes against each other and resolve its window."""
+    x_shape, kernel_shape = tuple(x_shape), tuple(kernel_shape)
+    if len(x_shape) != 4:
+        raise ValueError(f"x: got shape {x_shape}; expected four axes (N, H, W, C)")
+    if len(kernel_shape) != 4:
+        raise ValueError(
+            f"kernel: got shape {kernel_shape}; expected four axes (KH, KW, C // groups, O)"
+        )
+    groups = _positive("groups", groups, "a positive int")
+    channels, filters = x_shape[3], kernel_shape[3]
+    if channels % groups or filters % groups:
+        raise ValueError(
+            f"groups: got {groups}, which does not divide both the {channels} channels of x "
+            f"{x_shape} and the {filters} filters of kernel {kernel_shape}"
+        )
+    if kernel_shape[2] * groups != channels:
+        raise ValueError(
+            f"kernel: got shape {kernel_shape} for x {x_shape} with groups={groups}; "
+            f"its third axis must be C // groups = {channels // groups}"
+        )
+    return resolve_window(
+        x_shape[1:3], kernel_shape[:2], stride=stride, padding=padding, dilation=dilation
+    )
+
+
+def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
+    """Receptive field of one unit after a chain of windows, first layer first.
+
+    Args:
+        windows: the `Window` of each convolution and pooling on the way.
+
+    Returns:
+        `ReceptiveField(size, jump, start)`, each per axis, in input cells.
+
+    Reference: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural
+    Networks", Distill 2019: `size += (span - 1) * jump`, `start -= pad * jump`, `jump *= stride`.
+    """
+    size, jump, start = [1, 1], [1, 1], [0, 0]
+    for window in windows:
+        for axis in (0, 1):
+            size[axis] += (window.span[axis] - 1) * jump[axis]
+            start[axis] -= window.padding[axis][0] * jump[axis]
+            jump[axis] *= window.stride[axis]
+    return ReceptiveField((size[0], size[1]), (jump[0], jump[1]), (start[0], start[1]))
+
+
+def _resolve_padding(
+    padding: Padding, in_size: tuple[int, int], span: tuple[int, int], stride: tuple[int, int]
+) -> Pads:
+    if padding == "VALID":
+        return (0, 0), (0, 0)
+    if padding == "SAME":
+        same = []
+        for size, cells, step in zip(in_size, span, stride, strict=True):
+            out = -(-size // step)
+            total = max((out - 1) * step + cells - size, 0)
+            same.append((total // 2, total - total // 2))
+        return same[0], same[1]
+    try:
+        if isinstance(padding, int):
+            pads: Pads = ((padding, padding), (padding, padding))
+        else:
+            (top, bottom), (left, right) = padding  # type narrowing: a string fails to unpack
+            pads = (
+                (operator.index(top), operator.index(bottom)),
+                (operator.index(left), operator.index(right)),
+            )
+    except (TypeError, ValueError):
+        raise ValueError(f"padding: got {padding!r}; accepted: {_PADDING_KINDS}") from None
+    if min(*pads[0], *pads[1]) < 0:
+        raise ValueError(f"padding: got {padding!r}; accepted: {_PADDING_KINDS}")
+    return pads
+
+
+def _pair(name: str, value: Size | Sequence[int]) -> tuple[int, int]:
+    accepted = "a positive int or a pair (rows, columns) of positive ints"
+    values: Sequence[int] = value if isinstance(value, Sequence) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name}: got {value!r}; accepted: {accepted}")
+    return _positive(name, values[0], accepted), _positive(name, values[1], accepted)
+
+
+def _positive(name: str, value: int, accepted: str) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name}: got {value!r}; accepted: {accepted}")
+    return number
