@@ -1,0 +1,153 @@
+"""A data set in memory: pictures, labels and class names; and how it is cut in two."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+class DataError(ValueError):
+    """A data file is wrong; the message is one line that names it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled pictures of one size, checked when built: what every source returns.
+
+    Args:
+        images: `(N, H, W, C)` uint8, at least one picture.
+        labels: `(N,)` int32, each in 0..K-1.
+        class_names: K different names; label `k` is class `class_names[k]`.
+
+    Raises:
+        ValueError: a shape, dtype, label or name does not fit; the message names the argument.
+    """
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int32]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_array("images", self.images, "uint8", "N, H, W, C")
+        _check_array("labels", self.labels, "int32", "N")
+        if 0 in self.images.shape:
+            raise ValueError(f"images: got shape {self.images.shape}; expected every size >= 1")
+        if len(self.labels) != len(self.images):
+            raise ValueError(f"labels: got {len(self.labels)} for {len(self.images)} images")
+        names = self.class_names
+        if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"class_names: got {twice!r} more than once; expected unique names")
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(names):
+            wrong = low if low < 0 else high
+            raise ValueError(
+                f"labels: got {wrong} for {len(names)} class names; expected 0 to {len(names) - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every picture."""
+        _, height, width, channels = self.images.shape
+        return height, width, channels
+
+
+def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:
+    """Cut off the last rows for validation, before any shuffle, exactly as Keras does.
+
+    Args:
+        dataset: N pictures.
+        validation_split: the share to cut off, in `[0, 1)`; the training part keeps the first
+            `floor(N * (1 - validation_split))` rows.
+
+    Returns:
+        The training part and the validation part; `(dataset, None)` for a share of 0.
+
+    Raises:
+        ValueError: the share is outside `[0, 1)`, or one part would be empty.
+    """
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"validation_split: got {validation_split}; expected 0 <= share < 1")
+    if validation_split == 0:
+        return dataset, None
+    # Keras's own expression in floating point: 10 rows at 0.9 leave 0 for training, not 1.
+    cut = math.floor(len(dataset) * (1.0 - validation_split))
+    if cut in (0, len(dataset)):
+        part = "training" if cut == 0 else "validation"
+        raise ValueError(
+            f"validation_split: got {validation_split} for {len(dataset)} images; "
+            f"no image is left for {part}"
+        )
+    rows = np.arange(len(dataset))
+    return _take(dataset, rows[:cut]), _take(dataset, rows[cut:])
+
+
+def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Dataset, Dataset]:
+    """Cut off the same share of every class at random, and shuffle both parts once.
+
+    One seed gives one result on every machine and NumPy version. Being shuffled, a further
+    `split` from the end of the training part has a little of every class too.
+
+    Args:
+        dataset: N pictures, in any order.
+        test_share: the share of each class that the test part gets, in `(0, 1)`; `n` pictures
+            give `floor(n * test_share + 0.5)`.
+        seed: of the shuffle, at least 0.
+
+    Returns:
+        The training part and the test part; together they hold every picture once.
+
+    Raises:
+        ValueError: the share is outside `(0, 1)`, the seed is negative, or a class has too few
+            pictures for both parts.
+    """
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share: got {test_share}; expected 0 < share < 1")
+    if seed < 0:
+        raise ValueError(f"seed: got {seed}; expected an int >= 0")
+    bits = np.random.PCG64(seed)
+    chosen = _shuffled_rows(bits, len(dataset))
+    in_test = np.zeros(len(dataset), bool)
+    for label, name in enumerate(dataset.class_names):
+        rows = chosen[dataset.labels[chosen] == label]
+        count = math.floor(len(rows) * test_share + 0.5)
+        if len(rows) > 0 and count in (0, len(rows)):
+            raise ValueError(
+                f"test_share: got {test_share}; class {name!r} has {len(rows)} images, "
+                f"too few for both parts"
+            )
+        in_test[rows[:count]] = True
+    # A second shuffle: in the first one, the test part took the earliest rows of each class.
+    order = _shuffled_rows(bits, len(dataset))
+    return _take(dataset, order[~in_test[order]]), _take(dataset, order[in_test[order]])
+
+
+def _shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
+    """Permute `range(count)`, the same with every NumPy.
+
+    NumPy promises to keep a bit generator's raw stream, but not what `Generator.permutation`
+    makes of it. Two equal keys of 64 bits are hardly possible, and "stable" settles them.
+    """
+    return np.argsort(bits.random_raw(count), kind="stable")
+
+
+def _take(dataset: Dataset, rows: npt.NDArray[np.intp]) -> Dataset:
+    """Copy these rows, in this order."""
+    return Dataset(dataset.images[rows], dataset.labels[rows], dataset.class_names)
+
+
+def _check_array(name: str, array: object, dtype: str, axes: str) -> None:
+    """Refuse what is not a NumPy array of this dtype with one axis a letter of `axes`."""
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name}: got {type(array).__name__}; expected a NumPy array")
+    if array.dtype != dtype:
+        raise ValueError(f"{name}: got dtype {array.dtype}; expected {dtype}")
+    expected = len(axes.split(","))
+    if array.ndim != expected:
+        raise ValueError(f"{name}: got shape {array.shape}; expected {expected} axes ({axes})")

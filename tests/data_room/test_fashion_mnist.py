@@ -1,0 +1,50 @@
+"""The genuine Fashion-MNIST files, against facts known from elsewhere."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jcnn.data import DataError, load, read_idx
+from tests.fashion import fashion_mnist_dir
+
+
+def test_is_read_as_published() -> None:
+    train, test = load("fashion_mnist", fashion_mnist_dir())
+    assert train.images.shape == (60000, 28, 28, 1)
+    assert test.images.shape == (10000, 28, 28, 1)
+    np.testing.assert_array_equal(np.bincount(train.labels), [6000] * 10)
+    np.testing.assert_array_equal(np.bincount(test.labels), [1000] * 10)
+    assert train.labels[:8].tolist() == [9, 0, 0, 3, 0, 2, 7, 2]
+    assert test.labels[:8].tolist() == [9, 2, 1, 1, 6, 1, 4, 6]
+    assert train.class_names[9] == "Ankle boot"
+    # 0.2860 and 0.3530 in 0..1: the mean and deviation that people normalise with.
+    assert train.images.mean() == pytest.approx(72.94, abs=0.005)
+    assert train.images.std() / 255 == pytest.approx(0.3530, abs=5e-5)
+    # Of the unpacked files, by `zcat FILE | tail -c +17 | sha256sum`.
+    assert [hashlib.sha256(part.images.tobytes()).hexdigest()[:16] for part in (train, test)] == [
+        "2e487a6c89124f78",
+        "c867c93ff9536059",
+    ]
+
+
+def test_idx_gives_the_same_pictures_with_numbers_for_names() -> None:
+    folder = fashion_mnist_dir()
+    for named, numbered in zip(load("fashion_mnist", folder), load(f"idx:{folder}"), strict=True):
+        np.testing.assert_array_equal(named.images, numbered.images)
+        np.testing.assert_array_equal(named.labels, numbered.labels)
+        assert numbered.class_names == tuple("0123456789")
+
+
+@pytest.mark.parametrize("position", [100, 2000, 5000])
+def test_one_flipped_bit_is_refused(tmp_path: Path, position: int) -> None:
+    source = fashion_mnist_dir() / "t10k-labels-idx1-ubyte.gz"
+    path = tmp_path / source.name
+    shutil.copyfile(source, path)
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: "):
+        read_idx(path)
