@@ -1,0 +1,16 @@
+"""The model zoo, and what can be said of any model: its summary and its intermediates."""
+
+from jcnn.models.calls import intermediates
+from jcnn.models.summary import LayerRow, Summary, count_params, summary, zoo_summary
+from jcnn.models.zoo import ZOO, build
+
+__all__ = [
+    "ZOO",
+    "LayerRow",
+    "Summary",
+    "build",
+    "count_params",
+    "intermediates",
+    "summary",
+    "zoo_summary",
+]

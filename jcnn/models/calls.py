@@ -1,0 +1,110 @@
+"""What every layer of a model did in one call: the intermediates that reports and pages show."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from flax import nnx
+
+from jcnn.layers import Layer, LayerError, as_model, evaluating
+
+_patching = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one module inside a model.
+
+    Attributes:
+        name: path of the module in the model, parts joined by "/"; "#2" marks a second call.
+        module: the module itself.
+        input: its first argument.
+        output: what it returned.
+    """
+
+    name: str
+    module: nnx.Module
+    input: Any
+    output: Any
+
+
+def intermediates(
+    model: nnx.Module | Sequence[Layer], x: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Call a model and return what every layer gave, by name, in the order of the calls.
+
+    Works for any NNX module, and inside `jit`. Dropout and batch normalisation act as in
+    evaluation.
+
+    Args:
+        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        x: `(N, H, W, C)`.
+
+    Returns:
+        The logits, and `{layer name: output}`.
+    """
+    module = evaluating(as_model(model))
+    with recorded_calls(module) as calls:
+        logits = module(x)
+    return logits, {call.name: call.output for call in calls}
+
+
+@contextmanager
+def recorded_calls(model: nnx.Module) -> Iterator[list[Call]]:
+    """Record each call of each module below `model` while the context is open.
+
+    The modules' classes are given a recording `__call__` for that time; nothing is written into
+    the modules, so that it works while JAX traces.
+    """
+    paths = {id(module): "/".join(map(str, path)) for path, module in nnx.iter_modules(model)}
+    del paths[id(model)]
+    classes = {type(module) for _, module in nnx.iter_modules(model)}
+    calls: list[Call] = []
+    counts: dict[str, int] = {}
+    active: set[int] = set()
+
+    def recording(call: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
+            # A call from within itself is a subclass using its superclass's method.
+            if id(self) not in paths or id(self) in active or not args:
+                return call(self, *args, **kwargs)
+            active.add(id(self))
+            try:
+                output = call(self, *args, **kwargs)
+            except LayerError:
+                raise
+            except ValueError as error:
+                raise LayerError(f"layer {paths[id(self)]!r}: {error}") from error
+            finally:
+                active.discard(id(self))
+            path = paths[id(self)]
+            counts[path] = counts.get(path, 0) + 1
+            name = path if counts[path] == 1 else f"{path}#{counts[path]}"
+            calls.append(Call(name, self, args[0], output))
+            return output
+
+        return recorded
+
+    with _patching:
+        own: dict[Any, Any] = {
+            cls: cls.__dict__.get("__call__") for cls in classes if callable_instances(cls)
+        }
+        originals = {cls: cls.__call__ for cls in own}
+        try:
+            for cls, call in originals.items():
+                cls.__call__ = recording(call)
+            yield calls
+        finally:
+            for cls, call in own.items():
+                if call is None:
+                    del cls.__call__
+                else:
+                    cls.__call__ = call
+
+
+def callable_instances(cls: type) -> bool:
+    """Whether objects of `cls` can be called."""
+    return any("__call__" in base.__dict__ for base in cls.__mro__)

@@ -1,0 +1,141 @@
+"""What a model is made of: a row a layer with shapes, parameters, work, memory and view."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn import ops
+from jcnn.layers import Layer, Sequential, as_model, evaluating
+from jcnn.models.calls import Call, recorded_calls
+from jcnn.models.zoo import ZOO, trace
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer of a summary, for one example.
+
+    Attributes:
+        name: path in the model.
+        type: class of the layer.
+        output_shape: without the batch axis.
+        params: numbers that it learns.
+        multiply_adds: products of an input and a weight.
+        activation_bytes: memory of its output in the output's dtype.
+        receptive_field: rows and columns of the input that one unit sees; None after the
+            feature maps end, or where the layers are no chain.
+    """
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...]
+    params: int
+    multiply_adds: int
+    activation_bytes: int
+    receptive_field: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's layers and their totals, for one example of `input_shape`."""
+
+    input_shape: tuple[int, ...]
+    layers: tuple[LayerRow, ...]
+    params: int
+    multiply_adds: int
+    activation_bytes: int
+
+
+def summary(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Summary:
+    """Summarise a model for pictures of `input_shape = (H, W, C)`; nothing is computed.
+
+    Args:
+        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        input_shape: of one example.
+
+    Returns:
+        A row for each innermost layer, in the order of the calls, and the totals. `params`
+        counts every parameter of the model, also those in no row.
+
+    Raises:
+        ValueError: the model cannot take such an input; the message names the layer.
+    """
+    module = evaluating(as_model(model))
+    example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
+    with recorded_calls(module) as calls:
+        jax.eval_shape(module, example)
+    names = [call.name for call in calls]
+    leaves = [c for c in calls if not any(name.startswith(f"{c.name}/") for name in names)]
+    fields = _receptive_fields(leaves) if isinstance(module, Sequential) else [None] * len(leaves)
+    seen: set[int] = set()
+    rows = []
+    for call, field in zip(leaves, fields, strict=True):
+        rows.append(
+            LayerRow(
+                name=call.name,
+                type=type(call.module).__name__,
+                output_shape=tuple(call.output.shape[1:]),
+                params=0 if id(call.module) in seen else count_params(call.module),
+                multiply_adds=_multiply_adds(call),
+                activation_bytes=call.output.size * call.output.dtype.itemsize,
+                receptive_field=field,
+            )
+        )
+        seen.add(id(call.module))
+    return Summary(
+        input_shape=tuple(input_shape),
+        layers=tuple(rows),
+        params=count_params(module),
+        multiply_adds=sum(row.multiply_adds for row in rows),
+        activation_bytes=sum(row.activation_bytes for row in rows),
+    )
+
+
+def zoo_summary(
+    name: str, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
+) -> Summary:
+    """Summarise a model of the zoo without drawing its parameters: at once, whatever its size.
+
+    Args:
+        name, input_shape, classes: as for `build`.
+
+    Raises:
+        ValueError: the name is unknown, or the pictures are too small for the model.
+    """
+    found: list[Summary] = []
+
+    def build_and_summarise() -> None:
+        model = trace(name, input_shape, classes)
+        found.append(summary(model, input_shape or ZOO[name].input_shape))
+
+    jax.eval_shape(build_and_summarise)
+    return found[0]
+
+
+def count_params(model: nnx.Module) -> int:
+    """How many numbers a model learns (its `nnx.Param` variables)."""
+    return sum(int(leaf.size) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def _multiply_adds(call: Call) -> int:
+    """Every output is the inner product of as many numbers as one filter of the kernel has."""
+    kernel = getattr(call.module, "kernel", None)
+    if kernel is None:
+        return 0
+    shape: tuple[int, ...] = kernel.shape
+    return int(call.output.size) * math.prod(shape[:-1])
+
+
+def _receptive_fields(calls: Sequence[Call]) -> list[tuple[int, int] | None]:
+    fields: list[tuple[int, int] | None] = []
+    windows: list[ops.Window] = []
+    for call in calls:
+        window = getattr(call.module, "window", None)
+        if window is not None:
+            windows.append(window(call.input.shape[1:3]))
+        is_map = len(call.output.shape) == 4
+        fields.append(ops.receptive_field(windows).size if is_map else None)
+    return fields

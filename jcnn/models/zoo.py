@@ -1,0 +1,110 @@
+"""The models by name: one literal table, and the function that builds from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+from flax import nnx
+
+from jcnn.compile import run_once
+from jcnn.layers import Initializer, LayerError, Sequential, glorot_uniform
+from jcnn.models.fashion import conv1, conv2, conv2pool, conv4
+from jcnn.models.mlp import mlp, mlp_dropout
+from jcnn.models.programmes import creatures, mnist_cnn, tiny_vgg
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the zoo, and the pictures that its lecture made it for."""
+
+    build: Callable[..., Sequential]
+    input_shape: tuple[int, int, int]
+    classes: int
+    source: str
+    layers: str
+
+
+ZOO: dict[str, Entry] = {
+    "mlp": Entry(mlp, (28, 28, 1), 10, "lecture D", "dense 128, dense"),
+    "mlp_dropout": Entry(mlp_dropout, (28, 28, 1), 10, "lecture D", "dense 128, dropout, dense"),
+    "conv1": Entry(conv1, (28, 28, 1), 10, "lecture D", "conv 32, dropout, dense"),
+    "conv2": Entry(conv2, (28, 28, 1), 10, "lecture D", "conv 32, conv 64, dropout, dense"),
+    "conv2pool": Entry(
+        conv2pool, (28, 28, 1), 10, "lecture D", "conv 32, conv 64, pool, dropout, dense"
+    ),
+    "conv4": Entry(
+        conv4, (28, 28, 1), 10, "lecture D", "(conv, conv, pool, dropout) x 2, dropout, dense"
+    ),
+    "mnist_cnn": Entry(
+        mnist_cnn,
+        (28, 28, 1),
+        10,
+        "lecture C",
+        "conv 32, conv 64, pool, dropout, dense 128, dropout, dense",
+    ),
+    "creatures": Entry(
+        creatures, (100, 100, 3), 6, "lecture E", "(conv, conv, pool) x 2, dense 512, dense"
+    ),
+    "tiny_vgg": Entry(
+        tiny_vgg, (64, 64, 3), 10, "CNN Explainer", "(conv 10, conv 10, pool) x 2, dense"
+    ),
+}
+
+
+def build(
+    name: str,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    *,
+    seed: int = 0,
+    kernel_init: Initializer = glorot_uniform,
+) -> Sequential:
+    """Build a model of the zoo, with fresh parameters.
+
+    Args:
+        name: a name in `ZOO`.
+        input_shape: `(H, W, C)` of the pictures; None means those of the model's lecture.
+        classes: number of logits; None likewise.
+        seed: of the parameters.
+        kernel_init: as for `jcnn.layers.Conv2D`.
+
+    Returns:
+        A `Sequential` from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
+
+    Raises:
+        ValueError: the name is unknown, or the pictures are too small for the model.
+    """
+
+    def draw() -> Sequential:
+        return trace(name, input_shape, classes, seed=seed, kernel_init=kernel_init)
+
+    graphdef = nnx.graphdef(nnx.eval_shape(draw))
+    model: Sequential = nnx.merge(graphdef, run_once(lambda: nnx.state(draw())))
+    return model
+
+
+def trace(
+    name: str,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    *,
+    seed: int | jax.Array = 0,
+    kernel_init: Initializer = glorot_uniform,
+) -> Sequential:
+    """`build` without its compiled program: for use inside `jax.eval_shape`, `jit` or `vmap`."""
+    if name not in ZOO:
+        raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}")
+    entry = ZOO[name]
+    shape = entry.input_shape if input_shape is None else input_shape
+    key = jax.random.key(seed) if isinstance(seed, int) else seed
+    try:
+        return entry.build(
+            shape,
+            entry.classes if classes is None else classes,
+            kernel_init=kernel_init,
+            rngs=nnx.Rngs(key),
+        )
+    except LayerError as error:
+        raise ValueError(
+            f"model: {name!r} cannot take pictures of shape {shape}: {error}"
+        ) from error
