@@ -1,0 +1,88 @@
+"""The command line: one file a command, which parses, calls the library and prints.
+
+JAX is imported inside the commands, after the arguments are parsed, so that `jcnn --help` and a
+mistyped option answer at once.
+"""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import sys
+from typing import Annotated, cast
+
+import tyro
+
+from jcnn.cli.data import DataCommand
+from jcnn.cli.evaluate import EvaluateCommand
+from jcnn.cli.models import ModelsCommand
+from jcnn.cli.predict import PredictCommand
+from jcnn.cli.summary import SummaryCommand
+from jcnn.cli.train import TrainCommand
+
+Command = (
+    Annotated[TrainCommand, tyro.conf.subcommand("train")]
+    | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
+    | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
+    | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
+    | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
+    | Annotated[DataCommand, tyro.conf.subcommand("data")]
+)
+
+DESCRIPTION = "Convolutional neural networks in JAX: train, evaluate, predict, and look inside."
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 (training diverged), 2 (user error) or 130 (Ctrl-C).
+
+    Args:
+        arguments: the command line's words; None means those of the process.
+    """
+    try:
+        command = _parse(sys.argv[1:] if arguments is None else arguments)
+        command.run()
+        sys.stdout.flush()
+    except (ValueError, NotImplementedError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
+        return _fail(str(error), 2)
+    except ArithmeticError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "stopped", 130)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"jcnn: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _parse(arguments: list[str]) -> Command:
+    # tyro explains a mistake in a framed paragraph; scripts are promised one line.
+    explained = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(explained):
+            parsed: Command = tyro.cli(
+                cast("type[Command]", Command),
+                prog="jcnn",
+                description=DESCRIPTION,
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+        return parsed
+    except SystemExit as stop:
+        if not stop.code:  # --help
+            raise
+        raise ValueError(_one_line(explained.getvalue())) from None
+
+
+def _one_line(frame: str) -> str:
+    """What was wrong, and tyro's guess of what was meant, out of its frame."""
+    lines = [line.strip("│ ") for line in frame.splitlines() if line.startswith("│")]
+    paragraphs = " ".join("|" if re.fullmatch("─+", line) else line for line in lines).split("|")
+    wrong, *more = (" ".join(paragraph.split()) for paragraph in paragraphs)
+    guess = [text for text in more[:1] if text.startswith(("Perhaps", "Available"))]
+    return "; ".join([wrong.rstrip("."), *guess, "see jcnn --help"])
