@@ -6,7 +6,7 @@ it was not made for says which layer it is and what it got.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -233,6 +233,10 @@ class Sequential(nnx.Module):
             name = _unique(_snake_case(type(module).__name__), self.names)
             setattr(self, name, module)
             self.names += (name,)
+
+    if TYPE_CHECKING:  # each layer is an attribute, under a name that only the list knows
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __iter__(self) -> Iterator[Any]:
         """The layers, first to last."""
