@@ -1,46 +1,32 @@
 """Training: `fit` is the only loop; `evaluate` and `predict` are what it is judged by.
 
-An epoch is one compiled program: shuffling, normalisation, the steps and their metrics run on
-the device. Its loop takes its bounds as arguments, so the same program runs a whole epoch or a
-second's worth of it, and Python looks in between: to show progress, and to stop.
+An epoch is one compiled program (`jcnn.programs`) that runs from any step to any other, so Python
+can look in about once a second: to show progress, and to stop.
 """
 
-import dataclasses
-import functools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
-from jax import lax
 
 from jcnn import checkpoint, ops
-from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, split
-from jcnn.data.batches import epoch_order, normalise, take_batch
 from jcnn.history import EpochResult, History
 from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart, training
 from jcnn.metrics import Totals, correct, zero_totals
 from jcnn.models.calls import recorded_calls
+from jcnn.programs import Carry, State, epoch_program, logits_program, optimizer
 
 Model = nnx.Module | Sequence[Layer]
-
-
-class State(NamedTuple):
-    """What training changes: the parameters, the layers' other state, the optimizer's."""
-
-    params: Any
-    rest: Any
-    optimizer: Any
 
 
 @dataclass(frozen=True)
@@ -121,50 +107,59 @@ def fit(
     if validation is not None:
         check_fit(module, validation)
 
-    graphdef, state, streams = _split(training(module), config)
+    parts = take_apart(training(module))
+    params, rest = _copy(parts.params), _copy(parts.rest)  # the program takes these buffers over
+    state = State(params, rest, optimizer(config.learning_rate).init(params))
     state, history = _start(state, Path(run) if run else None, resume)
     good = _copy((state.params, state.rest))
-    epoch_program = _epoch_program(graphdef, config.learning_rate, config.batch_size)
+    program = epoch_program(parts.graphdef, config.learning_rate, config.batch_size)
     images, labels = jnp.asarray(dataset.images), jnp.asarray(dataset.labels)
+    steps = -(-len(dataset) // config.batch_size)
     seed = jax.random.key(config.seed)
+
+    def run_steps(state: State, totals: Totals, epoch: int, start: int, stop: int) -> Carry:
+        key = jax.random.fold_in(seed, epoch)
+        carry: Carry = program(state, parts.streams, totals, images, labels, key, start, stop)
+        return carry
 
     try:
         if len(history) < config.epochs:
             notify(Compiling())  # a run of no steps compiles, and leaves the clock to the epochs
-            state, totals = epoch_program(state, streams, zero_totals(), images, labels, seed, 0, 0)
+            state, totals = run_steps(state, zero_totals(), 0, 0, 0)
             totals.loss.block_until_ready()
         for epoch in range(len(history) + 1, config.epochs + 1):
-            key = jax.random.fold_in(seed, epoch)
-            start = time.perf_counter()
+            began = time.perf_counter()
             step, totals = 0, zero_totals()
-            steps = -(-len(dataset) // config.batch_size)
             while step < steps:
-                stop = _next_stop(step, steps, time.perf_counter() - start)
-                state, totals = epoch_program(
-                    state, streams, totals, images, labels, key, step, stop
-                )
+                stop = _next_stop(step, steps, time.perf_counter() - began)
+                state, totals = run_steps(state, totals, epoch, step, stop)
                 step = stop
                 seen = min(step * config.batch_size, len(dataset))
                 loss, accuracy = float(totals.loss) / seen, int(totals.correct) / seen
-                if not np.isfinite(loss):
-                    raise DivergedError(
-                        f"the loss became {loss} in epoch {epoch} (steps up to {step} of {steps}); "
-                        f"the last good epoch is {epoch - 1}; try a learning rate below "
-                        f"{config.learning_rate:g}"
-                    )
+                if not math.isfinite(loss):
+                    raise _diverged(f"the loss became {loss}", epoch, config)
                 notify(Progress(epoch, step, steps, loss, accuracy))
-            seconds = time.perf_counter() - start
-            result = EpochResult(epoch, loss, accuracy, None, None, seconds, len(dataset) / seconds)
+            seconds = time.perf_counter() - began
+            if not all(bool(jnp.isfinite(p).all()) for p in jax.tree.leaves(state.params)):
+                raise _diverged("the parameters became infinite or NaN", epoch, config)
+            after = _copy((state.params, state.rest))
+            scores = None
             if validation is not None:
-                nnx.update(module, _copy(state.params), _copy(state.rest))
+                nnx.update(module, *after)
                 scores = evaluate(module, validation, batch_size=config.batch_size)
-                result = dataclasses.replace(
-                    result, val_loss=scores.loss, val_accuracy=scores.accuracy
-                )
+            result = EpochResult(
+                epoch=epoch,
+                loss=loss,
+                accuracy=accuracy,
+                val_loss=None if scores is None else scores.loss,
+                val_accuracy=None if scores is None else scores.accuracy,
+                seconds=seconds,
+                images_per_second=len(dataset) / seconds,
+            )
             history = History((*history.epochs, result))
             if run:
                 checkpoint.save(Path(run), state._asdict(), history)
-            good = _copy((state.params, state.rest))
+            good = after
             notify(result)
     finally:
         nnx.update(module, *good)
@@ -185,6 +180,7 @@ def evaluate(model: Model, dataset: Dataset, *, batch_size: int = 64) -> Evaluat
     """
     check_fit(as_model(model), dataset)
     logits = _logits(model, dataset.images, batch_size)
+    chex.assert_shape(logits, (len(dataset), len(dataset.class_names)))
     labels = jnp.asarray(dataset.labels)
     loss = jnp.mean(ops.cross_entropy(logits, labels))
     return Evaluation(float(loss), int(correct(logits, labels)) / len(dataset), len(dataset))
@@ -239,114 +235,17 @@ def model_output_shape(model: nnx.Module, image_shape: tuple[int, ...]) -> tuple
         raise ValueError(f"model: cannot take pictures of {image_shape}: {error}") from error
 
 
-# --- the programs ---------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=16)
-def _epoch_program(graphdef: Any, learning_rate: float, batch_size: int) -> Any:
-    optimizer = _optimizer(learning_rate)
-
-    def step(
-        carry: tuple[State, Totals], streams: Any, images: jax.Array, labels: jax.Array, key: Any
-    ) -> tuple[State, Totals]:
-        state, totals = carry
-        size = len(images)
-        chex.assert_rank(images, 4)
-        chex.assert_type([images, labels], [jnp.uint8, jnp.int32])
-        chex.assert_shape(labels, (size,))
-
-        def mean_loss(params: Any) -> tuple[jax.Array, tuple[Any, Totals]]:
-            model = nnx.merge(graphdef, params, streams, state.rest, copy=True)
-            _reseed(model, key)
-            logits = model(normalise(images))
-            chex.assert_shape(logits, (size, None))
-            losses = ops.cross_entropy(logits, labels)
-            rest = take_apart(model).rest
-            sums = Totals(jnp.sum(losses, dtype=jnp.float32), correct(logits, labels))
-            return jnp.mean(losses), (rest, sums)
-
-        gradients, (rest, sums) = jax.grad(mean_loss, has_aux=True)(state.params)
-        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
-        return State(params, rest, moments), jax.tree.map(jnp.add, totals, sums)
-
-    def steps(
-        state: State,
-        streams: Any,
-        totals: Totals,
-        images: jax.Array,
-        labels: jax.Array,
-        key: jax.Array,
-        start: jax.Array,
-        stop: jax.Array,
-    ) -> tuple[State, Totals]:
-        """The steps from `start` to `stop` of the epoch that `key` shuffles."""
-        full, remainder = divmod(len(images), batch_size)
-        shuffle_key, dropout_key = jax.random.split(key)
-        order = epoch_order(shuffle_key, len(images))
-
-        def run_step(i: Any, carry: tuple[State, Totals], size: int) -> tuple[State, Totals]:
-            batch = take_batch(images, labels, order, i, size, batch_size=batch_size)
-            return step(carry, streams, *batch, jax.random.fold_in(dropout_key, i))
-
-        carry = (state, totals)
-        if full:
-            whole = functools.partial(run_step, size=batch_size)
-            carry = lax.fori_loop(start, jnp.minimum(stop, full), whole, carry)
-        if remainder:  # the partial last batch, of its own shape
-            last = functools.partial(run_step, full, size=remainder)
-            carry = lax.cond(stop > full, last, lambda carry: carry, carry)
-        return carry
-
-    return jit(steps, donate_argnums=(0, 2))
-
-
-@functools.lru_cache(maxsize=16)
-def _logits_program(graphdef: Any, batch_size: int) -> Any:
-    def logits(state: Any, images: jax.Array) -> jax.Array:
-        model = nnx.merge(graphdef, state, copy=True)
-        n = len(images)
-        size = min(batch_size, n)
-        # Every batch is whole: the last one reaches back over examples that are computed already.
-        starts = np.minimum(np.arange(0, n, size), n - size)
-
-        def one_batch(start: jax.Array) -> jax.Array:
-            y: jax.Array = model(normalise(lax.dynamic_slice_in_dim(images, start, size)))
-            return y
-
-        y = lax.map(one_batch, jnp.asarray(starts))
-        tail = n - (len(starts) - 1) * size
-        return jnp.concatenate([y[:-1].reshape(-1, *y.shape[2:]), y[-1, size - tail :]])
-
-    return jit(logits)
-
-
 def _logits(model: Model, images: np.ndarray, batch_size: int) -> jax.Array:
     graphdef, state = nnx.split(evaluating(as_model(model)))
-    logits: jax.Array = _logits_program(graphdef, batch_size)(state, jnp.asarray(images))
+    logits: jax.Array = logits_program(graphdef, batch_size)(state, jnp.asarray(images))
     return logits
 
 
-def _optimizer(learning_rate: float) -> optax.GradientTransformation:
-    return optax.adam(learning_rate, eps=1e-7)
-
-
-def _reseed(model: nnx.Module, key: jax.Array) -> None:
-    """Give every random stream of a model its own key for this step, by its place in the model."""
-    for path, node in nnx.iter_graph(model):
-        if isinstance(node, nnx.RngStream):
-            name = crc32("/".join(map(str, path)).encode())
-            node.key[...] = jax.random.fold_in(key, name)
-            node.count[...] = jnp.zeros((), jnp.uint32)
-
-
-# --- beginning, and going on ----------------------------------------------------------------------
-
-
-def _split(model: nnx.Module, config: TrainConfig) -> tuple[Any, State, Any]:
-    graphdef, params, streams, rest = take_apart(model)
-    params, rest = _copy(params), _copy(rest)  # the program takes these buffers over
-    return graphdef, State(params, rest, _optimizer(config.learning_rate).init(params)), streams
+def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
+    return DivergedError(
+        f"{what} in epoch {epoch}; the last good epoch is {epoch - 1}; "
+        f"try a learning rate below {config.learning_rate:g}"
+    )
 
 
 def _start(state: State, run: Path | None, resume: bool) -> tuple[State, History]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import checkpoint, train
+from jcnn import checkpoint, programs, train
 from jcnn.config import TrainConfig
 from jcnn.history import EpochResult
 from jcnn.train import DivergedError, Event, Progress, fit
@@ -103,14 +103,14 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 def test_two_dropouts_of_one_step_draw_different_masks() -> None:
     model = small.model()
     key = jax.random.key(3)
-    train._reseed(model, key)
+    programs.reseed(model, key)
     first, second = model.dropout.rngs(), model.dropout_1.rngs()
     assert not np.array_equal(jax.random.key_data(first), jax.random.key_data(second))
-    train._reseed(model, key)
+    programs.reseed(model, key)
     np.testing.assert_array_equal(
         jax.random.key_data(model.dropout.rngs()), jax.random.key_data(first)
     )
-    train._reseed(model, jax.random.key(4))
+    programs.reseed(model, jax.random.key(4))
     assert not np.array_equal(jax.random.key_data(model.dropout.rngs()), jax.random.key_data(first))
 
 
@@ -120,7 +120,7 @@ def test_one_stream_shared_by_two_dropouts_draws_different_masks() -> None:
             self.rngs = nnx.Rngs(0)
 
     model = Shared()
-    train._reseed(model, jax.random.key(3))
+    programs.reseed(model, jax.random.key(3))
     masks = [jax.random.key_data(model.rngs.dropout()) for _ in range(2)]
     assert not np.array_equal(masks[0], masks[1])
 
