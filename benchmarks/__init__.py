@@ -1,0 +1,1 @@
+"""Benchmarks: one question a file. Run as `python -m benchmarks.NAME`."""
