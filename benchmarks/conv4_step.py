@@ -9,7 +9,6 @@ must agree to 1e-4.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -45,6 +44,7 @@ def jcnn_step() -> tuple[Callable[[], None], Any]:
 
     from jcnn import ops
     from jcnn.compile import jit
+    from jcnn.data.batches import normalise
     from jcnn.layers import evaluating, take_apart, training
     from jcnn.metrics import zero_totals
     from jcnn.models import build
@@ -57,14 +57,13 @@ def jcnn_step() -> tuple[Callable[[], None], Any]:
         layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
     x, y = jnp.asarray(images), jnp.asarray(labels)
 
-    graphdef, state = nnx.split(evaluating(model), nnx.Param, ...)[:2]
-    rest = nnx.split(evaluating(model), nnx.Param, ...)[2]
+    still = take_apart(evaluating(model))
 
     def loss(params: Any) -> jax.Array:
-        logits = nnx.merge(graphdef, params, rest)(x.astype(jnp.float32) / 255)
+        logits = nnx.merge(still.graphdef, params, still.streams, still.rest)(normalise(x))
         return jnp.mean(ops.cross_entropy(logits, y))
 
-    value, gradients = jit(jax.value_and_grad(loss))(state)
+    value, gradients = jit(jax.value_and_grad(loss))(still.params)
     answer = [value.item()]
     for layer in ("conv2d", "conv2d_1", "conv2d_2", "conv2d_3", "dense"):
         answer.append(float(jnp.linalg.norm(gradients[layer]["kernel"][...])))
@@ -96,7 +95,7 @@ def torch_step(*, channels_last: bool) -> tuple[Callable[[], None], Any]:
         pairs = zip(parameters[:8:2], parameters[1:8:2], strict=True)
         for conv, (kernel, bias) in zip(convolutions, pairs, strict=True):
             conv.weight.copy_(torch.from_numpy(kernel).permute(3, 2, 0, 1))
-            conv.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]
+            conv.bias.copy_(torch.from_numpy(bias))
         # Ours flattens H, W, C; PyTorch's model flattens C, H, W.
         matrix = torch.from_numpy(parameters[8]).reshape(7, 7, 128, CLASSES).permute(3, 2, 0, 1)
         dense.weight.copy_(matrix.reshape(CLASSES, FLAT))
@@ -151,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,7 +8,6 @@ ready made. Both must end with the same parameters, to 1e-5.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -114,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

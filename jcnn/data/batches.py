@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def normalise(images: jax.Array) -> jax.Array:
+def normalise(images: jax.typing.ArrayLike) -> jax.Array:
     """Pictures as a model takes them: uint8 0..255 to float32 0..1, any shape."""
-    return images.astype(jnp.float32) / 255
+    return jnp.asarray(images, jnp.float32) / 255
 
 
 def epoch_order(key: jax.Array, examples: int) -> jax.Array:

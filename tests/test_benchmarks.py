@@ -1,0 +1,52 @@
+"""The benchmarks measure what they say, and run."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pairs import machine, time_in_turn
+
+ROOT = Path(__file__).parents[1]
+
+
+def short() -> tuple[Callable[[], None], int]:
+    return (lambda: time.sleep(0.002)), os.getpid()
+
+
+def long() -> tuple[Callable[[], None], int]:
+    return (lambda: time.sleep(0.02)), os.getpid()
+
+
+def test_contestants_run_in_their_own_processes_and_are_told_apart() -> None:
+    timings = time_in_turn({"short": short, "long": long}, rounds=3, runs=2)
+    assert [len(t.seconds) for t in timings.values()] == [6, 6]
+    assert 0.002 <= timings["short"].median < timings["long"].median
+    pids = {t.answer for t in timings.values()} | {os.getpid()}
+    assert len(pids) == 3
+    assert "n=6" in timings["short"].line("short")
+
+
+def test_the_machine_is_named_with_its_versions() -> None:
+    line = machine("jax", "no-such-package")
+    assert f"python {sys.version.split()[0]}" in line
+    assert "no-such-package absent" in line
+
+
+@pytest.mark.slow
+def test_the_epochs_benchmark_checks_its_answers() -> None:
+    command = [sys.executable, "-m", "benchmarks.epoch_and_steps", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "epoch / steps: " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_steps_benchmark_agrees_with_pytorch() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    command = [sys.executable, "-m", "benchmarks.conv4_step", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("jcnn / it: ") == 3
