@@ -249,7 +249,7 @@ class Sequential(nnx.Module):
                 x = getattr(self, name)(x)
             except LayerError:
                 raise
-            except ValueError as error:
+            except (TypeError, ValueError) as error:  # Flax and JAX raise either
                 raise LayerError(f"layer {name!r}: {error}") from error
         return x
 

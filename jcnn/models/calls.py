@@ -76,7 +76,7 @@ def recorded_calls(model: nnx.Module) -> Iterator[list[Call]]:
                 output = call(self, *args, **kwargs)
             except LayerError:
                 raise
-            except ValueError as error:
+            except (TypeError, ValueError) as error:  # Flax and JAX raise either
                 raise LayerError(f"layer {paths[id(self)]!r}: {error}") from error
             finally:
                 active.discard(id(self))

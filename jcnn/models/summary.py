@@ -1,6 +1,5 @@
 """What a model is made of: a row a layer with shapes, parameters, work, memory and view."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -121,12 +120,8 @@ def count_params(model: nnx.Module) -> int:
 
 
 def _multiply_adds(call: Call) -> int:
-    """Every output is the inner product of as many numbers as one filter of the kernel has."""
     kernel = getattr(call.module, "kernel", None)
-    if kernel is None:
-        return 0
-    shape: tuple[int, ...] = kernel.shape
-    return int(call.output.size) * math.prod(shape[:-1])
+    return 0 if kernel is None else ops.multiply_adds(call.output.shape, kernel.shape)
 
 
 def _receptive_fields(calls: Sequence[Call]) -> list[tuple[int, int] | None]:

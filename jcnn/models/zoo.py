@@ -74,6 +74,7 @@ def build(
     Raises:
         ValueError: the name is unknown, or the pictures are too small for the model.
     """
+    _check(name)
 
     def draw() -> Sequential:
         return trace(name, input_shape, classes, seed=seed, kernel_init=kernel_init)
@@ -92,8 +93,7 @@ def trace(
     kernel_init: Initializer = glorot_uniform,
 ) -> Sequential:
     """`build` without its compiled program: for use inside `jax.eval_shape`, `jit` or `vmap`."""
-    if name not in ZOO:
-        raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}")
+    _check(name)
     entry = ZOO[name]
     shape = entry.input_shape if input_shape is None else input_shape
     key = jax.random.key(seed) if isinstance(seed, int) else seed
@@ -108,3 +108,8 @@ def trace(
         raise ValueError(
             f"model: {name!r} cannot take pictures of shape {shape}: {error}"
         ) from error
+
+
+def _check(name: str) -> None:
+    if name not in ZOO:
+        raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}")

@@ -1,0 +1,1 @@
+"""The model zoo, and what can be said of any model."""

@@ -1,0 +1,163 @@
+"""Intermediates: what each layer of any module gave in one call, and nothing left behind."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn.layers import BatchNormalization, Conv2D, Dense, Flatten, Layer, evaluating
+from jcnn.models import build, intermediates
+from jcnn.models.calls import recorded_calls
+from jcnn.train import model_output_shape
+
+
+def picture(*shape: int) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(5).random(shape), jnp.float32)
+
+
+class Block(nnx.Module):
+    """Convolution, normalisation and dropout, all Flax's."""
+
+    def __init__(self, channels: int, filters: int, rngs: nnx.Rngs) -> None:
+        self.conv = nnx.Conv(channels, filters, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(filters, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Half of `x`, and half dropped."""
+        return self.dropout(self.norm(self.conv(x)))
+
+
+class Net(nnx.Module):
+    """A user's module: blocks in a list, an activation that is called twice, a head."""
+
+    def __init__(self, head_inputs: int = 48, second_channels: int = 4) -> None:
+        rngs = nnx.Rngs(0)
+        self.blocks = nnx.List([Block(2, 4, rngs), Block(second_channels, 3, rngs)])
+        self.head = nnx.Linear(head_inputs, 5, rngs=rngs)
+        self.out = Dense(5, 5, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits of `x (N, 4, 4, 2)`."""
+        for block in self.blocks:
+            x = nnx.relu(block(x))
+        return self.out(self.out(self.head(x.reshape(len(x), -1))))
+
+
+NET_CALLS = [
+    "blocks/0/conv",
+    "blocks/0/norm",
+    "blocks/0/dropout",
+    "blocks/0",
+    "blocks/1/conv",
+    "blocks/1/norm",
+    "blocks/1/dropout",
+    "blocks/1",
+    "head",
+    "out",
+    "out#2",
+]
+
+
+def test_a_zoo_model_layer_by_layer() -> None:
+    model = build("conv4", (8, 7, 1))
+    quiet, x = evaluating(model), picture(2, 8, 7, 1)
+    logits, outputs = intermediates(model, x)
+    assert list(outputs) == list(model.names)
+    for name in model.names:
+        x = getattr(quiet, name)(x)
+        np.testing.assert_array_equal(outputs[name], x)
+    np.testing.assert_array_equal(logits, x)
+
+
+def test_a_users_module_by_hand() -> None:
+    net, x = Net(), picture(2, 4, 4, 2)
+    logits, outputs = intermediates(net, x)
+    assert list(outputs) == NET_CALLS
+    first = evaluating(net.blocks[0])
+    assert isinstance(first, Block)
+    np.testing.assert_array_equal(outputs["blocks/0/conv"], first.conv(x))
+    np.testing.assert_array_equal(outputs["blocks/0/norm"], first.norm(first.conv(x)))
+    np.testing.assert_array_equal(outputs["blocks/0/dropout"], outputs["blocks/0/norm"])
+    np.testing.assert_array_equal(outputs["blocks/0"], outputs["blocks/0/dropout"])
+    np.testing.assert_array_equal(outputs["out"], net.out(outputs["head"]))
+    np.testing.assert_array_equal(outputs["out#2"], net.out(outputs["out"]))
+    np.testing.assert_array_equal(logits, outputs["out#2"])
+
+
+def test_inside_jit_the_same() -> None:
+    net, x = Net(), picture(2, 4, 4, 2)
+    logits, outputs = jax.jit(lambda x: intermediates(net, x))(x)
+    expected_logits, expected = intermediates(net, x)
+    np.testing.assert_allclose(logits, expected_logits, atol=1e-5)
+    assert outputs.keys() == set(NET_CALLS)
+    for name, output in outputs.items():
+        np.testing.assert_allclose(output, expected[name], atol=1e-5)
+    assert not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(nnx.state(net)))
+
+
+def test_a_list_of_layers() -> None:
+    layers: list[Layer] = [Conv2D(1, 2, rngs=nnx.Rngs(0)), jnp.abs, Flatten()]
+    logits, outputs = intermediates(layers, picture(1, 3, 3, 1))
+    assert list(outputs) == ["conv2d", "activation", "flatten"]
+    assert logits.shape == (1, 18)
+
+
+def test_a_call_holds_its_module_and_its_input() -> None:
+    net = evaluating(Net())
+    assert isinstance(net, Net)
+    x = picture(1, 4, 4, 2)
+    with recorded_calls(net) as calls:
+        net(x)
+    assert calls[0].module is net.blocks[0].conv
+    assert calls[0].input is x
+    assert calls[-1].input is calls[-2].output
+
+
+@pytest.mark.parametrize("head_inputs", [48, 7])
+def test_the_classes_are_as_before(head_inputs: int) -> None:
+    """Also after an error, and also a class whose `__call__` is inherited."""
+    classes = [nnx.Conv, nnx.BatchNorm, nnx.Linear, Dense, Block, Net, BatchNormalization]
+    before = [cls.__dict__.get("__call__") for cls in classes]
+    net = Net(head_inputs)
+    net.blocks[0].norm = BatchNormalization(4, rngs=nnx.Rngs(0))
+    if head_inputs == 48:
+        intermediates(net, picture(1, 4, 4, 2))
+    else:
+        with pytest.raises(ValueError, match="layer 'head'"):
+            intermediates(net, picture(1, 4, 4, 2))
+    assert [cls.__dict__.get("__call__") for cls in classes] == before
+    assert before[-1] is None
+    with recorded_calls(net) as calls:
+        pass
+    Net()(picture(1, 4, 4, 2))
+    assert calls == []
+
+
+def test_other_models_of_the_same_classes_are_not_recorded() -> None:
+    net, other = evaluating(Net()), evaluating(Net())
+    with recorded_calls(net) as calls:
+        other(picture(1, 4, 4, 2))
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Net(second_channels=6), "layer 'blocks/1/conv': "),
+        (Net(head_inputs=7), "layer 'head': "),
+    ],
+)
+def test_the_layer_that_cannot_take_its_input_is_named(net: Net, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        intermediates(net, picture(1, 4, 4, 2))
+    start = f"model: cannot take pictures of (4, 4, 2): {message}"
+    with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
+        model_output_shape(net, (4, 4, 2))
+
+
+def test_the_output_shape_of_a_users_module() -> None:
+    assert model_output_shape(Net(), (4, 4, 2)) == (5,)

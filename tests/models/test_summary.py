@@ -1,0 +1,107 @@
+"""Summaries: parameters, work, memory and view, against counting by hand and trying it out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn import ops
+from jcnn.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Flatten,
+    MaxPooling2D,
+    Sequential,
+)
+from jcnn.models import build, intermediates, summary, zoo_summary
+
+
+@pytest.mark.parametrize("name", ["mlp_dropout", "conv4", "tiny_vgg"])
+def test_a_summary_of_a_name_is_that_of_the_model(name: str) -> None:
+    expected = zoo_summary(name)
+    assert summary(build(name), expected.input_shape) == expected
+
+
+def test_conv4_by_hand() -> None:
+    found = zoo_summary("conv4")
+    work = [layer.multiply_adds for layer in found.layers if layer.multiply_adds]
+    conv_1, conv_2 = 28 * 28 * 32 * 9, 28 * 28 * 64 * 9 * 32
+    conv_3, conv_4 = 14 * 14 * 64 * 9 * 64, 14 * 14 * 128 * 9 * 64
+    assert work == [conv_1, conv_2, conv_3, conv_4, 7 * 7 * 128 * 10]
+    assert found.multiply_adds == sum(work)
+    assert found.layers[0].activation_bytes == 28 * 28 * 32 * 4
+    numbers = [25088, 50176, 12544, 12544, 12544, 25088, 6272, 6272, 6272, 6272, 10]
+    assert found.activation_bytes == 4 * sum(numbers)
+    fields = [layer.receptive_field for layer in found.layers]
+    sizes = [3, 5, 6, 6, 10, 14, 16, 16]
+    assert fields == [*[(size, size) for size in sizes], None, None, None]
+    types = "Conv2D Conv2D MaxPooling2D Dropout"
+    assert [layer.type for layer in found.layers[:4]] == types.split()
+
+
+def test_grouped_convolutions_and_batch_normalisation_are_counted() -> None:
+    rngs = nnx.Rngs(0)
+    model = [
+        Conv2D(4, 6, (1, 3), groups=2, stride=2, use_bias=False, rngs=rngs),
+        BatchNormalization(6, rngs=rngs),
+        Flatten(),
+        Dense(3 * 4 * 6, 5, rngs=rngs),
+    ]
+    found = summary(model, (6, 7, 4))
+    assert [layer.params for layer in found.layers] == [3 * 2 * 6, 12, 0, 73 * 5]
+    assert [layer.multiply_adds for layer in found.layers] == [3 * 4 * 6 * 6, 0, 0, 72 * 5]
+    assert found.params == 36 + 12 + 365
+
+
+def test_the_receptive_field_is_what_moves_a_unit() -> None:
+    """With ones for kernels, a lit pixel lights exactly the units that see it."""
+    shape = (22, 21, 1)
+    model = build("tiny_vgg", shape, kernel_init=jax.nn.initializers.ones)
+    fields = {layer.name: layer.receptive_field for layer in summary(model, shape).layers}
+    rows, columns = shape[:2]
+    lit = jnp.eye(rows * columns).reshape(-1, *shape)
+    _, outputs = jax.jit(lambda x: intermediates(model, x))(lit)
+    maps = {name: y for name, y in outputs.items() if y.ndim == 4}
+    assert len(maps) == 6
+    for name, y in maps.items():
+        seen = np.asarray(y[:, 1, 1, 0]).reshape(rows, columns) > 0
+        assert (int(seen.any(1).sum()), int(seen.any(0).sum())) == fields[name]
+        assert seen.sum() == np.prod(fields[name] or ())
+
+
+class Twice(nnx.Module):
+    """A user's module: one layer called twice, a parameter of its own, and blocks in a list."""
+
+    def __init__(self) -> None:
+        rngs = nnx.Rngs(0)
+        self.conv = nnx.Conv(3, 3, (3, 3), rngs=rngs)
+        self.blocks = nnx.List([Sequential([ops.relu, MaxPooling2D()]), Flatten()])
+        self.scale = nnx.Param(jnp.ones(1))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits of `x (N, 4, 4, 3)`."""
+        x = self.conv(self.conv(x)) * self.scale
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_a_users_module_has_a_row_for_each_innermost_call() -> None:
+    found = summary(Twice(), (4, 4, 3))
+    assert [(layer.name, layer.type, layer.params) for layer in found.layers] == [
+        ("conv", "Conv", 84),
+        ("conv#2", "Conv", 0),
+        ("blocks/0/activation", "Activation", 0),
+        ("blocks/0/max_pooling2d", "MaxPooling2D", 0),
+        ("blocks/1", "Flatten", 0),
+    ]
+    assert found.params == 85
+    assert found.multiply_adds == 2 * 16 * 3 * 27
+    assert {layer.receptive_field for layer in found.layers} == {None}
+
+
+def test_a_summary_names_the_layer_that_cannot_take_its_input() -> None:
+    with pytest.raises(ValueError, match=r"layer 'dense': kernel: got shape \(5, 3\) for x \(1, 8"):
+        summary([Flatten(), Dense(5, 3, rngs=nnx.Rngs(0))], (2, 2, 2))

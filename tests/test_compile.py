@@ -1,0 +1,80 @@
+"""The door to the compiler: the options reach XLA, and the cache goes where it is told."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import compile as door
+
+SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+def settings() -> dict[str, Any]:
+    return {name: getattr(jax.config, name) for name in SETTINGS}
+
+
+@pytest.fixture
+def _restored_settings() -> Iterator[None]:
+    before = settings()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_jit_computes_what_the_function_does() -> None:
+    x = jnp.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(door.jit(lambda a, b: a @ b)(x, x.T), x @ x.T)
+
+
+def test_jit_takes_over_the_buffers_it_is_given() -> None:
+    add = door.jit(lambda a, b: a + b, donate_argnums=(1,))
+    kept, given = jnp.ones(4), jnp.ones(4)
+    assert add(kept, given).tolist() == [2, 2, 2, 2]
+    assert given.is_deleted()
+    assert not kept.is_deleted()
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the option is XLA:CPU's")
+def test_the_option_reaches_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that XLA refuses shows that it is read; this version knows the real one."""
+    assert list(door.compiler_options("cpu")) == ["xla_cpu_experimental_ynn_fusion_type"]
+    monkeypatch.setattr(door, "compiler_options", lambda backend: {"no_such_option": backend})
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        door.jit(lambda: 0)()
+
+
+def test_an_option_that_xla_does_not_know_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_CPU_OPTIONS", {"no_such_option": "1"})
+    assert door.compiler_options.__wrapped__("cpu") == {}
+
+
+def test_other_backends_have_no_options() -> None:
+    assert door.compiler_options("gpu") == {}
+
+
+def test_run_once_gives_what_the_function_does() -> None:
+    drawn = door.run_once(lambda: {"a": jax.random.normal(jax.random.key(1), (3,))})
+    np.testing.assert_allclose(drawn["a"], jax.random.normal(jax.random.key(1), (3,)), rtol=1e-6)
+
+
+@pytest.mark.usefixtures("_restored_settings")
+def test_the_cache_is_in_the_users_cache_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert door.use_cache() == tmp_path / "jcnn" / "xla"
+    assert settings()["jax_compilation_cache_dir"] == str(tmp_path / "jcnn" / "xla")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert door.use_cache() == tmp_path / ".cache" / "jcnn" / "xla"
+    assert door.use_cache(tmp_path / "here") == tmp_path / "here"
+    assert settings()["jax_compilation_cache_dir"] == str(tmp_path / "here")
