@@ -12,7 +12,7 @@ from jcnn.ops._activations import (
 from jcnn.ops._conv import METHODS, conv2d
 from jcnn.ops._conv_im2col import col2im, im2col
 from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params
+from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
 from jcnn.ops._window import (
@@ -48,6 +48,7 @@ __all__ = [
     "im2col",
     "leaky_relu",
     "max_pool2d",
+    "multiply_adds",
     "receptive_field",
     "relu",
     "resolve_window",

@@ -35,6 +35,27 @@ def dense_params(inputs: int, units: int, *, bias: bool = True) -> int:
     return inputs * units + bias * units
 
 
+def multiply_adds(output_shape: Sequence[int], kernel_shape: Sequence[int]) -> int:
+    """Connections of a convolution or dense layer: products of an input and a weight.
+
+    Each is one multiplication and one addition when the layer is computed; padding counts as
+    pixels. A convolution shares its weights: it has far more connections than parameters.
+
+    Args:
+        output_shape: `(OH, OW, O)` or `(U,)`; with a batch axis N before, all examples count.
+        kernel_shape: `(KH, KW, C // groups, O)` or `(D, U)`.
+
+    Raises:
+        ValueError: the last axes differ.
+    """
+    if not output_shape or not kernel_shape or output_shape[-1] != kernel_shape[-1]:
+        raise ValueError(
+            f"output_shape: got {tuple(output_shape)} for kernel_shape {tuple(kernel_shape)}; "
+            "their last axes must be equal"
+        )
+    return math.prod(output_shape) * math.prod(kernel_shape[:-1])
+
+
 def conv_multiply_adds(
     x_shape: Sequence[int],
     kernel_shape: Sequence[int],
@@ -44,11 +65,7 @@ def conv_multiply_adds(
     dilation: Size = 1,
     groups: int = 1,
 ) -> int:
-    """Connections of a convolution: products of a pixel and a weight, padding counted as pixels.
-
-    Each is one multiplication and one addition when the layer is computed. A dense layer has
-    `inputs * units`; a convolution shares its weights among far more connections than it has
-    parameters.
+    """`multiply_adds` of a convolution, from its input.
 
     Args:
         x_shape: `(N, H, W, C)`.
@@ -61,4 +78,4 @@ def conv_multiply_adds(
     out = conv_output_shape(
         x_shape, kernel_shape, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
-    return math.prod(out) * math.prod(kernel_shape[:3])
+    return multiply_adds(out, kernel_shape)
