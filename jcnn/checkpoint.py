@@ -6,7 +6,10 @@ epoch is stored too, so that what a run resumes from is one thing.
 """
 
 import hashlib
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ class CheckpointError(ValueError):
 def save(run: Path, state: Mapping[str, Any], history: History) -> None:
     """Write the checkpoint of the history's last epoch, then `history.jsonl`.
 
+    Ctrl-C waits until both are written.
+
     Args:
         run: the run's folder; made where missing.
         state: a tree of arrays.
@@ -35,14 +40,15 @@ def save(run: Path, state: Mapping[str, Any], history: History) -> None:
     arrays = _flatten(state)
     meta = {"sha256": _digest(arrays), "history": history.rows()}
     run.mkdir(parents=True, exist_ok=True)
-    with _manager(run, create=True) as manager:
-        manager.save(
-            len(history),
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta)
-            ),
-        )
-    write_history(history, run / "history.jsonl")
+    with _uninterrupted():
+        with _manager(run, create=True) as manager:
+            manager.save(
+                len(history),
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta)
+                ),
+            )
+        write_history(history, run / "history.jsonl")
 
 
 def restore(run: Path, state: Mapping[str, Any]) -> tuple[dict[str, Any], History]:
@@ -71,8 +77,9 @@ def restore(run: Path, state: Mapping[str, Any]) -> tuple[dict[str, Any], Histor
                     state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()
                 ),
             )
-        except (ValueError, KeyError, OSError) as error:
-            raise CheckpointError(f"{place} is damaged: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # Orbax raises a bare Exception where a data file is short
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(f"{place} is damaged: {reason}") from error
     if _digest(saved.state) != saved.meta["sha256"]:
         raise CheckpointError(f"{place} is damaged: its numbers do not match their checksum")
     wanted = _flatten(state)
@@ -94,6 +101,22 @@ def epochs(run: Path) -> list[int]:
     """Epochs whose checkpoints a run holds, oldest first."""
     folder = run / "checkpoints"
     return sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit())
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back while the context is open: Orbax's threads may hang when it breaks in."""
+    if threading.current_thread() is not threading.main_thread():  # it gets no signals
+        yield
+        return
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _manager(run: Path, *, create: bool) -> ocp.CheckpointManager:

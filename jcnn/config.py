@@ -23,13 +23,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}; accepted: an int >= 1")
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}: got {value!r}; accepted: an int >= 1")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate: got {self.learning_rate}; accepted: a number > 0")
         if not 0 <= self.validation_split < 1:
             raise ValueError(
                 f"validation_split: got {self.validation_split}; accepted: 0 <= share < 1"
             )
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed: got {self.seed}; accepted: 0 <= seed < 2**32")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed: got {self.seed!r}; accepted: an int, 0 <= seed < 2**32")

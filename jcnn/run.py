@@ -17,7 +17,7 @@ from flax import nnx
 
 from jcnn import __version__, checkpoint
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset
+from jcnn.data import Dataset, absolute, split
 from jcnn.files import write_text
 from jcnn.layers import Sequential, take_apart
 from jcnn.models import build
@@ -55,9 +55,15 @@ class RunConfig:
 def describe(
     model: str, dataset: Dataset, data: str, data_dir: Path | str | None, train: TrainConfig
 ) -> RunConfig:
-    """The `RunConfig` of training a model of the zoo on a loaded data set."""
+    """The `RunConfig` of training a model of the zoo on a loaded data set.
+
+    Raises:
+        ValueError: the settings cannot be those of this data set.
+    """
+    split(dataset, train.validation_split)  # it may leave nothing: better said before training
     place = None if data_dir is None else str(Path(data_dir).resolve())
-    return RunConfig(model, dataset.image_shape, dataset.class_names, data, place, train)
+    source = absolute(data)
+    return RunConfig(model, dataset.image_shape, dataset.class_names, source, place, train)
 
 
 def create(run: Path, config: RunConfig) -> None:
@@ -95,7 +101,7 @@ def read_config(run: Path) -> RunConfig:
     file = run / "config.json"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{run}: is no run folder (it has no config.json)") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{file}: cannot be read: {error}") from error
@@ -127,6 +133,6 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         input_shape=(int(height), int(width), int(channels)),
         class_names=tuple(map(str, content["class_names"])),
         data=str(content["data"]),
-        data_dir=content["data_dir"],
+        data_dir=None if content["data_dir"] is None else str(content["data_dir"]),
         train=TrainConfig(**content["train"]),
     )

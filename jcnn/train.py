@@ -92,7 +92,7 @@ def fit(
         A row for each epoch, those before a resume included.
 
     Raises:
-        ValueError: an argument is wrong, or the model does not fit the data.
+        ValueError: an argument is wrong, or the model does not fit the data or the run.
         DivergedError: the loss is no longer finite. The model, and the run, keep the last
             good epoch; so they do when Ctrl-C raises KeyboardInterrupt.
     """
@@ -156,10 +156,9 @@ def fit(
                 seconds=seconds,
                 images_per_second=len(dataset) / seconds,
             )
-            history = History((*history.epochs, result))
+            history, good = History((*history.epochs, result)), after
             if run:
                 checkpoint.save(Path(run), state._asdict(), history)
-            good = after
             notify(result)
     finally:
         nnx.update(module, *good)

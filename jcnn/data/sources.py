@@ -92,7 +92,7 @@ def load(name: str, data_dir: str | Path | None = None) -> tuple[Dataset, Datase
     source = table.get(prefix + colon)
     if source is None or (colon and not words):
         accepted = ", ".join(source.name for source in SOURCES)
-        raise ValueError(f"name: got {name!r}; accepted: {accepted}")
+        raise ValueError(f"data: got {name!r}; accepted: {accepted}")
     if source.needs_data_dir and data_dir is None:
         raise ValueError(
             f"data_dir: {name!r} needs one; pass --data-dir DIR, a folder that holds "
@@ -101,6 +101,13 @@ def load(name: str, data_dir: str | Path | None = None) -> tuple[Dataset, Datase
     if not source.needs_data_dir and data_dir is not None:
         raise ValueError(f"data_dir: got {str(data_dir)!r}; {source.name!r} takes none")
     return source.read(words, "" if data_dir is None else str(data_dir))
+
+
+def absolute(name: str) -> str:
+    """The same source whatever the working directory: "idx:DIR" with the whole path of DIR."""
+    prefix, colon, words = name.partition(":")
+    paths = [source.name for source in SOURCES if source.name.endswith(":DIR")]
+    return f"{prefix}:{Path(words).resolve()}" if f"{prefix}{colon}DIR" in paths else name
 
 
 def _key(name: str) -> str:

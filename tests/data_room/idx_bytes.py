@@ -47,4 +47,4 @@ def write_dir(folder: Path, **changes: bytes) -> Path:
 def zeros_gzip(head: bytes, zeros_mib: int) -> bytes:
     """Compress `head` and many zeros; members that repeat make 1 GiB cheap to write."""
     block = gzip.compress(bytes(16 * 2**20), 9)
-    return gzip.compress(head) + block * (zeros_mib // 16)
+    return gzip.compress(head, mtime=0) + block * (zeros_mib // 16)

@@ -67,7 +67,7 @@ def test_other_sources_take_no_folder(name: str, shown: str) -> None:
     "name", ["", "mnist", "MNIST5K", "idx", "idx:", "IDX:d", "mnist5k:", "digits:3", ":", "a\nb"]
 )
 def test_unknown_names_are_refused(name: str) -> None:
-    message = f"name: got {name!r}; accepted: mnist5k, digits, fashion_mnist, idx:DIR"
+    message = f"data: got {name!r}; accepted: mnist5k, digits, fashion_mnist, idx:DIR"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load(name)
 
