@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated, cast
 
 import tyro
@@ -61,10 +62,12 @@ def _fail(message: str, code: int) -> int:
 
 
 def _parse(arguments: list[str]) -> Command:
-    # tyro explains a mistake in a framed paragraph; scripts are promised one line.
+    # tyro explains a mistake in a framed paragraph, broken to the terminal's width; scripts are
+    # promised one line, in which a long path stays whole.
     explained = io.StringIO()
+    asks_help = not {"-h", "--help"}.isdisjoint(arguments)
     try:
-        with contextlib.redirect_stderr(explained):
+        with contextlib.redirect_stderr(explained), _columns(None if asks_help else 10_000):
             parsed: Command = tyro.cli(
                 cast("type[Command]", Command),
                 prog="jcnn",
@@ -79,10 +82,33 @@ def _parse(arguments: list[str]) -> Command:
         raise ValueError(_one_line(explained.getvalue())) from None
 
 
+@contextlib.contextmanager
+def _columns(width: int | None) -> Iterator[None]:
+    """Let the terminal seem `width` columns wide; None leaves it as it is."""
+    before = os.environ.get("COLUMNS")
+    if width is not None:
+        os.environ["COLUMNS"] = str(width)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = before
+
+
 def _one_line(frame: str) -> str:
-    """What was wrong, and tyro's guess of what was meant, out of its frame."""
-    lines = [line.strip("│ ") for line in frame.splitlines() if line.startswith("│")]
-    paragraphs = " ".join("|" if re.fullmatch("─+", line) else line for line in lines).split("|")
-    wrong, *more = (" ".join(paragraph.split()) for paragraph in paragraphs)
+    """What was wrong, and tyro's guess of what was meant, out of its frame.
+
+    On a terminal it is coloured; where stdout is not UTF-8 it has no sides, and a rule between
+    its title and what was wrong.
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", frame)
+    lines = [line.strip("│ ") for line in plain.splitlines()]
+    cut = " ".join("\n" if re.fullmatch("[╭╰].*|[─-]+", line) else line for line in lines)
+    paragraphs = [" ".join(part.split()) for part in cut.split("\n") if part.strip()]
+    wrong, *more = paragraphs if "╭" in plain else paragraphs[1:]
+    # Of an option that may be left out, tyro lists why its text is no None, either.
+    wrong = wrong.partition(" Got errors:")[0].replace("{None}|", "")
     guess = [text for text in more[:1] if text.startswith(("Perhaps", "Available"))]
     return "; ".join([wrong.rstrip("."), *guess, "see jcnn --help"])

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from jcnn.cli.tables import show
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ class DataCommand:
             table.add_row(
                 source.name, source.description, "needed" if source.needs_data_dir else "-"
             )
-        Console().print(table)
+        show(table)

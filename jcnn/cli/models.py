@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from jcnn.cli.tables import show
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,4 @@ class ModelsCommand:
                 str(entry.classes),
                 f"{entry.source}: {entry.layers}",
             )
-        Console().print(table)
+        show(table)

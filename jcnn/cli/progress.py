@@ -49,6 +49,7 @@ class TrainingDisplay:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=None)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+
+from jcnn.cli.tables import show
 
 if TYPE_CHECKING:
     from jcnn.models import Summary
@@ -74,7 +75,7 @@ def _print_table(model: str, summary: "Summary") -> None:
             _size(layer.activation_bytes),
             "-" if layer.receptive_field is None else _by(layer.receptive_field),
         )
-    Console().print(table)
+    show(table)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -61,7 +61,7 @@ class TrainCommand:
         settings = self._settings()
         if self.resume:
             run = self.resume
-            config = self._resumed(read_config(run))
+            config = self._resumed(run, read_config(run))
             train, test = data.load(config.data, config.data_dir)
             write_config(run, config)
         else:
@@ -81,7 +81,7 @@ class TrainCommand:
             except KeyboardInterrupt:
                 raise KeyboardInterrupt(_stopped(run)) from None
             except DivergedError as error:
-                raise DivergedError(f"{error}; {_stopped(run)}") from None
+                raise DivergedError(f"{error} and another run folder than {run}") from None
             scores = evaluate(model, test, batch_size=config.train.batch_size)
         print(
             f"test accuracy {scores.accuracy:.4f}, test loss {scores.loss:.4f} "
@@ -94,7 +94,9 @@ class TrainCommand:
         given = {name: getattr(self, name) for name in names}
         return TrainConfig(**{name: v for name, v in given.items() if v is not None})
 
-    def _resumed(self, config: "RunConfig") -> "RunConfig":
+    def _resumed(self, run: Path, config: "RunConfig") -> "RunConfig":
+        from jcnn import checkpoint
+
         given = [
             field.name
             for field in dataclasses.fields(self)
@@ -105,6 +107,9 @@ class TrainCommand:
             raise ValueError(f"{options}: cannot change with --resume; only --epochs can")
         if self.epochs is None:
             return config
+        finished = checkpoint.epochs(run)
+        if finished and self.epochs < finished[-1]:
+            raise ValueError(f"--epochs: got {self.epochs}, but {run} has finished {finished[-1]}")
         return dataclasses.replace(
             config, train=dataclasses.replace(config.train, epochs=self.epochs)
         )

@@ -1,0 +1,62 @@
+"""One trained run for all tests of the command line, and a cache that is not the user's."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import pytest
+
+from jcnn.cli import main
+from tests.cli.words import Result, finish, start
+
+_SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run folder that tests only read, and what its training wrote."""
+
+    run: Path
+    result: Result
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that every test of this session shares."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Trained:
+    """Two epochs of `conv1` on the small digits, in a process of their own."""
+    run = tmp_path_factory.mktemp("trained") / "RUN"
+    words = "train --model conv1 --data digits --epochs 2 --batch-size 64 --seed 0 --out"
+    return Trained(run, finish(start(cache, *words.split(), str(run))))
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What `main` does to JAX's configuration ends with the test."""
+    before = {name: getattr(jax.config, name) for name in _SETTINGS}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("COLUMNS", "120")
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture
+def jcnn(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """`jcnn(WORDS)`, in this process."""
+
+    def call(*words: str | Path) -> Result:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        return Result(code, *capsys.readouterr())
+
+    return call

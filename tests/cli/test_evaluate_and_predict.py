@@ -1,0 +1,100 @@
+"""`jcnn evaluate` and `jcnn predict`: the library's numbers, for people and as JSON."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jcnn.data import digits, read_picture
+from jcnn.run import load
+from jcnn.train import evaluate, predict
+from tests.cli.conftest import Trained
+from tests.cli.words import Result
+
+Jcnn = Callable[..., Result]
+
+
+def test_evaluate_gives_the_librarys_scores(jcnn: Jcnn, trained: Trained) -> None:
+    result = jcnn("evaluate", trained.run, "--data", "digits", "--json")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    assert list(found) == ["loss", "accuracy", "n"]
+    model, config = load(trained.run)
+    expected = evaluate(model, digits()[1], batch_size=config.train.batch_size)
+    assert found == {"loss": expected.loss, "accuracy": expected.accuracy, "n": 359}
+    assert expected.accuracy > 0.8
+
+
+def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: Trained) -> None:
+    result = jcnn("evaluate", trained.run)
+    assert (result.code, result.err) == (0, "")
+    scores = json.loads(jcnn("evaluate", trained.run, "--data", "digits", "--json").out)
+    assert result.out == (
+        f"accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f} (359 pictures)\n"
+    )
+    assert trained.result.out.startswith(f"test accuracy {scores['accuracy']:.4f}, ")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """One digit of the test part in every kind of file, none of the model's size."""
+    digit = Image.fromarray(digits()[1].images[0, ..., 0]).resize((31, 17))
+    transparent = digit.convert("RGBA")
+    transparent.putalpha(digit)
+    wide = Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
+    kinds = {
+        "z_grey.png": digit,
+        "rgb.png": digit.convert("RGB"),
+        "rgba.png": transparent,
+        "palette.gif": digit.convert("P"),
+        "16 bit.png": wide,
+        "a photo.jpg": digit.convert("RGB").resize((8, 40)),
+    }
+    for name, picture in kinds.items():
+        picture.save(tmp_path / name)
+    return [tmp_path / name for name in kinds]
+
+
+def test_predict_gives_the_librarys_probabilities(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    result = jcnn("predict", trained.run, *pictures, "--json")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    assert [entry["file"] for entry in found] == [str(file) for file in pictures]
+    model, config = load(trained.run)
+    expected = predict(model, np.stack([read_picture(file, (8, 8, 1)) for file in pictures]))
+    for entry, row in zip(found, expected, strict=True):
+        assert list(entry) == ["file", "label", "probability", "probabilities"]
+        assert list(entry["probabilities"]) == list(config.class_names) == list("0123456789")
+        numbers = np.array(list(entry["probabilities"].values()), np.float32)
+        np.testing.assert_array_equal(numbers, row)
+        assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert entry["probability"] == max(entry["probabilities"].values())
+        assert entry["probability"] == entry["probabilities"][entry["label"]]
+
+
+def test_the_kind_of_file_does_not_matter(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    grey, rgb, *_, wide, _ = json.loads(jcnn("predict", trained.run, *pictures, "--json").out)
+    for other in (rgb, wide):
+        assert other["label"] == grey["label"]
+        assert other["probability"] == pytest.approx(grey["probability"], abs=0.02)
+
+
+def test_predict_knows_most_digits(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    test = digits()[1]
+    files = [tmp_path / f"{number}.png" for number in range(20)]
+    for file, image in zip(files, test.images, strict=False):
+        Image.fromarray(image[..., 0]).save(file)
+    result = jcnn("predict", trained.run, *files)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert all(line.startswith(f"{file}: ") for line, file in zip(lines, files, strict=True))
+    assert all(line.endswith("%)") for line in lines)
+    labels = [int(line.split()[-2]) for line in lines]
+    assert (np.array(labels) == test.labels[:20]).mean() > 0.7

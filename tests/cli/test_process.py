@@ -1,0 +1,122 @@
+"""`jcnn` as a process: how fast it answers, Ctrl-C, a closed pipe, and a clean stdout."""
+
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jcnn import checkpoint
+from tests.cli.conftest import Trained
+from tests.cli.words import environment, finish, start
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
+def test_help_and_a_mistyped_option_answer_without_jax(words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from jcnn.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = 'jax jaxlib flax optax orbax chex numpy PIL sklearn mlxtend'.split()\n"
+        "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_python_dash_m_jcnn_is_jcnn(trained: Trained, cache: Path) -> None:
+    """And JSON stands alone on stdout."""
+    words = [sys.executable, "-m", "jcnn", "evaluate", str(trained.run), "--json"]
+    done = subprocess.run(words, capture_output=True, env=environment(cache), check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["n"] == 359
+
+
+def test_a_mistake_is_exit_code_2(cache: Path) -> None:
+    words = [sys.executable, "-m", "jcnn", "train", "--epochs", "0"]
+    done = subprocess.run(words, capture_output=True, env=environment(cache), check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"jcnn: epochs: got 0; accepted: an int >= 1\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_mistyped_option_is_explained_wherever_stdout_goes(cache: Path, encoding: str) -> None:
+    settings = {**environment(cache), "PYTHONIOENCODING": encoding}
+    words = [sys.executable, "-m", "jcnn", "train", "--epochs", "two"]
+    done = subprocess.run(words, capture_output=True, env=settings, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    message = "Error parsing --epochs: no type matching INT could be instantiated from ['two']"
+    assert done.stderr.decode() == f"jcnn: {message}; see jcnn --help\n"
+
+
+def test_a_mistyped_option_is_explained_on_a_terminal(cache: Path) -> None:
+    ours, theirs = pty.openpty()
+    settings = {**environment(cache), "TERM": "xterm"}
+    words = [sys.executable, "-m", "jcnn", "train", "--modl", "x"]
+    done = subprocess.run(words, stdout=theirs, stderr=subprocess.PIPE, env=settings, check=False)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2
+    start = "jcnn: Unrecognized options: --modl, x; Perhaps you meant: --model NAME"
+    assert done.stderr.decode().startswith(start)
+
+
+@pytest.mark.parametrize("words", [["data"], ["data", "--json"], ["train", "--help"]])
+def test_a_reader_that_goes_away_is_no_error(cache: Path, words: list[str]) -> None:
+    process = start(cache, *words)
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == ""
+    process.wait()
+    process.stderr.close()
+    assert process.returncode != 2
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "train --model mlp --data digits --epochs 200 --out"
+    process = start(cache, *words.split(), str(run))
+    history = run / "history.jsonl"
+    while not history.exists() and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    stopped = finish(process)
+    assert stopped.code == 130
+    assert stopped.out == ""
+    last = checkpoint.epochs(run)[-1]
+    assert 1 <= last < 200
+    head, compiling, *epochs, closing = stopped.err.splitlines()
+    assert head.startswith("mlp on digits")
+    assert compiling == "compiling ..."
+    assert all(line.startswith("epoch ") for line in epochs)
+    assert closing == f"jcnn: stopped; epoch {last} is kept; go on with: jcnn train --resume {run}"
+    assert len(history.read_text(encoding="utf-8").splitlines()) == last
+
+    more = finish(start(cache, "train", "--resume", str(run), "--epochs", str(last + 1)))
+    assert more.code == 0
+    rows = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
+    assert [row["epoch"] for row in rows] == list(range(1, last + 2))
+    assert checkpoint.epochs(run)[-1] == last + 1
+
+
+def test_a_checkpoint_that_lost_its_end_is_refused(
+    trained: Trained, cache: Path, tmp_path: Path
+) -> None:
+    """Whatever Orbax's threads have to say about it, the last line is ours."""
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    files = [file for file in (run / "checkpoints/2/state").rglob("*") if file.is_file()]
+    largest = max(files, key=lambda file: file.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:100])
+    result = finish(start(cache, "evaluate", str(run)))
+    assert (result.code, result.out) == (2, "")
+    damaged = f"jcnn: {run}: the checkpoint of epoch 2 is damaged: "
+    assert any(line.startswith(damaged) for line in result.err.splitlines())

@@ -1,0 +1,206 @@
+"""`jcnn train`: what it writes, where, and that a resumed run is the run that never stopped."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from jcnn import checkpoint
+from jcnn.data import digits
+from jcnn.layers import take_apart
+from jcnn.programs import optimizer
+from jcnn.run import read_config
+from tests.cli.conftest import Trained
+from tests.cli.words import Result
+from tests.data_room.idx_bytes import write_dir
+
+Jcnn = Callable[..., Result]
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    text = (run / "history.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def newest_arrays(run: Path) -> list[np.ndarray]:
+    """Every number of a run's newest checkpoint, the optimizer's included."""
+    config = read_config(run)
+    parts = take_apart(config.build())
+    adam = optimizer(config.train.learning_rate).init(parts.params)
+    state = {"params": parts.params, "rest": parts.rest, "optimizer": adam}
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoint.restore(run, state)[0])]
+
+
+# --- what it writes -------------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_what_was_promised(trained: Trained) -> None:
+    assert trained.result.code == 0
+    names = sorted(path.name for path in trained.run.iterdir())
+    assert names == ["checkpoints", "config.json", "history.jsonl"]
+    config = read_config(trained.run)
+    assert (config.model, config.data, config.input_shape) == ("conv1", "digits", (8, 8, 1))
+    assert (config.train.epochs, config.train.batch_size, config.train.seed) == (2, 64, 0)
+    assert checkpoint.epochs(trained.run) == [1, 2]
+
+
+def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
+    first, second = rows(trained.run)
+    keys = "epoch loss accuracy val_loss val_accuracy seconds images_per_second"
+    assert list(first) == list(second) == keys.split()
+    assert (first["epoch"], second["epoch"]) == (1, 2)
+    assert second["loss"] < first["loss"]
+    assert second["accuracy"] > first["accuracy"]
+    assert first["val_loss"] is None
+    speed = len(digits()[0]) / second["seconds"]
+    assert second["images_per_second"] == pytest.approx(speed)
+
+
+def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) -> None:
+    lines = trained.result.out.splitlines()
+    assert lines[0].startswith("test accuracy 0.")
+    assert lines[0].endswith("(359 pictures)")
+    assert lines[1:] == [
+        "next:",
+        f"  jcnn evaluate {trained.run}",
+        f"  jcnn predict {trained.run} PICTURE...",
+        f"  jcnn train --resume {trained.run} --epochs 4",
+        "  jcnn summary conv1",
+    ]
+
+
+def test_stderr_tells_the_progress(trained: Trained) -> None:
+    head, compiling, first, second = trained.result.err.splitlines()
+    assert head.startswith("conv1 on digits (1438 training and 359 test pictures), 2 epochs")
+    assert str(trained.run) in head
+    assert compiling == "compiling ..."
+    assert first.startswith("epoch 1/2  loss ")
+    assert second.startswith("epoch 2/2  loss ")
+
+
+def test_validation_and_the_settings_are_taken(jcnn: Jcnn, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "train --model mlp --data digits --epochs 1 --batch-size 100 --learning-rate 0.01"
+    result = jcnn(*words.split(), "--validation-split", "0.25", "--seed", "5", "--out", run)
+    assert result.code == 0
+    train = read_config(run).train
+    assert (train.batch_size, train.learning_rate) == (100, 0.01)
+    assert (train.validation_split, train.seed) == (0.25, 5)
+    (row,) = rows(run)
+    assert row["val_loss"] > 0
+    assert 0 < row["val_accuracy"] < 1
+    assert row["images_per_second"] * row["seconds"] == pytest.approx(1078)
+    assert f"val_accuracy {row['val_accuracy']:.4f}" in result.err
+
+
+def test_a_folder_of_idx_files(
+    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    source = f"idx:{write_dir(data)}"
+    run = tmp_path / "run"
+    monkeypatch.chdir(tmp_path)  # a folder named from here is found from anywhere
+    result = jcnn("train", "--model", "mlp", "--data", "idx:data", "--epochs", "1", "--out", run)
+    assert result.code == 0
+    assert "(4 pictures)" in result.out
+    config = read_config(run)
+    assert (config.data, config.input_shape) == (source, (3, 2, 1))
+    assert config.class_names == tuple("01234")
+
+
+def test_runs_without_a_name_are_numbered(
+    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert jcnn("train", "--model", "mlp", "--data", "digits", "--epochs", "1").code == 0
+    assert sorted(run.name for run in Path("runs").iterdir()) == ["mlp-digits-1", "mlp-digits-2"]
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_is_the_run_that_never_stopped(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path
+) -> None:
+    resumed, whole = tmp_path / "resumed", tmp_path / "whole"
+    shutil.copytree(trained.run, resumed)
+    again = jcnn("train", "--resume", resumed, "--epochs", "4")
+    words = "train --model conv1 --data digits --epochs 4 --batch-size 64 --seed 0 --out"
+    once = jcnn(*words.split(), whole)
+    assert again.code == once.code == 0
+    assert again.out.splitlines()[0] == once.out.splitlines()[0]
+    assert [line.split()[1] for line in again.err.splitlines()[2:]] == ["3/4", "4/4"]
+    measured = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+    parts, in_one = (
+        [[row[key] for key in measured] for row in rows(run)] for run in (resumed, whole)
+    )
+    assert parts == in_one
+    assert len(in_one) == 4
+    assert read_config(resumed) == read_config(whole)
+    arrays = newest_arrays(whole)
+    assert len(arrays) == 4 + 1 + 2 * 4  # the parameters, and Adam's count and moments
+    for a, b in zip(newest_arrays(resumed), arrays, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("epochs", [(), ("--epochs", "2")])
+def test_a_finished_run_is_not_trained_further(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path, epochs: tuple[str, ...]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    result = jcnn("train", "--resume", run, *epochs)
+    assert result.code == 0
+    assert result.out.splitlines()[0] == trained.result.out.splitlines()[0]
+    assert rows(run) == rows(trained.run)
+    assert checkpoint.epochs(run) == [1, 2]
+
+
+def test_a_run_is_not_resumed_to_fewer_epochs(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    result = jcnn("train", "--resume", run, "--epochs", "1")
+    assert result.code == 2
+    assert result.err == f"jcnn: --epochs: got 1, but {run} has finished 2\n"
+    assert (run / "config.json").read_text() == (trained.run / "config.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--seed", "0"), "--seed"),
+        (("--learning-rate", "0.1"), "--learning-rate"),
+        (("--model", "conv1", "--batch-size", "64"), "--model, --batch-size"),
+        (("--out", "elsewhere"), "--out"),
+    ],
+)
+def test_resuming_changes_nothing_but_the_epochs(
+    jcnn: Jcnn, trained: Trained, words: tuple[str, ...], named: str
+) -> None:
+    result = jcnn("train", "--resume", trained.run, *words)
+    message = f"jcnn: {named}: cannot change with --resume; only --epochs can\n"
+    assert result == Result(2, "", message)
+
+
+# --- a training that fails ------------------------------------------------------------------------
+
+
+def test_a_diverging_training_says_so(jcnn: Jcnn, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "train --model mlp --data digits --learning-rate 1e30 --out"
+    result = jcnn(*words.split(), run)
+    assert result.code == 1
+    assert result.out == ""
+    last = result.err.splitlines()[-1]
+    assert last.startswith("jcnn: the loss became nan in epoch 1")
+    assert "try a learning rate below 1e+30" in last
+    assert checkpoint.epochs(run) == []

@@ -1,0 +1,118 @@
+"""A user's mistake is one line on stderr that names what was wrong, and exit code 2."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Trained
+from tests.cli.words import Result
+
+Jcnn = Callable[..., Result]
+
+
+def assert_refused(result: Result, *named: str) -> None:
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("jcnn: ")
+    assert result.err.endswith("\n")
+    assert result.err.count("\n") == 1, result.err
+    for name in named:
+        assert name in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("", "train, evaluate, predict, summary, models, data"),
+        ("trian", "trian; Available subcommands: train, evaluate"),
+        ("train --modl conv1", "--modl, conv1; Perhaps you meant: --model NAME"),
+        ("train somewhere", "somewhere"),
+        ("train --model conv3", "model: got 'conv3'; accepted: mlp, mlp_dropout, conv1"),
+        ("train --data mnist", "got 'mnist'; accepted: mnist5k, digits, fashion_mnist, idx:DIR"),
+        ("train --data idx:nowhere", "nowhere: no such folder"),
+        ("train --data fashion_mnist", "pass --data-dir DIR, a folder that holds train-images"),
+        ("train --data fashion_mnist --data-dir nowhere", "nowhere: no such folder"),
+        ("train --data digits --data-dir x", "data_dir: got 'x'; 'digits' takes none"),
+        ("train --epochs 0", "epochs: got 0; accepted: an int >= 1"),
+        ("train --epochs -3", "epochs: got -3;"),
+        ("train --epochs two", "--epochs: no type matching INT could be instantiated from ['two']"),
+        ("train --epochs 1.5", "--epochs: no type matching INT could be instantiated from ['1.5']"),
+        ("train --epochs", "'--epochs'. Expected 1"),
+        ("train --batch-size 0", "batch_size: got 0; accepted: an int >= 1"),
+        ("train --batch-size many", "--batch-size: no type matching INT"),
+        ("train --learning-rate 0", "learning_rate: got 0.0; accepted: a number > 0"),
+        ("train --learning-rate nan", "learning_rate: got nan"),
+        ("train --learning-rate 1,5", "--learning-rate: no type matching FLOAT"),
+        ("train --validation-split 1", "validation_split: got 1.0; accepted: 0 <= share < 1"),
+        (
+            "train --data digits --validation-split 0.9999",
+            "validation_split: got 0.9999 for 1438 images; no image is left for training",
+        ),
+        ("train --seed -1", "seed: got -1; accepted: an int, 0 <= seed"),
+        ("train --data digits --model creatures", "model: 'creatures' cannot take pictures of"),
+        ("train --resume nowhere", "nowhere: is no run folder (it has no config.json)"),
+        ("evaluate", "RUN"),
+        ("evaluate nowhere", "nowhere: is no run folder"),
+        ("evaluate a b", "b"),
+        ("predict nowhere x.png", "nowhere: is no run folder"),
+        ("predict nowhere", "images: got none; name at least one picture file"),
+        ("summary", "MODEL"),
+        ("summary conv3", "model: got 'conv3'; accepted: mlp"),
+        ("summary conv4 --input-shape 2 2", "--input-shape: no type matching {INT INT INT}"),
+        ("summary conv4 --input-shape 2 2 1", "'conv4' cannot take pictures of shape (2, 2, 1)"),
+        ("summary conv4 --input-shape 0 2 1", "--input-shape: got (0, 2, 1); accepted: ints >= 1"),
+        ("summary conv4 --classes 0", "--classes: got 0; accepted: an int >= 1"),
+        ("models --jsn", "--jsn"),
+    ],
+)
+def test_a_mistake_in_the_words(
+    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_refused(jcnn(*words.split()), named)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_a_file(jcnn: Jcnn, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("mine", encoding="utf-8")
+    for words in ("evaluate RUN", "predict RUN RUN", "train --resume RUN"):
+        result = jcnn(*words.replace("RUN", str(file)).split())
+        assert_refused(result, f"{file}: is no run folder")
+    train = ["train", "--data", "digits", "--model", "mlp", "--out"]
+    assert_refused(jcnn(*train, file), f"{file}: is a file; a run needs a folder of its own")
+    assert_refused(jcnn(*train, file / "deeper"), str(file / "deeper"))
+    assert file.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_run_that_exists_already(jcnn: Jcnn, trained: Trained) -> None:
+    before = (trained.run / "config.json").read_bytes()
+    result = jcnn("train", "--data", "digits", "--model", "mlp", "--out", trained.run)
+    assert_refused(result, f"{trained.run}: exists already; name another folder", "--resume")
+    assert (trained.run / "config.json").read_bytes() == before
+
+
+def test_a_run_without_its_parts(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained.run / "config.json", run)
+    assert_refused(jcnn("evaluate", run), f"{run}: has no checkpoint yet")
+    (run / "config.json").write_text('{"model": "conv1"}', encoding="utf-8")
+    assert_refused(jcnn("evaluate", run), f"{run / 'config.json'}: is not a run's configuration")
+    (run / "config.json").write_text("{\n\n", encoding="utf-8")
+    assert_refused(jcnn("train", "--resume", run), f"{run / 'config.json'}: cannot be read")
+
+
+def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    assert_refused(jcnn("predict", trained.run, tmp_path / "none.png"), "none.png: no such file")
+    assert_refused(jcnn("predict", trained.run, broken), f"{broken}: ")
+    assert_refused(jcnn("predict", trained.run, tmp_path), f"{tmp_path}: a folder; expected a file")
+
+
+def test_pictures_of_another_size_than_the_models(jcnn: Jcnn, trained: Trained) -> None:
+    result = jcnn("evaluate", trained.run, "--data", "mnist5k")
+    assert_refused(result, "model: cannot take pictures of (28, 28, 1): layer 'dense': kernel: got")

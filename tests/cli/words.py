@@ -1,0 +1,51 @@
+"""Running `jcnn` as a process of its own, and what a run of it gave."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """Exit code, and what was written to stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """The variables of this process, with another cache folder and room for wide tables."""
+    return {**os.environ, "XDG_CACHE_HOME": str(cache), "COLUMNS": "120"}
+
+
+def start(cache: Path, *words: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start `jcnn WORDS`; Ctrl-C counts there even if this process was told to ignore it."""
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from jcnn.cli import main\n"
+        "sys.exit(main())"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        env=environment(cache),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    """Wait for a process and collect what it wrote; it is killed where it hangs."""
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Result(process.returncode, out, err)
