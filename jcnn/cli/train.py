@@ -2,6 +2,9 @@
 
 import dataclasses
 import os
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,19 +130,27 @@ def _stopped(run: Path) -> str:
     from jcnn import checkpoint
 
     finished = checkpoint.epochs(run)
-    if not finished:
-        return f"stopped before the first epoch was finished; begin again with --resume {run}"
-    return f"stopped; epoch {finished[-1]} is kept; go on with: jcnn train --resume {run}"
+    kept = f"epoch {finished[-1]} is kept" if finished else "no epoch is finished yet"
+    return f"stopped; {kept}; go on with: {_program()} train --resume {shlex.quote(str(run))}"
 
 
 def _next_steps(run: Path, config: "RunConfig", history: "History") -> str:
-    more = 2 * len(history)
+    jcnn, folder = _program(), shlex.quote(str(run))
     return "\n".join(
         [
             "next:",
-            f"  jcnn evaluate {run}",
-            f"  jcnn predict {run} PICTURE...",
-            f"  jcnn train --resume {run} --epochs {more}",
-            f"  jcnn summary {config.model}",
+            f"  {jcnn} evaluate {folder}",
+            f"  {jcnn} predict {folder} PICTURE...",
+            f"  {jcnn} train --resume {folder} --epochs {2 * len(history)}",
+            f"  {jcnn} summary {config.model}",
         ]
     )
+
+
+def _program() -> str:
+    """How this shell calls jcnn: by its name, or by its place where that is not on the path."""
+    if shutil.which("jcnn"):
+        return "jcnn"
+    here = Path(sys.executable).with_name("jcnn")
+    near = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
+    return shlex.quote(str(near)) if here.exists() else "python -m jcnn"

@@ -16,7 +16,7 @@ from jcnn.layers import take_apart
 from jcnn.programs import optimizer
 from jcnn.run import read_config
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.words import Result, ways_to_call
 from tests.data_room.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]
@@ -65,12 +65,13 @@ def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) ->
     lines = trained.result.out.splitlines()
     assert lines[0].startswith("test accuracy 0.")
     assert lines[0].endswith("(359 pictures)")
+    (called,) = {way for way in ways_to_call() if lines[2].startswith(f"  {way} evaluate")}
     assert lines[1:] == [
         "next:",
-        f"  jcnn evaluate {trained.run}",
-        f"  jcnn predict {trained.run} PICTURE...",
-        f"  jcnn train --resume {trained.run} --epochs 4",
-        "  jcnn summary conv1",
+        f"  {called} evaluate {trained.run}",
+        f"  {called} predict {trained.run} PICTURE...",
+        f"  {called} train --resume {trained.run} --epochs 4",
+        f"  {called} summary conv1",
     ]
 
 
@@ -98,9 +99,7 @@ def test_validation_and_the_settings_are_taken(jcnn: Jcnn, tmp_path: Path) -> No
     assert f"val_accuracy {row['val_accuracy']:.4f}" in result.err
 
 
-def test_a_folder_of_idx_files(
-    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_of_idx_files(jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data"
     data.mkdir()
     source = f"idx:{write_dir(data)}"
@@ -163,9 +162,7 @@ def test_a_finished_run_is_not_trained_further(
     assert checkpoint.epochs(run) == [1, 2]
 
 
-def test_a_run_is_not_resumed_to_fewer_epochs(
-    jcnn: Jcnn, trained: Trained, tmp_path: Path
-) -> None:
+def test_a_run_is_not_resumed_to_fewer_epochs(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
     result = jcnn("train", "--resume", run, "--epochs", "1")

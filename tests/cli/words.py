@@ -49,3 +49,8 @@ def finish(process: subprocess.Popen[str]) -> Result:
         process.communicate()
         raise
     return Result(process.returncode, out, err)
+
+
+def ways_to_call() -> tuple[str, str]:
+    """How jcnn may tell its user to call it: by name where it is on the path, else by place."""
+    return "jcnn", str(Path(sys.executable).with_name("jcnn"))
