@@ -111,15 +111,24 @@ def _convolve_one_by_one(x: jax.Array, kernel: jax.Array, **p: Any) -> jax.Array
 
 
 def _canonical(x: jax.Array, kernel: jax.Array, **p: Any) -> jax.Array:
-    padding = list(p["padding"])
+    padding, in_dilation = list(p["padding"]), p["in_dilation"]
     for axis in (0, 1):
-        x, padding[axis] = _crop(x, 1 + axis, padding[axis], p["in_dilation"][axis])
+        x, padding[axis] = _crop(x, 1 + axis, padding[axis], in_dilation[axis])
+    if any(kernel.shape[axis] > x.shape[1 + axis] for axis in (0, 1)):
+        # XLA would let such a small input and the kernel change places: a slow form in a loop,
+        # and for some strides its own check then aborts the process ("Window dimensions do not
+        # match RHS shape"; jaxlib 0.10.2 and 0.12.0). Padded, the input is not small; the
+        # barrier keeps XLA from taking the padding back into the convolution.
+        config = [(*pads, gap - 1) for pads, gap in zip(padding, in_dilation, strict=True)]
+        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+        x = lax.optimization_barrier(x)
+        padding, in_dilation = [(0, 0), (0, 0)], (1, 1)
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=p["stride"],
         padding=padding,
-        lhs_dilation=p["in_dilation"],
+        lhs_dilation=in_dilation,
         rhs_dilation=p["dilation"],
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=p["groups"],
