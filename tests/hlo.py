@@ -5,19 +5,20 @@ import re
 FAST = "b01f_01io->b01f"  # NHWC x HWIO -> NHWC
 
 
-def convolutions(program: str) -> list[str]:
-    """The lines of optimised HLO that are convolutions."""
-    return [
-        line.strip() for line in program.splitlines() if re.search(r"= \S+ convolution\(", line)
-    ]
+def convolutions(hlo: str) -> list[str]:
+    """Every instruction of a compiled program that is a convolution."""
+    return [line for line in hlo.splitlines() if re.search(r"= \S+ convolution\(", line)]
 
 
-def slow_convolutions(program: str) -> list[str]:
-    """Those that XLA:CPU runs in naive loops: another layout, a reversed window, a crop."""
-    return [
-        line
-        for line in convolutions(program)
-        if f"dim_labels={FAST}" not in line
-        or "rhs_reversal" in line
-        or re.search(r"pad=\S*-\d", line)
-    ]
+def faults(instruction: str) -> list[str]:
+    """Why XLA:CPU would run this convolution in its slow loops."""
+    found = []
+    labels = re.search(r"dim_labels=(\S+?)(,|$)", instruction)
+    if labels is None or labels[1] != FAST:
+        found.append(f"dim_labels {labels and labels[1]}")
+    if "rhs_reversal" in instruction:
+        found.append("reversed kernel")
+    padding = re.search(r" pad=([-\d_x]+)", instruction)
+    if padding is not None and "-" in padding[1]:
+        found.append(f"negative padding {padding[1]}")
+    return found

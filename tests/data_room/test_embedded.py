@@ -127,9 +127,18 @@ LINE = b"0," * 784 + b"9\n"
         (gzip.compress(LINE * 4999, mtime=0), "got table (4999, 785); expected (5000, 785)"),
         (gzip.compress(LINE * 5001, mtime=0), "got table (5001, 785); expected (5000, 785)"),
         (gzip.compress(LINE[2:] * 5000, mtime=0), "got table (5000, 784); expected (5000, 785)"),
-        (gzip.compress(LINE + LINE[2:], mtime=0), "not numbers as expected (the number of columns changed"),
-        (gzip.compress(b"words\n", mtime=0), "not numbers as expected (could not convert string 'words'"),
-        (gzip.compress(b"256" + LINE[1:], mtime=0), "not numbers as expected (could not convert string"),
+        (
+            gzip.compress(LINE + LINE[2:], mtime=0),
+            "not numbers as expected (the number of columns changed",
+        ),
+        (
+            gzip.compress(b"words\n", mtime=0),
+            "not numbers as expected (could not convert string 'words'",
+        ),
+        (
+            gzip.compress(b"256" + LINE[1:], mtime=0),
+            "not numbers as expected (could not convert string",
+        ),
         (gzip.compress(b"\xff\xfe" + LINE, mtime=0), "not numbers as expected ("),
         (
             gzip.compress(LINE * 4999 + LINE[:-2] + b"10\n", mtime=0),

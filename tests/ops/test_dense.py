@@ -1,0 +1,114 @@
+"""Flatten, dense and dropout."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import ops
+from tests.ops import oracle
+from tests.ops.cases import DTYPES, draw, precision_for
+from tests.ops.tolerances import assert_close
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dense_equals_the_oracle(dtype: str) -> None:
+    with precision_for(dtype):
+        arrays = [draw("x", (3, 50), dtype), draw("k", (50, 4), dtype), draw("b", (4,), dtype)]
+        x, kernel, bias = (oracle.float64(a) for a in arrays)
+        y, pull_back = jax.vjp(ops.dense, *arrays)
+        assert_close(y, oracle.dense(x, kernel, bias), dtype=dtype, method="dense", terms=51)
+        g = draw("g", (3, 4), dtype)
+        wide = oracle.float64(g)
+        wanted = (oracle.dense(wide, kernel.T), oracle.dense(x.T, wide), wide.sum(axis=0))
+        for got, want, terms in zip(pull_back(g), wanted, (4, 3, 3), strict=True):
+            assert_close(got, want, dtype=dtype, method="dense", terms=terms)
+
+
+def test_dense_sums_in_at_least_32_bits() -> None:
+    """In bfloat16 alone a sum of ones would stop at 256; so would the bias's gradient."""
+    ones = jnp.ones((1, 4096), "bfloat16")
+    assert ops.dense(ones, ones.T)[0, 0] == 4096
+    by_bias = jax.grad(lambda b: ops.dense(ones.T, ones[:, :1], b).sum())(ones[0, :1])
+    assert by_bias[0] == 4096
+
+
+def test_a_1x1_convolution_is_dense_at_every_pixel() -> None:
+    x, kernel, bias = draw("x", (2, 3, 5, 4)), draw("k", (1, 1, 4, 6)), draw("b", (6,))
+    want = ops.dense(x.reshape(-1, 4), kernel[0, 0], bias).reshape(2, 3, 5, 6)
+    got = ops.conv2d(x, kernel, bias)
+    assert_close(got, oracle.float64(want), dtype="float32", method="lax", terms=5)
+
+
+def test_flatten_is_row_major() -> None:
+    x = jnp.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    flat = ops.flatten(x)
+    assert flat.shape == (2, 60)
+    for r, c, k in np.ndindex(3, 4, 5):
+        assert flat[1, (r * 4 + c) * 5 + k] == x[1, r, c, k]
+
+
+@pytest.mark.parametrize(("shape", "flat"), [((3,), (3, 1)), ((2, 0, 4), (2, 0)), ((0, 3), (0, 3))])
+def test_flatten_of_unusual_shapes(shape: tuple[int, ...], flat: tuple[int, int]) -> None:
+    assert ops.flatten(jnp.zeros(shape)).shape == flat
+
+
+# --- dropout --------------------------------------------------------------------------------------
+
+KEY = jax.random.key(7)
+
+
+def test_same_key_same_mask() -> None:
+    x = draw("x", (40, 50))
+    one, again = ops.dropout(x, 0.5, key=KEY), ops.dropout(x, 0.5, key=KEY)
+    other = ops.dropout(x, 0.5, key=jax.random.key(8))
+    np.testing.assert_array_equal(one, again)
+    assert np.mean((one == 0) != (other == 0)) == pytest.approx(0.5, abs=0.06)
+
+
+def test_rate_zero_is_the_identity() -> None:
+    x = draw("x", (4, 5))
+    np.testing.assert_array_equal(ops.dropout(x, 0, key=KEY), x)
+    np.testing.assert_array_equal(ops.dropout(x, 0.0, key=KEY), x)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
+def test_share_of_zeros_and_mean(rate: float) -> None:
+    """Within five standard deviations, which a right dropout leaves once in two million runs."""
+    n = 200_000
+    y = oracle.float64(ops.dropout(jnp.ones(n), rate, key=KEY))
+    deviation = (rate * (1 - rate) / n) ** 0.5
+    assert np.mean(y == 0) == pytest.approx(rate, abs=5 * deviation + 2**-17)
+    assert np.mean(y) == pytest.approx(1, abs=5 * deviation / (1 - rate))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("rate", [0.25, 0.5, 0.75])
+def test_kept_numbers_are_scaled_exactly(rate: float, dtype: str) -> None:
+    x = draw("x", (30, 20), dtype)
+    y = ops.dropout(x, rate, key=KEY)
+    assert y.dtype == x.dtype
+    scaled = x * jnp.asarray(1 / (1 - rate), dtype)
+    np.testing.assert_array_equal(oracle.float64(y), oracle.float64(jnp.where(y != 0, scaled, 0)))
+
+
+def test_gradient_is_the_mask_times_the_scale() -> None:
+    x = draw("x", (30, 20))
+    g = draw("g", (30, 20))
+    y, pull_back = jax.vjp(lambda x: ops.dropout(x, 0.75, key=KEY), x)
+    np.testing.assert_array_equal(pull_back(g)[0], np.where(y != 0, g * 4, 0))
+
+
+def test_each_model_of_a_vmap_has_its_own_mask() -> None:
+    keys = jax.random.split(KEY, 3)
+    masks = jax.vmap(lambda key: ops.dropout(jnp.ones(100), 0.5, key=key) > 0)(keys)
+    for k in range(3):
+        np.testing.assert_array_equal(masks[k], ops.dropout(jnp.ones(100), 0.5, key=keys[k]) > 0)
+    assert np.any(masks[0] != masks[1])
+
+
+def test_the_rest_of_a_picture_survives_nan() -> None:
+    """A dropped NaN is a zero, not NaN times zero."""
+    x = jnp.full(1000, jnp.nan)
+    share = np.mean(oracle.float64(ops.dropout(x, 0.5, key=KEY)) == 0)
+    assert share == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,205 @@
+"""Every refusal of convolution, word for word: the argument, what it got and what fits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jcnn import ops
+from tests.ops.refusals import FLOATS, PADS, PAIR, refusal
+
+X = jnp.ones((2, 5, 6, 4))
+K = jnp.ones((3, 3, 4, 8))
+_THREE: Any = (5, 6, 4)
+
+
+def conv(x: Any = X, kernel: Any = K, bias: Any = None, **how: Any) -> Callable[[], Any]:
+    return lambda: ops.conv2d(x, kernel, bias, **how)
+
+
+def shape(*shapes: Any, **how: Any) -> Callable[[], Any]:
+    return lambda: ops.conv_output_shape(*shapes, **how)
+
+
+CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
+    "x rank": (
+        conv(X[0]),
+        "x: got shape (5, 6, 4); expected four axes (N, H, W, C)",
+    ),
+    "kernel rank": (
+        conv(kernel=K[0]),
+        "kernel: got shape (3, 4, 8); expected four axes (KH, KW, C // groups, O)",
+    ),
+    "channels": (
+        conv(kernel=K[:, :, :3]),
+        (
+            "kernel: got shape (3, 3, 3, 8) for x (2, 5, 6, 4) with groups=1; "
+            "its third axis must be C // groups = 4"
+        ),
+    ),
+    "channels of a group": (
+        conv(groups=2),
+        (
+            "kernel: got shape (3, 3, 4, 8) for x (2, 5, 6, 4) with groups=2; "
+            "its third axis must be C // groups = 2"
+        ),
+    ),
+    "groups and channels": (
+        conv(kernel=jnp.ones((3, 3, 1, 9)), groups=3),
+        (
+            "groups: got 3, which does not divide both the 4 channels of x (2, 5, 6, 4) and the "
+            "9 filters of kernel (3, 3, 1, 9)"
+        ),
+    ),
+    "groups and filters": (
+        conv(kernel=jnp.ones((3, 3, 1, 6)), groups=4),
+        (
+            "groups: got 4, which does not divide both the 4 channels of x (2, 5, 6, 4) and the "
+            "6 filters of kernel (3, 3, 1, 6)"
+        ),
+    ),
+    "groups zero": (conv(groups=0), "groups: got 0; accepted: a positive int"),
+    "groups negative": (conv(groups=-2), "groups: got -2; accepted: a positive int"),
+    "groups not whole": (conv(groups=2.0), "groups: got 2.0; accepted: a positive int"),
+    "stride zero": (conv(stride=0), f"stride: got 0; accepted: {PAIR}"),
+    "stride negative": (conv(stride=(1, -2)), f"stride: got -2; accepted: {PAIR}"),
+    "stride not whole": (conv(stride=1.5), f"stride: got 1.5; accepted: {PAIR}"),
+    "stride of three": (conv(stride=(1, 2, 3)), f"stride: got (1, 2, 3); accepted: {PAIR}"),
+    "dilation zero": (conv(dilation=(0, 1)), f"dilation: got 0; accepted: {PAIR}"),
+    "dilation as text": (conv(dilation="2"), f"dilation: got '2'; accepted: {PAIR}"),
+    "kernel zero": (conv(kernel=jnp.ones((3, 0, 4, 8))), f"kernel: got 0; accepted: {PAIR}"),
+    "picture zero": (conv(jnp.ones((2, 0, 6, 4))), f"in_hw: got 0; accepted: {PAIR}"),
+    "padding negative": (conv(padding=-1), f"padding: got -1; {PADS}"),
+    "one pad negative": (
+        conv(padding=((0, 1), (2, -1))),
+        f"padding: got ((0, 1), (2, -1)); {PADS}",
+    ),
+    "padding unknown": (conv(padding="FULL"), f"padding: got 'FULL'; {PADS}"),
+    "padding in small letters": (conv(padding="same"), f"padding: got 'same'; {PADS}"),
+    "padding not whole": (conv(padding=1.5), f"padding: got 1.5; {PADS}"),
+    "padding a flat pair": (conv(padding=(1, 2)), f"padding: got (1, 2); {PADS}"),
+    "padding of three": (
+        conv(padding=((1, 1), (1, 1), (1, 1))),
+        f"padding: got ((1, 1), (1, 1), (1, 1)); {PADS}",
+    ),
+    "padding of parts": (
+        conv(padding=((0.5, 1), (1, 1))),
+        f"padding: got ((0.5, 1), (1, 1)); {PADS}",
+    ),
+    "padding None": (conv(padding=None), f"padding: got None; {PADS}"),
+    "window too large": (
+        conv(padding="VALID", dilation=(3, 1)),
+        (
+            "kernel: a window of 7x3 (kernel 3x3, dilation 3x1) does not fit an input of 5x6 with "
+            "padding ((0, 0), (0, 0))"
+        ),
+    ),
+    "window too large with padding": (
+        conv(padding=((0, 1), (0, 0)), dilation=3),
+        (
+            "kernel: a window of 7x7 (kernel 3x3, dilation 3x3) does not fit an input of 5x6 with "
+            "padding ((0, 1), (0, 0))"
+        ),
+    ),
+    "integers": (conv(X.astype("int32"), K.astype("int32")), f"x: got dtype int32; {FLOATS}"),
+    "complex": (conv(X.astype("complex64")), f"x: got dtype complex64; {FLOATS}"),
+    "mixed kernel": (
+        conv(kernel=K.astype("bfloat16")),
+        "kernel: got dtype bfloat16 for x of dtype float32",
+    ),
+    "mixed bias": (
+        conv(bias=jnp.ones(8, "float16")),
+        "bias: got dtype float16 for x of dtype float32",
+    ),
+    "bias length": (
+        conv(bias=jnp.ones(4)),
+        "bias: got shape (4,) for kernel (3, 3, 4, 8); expected (8,)",
+    ),
+    "bias of one": (
+        conv(bias=jnp.ones(1)),
+        "bias: got shape (1,) for kernel (3, 3, 4, 8); expected (8,)",
+    ),
+    "bias rank": (
+        conv(bias=jnp.ones((1, 8))),
+        "bias: got shape (1, 8) for kernel (3, 3, 4, 8); expected (8,)",
+    ),
+    "method": (
+        conv(method="fft"),
+        f"method: got 'fft'; accepted: {', '.join(map(repr, ops.METHODS))}",
+    ),
+    "shape: x rank": (
+        shape((5, 6, 4), (3, 3, 4, 8)),
+        "x: got shape (5, 6, 4); expected four axes (N, H, W, C)",
+    ),
+    "shape: groups": (
+        shape((2, 5, 6, 4), (3, 3, 4, 8), groups=0),
+        "groups: got 0; accepted: a positive int",
+    ),
+    "window: kernel": (
+        lambda: ops.resolve_window((5, 6), 0),
+        f"kernel: got 0; accepted: {PAIR}",
+    ),
+    "window: input": (
+        lambda: ops.resolve_window((5, 6, 7), 1),
+        f"in_hw: got (5, 6, 7); accepted: {PAIR}",
+    ),
+    "im2col rank": (
+        lambda: ops.im2col(X[0], 3),
+        "x: got shape (5, 6, 4); expected 4 axes (N, H, W, C)",
+    ),
+    "im2col integers": (
+        lambda: ops.im2col(X.astype("int8"), 3),
+        f"x: got dtype int8; {FLOATS}",
+    ),
+    "im2col window": (
+        lambda: ops.im2col(X, 7),
+        (
+            "kernel: a window of 7x7 (kernel 7x7, dilation 1x1) does not fit an input of 5x6 with "
+            "padding ((0, 0), (0, 0))"
+        ),
+    ),
+    "col2im x_shape": (
+        lambda: ops.col2im(jnp.ones((2, 3, 4, 36)), _THREE, 3),
+        "x_shape: got (5, 6, 4); expected four axes (N, H, W, C)",
+    ),
+    "col2im shape": (
+        lambda: ops.col2im(jnp.ones((2, 3, 4, 35)), (2, 5, 6, 4), 3),
+        "cols: got shape (2, 3, 4, 35); expected (2, 3, 4, 36) for x (2, 5, 6, 4)",
+    ),
+    "col2im integers": (
+        lambda: ops.col2im(jnp.ones((2, 3, 4, 36), "int32"), (2, 5, 6, 4), 3),
+        f"cols: got dtype int32; {FLOATS}",
+    ),
+    "conv_params": (
+        lambda: ops.conv_params((3, 3, 8)),
+        "kernel_shape: got (3, 3, 8); expected four axes (KH, KW, C // groups, O)",
+    ),
+    "multiply_adds": (
+        lambda: ops.multiply_adds((5, 6, 7), (3, 3, 4, 8)),
+        (
+            "output_shape: got (5, 6, 7) for kernel_shape (3, 3, 4, 8); "
+            "their last axes must be equal"
+        ),
+    ),
+    "dense_params": (
+        lambda: ops.dense_params(0, 8),
+        "inputs: got 0; accepted: a positive int",
+    ),
+    "dense_params units": (
+        lambda: ops.dense_params(8, -1),
+        "units: got -1; accepted: a positive int",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONVOLUTION)
+def test_convolution(name: str) -> None:
+    call, expected = CONVOLUTION[name]
+    assert refusal(call) == expected
+
+
+def test_under_jit_the_message_is_the_same() -> None:
+    call, expected = CONVOLUTION["channels"]
+    assert refusal(jax.jit(lambda: call())) == expected

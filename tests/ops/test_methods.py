@@ -1,0 +1,96 @@
+"""The table of methods: the one asked for is the one that runs, and none stands in for another."""
+
+import re
+from collections.abc import Iterator
+
+import jax
+import pytest
+from jax.extend import core
+
+from jcnn import ops
+from jcnn.ops import ConvMethod, Precision, Window
+from tests.ops.cases import Case, conv, operands
+
+CASE = Case((2, 5, 6, 4), (3, 2, 2, 6), groups=2)
+
+
+def primitives(jaxpr: core.Jaxpr) -> Iterator[str]:
+    """Names of all primitives of a jaxpr, those inside others included."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for value in equation.params.values():
+            if isinstance(value, core.ClosedJaxpr):
+                yield from primitives(value.jaxpr)
+
+
+def traced(method: str) -> list[str]:
+    a = operands(CASE)
+    return list(primitives(jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel).jaxpr))
+
+
+def test_lax_is_one_convolution() -> None:
+    names = traced("lax")
+    assert names.count("jcnn_conv") == 1
+    assert "dot_general" not in names
+
+
+def test_im2col_is_one_matrix_product() -> None:
+    names = traced("im2col")
+    assert names.count("dot_general") == 1
+    assert not [name for name in names if "conv_" in name or name == "jcnn_conv"]
+
+
+def test_shift_is_one_matrix_product_for_each_kernel_cell() -> None:
+    names = traced("shift")
+    assert names.count("dot_general") == CASE.kernel_shape[0] * CASE.kernel_shape[1]
+    assert not [name for name in names if "conv_general" in name or name == "jcnn_conv"]
+
+
+def test_lax_is_the_default() -> None:
+    a = operands(CASE)
+    jaxpr = jax.make_jaxpr(lambda x, k: ops.conv2d(x, k, groups=2))(a.x, a.kernel)
+    assert list(primitives(jaxpr.jaxpr)) == traced("lax")
+
+
+def test_a_method_gets_the_resolved_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def record(
+        x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
+    ) -> jax.Array:
+        seen.append((window, groups, precision))
+        return jax.numpy.zeros((x.shape[0], *window.out_size, kernel.shape[-1]))
+
+    monkeypatch.setitem(ops.METHODS, "record", ConvMethod(record))
+    a = operands(CASE)
+    y = ops.conv2d(a.x, a.kernel, a.bias, groups=2, method="record", precision="highest")
+    window = ops.resolve_window((5, 6), (3, 2), padding="SAME")
+    assert seen == [(window, 2, "highest")]
+    # The door adds the bias, whatever the method.
+    assert (y == a.bias).all()
+
+
+def test_an_unknown_method_is_refused_by_name() -> None:
+    a = operands(CASE)
+    accepted = ", ".join(f"'{name}'" for name in ops.METHODS)
+    with pytest.raises(ValueError, match=f"^method: got 'winograd'; accepted: {accepted}$"):
+        ops.conv2d(a.x, a.kernel, groups=2, method="winograd")
+
+
+def test_an_unsupported_case_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no silent fallback to another method."""
+
+    def never(*args: object) -> jax.Array:
+        raise AssertionError("an unsupported method must not run")
+
+    def unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
+        return "does 3x3 kernels only" if window.kernel != (3, 3) else None
+
+    monkeypatch.setitem(ops.METHODS, "picky", ConvMethod(never, unsupported))
+    a = operands(CASE)
+    reason = re.escape("method 'picky': does 3x3 kernels only")
+    with pytest.raises(NotImplementedError, match=f"^{reason}$"):
+        ops.conv2d(a.x, a.kernel, groups=2, method="picky")
+    square = operands(Case((1, 4, 4, 2), (3, 3, 2, 2)))
+    with pytest.raises(AssertionError, match="must not run"):
+        ops.conv2d(square.x, square.kernel, method="picky")

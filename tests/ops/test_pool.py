@@ -1,0 +1,202 @@
+"""Pooling: values and gradients against the oracle, ties, NaN, padding, and transformations."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import ops
+from tests.ops import oracle
+from tests.ops.cases import DTYPES, PoolCase, draw, precision_for, quickly, rounded
+from tests.ops.oracle import Padding
+from tests.ops.strategies import check_random, count, pool_cases
+from tests.ops.tolerances import assert_close
+
+CASES = {
+    "plain": PoolCase((2, 4, 6, 3), (2, 2)),
+    "cells left over": PoolCase((2, 5, 7, 2), (2, 3)),
+    "overlapping": PoolCase((2, 5, 6, 2), (3, 3), (1, 2)),
+    "gaps between": PoolCase((1, 7, 8, 2), (2, 2), (3, 4)),
+    "SAME": PoolCase((2, 5, 7, 3), (3, 2), (2, 2), "SAME"),
+    "padding": PoolCase((1, 5, 6, 2), (3, 3), (2, 1), 2),
+    "asymmetric": PoolCase((1, 4, 5, 2), (3, 4), (2, 2), ((0, 2), (3, 1))),
+}
+every_case = pytest.mark.parametrize("name", CASES)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_max(name: str, dtype: str) -> None:
+    check_max(dataclasses.replace(CASES[name], dtype=dtype))
+
+
+@every_case
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count_padding", [False, True])
+def test_average(name: str, dtype: str, count_padding: bool) -> None:
+    check_average(dataclasses.replace(CASES[name], dtype=dtype), count_padding)
+
+
+def test_max_of_random_cases() -> None:
+    check_random(check_max, pool_cases(), count("max pooling"))
+
+
+@pytest.mark.parametrize("count_padding", [False, True])
+def test_average_of_random_cases(count_padding: bool) -> None:
+    check_random(
+        lambda case: check_average(case, count_padding),
+        pool_cases(),
+        count("average pooling") // 2,
+    )
+
+
+def check_max(case: PoolCase) -> None:
+    """Values are exact; the gradients of windows that share a cell add up in the dtype."""
+    with precision_for(case.dtype):
+        # Few different numbers, so that most windows have a tie.
+        x = rounded(np.round(2 * oracle.float64(draw("x", case.x_shape))) / 2, case.dtype)
+        y = oracle.max_pool2d(oracle.float64(x), case.window, **case.how)
+        g = draw("g", y.shape, case.dtype)
+        got, by_x = quickly(
+            lambda x, g: _with_gradient(lambda x: ops.max_pool2d(x, case.window, **case.how), x, g),
+            *(x, g),
+        )
+        np.testing.assert_array_equal(oracle.float64(got), y)
+        assert str(got.dtype) == case.dtype
+        want = oracle.max_pool2d_gradient(
+            oracle.float64(x), oracle.float64(g), case.window, **case.how
+        )
+        assert_close(
+            by_x, want, dtype=case.dtype, method="max_pool2d", terms=math.prod(case.window)
+        )
+
+
+def check_average(case: PoolCase, count_padding: bool) -> None:
+    how = {**case.how, "count_padding": count_padding}
+    with precision_for(case.dtype):
+        x = draw("x", case.x_shape, case.dtype)
+        y = oracle.avg_pool2d(oracle.float64(x), case.window, **how)
+        g = draw("g", y.shape, case.dtype)
+        got, by_x = quickly(
+            lambda x, g: _with_gradient(lambda x: ops.avg_pool2d(x, case.window, **how), x, g),
+            *(x, g),
+        )
+        assert_close(got, y, dtype=case.dtype, method="avg_pool2d", terms=1)
+        want = oracle.avg_pool2d_gradient(oracle.float64(x), oracle.float64(g), case.window, **how)
+        assert_close(by_x, want, dtype=case.dtype, method="avg_pool2d", terms=1)
+
+
+def _with_gradient(
+    function: Callable[[jax.Array], jax.Array], x: jax.Array, g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    y, pull_back = jax.vjp(function, x)
+    return y, pull_back(g)[0]
+
+
+# --- what the definition leaves open --------------------------------------------------------------
+
+
+def test_the_first_of_equal_maxima_takes_the_gradient() -> None:
+    x = jnp.array([[1.0, 5.0, 2.0], [5.0, 0.0, 5.0]]).reshape(1, 2, 3, 1)
+    by_x = jax.grad(lambda x: ops.max_pool2d(x, (2, 3))[0, 0, 0, 0])(x)
+    np.testing.assert_array_equal(by_x[0, :, :, 0], [[0, 1, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_nan_is_the_maximum(position: int) -> None:
+    values = [3.0, -1.0, 2.0, 7.0]
+    values[position] = math.nan
+    x = jnp.array([*values, 1.0, 2.0, 4.0, 3.0]).reshape(2, 2, 2, 1)
+    y = ops.max_pool2d(x, 2)
+    np.testing.assert_array_equal(y.ravel(), [math.nan, 4])
+
+
+def test_nan_spreads_through_the_average() -> None:
+    x = jnp.array([math.nan, 1, 2, 3, 1, 2, 3, 4]).reshape(2, 2, 2, 1)
+    np.testing.assert_array_equal(ops.avg_pool2d(x, 2).ravel(), [math.nan, 2.5])
+
+
+@pytest.mark.parametrize("padding", ["SAME", 1, ((1, 0), (0, 1))])
+def test_padding_never_wins(padding: Padding) -> None:
+    """Zeros as padding would be larger than every number of a negative picture."""
+    x = -jnp.abs(draw("x", (2, 5, 5, 2))) - 1
+    y = ops.max_pool2d(x, 2, stride=2, padding=padding)
+    assert y.max() <= -1
+    assert jnp.all(jnp.isfinite(y))
+
+
+def test_count_padding_is_the_difference_at_the_border_only() -> None:
+    x = jnp.ones((1, 4, 4, 1))
+    inside = ops.avg_pool2d(x, 3, stride=1, padding=1)
+    counted = ops.avg_pool2d(x, 3, stride=1, padding=1, count_padding=True)
+    np.testing.assert_array_equal(inside, np.ones((1, 4, 4, 1)))
+    sixth, corner = 6 / 9, 4 / 9
+    rows = [[corner, sixth, sixth, corner], [sixth, 1, 1, sixth]]
+    np.testing.assert_allclose(counted[0, :, :, 0], [*rows, *rows[::-1]], rtol=2**-23)
+
+
+# --- transformations ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["overlapping", "asymmetric"])
+def test_average_is_linear_and_maximum_is_so_locally(name: str) -> None:
+    """`jvp` at x along dx: the pooled dx for the mean; for the maximum dx at the winners."""
+    case = CASES[name]
+    x, dx = draw("x", case.x_shape), draw("dx", case.x_shape)
+
+    def slope(pool: Callable[..., jax.Array]) -> oracle.Array:
+        run = jax.jit(
+            lambda x, dx: jax.jvp(lambda x: pool(x, case.window, **case.how), (x,), (dx,))[1]
+        )
+        return oracle.float64(run(x, dx))
+
+    want = oracle.avg_pool2d(oracle.float64(dx), case.window, **case.how)
+    np.testing.assert_allclose(slope(ops.avg_pool2d), want, atol=4 * 2**-23)
+    pooled = oracle.max_pool2d(oracle.float64(x), case.window, **case.how)
+    # A small enough step changes no winner.
+    step = 2.0**-12
+    moved = oracle.float64(x) + step * oracle.float64(dx)
+    want = (oracle.max_pool2d(moved, case.window, **case.how) - pooled) / step
+    np.testing.assert_allclose(slope(ops.max_pool2d), want, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["overlapping", "asymmetric"])
+def test_second_derivative(name: str) -> None:
+    """Both poolings are piecewise linear: the Hessian of `sum(y**2) / 2` is J^T J."""
+    case = CASES[name]
+    x, dx = draw("x", case.x_shape), draw("dx", case.x_shape)
+    for pool in (ops.max_pool2d, ops.avg_pool2d):
+
+        def run(x: jax.Array, pool: Callable[..., jax.Array] = pool) -> jax.Array:
+            return pool(x, case.window, **case.how)
+
+        def products(x: jax.Array, dx: jax.Array, run: Callable[..., jax.Array] = run) -> Any:
+            gradient = jax.grad(lambda x: jnp.sum(run(x) ** 2) / 2)
+            reverse = jax.grad(lambda x: jnp.vdot(gradient(x), dx))(x)
+            forward = jax.jvp(gradient, (x,), (dx,))[1]
+            return reverse, forward, jax.vjp(run, x)[1](jax.jvp(run, (x,), (dx,))[1])[0]
+
+        reverse, forward, want = jax.jit(products)(x, dx)
+        assert np.any(want != 0)
+        np.testing.assert_allclose(reverse, want, atol=1e-6)
+        np.testing.assert_allclose(forward, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("pool", [ops.max_pool2d, ops.avg_pool2d])
+def test_vmap(pool: Callable[..., jax.Array]) -> None:
+    case = CASES["asymmetric"]
+    xs = draw("xs", (*case.x_shape, 3))
+
+    def run(x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _with_gradient(lambda x: pool(x, case.window, **case.how), x, g)
+
+    g = draw("g", pool(xs[..., 0], case.window, **case.how).shape)
+    mapped = jax.jit(jax.vmap(run, (4, None), 0))(xs, g)
+    for k in range(3):
+        for got, want in zip(mapped, run(xs[..., k], g), strict=True):
+            np.testing.assert_allclose(got[k], want, rtol=0, atol=1e-6)
