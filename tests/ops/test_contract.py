@@ -69,6 +69,14 @@ def test_sums_in_at_least_32_bits(method: str) -> None:
 
 
 @every_method
+def test_sums_over_the_kernel_in_at_least_32_bits(method: str) -> None:
+    """A bfloat16 at 256 does not change when 1 is added: eight more ones would be lost."""
+    x = jnp.ones((1, 3, 3, 1), "bfloat16").at[0, 0, 0, 0].set(256)
+    y = ops.conv2d(x, jnp.ones((3, 3, 1, 1), "bfloat16"), padding="VALID", method=method)
+    assert y.ravel()[0] == 264
+
+
+@every_method
 def test_no_bias_is_a_bias_of_zero(method: str) -> None:
     case = CASES["depthwise"]
     skip_unsupported(method, case)

@@ -1,5 +1,6 @@
 """The table of methods: the one asked for is the one that runs, and none stands in for another."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -14,18 +15,22 @@ from tests.ops.cases import Case, conv, operands
 CASE = Case((2, 5, 6, 4), (3, 2, 2, 6), groups=2)
 
 
-def primitives(jaxpr: core.Jaxpr) -> Iterator[str]:
-    """Names of all primitives of a jaxpr, those inside others included."""
+def equations(jaxpr: core.Jaxpr) -> Iterator[core.JaxprEqn]:
+    """All equations of a jaxpr, those inside others included."""
     for equation in jaxpr.eqns:
-        yield equation.primitive.name
+        yield equation
         for value in equation.params.values():
             if isinstance(value, core.ClosedJaxpr):
-                yield from primitives(value.jaxpr)
+                yield from equations(value.jaxpr)
+
+
+def primitives(jaxpr: core.ClosedJaxpr) -> list[str]:
+    return [equation.primitive.name for equation in equations(jaxpr.jaxpr)]
 
 
 def traced(method: str) -> list[str]:
     a = operands(CASE)
-    return list(primitives(jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel).jaxpr))
+    return primitives(jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel))
 
 
 def test_lax_is_one_convolution() -> None:
@@ -46,10 +51,33 @@ def test_shift_is_one_matrix_product_for_each_kernel_cell() -> None:
     assert not [name for name in names if "conv_general" in name or name == "jcnn_conv"]
 
 
+@pytest.mark.parametrize("method", ["im2col", "shift"])
+def test_products_of_16_bits_are_added_in_32(method: str) -> None:
+    """Asked for, not left to the backend: the CPU would do it anyway, others need not."""
+    a = operands(dataclasses.replace(CASE, dtype="bfloat16"))
+    jaxpr = jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel)
+    products = [e for e in equations(jaxpr.jaxpr) if e.primitive.name == "dot_general"]
+    assert products
+    assert [e for e in products if not e.outvars[0].aval.str_short().startswith("float32[")] == []
+
+
+@pytest.mark.parametrize("method", ops.METHODS)
+def test_precision_reaches_every_product_and_its_gradients(method: str) -> None:
+    a = operands(CASE)
+
+    def loss(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return ops.conv2d(x, kernel, groups=2, method=method, precision="highest").sum()
+
+    jaxpr = jax.make_jaxpr(jax.value_and_grad(loss, (0, 1)))(a.x, a.kernel)
+    products = [e for e in equations(jaxpr.jaxpr) if "precision" in e.params]
+    assert len(products) >= 3
+    assert [e for e in products if "HIGHEST" not in str(e.params["precision"]).upper()] == []
+
+
 def test_lax_is_the_default() -> None:
     a = operands(CASE)
     jaxpr = jax.make_jaxpr(lambda x, k: ops.conv2d(x, k, groups=2))(a.x, a.kernel)
-    assert list(primitives(jaxpr.jaxpr)) == traced("lax")
+    assert primitives(jaxpr) == traced("lax")
 
 
 def test_a_method_gets_the_resolved_window(monkeypatch: pytest.MonkeyPatch) -> None:
