@@ -1,6 +1,7 @@
 """Running `jcnn` as a process of its own, and what a run of it gave."""
 
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ def finish(process: subprocess.Popen[str]) -> Result:
     return Result(process.returncode, out, err)
 
 
-def ways_to_call() -> tuple[str, str]:
+def ways_to_call() -> tuple[str, ...]:
     """How jcnn may tell its user to call it: by name where it is on the path, else by place."""
-    return "jcnn", str(Path(sys.executable).with_name("jcnn"))
+    place = Path(sys.executable).with_name("jcnn")
+    near = Path(os.path.relpath(place))
+    return "jcnn", shlex.quote(str(place)), shlex.quote(str(near))
