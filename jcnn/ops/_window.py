@@ -191,14 +191,17 @@ def _resolve_padding(
             same.append((total // 2, total - total // 2))
         return same[0], same[1]
     try:
-        if isinstance(padding, int):
-            pads: Pads = ((padding, padding), (padding, padding))
-        else:
-            (top, bottom), (left, right) = padding  # type narrowing: a string fails to unpack
-            pads = (
+        if isinstance(padding, str):
+            raise TypeError  # any other word
+        if isinstance(padding, Sequence):
+            (top, bottom), (left, right) = padding
+            pads: Pads = (
                 (operator.index(top), operator.index(bottom)),
                 (operator.index(left), operator.index(right)),
             )
+        else:
+            every = operator.index(padding)  # NumPy's integers too
+            pads = ((every, every), (every, every))
     except (TypeError, ValueError):
         raise ValueError(f"padding: got {padding!r}; accepted: {_PADDING_KINDS}") from None
     if min(*pads[0], *pads[1]) < 0:

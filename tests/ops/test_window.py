@@ -1,5 +1,7 @@
 """Window arithmetic: output sizes, padding and receptive fields, against tables and brute force."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,6 +70,13 @@ def test_rows_and_columns_are_apart() -> None:
 @pytest.mark.parametrize("size", [3, (3, 3)])
 def test_an_int_means_a_square(size: Size) -> None:
     assert ops.resolve_window((8, 9), size).out_size == (6, 7)
+
+
+def test_numpy_integers_are_integers() -> None:
+    three: Any = np.int64(3)  # as sizes computed with NumPy are
+    window = ops.resolve_window((8, 9), three, stride=three, padding=three)
+    assert window.padding == ((3, 3), (3, 3))
+    assert window.out_size == (4, 5)
 
 
 def test_conv_output_shape() -> None:
