@@ -191,16 +191,14 @@ def _resolve_padding(
             same.append((total // 2, total - total // 2))
         return same[0], same[1]
     try:
-        if isinstance(padding, str):
-            raise TypeError  # any other word
-        if isinstance(padding, Sequence):
+        if isinstance(padding, tuple | list):
             (top, bottom), (left, right) = padding
             pads: Pads = (
                 (operator.index(top), operator.index(bottom)),
                 (operator.index(left), operator.index(right)),
             )
         else:
-            every = operator.index(padding)  # NumPy's integers too
+            every = operator.index(padding)  # NumPy's integers too; of a word, a TypeError
             pads = ((every, every), (every, every))
     except (TypeError, ValueError):
         raise ValueError(f"padding: got {padding!r}; accepted: {_PADDING_KINDS}") from None
