@@ -1,6 +1,26 @@
 """What a training run is asked to do. No JAX here: the command line reads this for its help."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Optimizer = Literal[
+    "adam",
+    "adamw",
+    "sgd",
+    "momentum",
+    "nesterov",
+    "rmsprop",
+    "nadam",
+    "adagrad",
+    "adadelta",
+    "lion",
+    "muon",
+]
+Schedule = Literal["constant", "cosine", "one_cycle", "exponential", "piecewise"]
+Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+DecayMask = Literal["all", "kernels"]
+Compute = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -10,27 +30,118 @@ class TrainConfig:
     Attributes:
         epochs: passes over the training pictures.
         batch_size: pictures a step; the last batch of an epoch may be smaller.
-        learning_rate: Adam's.
         validation_split: share of the training pictures, cut from the end, to validate on.
-        seed: of the parameters, the shuffling and the dropout.
+        seed: of the parameters, the shuffling, the augmentation and the dropout.
+        shuffle: whether each epoch has an order of its own.
+        augment: changes of each training picture, such as "shift,flip"; see jcnn data show.
+        optimizer: with the constants that Keras has, where Keras has it.
+        learning_rate: the largest that the schedule reaches.
+        schedule: how the learning rate goes on: cosine falls to 0; one_cycle rises for the first
+            30 % of the steps, then falls; exponential and piecewise see decay_rate.
+        warmup_epochs: over which the learning rate first rises from 0 in a straight line.
+        decay_rate: what the learning rate is multiplied by, in every decay_epochs of the
+            exponential schedule, or at each of them in the piecewise one.
+        decay_epochs: one number for the exponential schedule, rising ones for the piecewise.
+        weight_decay: share of a weight that a step of learning rate 1 takes away; None means
+            0.004 for adamw and 0 for the others, as in Keras.
+        weight_decay_mask: which weights: all, or kernels without biases and scales.
+        clip_value: largest size of one number of a gradient.
+        clip_norm: largest norm of one gradient array.
+        global_clip_norm: largest norm of all gradients together.
+        accumulate_steps: steps whose mean gradient makes one update.
+        label_smoothing: share of the target that is spread over all classes.
+        class_weights: one for each class; each picture's loss is multiplied by its class's.
+        ema: share that the running mean of the weights keeps at an update, such as 0.999; the
+            means are then what is validated and kept. 0 turns it off.
+        compute: dtype of the layers' arithmetic; the parameters stay float32.
+        monitor: the column of the history that the next five settings go by.
+        min_delta: a smaller gain is none.
+        patience: epochs without a gain after which to stop; None never stops.
+        restore_best: keep, at the end, the weights of the best epoch.
+        plateau_patience: epochs without a gain after which to lower the learning rate.
+        plateau_factor: what it is then multiplied by.
+        steps_per_call: steps between two looks at the progress; None means about a second's.
     """
 
     epochs: int = 5
     batch_size: int = 64
-    learning_rate: float = 1e-3
     validation_split: float = 0.0
     seed: int = 0
+    shuffle: bool = True
+    augment: str = ""
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    warmup_epochs: float = 0.0
+    decay_rate: float = 0.1
+    decay_epochs: tuple[float, ...] = ()
+    weight_decay: float | None = None
+    weight_decay_mask: DecayMask = "all"
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    global_clip_norm: float | None = None
+    accumulate_steps: int = 1
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+    ema: float = 0.0
+    compute: Compute = "float32"
+    monitor: Monitor = "val_loss"
+    min_delta: float = 0.0
+    patience: int | None = None
+    restore_best: bool = False
+    plateau_patience: int | None = None
+    plateau_factor: float = 0.1
+    steps_per_call: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate_steps"):
+            self._check_int(name, 1)
+        for name in ("patience", "plateau_patience", "steps_per_call"):
+            if getattr(self, name) is not None:
+                self._check_int(name, 1)
+        self._check_int("seed", 0)
+        self._expect(self.seed < 2**32, "seed", "an int, 0 <= seed < 2**32")
+        for name in ("learning_rate", "decay_rate", "clip_value", "clip_norm", "global_clip_norm"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}: got {value!r}; accepted: an int >= 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate: got {self.learning_rate}; accepted: a number > 0")
-        if not 0 <= self.validation_split < 1:
-            raise ValueError(
-                f"validation_split: got {self.validation_split}; accepted: 0 <= share < 1"
-            )
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed: got {self.seed!r}; accepted: an int, 0 <= seed < 2**32")
+            self._expect(value is None or 0 < value < math.inf, name, "a number > 0")
+        for name in ("warmup_epochs", "min_delta", "weight_decay"):
+            value = getattr(self, name)
+            self._expect(value is None or 0 <= value < math.inf, name, "a number >= 0")
+        for name in ("validation_split", "label_smoothing", "ema"):
+            self._expect(0 <= getattr(self, name) < 1, name, f"0 <= {name} < 1")
+        self._expect(0 < self.plateau_factor < 1, "plateau_factor", "0 < plateau_factor < 1")
+        weights = self.class_weights
+        self._expect(
+            weights is None or all(0 <= w < math.inf for w in weights),
+            "class_weights",
+            "numbers >= 0, one for each class",
+        )
+        for name, choices in (
+            ("optimizer", Optimizer),
+            ("schedule", Schedule),
+            ("weight_decay_mask", DecayMask),
+            ("compute", Compute),
+            ("monitor", Monitor),
+        ):
+            accepted = get_args(choices)
+            self._expect(getattr(self, name) in accepted, name, ", ".join(accepted))
+        self._check_decay_epochs()
+
+    def _check_decay_epochs(self) -> None:
+        epochs = self.decay_epochs
+        rising = all(a < b for a, b in zip((0.0, *epochs), epochs, strict=False))
+        accepted = {
+            "exponential": (len(epochs) == 1, "one number > 0 for the exponential schedule"),
+            "piecewise": (len(epochs) >= 1, "rising numbers > 0 for the piecewise schedule"),
+        }
+        fits, text = accepted.get(self.schedule, (not epochs, f"none with {self.schedule}"))
+        self._expect(fits and rising, "decay_epochs", text)
+
+    def _check_int(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        self._expect(whole, name, f"an int >= {least}")
+
+    def _expect(self, fine: bool, name: str, accepted: str) -> None:
+        if not fine:
+            raise ValueError(f"{name}: got {getattr(self, name)!r}; accepted: {accepted}")

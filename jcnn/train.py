@@ -178,7 +178,7 @@ def evaluate(model: Model, dataset: Dataset, *, batch_size: int = 64) -> Evaluat
         ValueError: the model does not fit the data.
     """
     check_fit(as_model(model), dataset)
-    logits = _logits(model, dataset.images, batch_size)
+    logits = _logits(model, np.asarray(dataset.images), batch_size)
     chex.assert_shape(logits, (len(dataset), len(dataset.class_names)))
     labels = jnp.asarray(dataset.labels)
     loss = jnp.mean(ops.cross_entropy(logits, labels))

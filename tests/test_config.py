@@ -9,7 +9,7 @@ from jcnn.config import TrainConfig
 
 INT = "accepted: an int >= 1"
 RATE = "accepted: a number > 0"
-SHARE = "accepted: 0 <= share < 1"
+SHARE = "accepted: 0 <= validation_split < 1"
 SEED = "accepted: an int, 0 <= seed < 2**32"
 
 
@@ -20,7 +20,7 @@ def test_the_defaults() -> None:
 
 
 def test_the_limits_are_accepted() -> None:
-    config = TrainConfig(1, 1, 1e-300, 0.999, 2**32 - 1)
+    config = TrainConfig(1, 1, 0.999, 2**32 - 1, learning_rate=1e-300)
     assert config.seed == 4294967295
 
 

@@ -1,10 +1,12 @@
-"""A data set in memory: pictures, labels and class names; and how it is cut in two."""
+"""A data set: pictures, labels and class names; and how it is cut in two."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from jcnn.data.streamed import Images, StreamedImages
 
 
 class DataError(ValueError):
@@ -16,7 +18,8 @@ class Dataset:
     """Labelled pictures of one size, checked when built: what every source returns.
 
     Args:
-        images: `(N, H, W, C)` uint8, at least one picture.
+        images: `(N, H, W, C)` uint8, at least one picture: an array (it may be mapped from a
+            file), or `StreamedImages`, which are decoded when they are asked for.
         labels: `(N,)` int32, each in 0..K-1.
         class_names: K different names; label `k` is class `class_names[k]`.
 
@@ -24,7 +27,7 @@ class Dataset:
         ValueError: a shape, dtype, label or name does not fit; the message names the argument.
     """
 
-    images: npt.NDArray[np.uint8]
+    images: Images
     labels: npt.NDArray[np.int32]
     class_names: tuple[str, ...]
 
@@ -57,6 +60,12 @@ class Dataset:
         _, height, width, channels = self.images.shape
         return height, width, channels
 
+    def take(self, rows: npt.NDArray[np.integer] | slice) -> "Dataset":
+        """These rows, in this order; a slice of an array shares its memory."""
+        images = self.images
+        chosen = images.select(rows) if isinstance(images, StreamedImages) else images[rows]
+        return Dataset(chosen, self.labels[rows], self.class_names)
+
 
 def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:
     """Cut off the last rows for validation, before any shuffle, exactly as Keras does.
@@ -84,8 +93,7 @@ def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset |
             f"validation_split: got {validation_split} for {len(dataset)} images; "
             f"no image is left for {part}"
         )
-    rows = np.arange(len(dataset))
-    return _take(dataset, rows[:cut]), _take(dataset, rows[cut:])
+    return dataset.take(slice(cut)), dataset.take(slice(cut, None))
 
 
 def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -125,7 +133,7 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
         in_test[rows[:count]] = True
     # A second shuffle: in the first one, the test part took the earliest rows of each class.
     order = _shuffled_rows(bits, len(dataset))
-    return _take(dataset, order[~in_test[order]]), _take(dataset, order[in_test[order]])
+    return dataset.take(order[~in_test[order]]), dataset.take(order[in_test[order]])
 
 
 def _shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
@@ -137,14 +145,9 @@ def _shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
     return np.argsort(bits.random_raw(count), kind="stable")
 
 
-def _take(dataset: Dataset, rows: npt.NDArray[np.intp]) -> Dataset:
-    """Copy these rows, in this order."""
-    return Dataset(dataset.images[rows], dataset.labels[rows], dataset.class_names)
-
-
 def _check_array(name: str, array: object, dtype: str, axes: str) -> None:
-    """Refuse what is not a NumPy array of this dtype with one axis a letter of `axes`."""
-    if not isinstance(array, np.ndarray):
+    """Refuse what is no array of this dtype with one axis a letter of `axes`."""
+    if not isinstance(array, np.ndarray | StreamedImages):
         raise ValueError(f"{name}: got {type(array).__name__}; expected a NumPy array")
     if array.dtype != dtype:
         raise ValueError(f"{name}: got dtype {array.dtype}; expected {dtype}")
