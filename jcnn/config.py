@@ -99,8 +99,8 @@ class TrainConfig:
         for name in ("patience", "plateau_patience", "steps_per_call"):
             if getattr(self, name) is not None:
                 self._check_int(name, 1)
-        self._check_int("seed", 0)
-        self._expect(self.seed < 2**32, "seed", "an int, 0 <= seed < 2**32")
+        seed = isinstance(self.seed, int) and 0 <= self.seed < 2**32
+        self._expect(seed, "seed", "an int, 0 <= seed < 2**32")
         for name in ("learning_rate", "decay_rate", "clip_value", "clip_norm", "global_clip_norm"):
             value = getattr(self, name)
             self._expect(value is None or 0 < value < math.inf, name, "a number > 0")
