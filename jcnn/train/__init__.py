@@ -1,0 +1,31 @@
+"""Training: `fit` is the only loop; `evaluate` and `predict` are what it is judged by."""
+
+from jcnn.config import TrainConfig
+from jcnn.train.evaluate import (
+    Evaluation,
+    Model,
+    check_fit,
+    evaluate,
+    model_output_shape,
+    predict,
+)
+from jcnn.train.events import Compiling, DivergedError, Event, Notice, Progress
+from jcnn.train.fit import Callback, fit, fit_population
+
+__all__ = [
+    "Callback",
+    "Compiling",
+    "DivergedError",
+    "Evaluation",
+    "Event",
+    "Model",
+    "Notice",
+    "Progress",
+    "TrainConfig",
+    "check_fit",
+    "evaluate",
+    "fit",
+    "fit_population",
+    "model_output_shape",
+    "predict",
+]

@@ -1,0 +1,57 @@
+"""Models side by side: the arrays of several models of one structure, stacked on a leading axis."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn.layers import Dropout, Parts, Rate, take_apart, training
+
+
+def stack(models: Sequence[nnx.Module]) -> Parts:
+    """Take models apart, with a leading axis on `params` and `rest`, one row a model.
+
+    Models may differ in their parameters and in their dropout rates, in nothing else.
+
+    Raises:
+        ValueError: their structures differ.
+    """
+    copies = [training(model) for model in models]
+    if len({_rates(model) for model in copies}) > 1:
+        copies = [_with_rates_as_arrays(model) for model in copies]
+    parts = [take_apart(model) for model in copies]
+    for i, part in enumerate(parts):
+        if part.graphdef != parts[0].graphdef or _shapes(part) != _shapes(parts[0]):
+            raise ValueError(
+                f"models: number {i} is built otherwise than number 0; models that are trained "
+                "together may differ in their parameters and dropout rates only"
+            )
+    params, rest = (_stacked([part[i] for part in parts]) for i in (1, 3))
+    return Parts(parts[0].graphdef, params, parts[0].streams, rest)
+
+
+def unstack(tree: Any, member: int) -> Any:
+    """One member's arrays, dropout rates left out."""
+    own = nnx.filter_state(tree, nnx.Not(Rate))
+    return jax.tree.map(lambda x: x[member], own)
+
+
+def _rates(model: nnx.Module) -> tuple[float | Rate, ...]:
+    return tuple(node.rate for _, node in nnx.iter_graph(model) if isinstance(node, Dropout))
+
+
+def _with_rates_as_arrays(model: nnx.Module) -> nnx.Module:
+    for _, node in nnx.iter_graph(model):
+        if isinstance(node, Dropout):
+            node.rate = nnx.data(Rate(jnp.float32(node.rate)))
+    return model
+
+
+def _shapes(part: Parts) -> Any:
+    return jax.tree.map(jnp.shape, (part.params, part.rest))
+
+
+def _stacked(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
