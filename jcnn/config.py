@@ -38,14 +38,16 @@ class TrainConfig:
         learning_rate: the largest that the schedule reaches.
         schedule: how the learning rate goes on: cosine falls to 0; one_cycle rises for the first
             30 % of the steps, then falls; exponential and piecewise see decay_rate.
-        warmup_epochs: over which the learning rate first rises from 0 in a straight line.
+        warmup_epochs: over which the learning rate first rises from 0 in a straight line; then
+            the schedule begins. one_cycle rises by itself and takes none.
         decay_rate: what the learning rate is multiplied by, in every decay_epochs of the
             exponential schedule, or at each of them in the piecewise one.
-        decay_epochs: one number for the exponential schedule, rising ones for the piecewise.
+        decay_epochs: one number for the exponential schedule, rising ones for the piecewise;
+            both count from the end of the warm-up.
         weight_decay: share of a weight that a step of learning rate 1 takes away; None means
-            0.004 for adamw and 0 for the others, as in Keras.
+            0.004 for adamw and muon and 0 for the others, as in Keras.
         weight_decay_mask: which weights: all, or kernels without biases and scales.
-        clip_value: largest size of one number of a gradient.
+        clip_value: largest size of one number of a gradient. One of the three clips at most.
         clip_norm: largest norm of one gradient array.
         global_clip_norm: largest norm of all gradients together.
         accumulate_steps: steps whose mean gradient makes one update.
@@ -126,6 +128,8 @@ class TrainConfig:
             accepted = get_args(choices)
             self._expect(getattr(self, name) in accepted, name, ", ".join(accepted))
         self._check_decay_epochs()
+        self._check_warmup_epochs()
+        self._check_one_clip()
 
     def _check_decay_epochs(self) -> None:
         epochs = self.decay_epochs
@@ -136,6 +140,19 @@ class TrainConfig:
         }
         fits, text = accepted.get(self.schedule, (not epochs, f"none with {self.schedule}"))
         self._expect(fits and rising, "decay_epochs", text)
+
+    def _check_warmup_epochs(self) -> None:
+        if self.schedule == "one_cycle":
+            self._expect(not self.warmup_epochs, "warmup_epochs", "0 with one_cycle, which rises")
+        self._expect(
+            self.warmup_epochs < self.epochs, "warmup_epochs", f"below {self.epochs} epochs"
+        )
+
+    def _check_one_clip(self) -> None:
+        names = ("clip_value", "clip_norm", "global_clip_norm")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            self._expect(False, given[1], f"None beside {given[0]}; one clip at most")
 
     def _check_int(self, name: str, least: int) -> None:
         value = getattr(self, name)
