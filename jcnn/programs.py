@@ -18,10 +18,11 @@ from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix, mixup_alpha, parse
-from jcnn.data.batches import Window, normalise, take_batch
+from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, take_batch
 from jcnn.layers import take_apart
 from jcnn.metrics import Totals, correct
-from jcnn.optimizers import learning_rate_factor, optimizer
+from jcnn.optimizers import optimizer
+from jcnn.schedules import learning_rate_factor
 
 
 class State(NamedTuple):
@@ -217,9 +218,30 @@ def epoch_program(
     return jit(many if members else run, donate_argnums=(0, 2))
 
 
+@functools.lru_cache(maxsize=16)
+def order_program(examples: int, *, shuffle: bool, members: bool) -> Any:
+    """The compiled order of an epoch's examples.
+
+    Args:
+        examples: N.
+        shuffle: whether it is another one in each epoch, or that of the data set always.
+        members: whether there is a key, and so an order, for each of several models.
+
+    Returns:
+        `order(seed, epoch)` to `(N,)` int32, or `(M, N)`.
+    """
+
+    def order(seed: jax.Array, epoch: jax.Array) -> jax.Array:
+        if not shuffle:
+            return jnp.arange(examples, dtype=jnp.int32)
+        return epoch_order(shuffle_key(seed, epoch), examples)
+
+    return jit(jax.vmap(order, in_axes=(0, None)) if members else order)
+
+
 def compiled_part(config: TrainConfig) -> TrainConfig:
     """The settings that a program depends on, the others at their defaults: its cache's key."""
-    depends_on_epochs = config.schedule in ("cosine", "one_cycle")
+    depends_on_epochs = config.schedule in ("cosine", "one_cycle") or config.warmup_epochs
     return dataclasses.replace(
         config,
         epochs=config.epochs if depends_on_epochs else 1,
@@ -241,17 +263,17 @@ def logits_program(graphdef: Any, batch_size: int, *, members: bool = False) -> 
     """The compiled logits of a whole array of pictures, `batch_size` at a time.
 
     Args:
-        graphdef: from `nnx.split(evaluating(model))`.
+        graphdef: from `take_apart(evaluating(model))`.
         batch_size: examples computed at a time.
-        members: whether the state has a leading axis, one row for each model; then so do the
-            logits.
+        members: whether `params` and `rest` have a leading axis, one row for each model; then so
+            have the logits.
 
     Returns:
-        `logits(state, images (N, H, W, C) uint8)` to `(N, K)`.
+        `logits(params, streams, rest, images (N, H, W, C) uint8)` to `(N, K)`.
     """
 
-    def logits(state: Any, images: jax.Array) -> jax.Array:
-        model = nnx.merge(graphdef, state, copy=True)
+    def logits(params: Any, streams: Any, rest: Any, images: jax.Array) -> jax.Array:
+        model = nnx.merge(graphdef, params, streams, rest, copy=True)
         chex.assert_rank(images, 4)
         chex.assert_type(images, jnp.uint8)
         n = len(images)
@@ -268,7 +290,7 @@ def logits_program(graphdef: Any, batch_size: int, *, members: bool = False) -> 
         tail = n - (len(starts) - 1) * size
         return jnp.concatenate([y[:-1].reshape(-1, *y.shape[2:]), y[-1, size - tail :]])
 
-    return jit(jax.vmap(logits, in_axes=(0, None)) if members else logits)
+    return jit(jax.vmap(logits, in_axes=(0, None, 0, None)) if members else logits)
 
 
 def reseed(model: nnx.Module, key: jax.Array) -> None:

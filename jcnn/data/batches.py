@@ -28,6 +28,20 @@ def normalise(images: jax.typing.ArrayLike) -> jax.Array:
     return jnp.asarray(images, jnp.float32) / 255
 
 
+def shuffle_key(seed: jax.Array, epoch: jax.Array | int) -> jax.Array:
+    """The key of an epoch's order."""
+    return jax.random.split(jax.random.fold_in(seed, epoch))[0]
+
+
+def step_key(seeds: jax.Array, epoch: int) -> jax.Array:
+    """The key of an epoch's steps, for one seed or for each of an array of them."""
+
+    def key(seed: jax.Array) -> jax.Array:
+        return jax.random.split(jax.random.fold_in(seed, epoch))[1]
+
+    return jax.vmap(key)(seeds) if seeds.ndim else key(seeds)
+
+
 def epoch_order(key: jax.Array, examples: int) -> jax.Array:
     """The order `(N,)` int32 in which one epoch sees its examples."""
     return jax.random.permutation(key, examples)

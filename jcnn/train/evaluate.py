@@ -12,7 +12,7 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.data import Dataset, Images, StreamedImages, memory_budget
-from jcnn.layers import Layer, LayerError, as_model, evaluating
+from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart
 from jcnn.models.calls import recorded_calls
 from jcnn.programs import logits_program
 
@@ -120,7 +120,7 @@ def judge(logits: jax.Array, labels: np.ndarray) -> Evaluation:
 
 def all_logits(
     graphdef: Any,
-    state: Any,
+    states: tuple[Any, Any, Any],
     images: Images | jax.Array,
     batch_size: int,
     *,
@@ -130,7 +130,7 @@ def all_logits(
     """Logits of any number of pictures, brought to the device in pieces where that is needed.
 
     Args:
-        graphdef, state: from `nnx.split(evaluating(model))`.
+        graphdef, states: from `take_apart(evaluating(model))`.
         images: `(N, H, W, C)` uint8, wherever they are.
         batch_size: examples computed at a time.
         members: as for `logits_program`.
@@ -143,7 +143,7 @@ def all_logits(
 
     def compute(piece: Images | jax.Array) -> jax.Array:
         here = jnp.asarray(piece)
-        logits: jax.Array = program(state, here[:, :, ::-1] if mirror else here)
+        logits: jax.Array = program(*states, here[:, :, ::-1] if mirror else here)
         return logits
 
     if isinstance(images, jax.Array) or not must_stream(images):
@@ -167,5 +167,5 @@ def piece_examples(image_shape: tuple[int, ...]) -> int:
 
 
 def _logits(model: Model, images: Images, batch_size: int, *, mirror: bool = False) -> jax.Array:
-    graphdef, state = nnx.split(evaluating(as_model(model)))
-    return all_logits(graphdef, state, images, batch_size, mirror=mirror)
+    graphdef, *states = take_apart(evaluating(as_model(model)))
+    return all_logits(graphdef, tuple(states), images, batch_size, mirror=mirror)

@@ -14,11 +14,50 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcnn.data import Dataset
+from jcnn.config import TrainConfig
+from jcnn.data import Dataset, StreamedImages, memory_budget
 from jcnn.data.batches import Window
+from jcnn.train.evaluate import must_stream, piece_examples
+from jcnn.train.events import Event, Notice
 
 # Given an epoch's number: the order (N,) in which it sees its examples.
 Order = Callable[[int], jax.Array]
+
+
+def open_feed(
+    dataset: Dataset,
+    order: Order,
+    config: TrainConfig,
+    notify: Callable[[Event], None],
+    *,
+    closed: bool,
+) -> "Resident | Streamed":
+    """Keep the pictures on the device where they fit, else read them as they are needed.
+
+    Args:
+        dataset: of which they are.
+        order: of an epoch.
+        config: of the training.
+        notify: told where pictures in memory do not fit on the device.
+        closed: whether nothing will be asked for.
+    """
+    steps = -(-len(dataset) // config.batch_size)
+    if not must_stream(dataset.images):
+        return Resident(dataset, order, steps)
+    if not isinstance(dataset.images, StreamedImages):  # of those, their source has told
+        size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
+        notify(Notice(f"the pictures take {size}, more than {budget}: brought piece by piece"))
+    window = config.steps_per_call or max(
+        1, piece_examples(dataset.image_shape) // config.batch_size
+    )
+    return Streamed(
+        dataset,
+        order,
+        steps,
+        batch_size=config.batch_size,
+        window_steps=window,
+        epochs=0 if closed else config.epochs,
+    )
 
 
 class Resident(AbstractContextManager["Resident"]):

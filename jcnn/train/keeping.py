@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from jcnn import checkpoint
 from jcnn.history import History, from_rows, mean_history, write_history
+from jcnn.train.events import Event, Notice
 
 
 class Position(NamedTuple):
@@ -23,7 +24,11 @@ class Position(NamedTuple):
 
 
 def start(
-    run: Path | None, resume: bool, tree: dict[str, Any], members: int, say: Callable[[str], None]
+    run: Path | None,
+    resume: bool,
+    tree: dict[str, Any],
+    members: int,
+    notify: Callable[[Event], None],
 ) -> tuple[dict[str, Any], Position]:
     """The arrays and the position to begin with: the run's newest, or the given ones.
 
@@ -32,7 +37,7 @@ def start(
         resume: whether to go on with it.
         tree: the arrays of a training that begins.
         members: models that are trained.
-        say: told where a damaged checkpoint was passed over.
+        notify: told of a damaged checkpoint that was passed over.
 
     Raises:
         ValueError: there is nothing to resume, or too much to begin.
@@ -47,7 +52,7 @@ def start(
         return tree, beginning
     if not resume:
         raise ValueError(f"run: {run} already holds a training; resume it or name another")
-    restored, meta = checkpoint.restore(run, tree, on_damage=say)
+    restored, meta = checkpoint.restore(run, tree, on_damage=lambda text: notify(Notice(text)))
     histories = tuple(from_rows(rows) for rows in meta["histories"])
     if len(histories) != members:
         raise checkpoint.CheckpointError(

@@ -1,24 +1,31 @@
 """Models side by side: the arrays of several models of one structure, stacked on a leading axis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.layers import Dropout, Parts, Rate, take_apart, training
+from jcnn.data import Dataset
+from jcnn.layers import Dropout, Parts, Rate, evaluating, take_apart
+from jcnn.train.evaluate import Evaluation, all_logits, judge
 
 
-def stack(models: Sequence[nnx.Module]) -> Parts:
+def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]) -> Parts:
     """Take models apart, with a leading axis on `params` and `rest`, one row a model.
 
-    Models may differ in their parameters and in their dropout rates, in nothing else.
+    Args:
+        models: they may differ in their parameters and dropout rates; of one, the arrays have
+            no leading axis.
+        mode: `training` or `evaluating`.
 
     Raises:
         ValueError: their structures differ.
     """
-    copies = [training(model) for model in models]
+    copies = [mode(model) for model in models]
+    if len(models) == 1:
+        return take_apart(copies[0])
     if len({_rates(model) for model in copies}) > 1:
         copies = [_with_rates_as_arrays(model) for model in copies]
     parts = [take_apart(model) for model in copies]
@@ -36,6 +43,19 @@ def unstack(tree: Any, member: int) -> Any:
     """One member's arrays, dropout rates left out."""
     own = nnx.filter_state(tree, nnx.Not(Rate))
     return jax.tree.map(lambda x: x[member], own)
+
+
+def scores(
+    models: Sequence[nnx.Module], dataset: Dataset | None, batch_size: int, arrays: tuple[Any, Any]
+) -> list[Evaluation | None]:
+    """Loss and accuracy of each member with these `params` and `rest`; None without a data set."""
+    if dataset is None:
+        return [None] * len(models)
+    many = len(models) > 1
+    parts = stack(models, evaluating)
+    states = (arrays[0], parts.streams, arrays[1])
+    logits = all_logits(parts.graphdef, states, dataset.images, batch_size, members=many)
+    return [judge(rows, dataset.labels) for rows in (logits if many else [logits])]
 
 
 def _rates(model: nnx.Module) -> tuple[float | Rate, ...]:
