@@ -38,7 +38,7 @@ def read_picture(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDA
             `PIL.Image.MAX_IMAGE_PIXELS`), or its numbers are floats or over 16 bits, whose black
             and white no file states.
     """
-    height, width, channels = _check_shape(image_shape)
+    height, width, channels = check_image_shape(image_shape)
     path = Path(path)
     check_file(path)
     with warnings.catch_warnings():
@@ -68,7 +68,8 @@ def read_picture(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDA
     return np.array(picture, np.uint8).reshape(height, width, channels)
 
 
-def _check_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def check_image_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return it; refuse, as a ValueError, what is not `(H, W, C)` with C = 1 or 3."""
     if len(image_shape) == 3 and min(image_shape) >= 1 and image_shape[2] in (1, 3):
         return image_shape
     raise ValueError(f"image_shape: got {image_shape}; expected (H, W, C) with C = 1 or 3")
