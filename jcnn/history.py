@@ -70,12 +70,11 @@ def _plain(value: float | None) -> float | str | None:
 
 def from_rows(rows: list[dict[str, Any]]) -> History:
     """The inverse of `History.rows`."""
-    return History(
-        tuple(
-            EpochResult(**{k: float(v) if isinstance(v, str) else v for k, v in row.items()})
-            for row in rows
-        )
-    )
+
+    def number(value: Any) -> Any:
+        return float(value) if isinstance(value, str) else value
+
+    return History(tuple(EpochResult(**{name: number(row[name]) for name in row}) for row in rows))
 
 
 def mean_history(histories: Sequence[History]) -> History:
@@ -88,7 +87,7 @@ def mean_history(histories: Sequence[History]) -> History:
     epochs = []
     for rows in zip(*(history.epochs for history in histories), strict=True):
         sound = [row for row in rows if math.isfinite(row.loss)] or list(rows)
-        columns = {}
+        columns: dict[str, Any] = {}
         for field in dataclasses.fields(EpochResult):
             values = [getattr(row, field.name) for row in sound]
             columns[field.name] = None if None in values else sum(values) / len(values)

@@ -17,8 +17,9 @@ from jax import lax
 from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
-from jcnn.data.augment import augment, mix, mixup_alpha, parse
+from jcnn.data.augment import augment, mix
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, take_batch
+from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import take_apart
 from jcnn.metrics import Totals, correct
 from jcnn.optimizers import optimizer
@@ -98,9 +99,10 @@ def training_step(
             new = update(state, mean, count // every, learning_rate)
             return new._replace(gathered=jax.tree.map(jnp.zeros_like, total))
 
-        return lax.cond(
+        new: State = lax.cond(
             (count + 1) % every == 0, mean_update, lambda s: s._replace(gathered=total), state
         )
+        return new
 
     def step(
         carry: Carry,
@@ -180,9 +182,9 @@ def epoch_program(
             row for each of several models that are trained at once.
 
     Returns:
-        `run(state, streams, totals, window, key, learning_rate, done, start, stop)` to
-        `(state, totals)`, which takes over the buffers of `state` and `totals`. `done` is the
-        number of steps before the epoch.
+        `run(state, streams, totals, *window, key, learning_rate, done, start, stop)` to
+        `(state, totals)`, which takes over the buffers of `state` and `totals`. The window is a
+        `jcnn.data.batches.Window`; `done` is the number of steps before the epoch.
     """
     full, remainder = divmod(examples, config.batch_size)
     steps = full + bool(remainder)
@@ -191,7 +193,10 @@ def epoch_program(
         state: State,
         streams: Any,
         totals: Totals,
-        window: Window,
+        images: jax.Array,
+        labels: jax.Array,
+        order: jax.Array,
+        first: jax.Array,
         key: jax.Array,
         learning_rate: jax.Array,
         done: jax.Array,
@@ -199,6 +204,7 @@ def epoch_program(
         stop: jax.Array,
     ) -> Carry:
         step = training_step(graphdef, streams, config, steps=steps, classes=classes)
+        window = Window(images, labels, order, first)
 
         def run_step(i: jax.Array | int, carry: Carry, size: int) -> Carry:
             batch = take_batch(window, i, size, batch_size=config.batch_size)
@@ -213,8 +219,7 @@ def epoch_program(
             carry = lax.cond(stop > full, last, lambda carry: carry, carry)
         return carry
 
-    rows = Window(images=None, labels=None, order=0, first=None)  # type of in_axes, not of data
-    many = jax.vmap(run, in_axes=(0, None, 0, rows, 0, 0, None, None, None))
+    many = jax.vmap(run, in_axes=(0, None, 0, None, None, 0, None, 0, 0, None, None, None))
     return jit(many if members else run, donate_argnums=(0, 2))
 
 

@@ -10,7 +10,8 @@ from jcnn.train.evaluate import (
     predict,
 )
 from jcnn.train.events import Compiling, DivergedError, Event, Notice, Progress
-from jcnn.train.fit import Callback, fit, fit_population
+from jcnn.train.fit import fit, fit_population
+from jcnn.train.loop import Callback
 
 __all__ = [
     "Callback",

@@ -80,7 +80,8 @@ def predict(
     if not flips:
         return probabilities
     mirrored = np.asarray(ops.softmax(_logits(model, images, batch_size, mirror=True)))
-    return (probabilities + mirrored) / 2
+    mean: np.ndarray = (probabilities + mirrored) / 2
+    return mean
 
 
 def check_fit(model: nnx.Module, dataset: Dataset) -> None:
@@ -148,10 +149,9 @@ def all_logits(
 
     if isinstance(images, jax.Array) or not must_stream(images):
         return compute(images)
-    pieces = []
     size = max(1, piece_examples(images.shape[1:]) // batch_size) * batch_size
-    for start in range(0, len(images), size):
-        pieces.append(compute(images[np.arange(start, min(start + size, len(images)))]))
+    starts = range(0, len(images), size)
+    pieces = [compute(images[np.arange(i, min(i + size, len(images)))]) for i in starts]
     return jnp.concatenate(pieces, axis=-2)
 
 

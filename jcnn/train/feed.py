@@ -157,11 +157,11 @@ class Streamed(AbstractContextManager["Streamed"]):
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
         shape = (size, *self._dataset.image_shape)
-        images, labels = np.zeros(shape, np.uint8), np.zeros(size, np.int32)
-        images[: len(rows)] = self._dataset.images[rows]
-        labels[: len(rows)] = self._dataset.labels[rows]
-        here = jax.device_put((images, labels, np.arange(size, dtype=np.int32)))
-        return Window(*here, first)
+        pixels, classes = np.zeros(shape, np.uint8), np.zeros(size, np.int32)
+        pixels[: len(rows)] = self._dataset.images[rows]
+        classes[: len(rows)] = self._dataset.labels[rows]
+        images, labels, order = jax.device_put((pixels, classes, np.arange(size, dtype=np.int32)))
+        return Window(images, labels, order, first)
 
     def __enter__(self) -> Self:
         return self

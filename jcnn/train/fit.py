@@ -8,7 +8,7 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, split
-from jcnn.data.augment import parse
+from jcnn.data.transforms import parse
 from jcnn.history import History
 from jcnn.layers import as_model
 from jcnn.train.evaluate import Model, check_fit, must_stream

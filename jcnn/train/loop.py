@@ -29,6 +29,7 @@ from jcnn.train import keeping
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.feed import open_feed
+from jcnn.train.keeping import Position
 from jcnn.train.members import scores, stack, unstack
 
 # Called after each epoch with the model and its history so far; True ends the training.
@@ -86,7 +87,7 @@ def train(
                 window, _ = feed.window(len(histories[0]) + 1, step)
                 rate, key = jnp.ones(axis), step_key(seeds, 0)
                 state, totals = program(
-                    state, parts.streams, totals, window, key, rate, 0, step, step
+                    state, parts.streams, totals, *window, key, rate, 0, step, step
                 )
                 jax.block_until_ready(totals)
             while not done:
@@ -100,7 +101,7 @@ def train(
                     window, end = feed.window(epoch, step)
                     stop = _next_stop(step, end, seconds, config)
                     state, totals = program(
-                        state, parts.streams, totals, window, key, rate, before, step, stop
+                        state, parts.streams, totals, *window, key, rate, before, step, stop
                     )
                     means = _means(totals, min(stop * config.batch_size, n))
                     step, seconds = stop, time.perf_counter() - began
@@ -133,7 +134,8 @@ def train(
                 done = _has_ended(config, histories)
                 for i, model in enumerate(models if callbacks else ()):
                     nnx.update(model, *(unstack(after, i) if many else after))
-                    done |= any([call(model, histories[i]) is True for call in callbacks])
+                    for callback in callbacks:
+                        done |= callback(model, histories[i]) is True
     finally:
         for i, model in enumerate(models):
             nnx.update(model, *(unstack(kept, i) if many else kept))
@@ -258,7 +260,7 @@ def _copy(tree: Any) -> Any:
 
 
 def _next_stop(step: int, end: int, seconds: float, config: TrainConfig) -> int:
-    """Where the next call ends: as set, or after about a second more, judged by the epoch so far."""
+    """Where the next call ends: as set, or about a second ahead, judged by the epoch so far."""
     if config.steps_per_call is not None:
         return min(step + config.steps_per_call, end)
     if step == 0:
