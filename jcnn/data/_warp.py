@@ -77,8 +77,8 @@ def _cell(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     picture and its mirror image have the same pixel on both sides, so between a fold and the
     first pixel's centre nothing changes.
     """
-    turns = (position + 0.5) / (2 * size)
-    inside = (turns - jnp.floor(turns)) * (2 * size)
+    from_edge = position + 0.5
+    inside = from_edge - 2 * size * jnp.floor(from_edge / (2 * size))
     folded = jnp.clip(jnp.minimum(inside, 2 * size - inside) - 0.5, 0, size - 1)
     pixel = jnp.clip(jnp.floor(folded), 0, max(size - 2, 0))
     return pixel.astype(jnp.int32), folded - pixel
