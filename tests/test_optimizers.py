@@ -1,6 +1,5 @@
 """Optimizers against NumPy float64, written from the formulas, with a learning rate that moves."""
 
-import math
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -11,51 +10,9 @@ import pytest
 
 from jcnn.config import Optimizer, TrainConfig
 from jcnn.optimizers import optimizer
+from tests.updates import UPDATES, Arrays, drawn, gradients, learning_rate, trained
 
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 NAMES = get_args(Optimizer)
-UPDATES = 40
-SHAPES = {"conv": (3, 2, 2, 5), "dense": (7, 3), "wide": (3, 8), "bias": (5,), "scale": ()}
-
-
-def drawn(seed: int = 0) -> Arrays:
-    """An array of each shape, of sizes that differ by array."""
-    rng = np.random.default_rng(seed)
-    return {
-        name: (rng.normal(0, 0.3 + i, shape)).astype(np.float32)
-        for i, (name, shape) in enumerate(SHAPES.items())
-    }
-
-
-def gradients(t: int) -> Arrays:
-    """Those of update t = 1, 2, ...; every fifth is far smaller, and the first bias's stay 0."""
-    arrays = drawn(1000 + t)
-    for array in arrays.values():
-        array *= np.float32(1e-3 if t % 5 == 0 else 1)
-    arrays["bias"][0] = 0
-    return arrays
-
-
-def learning_rate(t: int) -> float:
-    """It rises, falls, and stands still for no two updates."""
-    return 0.02 * (1 + 0.5 * math.sin(t)) / (1 + t / 20)
-
-
-def trained(config: TrainConfig, updates: int = UPDATES) -> Arrays:
-    """The arrays after so many updates by jcnn, each compiled."""
-    rule = optimizer(config)
-
-    @jax.jit
-    def step(params: Any, state: Any, g: Any, rate: jax.Array) -> tuple[Any, Any]:
-        changes, state = rule.update(g, state, params, learning_rate=rate)
-        return jax.tree.map(jnp.add, params, changes), state
-
-    params: Any = jax.tree.map(jnp.asarray, drawn())
-    state = rule.init(params)
-    for t in range(1, updates + 1):
-        params, state = step(params, state, gradients(t), jnp.float32(learning_rate(t)))
-    return {name: np.asarray(array) for name, array in params.items()}
 
 
 # Each oracle is a generator: it is sent (gradient, t, learning rate) and yields what w moves by.
@@ -211,7 +168,7 @@ def test_an_optimizer_follows_its_formula(name: Optimizer) -> None:
     assert_close(trained(TrainConfig(optimizer=name)), wanted)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw", "momentum", "muon"])
+@pytest.mark.parametrize("name", ["sgd", "adamw", "momentum"])
 @pytest.mark.parametrize("mask", ["all", "kernels"])
 def test_weight_decay_takes_its_share_of_the_weight_before(name: Optimizer, mask: Any) -> None:
     def decay(array: str) -> float:
@@ -268,12 +225,13 @@ def test_clipping_keeps_zeros_and_lets_nan_through(setting: str) -> None:
 def test_a_population_of_learning_rates_is_each_alone(name: Optimizer) -> None:
     rule = optimizer(TrainConfig(optimizer=name, clip_norm=2.0))
     rates = jnp.asarray([1e-3, 3e-2, 0.5])
-    params = [jax.tree.map(jnp.asarray, drawn(seed)) for seed in range(3)]
+    names = ("dense", "bias")  # few, and two updates: compiling is what takes the time
+    params = [{array: jnp.asarray(drawn(seed)[array]) for array in names} for seed in range(3)]
 
     def train(params: Any, rate: jax.Array) -> Any:
         state = rule.init(params)
-        for t in range(1, 4):
-            g = jax.tree.map(jnp.asarray, gradients(t))
+        for t in (1, 2):
+            g = {array: jnp.asarray(gradients(t)[array]) for array in names}
             updates, state = rule.update(g, state, params, learning_rate=rate / t)
             params = jax.tree.map(jnp.add, params, updates)
         return params, state
