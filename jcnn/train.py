@@ -20,7 +20,8 @@ from flax import nnx
 from jcnn import checkpoint, ops
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, split
-from jcnn.history import EpochResult, History
+from jcnn.data.events import Note
+from jcnn.history import EpochResult, History, from_rows, write_history
 from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart, training
 from jcnn.metrics import Totals, correct, zero_totals
 from jcnn.models.calls import recorded_calls
@@ -45,7 +46,7 @@ class Progress:
     accuracy: float
 
 
-Event = Compiling | Progress | EpochResult
+Event = Compiling | Progress | EpochResult | Note
 
 
 class DivergedError(ArithmeticError):
@@ -110,7 +111,7 @@ def fit(
     parts = take_apart(training(module))
     params, rest = _copy(parts.params), _copy(parts.rest)  # the program takes these buffers over
     state = State(params, rest, optimizer(config.learning_rate).init(params))
-    state, history = _start(state, Path(run) if run else None, resume)
+    state, history = _start(state, Path(run) if run else None, resume, notify)
     good = _copy((state.params, state.rest))
     program = epoch_program(parts.graphdef, config.learning_rate, config.batch_size)
     images, labels = jnp.asarray(dataset.images), jnp.asarray(dataset.labels)
@@ -158,7 +159,10 @@ def fit(
             )
             history, good = History((*history.epochs, result)), after
             if run:
-                checkpoint.save(Path(run), state._asdict(), history)
+                with checkpoint.uninterrupted():
+                    taken, meta = epoch * steps, {"history": history.rows()}
+                    checkpoint.save(Path(run), taken, state._asdict(), meta)
+                    write_history(history, Path(run) / "history.jsonl")
             notify(result)
     finally:
         nnx.update(module, *good)
@@ -247,18 +251,24 @@ def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
     )
 
 
-def _start(state: State, run: Path | None, resume: bool) -> tuple[State, History]:
+def _start(
+    state: State, run: Path | None, resume: bool, notify: Callable[[Event], None]
+) -> tuple[State, History]:
     if run is None:
         if resume:
             raise ValueError("resume: needs a run folder to resume from")
         return state, History()
     if not resume:
-        if checkpoint.epochs(run):
+        if checkpoint.steps(run):
             raise ValueError(f"run: {run} already holds a training; resume it or name another")
         return state, History()
-    if not checkpoint.epochs(run):
+    if not checkpoint.steps(run):
         return state, History()
-    restored, history = checkpoint.restore(run, state._asdict())
+    restored, meta = checkpoint.restore(
+        run, state._asdict(), on_damage=lambda text: notify(Note(text))
+    )
+    history = from_rows(meta["history"])
+    write_history(history, run / "history.jsonl")  # a kill may have left it behind, or ahead
     return State(**restored), history
 
 

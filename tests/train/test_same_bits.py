@@ -65,7 +65,7 @@ def test_ctrl_c_keeps_the_last_finished_epoch(tmp_path: Path) -> None:
     two = small.model()
     fit(two, data, TrainConfig(epochs=2, batch_size=16, validation_split=0.2, seed=7))
     small.assert_same_bits(stopped, two)
-    assert checkpoint.epochs(tmp_path / "run") == [1, 2]
+    assert checkpoint.steps(tmp_path / "run") == [3, 6]
 
     resumed, whole = small.model(), small.model()
     fit(resumed, data, CONFIG, run=tmp_path / "run", resume=True)
@@ -84,7 +84,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_epoch(tmp_path:
         fit(model, data, config, run=tmp_path / "run", resume=True)
     for name, array in small.arrays(model).items():
         np.testing.assert_array_equal(array, good[name])
-    assert checkpoint.epochs(tmp_path / "run") == [1]
+    assert checkpoint.steps(tmp_path / "run") == [4]
     assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 1
 
 
