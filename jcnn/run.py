@@ -8,6 +8,7 @@ RUN/checkpoints/    the newest states
 import dataclasses
 import json
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from flax import nnx
 from jcnn import __version__, checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, absolute, split
-from jcnn.files import write_text
+from jcnn.files import unfinished, write_text
 from jcnn.layers import Sequential, take_apart
 from jcnn.models import build
 
@@ -74,7 +75,8 @@ def create(run: Path, config: RunConfig) -> None:
     """
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
-    if run.is_dir() and any(run.iterdir()):
+    # A process that was killed here has left no run yet.
+    if run.is_dir() and not set(run.iterdir()) <= {unfinished(run / "config.json")}:
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
     write_config(run, config)
@@ -111,8 +113,14 @@ def read_config(run: Path) -> RunConfig:
         raise RunError(f"{file}: is not a run's configuration: {error!r}") from error
 
 
-def load(run: Path | str) -> tuple[Sequential, RunConfig]:
-    """A run's model as its newest checkpoint left it, and its configuration.
+def load(
+    run: Path | str, *, on_damage: Callable[[str], None] = checkpoint.ignore
+) -> tuple[Sequential, RunConfig]:
+    """A run's model as its newest whole checkpoint left it, and its configuration.
+
+    Args:
+        run: the run's folder.
+        on_damage: called with a line for each newer checkpoint that is damaged.
 
     Raises:
         RunError: the folder is no run.
@@ -121,7 +129,8 @@ def load(run: Path | str) -> tuple[Sequential, RunConfig]:
     config = read_config(Path(run))
     model = config.build()
     parts = take_apart(model)
-    saved, _ = checkpoint.restore(Path(run), {"params": parts.params, "rest": parts.rest})
+    wanted = {"params": parts.params, "rest": parts.rest}
+    saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     nnx.update(model, saved["params"], saved["rest"])
     return model, config
 

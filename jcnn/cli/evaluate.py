@@ -29,12 +29,13 @@ class EvaluateCommand:
     def run(self) -> None:
         """Load the run and the data, and print the scores."""
         from jcnn import data
+        from jcnn.cli.warn import warn
         from jcnn.compile import use_cache
         from jcnn.run import load
         from jcnn.train import evaluate
 
         use_cache()
-        model, config = load(self.run_folder)
+        model, config = load(self.run_folder, on_damage=warn)
         source, place = self.data or config.data, self.data_dir
         if place is None and source == config.data:
             place = None if config.data_dir is None else Path(config.data_dir)

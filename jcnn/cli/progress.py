@@ -15,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from jcnn.data.events import Note
 from jcnn.history import EpochResult
 from jcnn.run import RunConfig
 from jcnn.train import Compiling, Event
@@ -86,6 +87,8 @@ class TrainingDisplay:
                 )
             case EpochResult():
                 self._bar.console.print(_line(event, self._epochs))
+            case Note():
+                self._bar.console.print(event.text, markup=False)
 
 
 def _line(result: EpochResult, epochs: int) -> str:

@@ -98,8 +98,6 @@ class TrainCommand:
         return TrainConfig(**{name: v for name, v in given.items() if v is not None})
 
     def _resumed(self, run: Path, config: "RunConfig") -> "RunConfig":
-        from jcnn import checkpoint
-
         given = [
             field.name
             for field in dataclasses.fields(self)
@@ -110,9 +108,9 @@ class TrainCommand:
             raise ValueError(f"{options}: cannot change with --resume; only --epochs can")
         if self.epochs is None:
             return config
-        finished = checkpoint.epochs(run)
-        if finished and self.epochs < finished[-1]:
-            raise ValueError(f"--epochs: got {self.epochs}, but {run} has finished {finished[-1]}")
+        finished = _finished_epochs(run)
+        if self.epochs < finished:
+            raise ValueError(f"--epochs: got {self.epochs}, but {run} has finished {finished}")
         return dataclasses.replace(
             config, train=dataclasses.replace(config.train, epochs=self.epochs)
         )
@@ -127,11 +125,16 @@ def _free_folder(model: str, source: str) -> Path:
 
 
 def _stopped(run: Path) -> str:
+    finished = _finished_epochs(run)
+    kept = f"epoch {finished} is kept" if finished else "no epoch is finished yet"
+    return f"stopped; {kept}; go on with: {_program()} train --resume {shlex.quote(str(run))}"
+
+
+def _finished_epochs(run: Path) -> int:
     from jcnn import checkpoint
 
-    finished = checkpoint.epochs(run)
-    kept = f"epoch {finished[-1]} is kept" if finished else "no epoch is finished yet"
-    return f"stopped; {kept}; go on with: {_program()} train --resume {shlex.quote(str(run))}"
+    meta = checkpoint.read_meta(run)
+    return len(meta["history"]) if meta else 0
 
 
 def _next_steps(run: Path, config: "RunConfig", history: "History") -> str:

@@ -46,7 +46,7 @@ def test_a_run_folder_holds_what_was_promised(trained: Trained) -> None:
     config = read_config(trained.run)
     assert (config.model, config.data, config.input_shape) == ("conv1", "digits", (8, 8, 1))
     assert (config.train.epochs, config.train.batch_size, config.train.seed) == (2, 64, 0)
-    assert checkpoint.epochs(trained.run) == [1, 2]
+    assert checkpoint.steps(trained.run) == [23, 46]
 
 
 def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
@@ -159,7 +159,7 @@ def test_a_finished_run_is_not_trained_further(
     assert result.code == 0
     assert result.out.splitlines()[0] == trained.result.out.splitlines()[0]
     assert rows(run) == rows(trained.run)
-    assert checkpoint.epochs(run) == [1, 2]
+    assert checkpoint.steps(run) == [23, 46]
 
 
 def test_a_run_is_not_resumed_to_fewer_epochs(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
@@ -200,4 +200,4 @@ def test_a_diverging_training_says_so(jcnn: Jcnn, tmp_path: Path) -> None:
     last = result.err.splitlines()[-1]
     assert last.startswith("jcnn: the loss became nan in epoch 1")
     assert "try a learning rate below 1e+30" in last
-    assert checkpoint.epochs(run) == []
+    assert checkpoint.steps(run) == []
