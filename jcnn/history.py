@@ -97,11 +97,15 @@ def mean_history(histories: Sequence[History]) -> History:
 
 def write_history(history: History, run: Path) -> None:
     """Write `history.jsonl` and `history.csv`, a line an epoch; each is whole at every moment."""
-    rows = history.rows()
-    write_text(run / "history.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_text(run / "history.jsonl", "".join(json.dumps(row) + "\n" for row in history.rows()))
+    write_text(run / "history.csv", csv_text(history))
+
+
+def csv_text(history: History) -> str:
+    """The history as CSV: a line of names, and a line an epoch."""
     table = io.StringIO()
     names = [field.name for field in dataclasses.fields(EpochResult)]
     writer = csv.DictWriter(table, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
-    write_text(run / "history.csv", table.getvalue())
+    writer.writerows(history.rows())
+    return table.getvalue()

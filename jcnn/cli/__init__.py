@@ -5,6 +5,7 @@ mistyped option answer at once.
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -41,7 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the command line's words; None means those of the process.
     """
     try:
-        command = _parse(sys.argv[1:] if arguments is None else arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        command = _parse(words)
+        if isinstance(command, TrainCommand):  # which of its defaults were asked for?
+            command = dataclasses.replace(command, words=tuple(words[1:]))
         command.run()
         sys.stdout.flush()
     except (ValueError, NotImplementedError, OSError) as error:

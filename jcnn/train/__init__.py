@@ -9,7 +9,7 @@ from jcnn.train.evaluate import (
     model_output_shape,
     predict,
 )
-from jcnn.train.events import Compiling, DivergedError, Event, Notice, Progress
+from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.fit import fit, fit_population
 from jcnn.train.loop import Callback
 
@@ -20,7 +20,6 @@ __all__ = [
     "Evaluation",
     "Event",
     "Model",
-    "Notice",
     "Progress",
     "TrainConfig",
     "check_fit",

@@ -2,14 +2,8 @@
 
 from dataclasses import dataclass
 
+from jcnn.data.events import Note
 from jcnn.history import EpochResult
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One line that the user should see."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Progress:
     waiting: float = 0.0
 
 
-Event = Notice | Compiling | Progress | EpochResult
+Event = Note | Compiling | Progress | EpochResult
 
 
 class DivergedError(ArithmeticError):

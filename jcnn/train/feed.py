@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, StreamedImages, memory_budget
+from jcnn.data import Dataset, Note, StreamedImages, memory_budget
 from jcnn.data.batches import Window
 from jcnn.train.evaluate import must_stream, piece_examples
-from jcnn.train.events import Event, Notice
+from jcnn.train.events import Event
 
 # Given an epoch's number: the order (N,) in which it sees its examples.
 Order = Callable[[int], jax.Array]
@@ -46,7 +46,7 @@ def open_feed(
         return Resident(dataset, order, steps)
     if not isinstance(dataset.images, StreamedImages):  # of those, their source has told
         size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
-        notify(Notice(f"the pictures take {size}, more than {budget}: brought piece by piece"))
+        notify(Note(f"the pictures take {size}, more than {budget}: brought piece by piece"))
     window = config.steps_per_call or max(
         1, piece_examples(dataset.image_shape) // config.batch_size
     )

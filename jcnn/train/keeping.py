@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jcnn import checkpoint
+from jcnn.data import Note
 from jcnn.history import History, from_rows, mean_history, write_history
-from jcnn.train.events import Event, Notice
+from jcnn.train.events import Event
 
 
 class Position(NamedTuple):
@@ -52,12 +53,13 @@ def start(
         return tree, beginning
     if not resume:
         raise ValueError(f"run: {run} already holds a training; resume it or name another")
-    restored, meta = checkpoint.restore(run, tree, on_damage=lambda text: notify(Notice(text)))
+    restored, meta = checkpoint.restore(run, tree, on_damage=lambda text: notify(Note(text)))
     histories = tuple(from_rows(rows) for rows in meta["histories"])
     if len(histories) != members:
         raise checkpoint.CheckpointError(
             f"{run}: holds a training of {len(histories)} models, not of {members}"
         )
+    write_history(mean_history(histories), run)  # a kill may have left its files behind
     return restored, Position(histories, int(meta["step"]), float(meta["seconds"]))
 
 

@@ -229,7 +229,7 @@ def _gain(config: TrainConfig) -> dict[str, Any]:
 
 def _tree(state: State, totals: Totals, kept: Kept, config: TrainConfig) -> dict[str, Any]:
     """What a checkpoint holds; `kept` only where it is not the state's own."""
-    own = {"kept": kept._asdict()} if config.ema or config.restore_best else {}
+    own = {"kept": kept._asdict()} if config.keeps_apart else {}
     return {**state._asdict(), "totals": totals._asdict(), **own}
 
 
