@@ -8,7 +8,9 @@ from typing import Literal, get_args
 from jcnn.data.dataset import Dataset
 from jcnn.data.embedded import digits, mnist5k
 from jcnn.data.events import Notify, silent
+from jcnn.data.folder import read_folder
 from jcnn.data.idx import IDX_FILES, read_idx_dir
+from jcnn.data.npz import read_npz
 from jcnn.data.pictures import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
 
@@ -81,6 +83,17 @@ SOURCES: tuple[Source, ...] = (
         "idx:DIR",
         "the four IDX files in folder DIR: MNIST and all of its kin",
         lambda request: read_idx_dir(request.words),
+    ),
+    Source(
+        "npz:FILE",
+        "a NumPy archive: x_train, y_train, x_test, y_test, or images, labels",
+        lambda request: read_npz(request.words),
+    ),
+    Source(
+        "folder:DIR",
+        "pictures of any size in DIR/CLASS/..., or in DIR/train and DIR/test",
+        read_folder,
+        takes_image_shape=True,
     ),
 )
 
