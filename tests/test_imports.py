@@ -19,6 +19,7 @@ ROOMS = {
     "data": "",
     "files": "",
     "metrics": "",
+    "scores": "",
     "history": "files",
     "checkpoint": "history",
     "layers": "ops",
