@@ -109,3 +109,22 @@ def csv_text(history: History) -> str:
     writer.writeheader()
     writer.writerows(history.rows())
     return table.getvalue()
+
+
+def read_history(file: Path) -> History:
+    """The inverse of `write_history`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no history, or holds no epoch; the message names it.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file; it is written after the first epoch")
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        history = from_rows([json.loads(line) for line in lines])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: is not a history: {error}") from error
+    if not len(history):
+        raise ValueError(f"{file}: holds no epoch")
+    return history

@@ -20,6 +20,7 @@ from jcnn.cli.data import DataCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
+from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.train import TrainCommand
 
@@ -27,6 +28,7 @@ Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
