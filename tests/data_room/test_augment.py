@@ -42,7 +42,7 @@ def ramps(text: str) -> Array:
     whose channels are its own coordinates, over the middle, where no edge comes in.
     """
     side = 41
-    place = np.stack(np.mgrid[:side, :side], -1)
+    place = np.moveaxis(np.mgrid[:side, :side], 0, -1)
     found = augmented(copies(place / side), text) * side - (side - 1) / 2
     middle = slice(side // 2 - 4, side // 2 + 5)
     p = place[middle, middle].reshape(-1, 2) - (side - 1) / 2
@@ -246,7 +246,8 @@ def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
             return out.at[i].set(augment(images, keys[i], transforms))
 
-        return jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
+        looped: jax.Array = jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
+        return looped
 
     np.testing.assert_allclose(jax.jit(loop)(keys), expected, atol=1e-5)
     per_key = jax.jit(jax.vmap(over_models, (None, 0)))(images, keys)

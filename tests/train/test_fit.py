@@ -50,7 +50,7 @@ def test_full_batch_training_is_adam_as_keras_has_it() -> None:
     model = Sequential([Flatten(), Dense(60, 3, rngs=nnx.Rngs(0))])
     kernel = np.asarray(model.dense.kernel[...], np.float64)
     bias = np.zeros(3)
-    x = data.images.reshape(20, -1).astype(np.float64) / 255
+    x = np.asarray(data.images).reshape(20, -1).astype(np.float64) / 255
     one_hot = np.eye(3)[data.labels]
     moments = [np.zeros_like(v) for v in (kernel, kernel, bias, bias)]
     for t in range(1, 6):
