@@ -20,7 +20,11 @@ NAMES = [kind.name for kind in KINDS if kind.name != "mixup"]
 MANY = 400
 
 
-@functools.partial(jax.jit, static_argnames="text")
+# Most of these tests' time is compiling, for calls of milliseconds.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@functools.partial(jit, static_argnames="text")
 def _augmented(images: jax.Array, key: jax.Array, text: str) -> jax.Array:
     return augment(images, key, parse(text))
 
@@ -62,9 +66,9 @@ def assert_uniform(amounts: npt.ArrayLike, low: float, high: float) -> None:
     assert np.abs(share - (np.arange(len(values)) + 0.5) / len(values)).max() < 0.08
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_strength_0_changes_nothing(name: str) -> None:
-    np.testing.assert_array_equal(augmented(PICTURES, f"{name}=0"), PICTURES, strict=True)
+def test_strength_0_changes_nothing() -> None:
+    text = ",".join(f"{name}=0" for name in NAMES)
+    np.testing.assert_array_equal(augmented(PICTURES, text), PICTURES, strict=True)
 
 
 def test_no_transforms_change_nothing() -> None:
@@ -72,26 +76,26 @@ def test_no_transforms_change_nothing() -> None:
     np.testing.assert_array_equal(augmented(PICTURES, "mixup"), PICTURES)
 
 
-@pytest.mark.parametrize("text", [*NAMES, ALL, "brightness=1,contrast=1,rotate=180,zoom=0.9"])
-@pytest.mark.parametrize("shape", [(6, 9, 14, 3), (3, 28, 28, 1), (2, 1, 5, 1), (1, 1, 1, 1)])
-def test_shape_dtype_and_range(text: str, shape: tuple[int, int, int, int]) -> None:
-    found = augmented(RANDOM.random(shape, np.float32), text)
+@pytest.mark.parametrize("text", [ALL, "brightness=1,contrast=1,rotate=180,zoom=0.9"])
+@pytest.mark.parametrize("shape", [(6, 9, 14, 3), (2, 1, 5, 1), (1, 1, 1, 1)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_shape_dtype_and_range(
+    text: str, shape: tuple[int, int, int, int], dtype: jax.typing.DTypeLike
+) -> None:
+    found = augmented(jnp.asarray(RANDOM.random(shape).round(1), dtype), text)
     assert found.shape == shape
-    assert found.dtype == np.float32
+    assert found.dtype == dtype
     assert found.min() >= 0
     assert found.max() <= 1
-    half = augmented(jnp.asarray(np.ones(shape), jnp.bfloat16), text)
-    assert half.dtype == jnp.bfloat16
-    assert half.max() <= 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_picture_has_its_own_amounts_and_every_key_others(name: str) -> None:
-    picture = RANDOM.random((40, 31, 1), np.float32)
+    picture = RANDOM.random((20, 11, 1), np.float32)
     first, again, other = (augmented(copies(picture), name, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    expected = {"flip": 2, "flip_vertical": 2, "shift": 9 * 7, "cutout": MANY * 0.8}
+    expected = {"flip": 2, "flip_vertical": 2, "shift": 15, "cutout": 100}
     assert len(np.unique(first, axis=0)) >= expected.get(name, MANY * 0.99)
 
 
@@ -161,12 +165,12 @@ def test_the_geometry_is_flip_then_zoom_then_rotation_then_shift() -> None:
 
 
 def test_a_rotation_does_not_shear_a_picture_that_is_not_square() -> None:
-    """A disc in the middle stays one."""
+    """A disc in the middle stays one, as far as no edge comes in."""
     y, x = np.mgrid[:30, :50] - np.array([14.5, 24.5])[:, None, None]
     disc = (1 - np.clip(np.hypot(y, x) - 8, 0, 1))[..., None]
-    found = augmented(copies(disc), "rotate=180")
-    assert np.abs(found - disc).max() < 0.3
-    assert np.abs(found - disc).mean() < 0.01
+    difference = np.abs(augmented(copies(disc), "rotate=180") - disc)[:, np.hypot(y, x) < 14]
+    assert difference.max() < 0.3
+    assert difference.mean() < 0.03
 
 
 def test_contrast_moves_away_from_the_mean_of_each_channel() -> None:
@@ -235,31 +239,32 @@ def test_colours_come_after_the_geometry_and_cutout_last() -> None:
 
 def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
     keys = jax.random.split(jax.random.key(3), 2)
-    transforms = parse(ALL)
     images = jnp.asarray(PICTURES)
-    expected = np.stack([augment(images, key, transforms) for key in keys])
+    expected = np.stack([_augmented(images, key, ALL) for key in keys])
 
-    def over_models(images: jax.Array, key: jax.Array) -> jax.Array:
-        return augment(images, key, transforms)
-
-    def loop(keys: jax.Array) -> jax.Array:
+    def loop(images: jax.Array, keys: jax.Array) -> jax.Array:
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
-            return out.at[i].set(augment(images, keys[i], transforms))
+            now = augment(images, keys[i], parse(ALL))
+            return jax.lax.dynamic_update_index_in_dim(out, now, i, 0)
 
         looped: jax.Array = jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
         return looped
 
-    np.testing.assert_allclose(jax.jit(loop)(keys), expected, atol=1e-5)
-    per_key = jax.jit(jax.vmap(over_models, (None, 0)))(images, keys)
+    def each(images: jax.Array, key: jax.Array) -> jax.Array:
+        return augment(images, key, parse(ALL))
+
+    np.testing.assert_allclose(each(images, keys[0]), expected[0], atol=1e-5)
+    np.testing.assert_allclose(jit(loop)(images, keys), expected, atol=1e-5)
+    per_key = jit(jax.vmap(each, (None, 0)))(images, keys)
     np.testing.assert_allclose(per_key, expected, atol=1e-5)
-    both = jax.jit(jax.vmap(over_models))(jnp.stack([images, images]), keys)
+    both = jit(jax.vmap(each))(jnp.stack([images, images]), keys)
     np.testing.assert_allclose(both, expected, atol=1e-5)
 
 
 def mixed(images: npt.ArrayLike, seed: int = 0, alpha: float = 0.2) -> tuple[Array, Array]:
     """Mix, with a class for each picture: row `i` of the targets says what is in picture `i`."""
     x = jnp.asarray(images)
-    y, weights = jax.jit(mix, static_argnums=3)(x, jnp.eye(len(x)), jax.random.key(seed), alpha)
+    y, weights = jit(mix, static_argnums=3)(x, jnp.eye(len(x)), jax.random.key(seed), alpha)
     return np.asarray(y), np.asarray(weights)
 
 
@@ -302,7 +307,7 @@ def test_mix_of_one_picture_is_that_picture() -> None:
 
 def test_mix_keeps_the_dtype_and_follows_its_key() -> None:
     half = jnp.asarray(PICTURES, jnp.bfloat16)
-    y, targets = mix(half, jnp.eye(6), jax.random.key(0), 0.2)
+    y, targets = mixed(half)
     assert (y.dtype, targets.dtype) == (jnp.bfloat16, jnp.float32)
     np.testing.assert_array_equal(mixed(PICTURES, 1)[0], mixed(PICTURES, 1)[0])
     assert not np.array_equal(mixed(PICTURES, 1)[0], mixed(PICTURES, 2)[0])
