@@ -1,20 +1,18 @@
-"""Checkpoints: a run's whole training state after a number of steps, its arrays written by Orbax.
+"""Checkpoints: a run's whole training state after a number of steps, one file each.
 
-RUN/checkpoints/STEP/state/      the arrays, as `orbax.checkpoint.StandardCheckpointer` reads them
-RUN/checkpoints/STEP/seal.json   the rest, and a SHA-256 of every file
+RUN/checkpoints/STEP.safetensors    the arrays, and as JSON what else must be known to go on
 
-Orbax would return flipped bits silently and explains a broken file with its threads' tracebacks,
-so the seal is checked before Orbax sees anything. A checkpoint is written under another name and
-then renamed: a kill, a full disk or a power cut leaves it whole or leaves none.
+A file appears whole or not at all, and its checksum is compared before anything in it is used: a
+kill, a full disk or a bad one leaves the checkpoint before it to go on from. Orbax promises less:
+a flipped bit comes back unnoticed, and where the disk is full its threads go on writing, and
+printing, after its error was raised.
 """
 
-import logging
-import os
+import json
 import re
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +20,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
-from jcnn.files import to_disk
-from jcnn.sealed import DamagedError, seal, unseal
+from jcnn import safetensors
+from jcnn.files import unfinished
+from jcnn.safetensors import DamagedError
 
 # The newest, and the one before it in case the newest is damaged.
 KEEP = 2
@@ -55,29 +53,20 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
         CheckpointError: it cannot be written, as on a full disk. The older ones are as they were.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
-    folder = run / "checkpoints"
-    unfinished, target, replaced = folder / ".saving", folder / str(step), folder / ".replaced"
+    texts = {"step": str(step), "meta": json.dumps(meta)}
+    file = _file(run, step)
     with uninterrupted():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _remove(unfinished, replaced)  # what a killed process has left
-            unfinished.mkdir()
-            with _silent(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-                state_folder = (unfinished / "state").resolve()
-                checkpointer.save(state_folder, args=ocp.args.StandardSave(arrays))
-            seal(unfinished, {"step": step, "meta": meta})
-            if target.exists():
-                target.rename(replaced)
-            unfinished.rename(target)
-            to_disk(folder)
-        except Exception as error:  # of a full disk, Orbax raises a ValueError
-            _remove(unfinished)
-            last = _newest_whole(run).step
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _remove(file.parent.glob(unfinished(Path("*")).name))  # of a process that was killed
+            safetensors.write(file, arrays, texts)
+        except (OSError, ValueError) as error:
+            last = _newest_whole(run)
             raise CheckpointError(
                 f"{run}: the checkpoint of step {step} could not be saved: {_reason(error)}; "
-                + ("there is no older one" if last is None else f"that of step {last} remains")
+                + (f"that of step {last.step} remains" if last else "there is no older one")
             ) from error
-        _remove(replaced, *(folder / str(n) for n in _superfluous(run, step)))
+        _remove(_file(run, n) for n in _superfluous(run, step))
 
 
 def restore(
@@ -96,27 +85,23 @@ def restore(
     Raises:
         CheckpointError: there is none, all are damaged, or it was saved from another model.
     """
-    found = _newest_whole(run)
-    if found.step is None:
-        if not found.damaged:
+    damaged: dict[int, str] = {}
+    found = _newest_whole(run, damaged)
+    if found is None:
+        if not damaged:
             raise CheckpointError(
                 f"{run}: has no checkpoint yet; train it with: jcnn train --resume"
             )
-        step, reason = next(iter(found.damaged.items()))
-        older = "; no older one is whole" if len(found.damaged) > 1 else ""
+        step, reason = next(iter(damaged.items()))
+        older = "; no older one is whole" if len(damaged) > 1 else ""
         raise CheckpointError(f"{run}: the checkpoint of step {step} is damaged: {reason}{older}")
-    for step, reason in found.damaged.items():
+    for step, reason in damaged.items():
         on_damage(
             f"{run}: the checkpoint of step {step} is damaged ({reason}); "
             f"going back to that of step {found.step}"
         )
     place = f"{run}: the checkpoint of step {found.step}"
-    folder = (run / "checkpoints" / str(found.step) / "state").resolve()
-    try:
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            saved = checkpointer.restore(folder)
-    except Exception as error:  # its files are as they were written: by another Orbax, perhaps
-        raise CheckpointError(f"{place} cannot be read: {_reason(error)}") from error
+    saved = found.arrays
     wanted = _flatten(state)
     for name, array in wanted.items():
         if name not in saved:
@@ -126,26 +111,28 @@ def restore(
             raise CheckpointError(
                 f"{place} is of another model: its {name} is {theirs}, this model's {ours}"
             )
-    # A copy, for the arrays are donated to programs: NumPy's memory must not be.
+    # Copies, for they may be donated to a program, which must not get the file's memory.
     leaves = [jnp.array(saved[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(dict(state)), leaves), found.meta
 
 
 def steps(run: Path) -> list[int]:
     """Steps whose checkpoints a run holds, whole or damaged, oldest first."""
-    names = (path.name for path in (run / "checkpoints").glob("*"))
-    return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
+    names = (
+        re.fullmatch(r"(0|[1-9][0-9]*)\.safetensors", path.name) for path in _folder(run).glob("*")
+    )
+    return sorted(int(name[1]) for name in names if name)
 
 
 def read_meta(run: Path) -> dict[str, Any] | None:
     """The `meta` of a run's newest whole checkpoint; None where there is none."""
     found = _newest_whole(run)
-    return None if found.step is None else found.meta
+    return found.meta if found else None
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while the context is open: Orbax's threads may hang when it breaks in."""
+    """Hold Ctrl-C back while the context is open: what is done in it is done whole."""
     if threading.current_thread() is not threading.main_thread():  # it gets no signals
         yield
         return
@@ -159,69 +146,67 @@ def uninterrupted() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-class _Found(NamedTuple):
-    """The newest whole checkpoint, and the newer ones, newest first, with what is wrong."""
-
-    step: int | None
+class _Checkpoint(NamedTuple):
+    step: int
+    arrays: dict[str, np.ndarray]
     meta: dict[str, Any]
-    damaged: dict[int, str]
 
 
-def _newest_whole(run: Path) -> _Found:
-    damaged: dict[int, str] = {}
+def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:
+    """The newest whole checkpoint; the newer ones go into `damaged`, with what is wrong."""
     for step in reversed(steps(run)):
         try:
-            return _Found(step, _read_seal(run, step), damaged)
+            return _read(run, step)
         except DamagedError as error:
-            damaged[step] = str(error)
-    return _Found(None, {}, damaged)
+            if damaged is not None:
+                damaged[step] = str(error)
+    return None
 
 
-def _read_seal(run: Path, step: int) -> dict[str, Any]:
-    content = unseal(run / "checkpoints" / str(step))
-    if content["step"] != step:
-        raise DamagedError(f"it is that of step {content['step']}")
-    meta: dict[str, Any] = content["meta"]
-    return meta
+def _read(run: Path, step: int) -> _Checkpoint:
+    try:
+        arrays, texts = safetensors.read(_file(run, step))
+    except OSError as error:
+        raise DamagedError(f"it cannot be read: {_reason(error)}") from error
+    if texts.get("step") != str(step):
+        raise DamagedError(f"it is that of step {texts.get('step')}")
+    return _Checkpoint(step, arrays, json.loads(texts["meta"]))
 
 
 def _superfluous(run: Path, newest: int) -> list[int]:
-    """All checkpoints but the newest and the whole ones before it that are kept with it."""
+    """All but the newest checkpoint and the whole ones before it that are kept with it."""
     kept = [newest]
     for step in reversed(steps(run)):
-        if step < newest and len(kept) < KEEP:
-            with suppress(DamagedError):
-                _read_seal(run, step)
-                kept.append(step)
+        if step < newest and len(kept) < KEEP and _is_whole(run, step):
+            kept.append(step)
     return [step for step in steps(run) if step not in kept]
 
 
-def _remove(*folders: Path) -> None:
-    for folder in folders:  # what cannot be removed now is no reason to stop a training
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keep Orbax's threads from logging the tracebacks of an error that is raised as well."""
-    logger = logging.getLogger("absl")
-
-    def drop(record: logging.LogRecord) -> bool:
-        return False
-
-    logger.addFilter(drop)
+def _is_whole(run: Path, step: int) -> bool:
     try:
-        yield
-    finally:
-        logger.removeFilter(drop)
+        _read(run, step)
+    except DamagedError:
+        return False
+    return True
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong in a line: the system's own words where it was the system."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    number = re.search(r"os_error_code='(\d+)'", str(error))
-    return os.strerror(int(number[1])) if number else str(error).partition("\n")[0]
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):  # no reason to stop a training that can go on
+            file.unlink()
+
+
+def _folder(run: Path) -> Path:
+    return run / "checkpoints"
+
+
+def _file(run: Path, step: int) -> Path:
+    return _folder(run) / f"{step}.safetensors"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What went wrong, in the system's words where it was the system, without the file's name."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:

