@@ -133,12 +133,12 @@ def train(
                 notify(mean_history(histories).epochs[-1])
                 done = _has_ended(config, histories)
                 for i, model in enumerate(models if callbacks else ()):
-                    nnx.update(model, *(unstack(after, i) if many else after))
+                    nnx.update(model, *unstack(after, i if many else None))
                     for callback in callbacks:
                         done |= callback(model, histories[i]) is True
     finally:
         for i, model in enumerate(models):
-            nnx.update(model, *(unstack(kept, i) if many else kept))
+            nnx.update(model, *unstack(kept, i if many else None))
     return histories
 
 

@@ -39,10 +39,12 @@ def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]
     return Parts(parts[0].graphdef, params, parts[0].streams, rest)
 
 
-def unstack(tree: Any, member: int) -> Any:
-    """One member's arrays, dropout rates left out."""
-    own = nnx.filter_state(tree, nnx.Not(Rate))
-    return jax.tree.map(lambda x: x[member], own)
+def unstack(arrays: tuple[Any, ...], member: int | None) -> list[Any]:
+    """One member's rows of several states, dropout rates left out; all of them for None."""
+    if member is None:
+        return list(arrays)
+    own = [nnx.filter_state(state, nnx.Not(Rate)) for state in arrays]
+    return [jax.tree.map(lambda x: x[member], state) for state in own]
 
 
 def scores(

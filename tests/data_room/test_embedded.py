@@ -70,7 +70,7 @@ def test_labels_belong_to_their_pictures(source: Callable[[], Splits], least: fl
     # The nearest class mean is right for 82% of MNIST (LeCun 1998: 88% for a linear classifier):
     # with a slip of one row between pictures and labels it would be 10%.
     train, test = source()
-    x, y = (np.asarray(part.images).reshape(len(part), -1).astype(float) for part in (train, test))
+    x, y = (np.asarray(p.images).reshape(len(p), -1).astype(float) for p in (train, test))
     means = np.stack([x[train.labels == label].mean(axis=0) for label in range(10)])
     nearest = ((y[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
     assert (nearest == test.labels).mean() >= least
