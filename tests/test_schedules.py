@@ -96,8 +96,8 @@ def test_the_update_at_a_boundary_belongs_to_the_piece_before() -> None:
 
 
 def test_no_count_is_lost_beyond_float32_s_whole_numbers() -> None:
-    """In float32 2**24 and 2**24 + 1 are one number."""
-    at = 2**24 + 1
+    """In float32 2**24 + 3 and 2**24 + 4 are one number."""
+    at = 2**24 + 3
     pieces = TrainConfig(epochs=3, schedule="piecewise", decay_epochs=(1,), decay_rate=0.5)
     found = factors(pieces, at, [at - 1, at, at + 1, 2**31 - 1])
     np.testing.assert_array_equal(found, [1, 1, 0.5, 0.5])
