@@ -16,7 +16,7 @@ LAST_COUNT = 2**31 - 1
 
 
 def learning_rate_factor(
-    config: TrainConfig, updates_per_epoch: int
+    config: TrainConfig, updates_per_epoch: float
 ) -> Callable[[jax.Array], jax.Array]:
     """What the settings' learning rate is multiplied by at each update.
 
@@ -36,7 +36,8 @@ def learning_rate_factor(
 
     Args:
         config: of it `schedule`, `epochs`, `warmup_epochs`, `decay_rate` and `decay_epochs`.
-        updates_per_epoch: fewer than the steps where gradients are accumulated.
+        updates_per_epoch: the steps of an epoch, divided by accumulate_steps. It need not be
+            whole: gradients are gathered on over an epoch's end.
 
     Returns:
         A function of the count of updates made so far, int32, 0 at the first; to float32 of the
