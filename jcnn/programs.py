@@ -76,7 +76,7 @@ def training_step(
     """
     every = config.accumulate_steps
     change = optimizer(config)
-    factor = learning_rate_factor(config, max(1, steps // every))
+    factor = learning_rate_factor(config, steps / every)
     transforms = parse(config.augment)
     alpha = mixup_alpha(transforms)
 

@@ -77,7 +77,7 @@ def train(
         classes=len(dataset.class_names),
         members=many,
     )
-    factor = learning_rate_factor(config, max(1, steps // config.accumulate_steps))
+    factor = learning_rate_factor(config, steps / config.accumulate_steps)
     score = partial(scores, models, validation, config.batch_size)
     done = _has_ended(config, histories)
     try:
