@@ -244,9 +244,7 @@ def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
 
     def loop(images: jax.Array, keys: jax.Array) -> jax.Array:
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
-            now = augment(images, keys[i], parse(ALL))
-            out = jax.lax.dynamic_update_index_in_dim(out, now, i, 0)
-            return out
+            return out.at[i].set(augment(images, keys[i], parse(ALL)))
 
         looped: jax.Array = jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
         return looped
