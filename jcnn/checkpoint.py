@@ -1,111 +1,138 @@
-"""Checkpoints: a run's whole training state after an epoch, written by Orbax.
+"""Checkpoints: a run's whole training state after a number of steps, one file each.
 
-Orbax makes a checkpoint appear whole or not at all, but keeps no checksum of the numbers: ours is
-a SHA-256 over every array, stored beside them and compared on the way back. The history up to the
-epoch is stored too, so that what a run resumes from is one thing.
+RUN/checkpoints/STEP.safetensors    the arrays, and as JSON what else must be known to go on
+
+A file appears whole or not at all, and its checksum is compared before anything in it is used: a
+kill, a full disk or a bad one leaves the checkpoint before it to go on from. Orbax promises less:
+a flipped bit comes back unnoticed, and where the disk is full its threads go on writing, and
+printing, after its error was raised.
 """
 
-import hashlib
+import json
+import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
-from jcnn.history import History, from_rows, write_history
+from jcnn import safetensors
+from jcnn.files import unfinished
+from jcnn.safetensors import DamagedError
 
 # The newest, and the one before it in case the newest is damaged.
 KEEP = 2
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or of another model; the message names it."""
+    """A checkpoint is missing, damaged, of another model or not to be written; it is named."""
 
 
-def save(run: Path, state: Mapping[str, Any], history: History) -> None:
-    """Write the checkpoint of the history's last epoch, then `history.jsonl`.
+def ignore(_message: str) -> None:
+    """Tell nobody."""
 
-    Ctrl-C waits until both are written.
+
+def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -> None:
+    """Write a checkpoint, which then is the run's newest, and keep `KEEP` whole ones in all.
+
+    Ctrl-C waits until it is written.
 
     Args:
         run: the run's folder; made where missing.
+        step: training steps so far. What the run holds of this step or a later one was passed
+            over as damaged, and makes room.
         state: a tree of arrays.
-        history: all epochs so far.
-    """
-    arrays = _flatten(state)
-    meta = {"sha256": _digest(arrays), "history": history.rows()}
-    run.mkdir(parents=True, exist_ok=True)
-    with _uninterrupted():
-        with _manager(run, create=True) as manager:
-            manager.save(
-                len(history),
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(arrays), meta=ocp.args.JsonSave(meta)
-                ),
-            )
-        write_history(history, run / "history.jsonl")
-
-
-def restore(run: Path, state: Mapping[str, Any]) -> tuple[dict[str, Any], History]:
-    """Read the newest checkpoint of a run.
-
-    Args:
-        run: the run's folder.
-        state: a tree of arrays like the one saved, or a part of it: it says what to read.
-
-    Returns:
-        The tree with the saved arrays, and the history up to the checkpoint's epoch.
+        meta: what else to keep, as JSON.
 
     Raises:
-        CheckpointError: there is none, it is damaged, or it was saved from another model.
+        CheckpointError: it cannot be written, as on a full disk. The older ones are as they were.
     """
-    found = epochs(run)
-    if not found:
-        raise CheckpointError(f"{run}: has no checkpoint yet; train it with: jcnn train --resume")
-    epoch = found[-1]
-    place = f"{run}: the checkpoint of epoch {epoch}"
-    with _manager(run, create=False) as manager:
+    arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
+    texts = {"step": str(step), "meta": json.dumps(meta)}
+    file = _file(run, step)
+    with uninterrupted():
         try:
-            saved = manager.restore(
-                epoch,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore()
-                ),
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _remove(file.parent.glob(unfinished(Path("*")).name))  # of a process that was killed
+            safetensors.write(file, arrays, texts)
+        except (OSError, ValueError) as error:
+            last = _newest_whole(run)
+            raise CheckpointError(
+                f"{run}: the checkpoint of step {step} could not be saved: {_reason(error)}; "
+                + (f"that of step {last.step} remains" if last else "there is no older one")
+            ) from error
+        _remove(_file(run, n) for n in _superfluous(run, step))
+
+
+def restore(
+    run: Path, state: Mapping[str, Any], *, on_damage: Callable[[str], None] = ignore
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the newest whole checkpoint of a run.
+
+    Args:
+        run: the run's folder; nothing in it is changed.
+        state: a tree of arrays like the one saved, or a part of it: it says what to read.
+        on_damage: called with a line for each newer checkpoint that is passed over.
+
+    Returns:
+        The tree with the saved arrays, and the `meta` saved with them.
+
+    Raises:
+        CheckpointError: there is none, all are damaged, or it was saved from another model.
+    """
+    damaged: dict[int, str] = {}
+    found = _newest_whole(run, damaged)
+    if found is None:
+        if not damaged:
+            raise CheckpointError(
+                f"{run}: has no checkpoint yet; train it with: jcnn train --resume"
             )
-        except Exception as error:  # Orbax raises a bare Exception where a data file is short
-            reason = str(error).partition("\n")[0]
-            raise CheckpointError(f"{place} is damaged: {reason}") from error
-    if _digest(saved.state) != saved.meta["sha256"]:
-        raise CheckpointError(f"{place} is damaged: its numbers do not match their checksum")
+        step, reason = next(iter(damaged.items()))
+        older = "; no older one is whole" if len(damaged) > 1 else ""
+        raise CheckpointError(f"{run}: the checkpoint of step {step} is damaged: {reason}{older}")
+    for step, reason in damaged.items():
+        on_damage(
+            f"{run}: the checkpoint of step {step} is damaged ({reason}); "
+            f"going back to that of step {found.step}"
+        )
+    place = f"{run}: the checkpoint of step {found.step}"
+    saved = found.arrays
     wanted = _flatten(state)
     for name, array in wanted.items():
-        if name not in saved.state:
+        if name not in saved:
             raise CheckpointError(f"{place} is of another model: it has no {name}")
-        if saved.state[name].shape != array.shape:
+        theirs, ours = _describe(saved[name]), _describe(array)
+        if theirs != ours:
             raise CheckpointError(
-                f"{place} is of another model: its {name} is {saved.state[name].shape}, "
-                f"this model's {array.shape}"
+                f"{place} is of another model: its {name} is {theirs}, this model's {ours}"
             )
-    leaves = [saved.state[name] for name in wanted]
-    return jax.tree.unflatten(jax.tree.structure(dict(state)), leaves), from_rows(
-        saved.meta["history"]
+    # Copies, for they may be donated to a program, which must not get the file's memory.
+    leaves = [jnp.array(saved[name]) for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(dict(state)), leaves), found.meta
+
+
+def steps(run: Path) -> list[int]:
+    """Steps whose checkpoints a run holds, whole or damaged, oldest first."""
+    names = (
+        re.fullmatch(r"(0|[1-9][0-9]*)\.safetensors", path.name) for path in _folder(run).glob("*")
     )
+    return sorted(int(name[1]) for name in names if name)
 
 
-def epochs(run: Path) -> list[int]:
-    """Epochs whose checkpoints a run holds, oldest first."""
-    folder = run / "checkpoints"
-    return sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit())
+def read_meta(run: Path) -> dict[str, Any] | None:
+    """The `meta` of a run's newest whole checkpoint; None where there is none."""
+    found = _newest_whole(run)
+    return found.meta if found else None
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while the context is open: Orbax's threads may hang when it breaks in."""
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back while the context is open: what is done in it is done whole."""
     if threading.current_thread() is not threading.main_thread():  # it gets no signals
         yield
         return
@@ -119,23 +146,74 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _manager(run: Path, *, create: bool) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=KEEP, create=create, enable_async_checkpointing=False
-    )
-    return ocp.CheckpointManager((run / "checkpoints").resolve(), options=options)
+class _Checkpoint(NamedTuple):
+    step: int
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
 
 
-def _flatten(state: Mapping[str, Any]) -> dict[str, jax.Array]:
+def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:
+    """The newest whole checkpoint; the newer ones go into `damaged`, with what is wrong."""
+    for step in reversed(steps(run)):
+        try:
+            return _read(run, step)
+        except DamagedError as error:
+            if damaged is not None:
+                damaged[step] = str(error)
+    return None
+
+
+def _read(run: Path, step: int) -> _Checkpoint:
+    try:
+        arrays, texts = safetensors.read(_file(run, step))
+    except OSError as error:
+        raise DamagedError(f"it cannot be read: {_reason(error)}") from error
+    if texts.get("step") != str(step):
+        raise DamagedError(f"it is that of step {texts.get('step')}")
+    return _Checkpoint(step, arrays, json.loads(texts["meta"]))
+
+
+def _superfluous(run: Path, newest: int) -> list[int]:
+    """All but the newest checkpoint and the whole ones before it that are kept with it."""
+    kept = [newest]
+    for step in reversed(steps(run)):
+        if step < newest and len(kept) < KEEP and _is_whole(run, step):
+            kept.append(step)
+    return [step for step in steps(run) if step not in kept]
+
+
+def _is_whole(run: Path, step: int) -> bool:
+    try:
+        _read(run, step)
+    except DamagedError:
+        return False
+    return True
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with suppress(OSError):  # no reason to stop a training that can go on
+            file.unlink()
+
+
+def _folder(run: Path) -> Path:
+    return run / "checkpoints"
+
+
+def _file(run: Path, step: int) -> Path:
+    return _folder(run) / f"{step}.safetensors"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What went wrong, in the system's words where it was the system, without the file's name."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:
     """The arrays of a tree by their paths, such as "params.conv2d.kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(dict(state))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
-def _digest(arrays: Mapping[str, Any]) -> str:
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.asarray(arrays[name])
-        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        total.update(np.ascontiguousarray(array).view(np.uint8).tobytes() if array.size else b"")
-    return total.hexdigest()
+def _describe(array: Any) -> str:
+    return f"{array.shape} of {array.dtype}"

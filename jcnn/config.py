@@ -1,7 +1,7 @@
 """What a training run is asked to do. No JAX here: the command line reads this for its help."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Optimizer = Literal[
@@ -131,6 +131,11 @@ class TrainConfig:
         self._check_warmup_epochs()
         self._check_one_clip()
 
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether the weights that are kept are others than those that training goes on with."""
+        return bool(self.ema) or self.restore_best
+
     def _check_decay_epochs(self) -> None:
         epochs = self.decay_epochs
         rising = all(a < b for a, b in zip((0.0, *epochs), epochs, strict=False))
@@ -162,3 +167,41 @@ class TrainConfig:
     def _expect(self, fine: bool, name: str, accepted: str) -> None:
         if not fine:
             raise ValueError(f"{name}: got {getattr(self, name)!r}; accepted: {accepted}")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Several models to train at once: one for each combination of what is given here.
+
+    Attributes:
+        seeds: models of consecutive seeds, the first that of the settings.
+        learning_rates: to try, instead of the settings' one.
+        dropouts: rates to try in every dropout layer, instead of the model's own.
+    """
+
+    seeds: int = 1
+    learning_rates: tuple[float, ...] = ()
+    dropouts: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seeds, int) or self.seeds < 1:
+            raise ValueError(f"seeds: got {self.seeds!r}; accepted: an int >= 1")
+        for rate in self.dropouts:
+            check_dropout("dropouts", rate)
+
+    def members(
+        self, config: TrainConfig, dropout: float | None
+    ) -> list[tuple[TrainConfig, float | None]]:
+        """The settings and the dropout rate of each model."""
+        return [
+            (replace(config, seed=config.seed + i, learning_rate=rate), drop)
+            for rate in self.learning_rates or (config.learning_rate,)
+            for drop in self.dropouts or (dropout,)
+            for i in range(self.seeds)
+        ]
+
+
+def check_dropout(name: str, rate: float | None) -> None:
+    """Refuse what is no dropout rate."""
+    if rate is not None and not 0 <= rate < 1:
+        raise ValueError(f"{name}: got {rate}; accepted: 0 <= rate < 1")

@@ -15,8 +15,7 @@ from jcnn import __version__, checkpoint
 from jcnn import run as runs
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, digits
-from jcnn.files import write_text
-from jcnn.history import EpochResult, History
+from jcnn.files import unfinished, write_text
 from jcnn.layers import Sequential, take_apart
 from jcnn.models import build
 from jcnn.run import RunConfig, RunError
@@ -34,8 +33,7 @@ CONFIG = RunConfig(
 
 def save_model(run: Path, model: Sequential) -> None:
     parts = take_apart(model)
-    row = EpochResult(1, 0.5, 0.5, None, None, 1.0, 1.0)
-    checkpoint.save(run, {"params": parts.params, "rest": parts.rest}, History((row,)))
+    checkpoint.save(run, 1, {"params": parts.params, "rest": parts.rest}, {})
 
 
 # --- making and reading a run ---------------------------------------------------------------------
@@ -63,6 +61,13 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"/notes\.txt: is a file; a run needs a folder of its own"):
         runs.create(tmp_path / "notes.txt", CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_run_whose_making_was_cut_short_can_be_made_again(tmp_path: Path) -> None:
+    unfinished(tmp_path / "config.json").write_text('{"model": "co', encoding="utf-8")
+    runs.create(tmp_path, CONFIG)
+    assert runs.read_config(tmp_path).model == CONFIG.model
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_describe_takes_what_the_data_says() -> None:
@@ -130,7 +135,7 @@ def test_a_broken_configuration_is_refused_in_one_line(tmp_path: Path, text: str
 
 def test_the_unbroken_configuration_of_these_tests_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(changed()), encoding="utf-8")
-    assert runs.read_config(tmp_path).train == TrainConfig(1, 2, 0.1, 0, 0)
+    assert runs.read_config(tmp_path).train == TrainConfig(1, 2, learning_rate=0.1)
 
 
 def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -28,13 +28,14 @@ class PredictCommand:
             raise ValueError("images: got none; name at least one picture file")
         import numpy as np
 
+        from jcnn.cli.warn import warn
         from jcnn.compile import use_cache
         from jcnn.data import read_picture
         from jcnn.run import load
         from jcnn.train import predict
 
         use_cache()
-        model, config = load(self.run_folder)
+        model, config = load(self.run_folder, on_damage=warn)
         pictures = np.stack([read_picture(file, config.input_shape) for file in self.images])
         results: list[dict[str, Any]] = []
         for file, row in zip(self.images, predict(model, pictures), strict=True):
