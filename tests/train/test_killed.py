@@ -1,0 +1,150 @@
+"""A training that is killed goes on as if it had not been: the same bits, the same history."""
+
+import itertools
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jcnn import checkpoint, safetensors
+from jcnn import run as runs
+from jcnn.config import TrainConfig
+from jcnn.run import RunConfig
+from tests.train.lives import ACTIVITIES, Activity, Life, Moment, Plan, killed_at_call, live
+
+CONFIG = TrainConfig(epochs=4, batch_size=8, validation_split=0.2, seed=7)
+RUN = RunConfig("mlp", (6, 5, 2), ("Ölfisch", "b", "c"), "digits", None, CONFIG)
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Another course each time; where a test fails, what it printed replays it."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"random.Random({seed})")
+    return random.Random(seed)
+
+
+def outcome(run: Path) -> tuple[dict[str, np.ndarray], list[Any]]:
+    """Every number of the newest checkpoint, and what is told in words, but for the clock's."""
+    step = checkpoint.steps(run)[-1]
+    arrays, texts = safetensors.read(run / "checkpoints" / f"{step}.safetensors")
+    rows = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
+    return arrays, [step, without_times([json.loads(texts["meta"]), *map(json.loads, rows)])]
+
+
+def without_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        clock = {"seconds", "images_per_second"}
+        return {key: without_times(v) for key, v in value.items() if key not in clock}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+def moments(chance: random.Random, whole: Life) -> Iterator[Moment]:
+    """Random moments, in turn during each thing that an unbroken training does."""
+    while True:
+        for activity in ACTIVITIES[1:]:
+            if whole.done[activity]:
+                yield Moment(
+                    activity,
+                    # Early in what is left to do, so that many a life ends before the training.
+                    count=1 + int(whole.done[activity] * chance.random() ** 2 / 2),
+                    call=chance.randint(1, whole.calls),
+                    seconds=chance.uniform(0, 0.005),
+                )
+        yield Moment(None, seconds=chance.uniform(0, 2))  # about a life
+
+
+@pytest.mark.parametrize(
+    ("kills", "streamed"),
+    [
+        pytest.param(5, False, id="in memory"),
+        pytest.param(24, False, id="in memory, often", marks=pytest.mark.slow),
+    ],
+)
+def test_killed_at_random_moments(
+    tmp_path: Path, chance: random.Random, kills: int, streamed: bool
+) -> None:
+    plan = Plan(tmp_path / "whole", tmp_path / "cache", CONFIG, streamed)
+    whole = live(plan)
+    assert not whole.killed
+    arrays, told = outcome(plan.run)
+
+    runs = 0
+    ends: Counter[Activity] = Counter()
+    wanted = {name for name in ACTIVITIES[1:] if whole.done[name]}
+    for moment in moments(chance, whole):
+        enough = ends.total() >= kills and wanted <= set(ends)
+        plan = replace(plan, run=tmp_path / f"killed {runs}")
+        life = live(plan, None if enough else moment)
+        if life.killed:
+            print(f"killed while {', '.join(life.doing)}: {moment}")
+            ends.update(life.doing)
+            continue
+        resumed_arrays, resumed_told = outcome(plan.run)
+        assert resumed_told == told
+        assert resumed_arrays.keys() == arrays.keys()
+        for name, array in arrays.items():
+            assert resumed_arrays[name].tobytes() == array.tobytes(), name
+        runs += 1
+        if enough:
+            break
+    print(f"killed in {runs} runs while {dict(ends)}")
+
+
+# --- before every call to the system, one after the other -----------------------------------------
+
+
+def save(run: Path, step: int) -> None:
+    rng = np.random.default_rng(step)
+    state = {"a": rng.standard_normal((100, 100)), "b": {"c": np.array(step)}}
+    checkpoint.save(run, step, state, {"step": step})
+
+
+def test_a_save_that_is_killed_leaves_the_one_before_it(tmp_path: Path) -> None:
+    """And the next one leaves nothing of it; also where the step is there already, damaged."""
+    wanted = {"a": np.zeros((100, 100)), "b": {"c": np.array(0)}}
+    newest = []
+    for call in itertools.count(1):
+        run = tmp_path / str(call)
+        save(run, 4)
+        (run / "checkpoints" / "6.safetensors").write_text("damaged", encoding="utf-8")
+        save(run, 5)
+        (run / "checkpoints" / "8.safetensors").write_text("damaged", encoding="utf-8")
+        killed = killed_at_call(call, partial(save, run, 8))
+        state, meta = checkpoint.restore(run, wanted)
+        newest.append(meta["step"])
+        expected = np.random.default_rng(meta["step"]).standard_normal((100, 100))
+        np.testing.assert_array_equal(state["a"], expected.astype(state["a"].dtype))
+        save(run, 9)
+        names = {path.name for path in (run / "checkpoints").iterdir()}
+        assert names == {f"{max(meta['step'], 5)}.safetensors", "9.safetensors"}
+        if not killed:
+            break
+    assert sorted(newest) == newest  # first the older one is there, then the newer one
+    assert newest.count(5) >= 6
+    assert newest.count(8) >= 3
+
+
+def test_making_a_run_that_is_killed_can_be_made_again(tmp_path: Path) -> None:
+    """Or was made."""
+    made = []
+    for call in itertools.count(1):
+        run = tmp_path / str(call) / "run"
+        killed = killed_at_call(call, partial(runs.create, run, RUN))
+        made.append((run / "config.json").exists())
+        if not made[-1]:
+            runs.create(run, RUN)
+        assert runs.read_config(run).class_names == RUN.class_names
+        assert [path.name for path in run.iterdir()] == ["config.json"]
+        if not killed:
+            break
+    assert sorted(made) == made
+    assert made.count(False) >= 4
+    assert made[-1]
