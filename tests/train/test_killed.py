@@ -101,35 +101,40 @@ def test_killed_at_random_moments(
 # --- before every call to the system, one after the other -----------------------------------------
 
 
+def random_state(step: int) -> dict[str, Any]:
+    a = np.random.default_rng(step).standard_normal((100, 100)).astype(np.float32)
+    return {"a": a, "b": {"c": np.array(step, np.int32)}}
+
+
 def save(run: Path, step: int) -> None:
-    rng = np.random.default_rng(step)
-    state = {"a": rng.standard_normal((100, 100)), "b": {"c": np.array(step)}}
-    checkpoint.save(run, step, state, {"step": step})
+    checkpoint.save(run, step, random_state(step), {"step": step})
 
 
-def test_a_save_that_is_killed_leaves_the_one_before_it(tmp_path: Path) -> None:
-    """And the next one leaves nothing of it; also where the step is there already, damaged."""
-    wanted = {"a": np.zeros((100, 100)), "b": {"c": np.array(0)}}
-    newest = []
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_save_that_is_killed_leaves_the_one_before_it(tmp_path: Path, replaces: bool) -> None:
+    """And the next one clears up; also where it replaces a damaged one of the same step."""
+    wanted = {"a": np.zeros((100, 100), np.float32), "b": {"c": np.array(0, np.int32)}}
+    restored = []
     for call in itertools.count(1):
         run = tmp_path / str(call)
         save(run, 4)
-        (run / "checkpoints" / "6.safetensors").write_text("damaged", encoding="utf-8")
         save(run, 5)
-        (run / "checkpoints" / "8.safetensors").write_text("damaged", encoding="utf-8")
+        if replaces:
+            (run / "checkpoints" / "8.safetensors").write_text("damaged", encoding="utf-8")
         killed = killed_at_call(call, partial(save, run, 8))
-        state, meta = checkpoint.restore(run, wanted)
-        newest.append(meta["step"])
-        expected = np.random.default_rng(meta["step"]).standard_normal((100, 100))
-        np.testing.assert_array_equal(state["a"], expected.astype(state["a"].dtype))
+        said: list[str] = []
+        state, meta = checkpoint.restore(run, wanted, on_damage=said.append)
+        assert len(said) == (replaces and meta["step"] == 5)
+        np.testing.assert_array_equal(state["a"], random_state(meta["step"])["a"])
+        restored.append(meta["step"])
         save(run, 9)
         names = {path.name for path in (run / "checkpoints").iterdir()}
-        assert names == {f"{max(meta['step'], 5)}.safetensors", "9.safetensors"}
+        assert names == {f"{meta['step']}.safetensors", "9.safetensors"}
         if not killed:
             break
-    assert sorted(newest) == newest  # first the older one is there, then the newer one
-    assert newest.count(5) >= 6
-    assert newest.count(8) >= 3
+    assert sorted(restored) == restored  # first the older one is there, then the newer one
+    assert restored.count(5) >= 6
+    assert restored.count(8) >= 3
 
 
 def test_making_a_run_that_is_killed_can_be_made_again(tmp_path: Path) -> None:
