@@ -44,11 +44,12 @@ def jcnn_step() -> tuple[Callable[[], None], Any]:
 
     from jcnn import ops
     from jcnn.compile import jit
+    from jcnn.config import TrainConfig
     from jcnn.data.batches import normalise
     from jcnn.layers import evaluating, take_apart, training
     from jcnn.metrics import zero_totals
     from jcnn.models import build
-    from jcnn.programs import State, optimizer, training_step
+    from jcnn.programs import first_state, training_step
 
     images, labels, parameters = inputs()
     model = build("conv4")
@@ -71,12 +72,14 @@ def jcnn_step() -> tuple[Callable[[], None], Any]:
 
     parts = take_apart(training(model))
     params = jax.tree.map(jnp.copy, parts.params)
-    step = jit(training_step(parts.graphdef, parts.streams, 1e-3), donate_argnums=(0,))
-    carry = [(State(params, parts.rest, optimizer(1e-3).init(params)), zero_totals())]
-    key = jax.random.key(0)
+    config = TrainConfig(batch_size=BATCH)
+    made = training_step(parts.graphdef, parts.streams, config, steps=1, classes=CLASSES)
+    step = jit(made, donate_argnums=(0,))
+    carry = [(first_state(params, parts.rest, config), zero_totals())]
+    key, count, rate = jax.random.key(0), jnp.int32(0), jnp.float32(1e-3)
 
     def run() -> None:
-        carry[0] = step(carry[0], x, y, key)
+        carry[0] = step(carry[0], x, y, key, count, rate)
         jax.block_until_ready(carry[0])
 
     return run, answer

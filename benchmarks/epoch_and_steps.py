@@ -22,17 +22,18 @@ def _prepare() -> Any:
     import jax
     import jax.numpy as jnp
 
+    from jcnn.config import TrainConfig
     from jcnn.data import load
     from jcnn.layers import take_apart, training
     from jcnn.models import build
-    from jcnn.programs import State, optimizer
+    from jcnn.programs import State, first_state
 
     train, _ = load("mnist5k")
     parts = take_apart(training(build("conv4")))
 
     def fresh() -> State:
         params = jax.tree.map(jnp.copy, parts.params)
-        return State(params, parts.rest, optimizer(1e-3).init(params))
+        return first_state(params, parts.rest, TrainConfig())
 
     return parts, fresh, jnp.asarray(train.images[:EXAMPLES]), jnp.asarray(train.labels[:EXAMPLES])
 
@@ -46,18 +47,24 @@ def _answer(state: Any) -> list[np.ndarray]:
 def epoch() -> tuple[Callable[[], None], Any]:
     """The whole epoch as `fit` runs it: one call."""
     import jax
+    import jax.numpy as jnp
 
+    from jcnn.config import TrainConfig
+    from jcnn.data.batches import epoch_order, shuffle_key, step_key
     from jcnn.metrics import zero_totals
     from jcnn.programs import epoch_program
 
     parts, fresh, images, labels = _prepare()
-    program = epoch_program(parts.graphdef, 1e-3, BATCH)
-    state = [fresh()]
+    config = TrainConfig(batch_size=BATCH)
+    program = epoch_program(parts.graphdef, config, examples=EXAMPLES, classes=10)
+    seed = jax.random.key(1)
+    key, rate, state = step_key(seed, 1), jnp.float32(1e-3), [fresh()]
 
     def run() -> None:
-        key = jax.random.key(1)
+        order = epoch_order(shuffle_key(seed, 1), EXAMPLES)
+        window, bounds = (images, labels, order, 0), (0, 0, EXAMPLES // BATCH)
         state[0], totals = program(
-            state[0], parts.streams, zero_totals(), images, labels, key, 0, EXAMPLES // BATCH
+            state[0], parts.streams, zero_totals(), *window, key, rate, *bounds
         )
         float(totals.loss)
 
@@ -68,20 +75,24 @@ def epoch() -> tuple[Callable[[], None], Any]:
 def steps() -> tuple[Callable[[], None], Any]:
     """The same steps, one call each, on batches prepared beforehand in the epoch's order."""
     import jax
+    import jax.numpy as jnp
 
     from jcnn.compile import jit
-    from jcnn.data.batches import epoch_order
+    from jcnn.config import TrainConfig
+    from jcnn.data.batches import epoch_order, shuffle_key, step_key
     from jcnn.metrics import zero_totals
     from jcnn.programs import training_step
 
     parts, fresh, images, labels = _prepare()
-    shuffle_key, dropout_key = jax.random.split(jax.random.key(1))
-    order = epoch_order(shuffle_key, EXAMPLES).reshape(-1, BATCH)
+    seed, rate = jax.random.key(1), jnp.float32(1e-3)
+    order = epoch_order(shuffle_key(seed, 1), EXAMPLES).reshape(-1, BATCH)
     batches = [
-        (images[rows], labels[rows], jax.random.fold_in(dropout_key, i))
+        (images[rows], labels[rows], jax.random.fold_in(step_key(seed, 1), i), jnp.int32(i), rate)
         for i, rows in enumerate(order)
     ]
-    step = jit(training_step(parts.graphdef, parts.streams, 1e-3), donate_argnums=(0,))
+    config = TrainConfig(batch_size=BATCH)
+    made = training_step(parts.graphdef, parts.streams, config, steps=EXAMPLES // BATCH, classes=10)
+    step = jit(made, donate_argnums=(0,))
     state = [fresh()]
 
     def run() -> None:

@@ -1,7 +1,7 @@
 """What a training run is asked to do. No JAX here: the command line reads this for its help."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 Optimizer = Literal[
@@ -38,14 +38,16 @@ class TrainConfig:
         learning_rate: the largest that the schedule reaches.
         schedule: how the learning rate goes on: cosine falls to 0; one_cycle rises for the first
             30 % of the steps, then falls; exponential and piecewise see decay_rate.
-        warmup_epochs: over which the learning rate first rises from 0 in a straight line.
+        warmup_epochs: over which the learning rate first rises from 0 in a straight line; then
+            the schedule begins. one_cycle rises by itself and takes none.
         decay_rate: what the learning rate is multiplied by, in every decay_epochs of the
             exponential schedule, or at each of them in the piecewise one.
-        decay_epochs: one number for the exponential schedule, rising ones for the piecewise.
+        decay_epochs: one number for the exponential schedule, rising ones for the piecewise;
+            both count from the end of the warm-up.
         weight_decay: share of a weight that a step of learning rate 1 takes away; None means
-            0.004 for adamw and 0 for the others, as in Keras.
+            0.004 for adamw and muon and 0 for the others, as in Keras.
         weight_decay_mask: which weights: all, or kernels without biases and scales.
-        clip_value: largest size of one number of a gradient.
+        clip_value: largest size of one number of a gradient. One of the three clips at most.
         clip_norm: largest norm of one gradient array.
         global_clip_norm: largest norm of all gradients together.
         accumulate_steps: steps whose mean gradient makes one update.
@@ -126,6 +128,13 @@ class TrainConfig:
             accepted = get_args(choices)
             self._expect(getattr(self, name) in accepted, name, ", ".join(accepted))
         self._check_decay_epochs()
+        self._check_warmup_epochs()
+        self._check_one_clip()
+
+    @property
+    def keeps_apart(self) -> bool:
+        """Whether the weights that are kept are others than those that training goes on with."""
+        return bool(self.ema) or self.restore_best
 
     def _check_decay_epochs(self) -> None:
         epochs = self.decay_epochs
@@ -137,6 +146,19 @@ class TrainConfig:
         fits, text = accepted.get(self.schedule, (not epochs, f"none with {self.schedule}"))
         self._expect(fits and rising, "decay_epochs", text)
 
+    def _check_warmup_epochs(self) -> None:
+        if self.schedule == "one_cycle":
+            self._expect(not self.warmup_epochs, "warmup_epochs", "0 with one_cycle, which rises")
+        self._expect(
+            self.warmup_epochs < self.epochs, "warmup_epochs", f"below {self.epochs} epochs"
+        )
+
+    def _check_one_clip(self) -> None:
+        names = ("clip_value", "clip_norm", "global_clip_norm")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            self._expect(False, given[1], f"None beside {given[0]}; one clip at most")
+
     def _check_int(self, name: str, least: int) -> None:
         value = getattr(self, name)
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
@@ -145,3 +167,41 @@ class TrainConfig:
     def _expect(self, fine: bool, name: str, accepted: str) -> None:
         if not fine:
             raise ValueError(f"{name}: got {getattr(self, name)!r}; accepted: {accepted}")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Several models to train at once: one for each combination of what is given here.
+
+    Attributes:
+        seeds: models of consecutive seeds, the first that of the settings.
+        learning_rates: to try, instead of the settings' one.
+        dropouts: rates to try in every dropout layer, instead of the model's own.
+    """
+
+    seeds: int = 1
+    learning_rates: tuple[float, ...] = ()
+    dropouts: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seeds, int) or self.seeds < 1:
+            raise ValueError(f"seeds: got {self.seeds!r}; accepted: an int >= 1")
+        for rate in self.dropouts:
+            check_dropout("dropouts", rate)
+
+    def members(
+        self, config: TrainConfig, dropout: float | None
+    ) -> list[tuple[TrainConfig, float | None]]:
+        """The settings and the dropout rate of each model."""
+        return [
+            (replace(config, seed=config.seed + i, learning_rate=rate), drop)
+            for rate in self.learning_rates or (config.learning_rate,)
+            for drop in self.dropouts or (dropout,)
+            for i in range(self.seeds)
+        ]
+
+
+def check_dropout(name: str, rate: float | None) -> None:
+    """Refuse what is no dropout rate."""
+    if rate is not None and not 0 <= rate < 1:
+        raise ValueError(f"{name}: got {rate}; accepted: 0 <= rate < 1")

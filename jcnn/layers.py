@@ -173,6 +173,10 @@ class Dense(nnx.Module):
         return y if self.activation is None else self.activation(y)
 
 
+class Rate(nnx.Variable[jax.Array]):
+    """A dropout rate as an array, for models that are trained together and differ in it."""
+
+
 class Dropout(nnx.Module):
     """Drop a random share of the numbers while training; the identity when evaluating.
 
@@ -182,13 +186,16 @@ class Dropout(nnx.Module):
     """
 
     def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
-        self.rate = rate
+        self.rate: float | Rate = rate
         self.deterministic = False  # the name by which NNX's `eval()` turns it off
         self.rngs = rngs["dropout"].fork()
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Drop numbers of `x`, any shape."""
-        return x if self.deterministic else ops.dropout(x, self.rate, key=self.rngs())
+        if self.deterministic:
+            return x
+        rate = self.rate[...] if isinstance(self.rate, Rate) else self.rate
+        return ops.dropout(x, rate, key=self.rngs())
 
 
 class BatchNormalization(nnx.BatchNorm):

@@ -13,9 +13,9 @@ class Totals(NamedTuple):
     correct: jax.Array
 
 
-def zero_totals() -> Totals:
-    """Nothing seen yet."""
-    return Totals(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32))
+def zero_totals(shape: tuple[int, ...] = ()) -> Totals:
+    """Nothing seen yet; of several models with `shape` `(M,)`."""
+    return Totals(jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32))
 
 
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -1,27 +1,41 @@
 """Run folders: what was trained, on what, and how, so that it can be used and repeated.
 
 RUN/config.json     the model, the data, the settings and the versions
-RUN/history.jsonl   one line an epoch
+RUN/history.jsonl   one line an epoch; history.csv the same as a table
 RUN/checkpoints/    the newest states
+RUN/member-0/ ...   of several models trained at once, each as a run folder of its own
 """
 
 import dataclasses
 import json
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flax import nnx
 
 from jcnn import __version__, checkpoint
-from jcnn.config import TrainConfig
-from jcnn.data import Dataset, absolute, split
+from jcnn.config import Population, TrainConfig, check_dropout
+from jcnn.data import (
+    Dataset,
+    Notify,
+    OnBadImage,
+    Resize,
+    absolute,
+    silent,
+    split,
+    takes_image_shape,
+)
+from jcnn.data import load as load_data
 from jcnn.files import unfinished, write_text
+from jcnn.history import History, write_history
 from jcnn.layers import Sequential, take_apart
 from jcnn.models import build
+
+T = TypeVar("T")
 
 
 class RunError(ValueError):
@@ -39,6 +53,10 @@ class RunConfig:
         data: as given to `jcnn.data.load`.
         data_dir: likewise.
         train: the settings.
+        resize: how pictures of another size were brought to `input_shape`.
+        on_bad_image: what was done with pictures that could not be read.
+        dropout: rate of every dropout layer; None where each has its own.
+        population: the models that were trained at once.
     """
 
     model: str
@@ -47,14 +65,52 @@ class RunConfig:
     data: str
     data_dir: str | None
     train: TrainConfig
+    resize: Resize = "stretch"
+    on_bad_image: OnBadImage = "error"
+    dropout: float | None = None
+    population: Population = field(default_factory=Population)
 
     def build(self) -> Sequential:
         """The model with the fresh parameters that this run starts from."""
-        return build(self.model, self.input_shape, len(self.class_names), seed=self.train.seed)
+        return build(
+            self.model,
+            self.input_shape,
+            len(self.class_names),
+            seed=self.train.seed,
+            dropout=self.dropout,
+        )
+
+    def members(self) -> "list[RunConfig]":
+        """The configuration of each model of the population, as if it were trained alone."""
+        return [
+            dataclasses.replace(self, train=train, dropout=dropout, population=Population())
+            for train, dropout in self.population.members(self.train, self.dropout)
+        ]
+
+    def load_data(self, notify: Notify = silent) -> tuple[Dataset, Dataset]:
+        """The training and the test part of the run's data set, read as the run read them."""
+        free = takes_image_shape(self.data)
+        return load_data(
+            self.data,
+            self.data_dir,
+            image_shape=self.input_shape if free else None,
+            resize=self.resize,
+            on_bad_image=self.on_bad_image,
+            notify=notify,
+        )
 
 
 def describe(
-    model: str, dataset: Dataset, data: str, data_dir: Path | str | None, train: TrainConfig
+    model: str,
+    dataset: Dataset,
+    data: str,
+    data_dir: Path | str | None,
+    train: TrainConfig,
+    *,
+    resize: Resize = "stretch",
+    on_bad_image: OnBadImage = "error",
+    dropout: float | None = None,
+    population: Population | None = None,
 ) -> RunConfig:
     """The `RunConfig` of training a model of the zoo on a loaded data set.
 
@@ -62,9 +118,20 @@ def describe(
         ValueError: the settings cannot be those of this data set.
     """
     split(dataset, train.validation_split)  # it may leave nothing: better said before training
+    check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
-    source = absolute(data)
-    return RunConfig(model, dataset.image_shape, dataset.class_names, source, place, train)
+    return RunConfig(
+        model,
+        dataset.image_shape,
+        dataset.class_names,
+        absolute(data),
+        place,
+        train,
+        resize,
+        on_bad_image,
+        dropout,
+        population or Population(),
+    )
 
 
 def create(run: Path, config: RunConfig) -> None:
@@ -127,12 +194,43 @@ def load(
         jcnn.checkpoint.CheckpointError: it has no checkpoint that fits.
     """
     config = read_config(Path(run))
+    members = len(config.members())
+    if members > 1:
+        raise RunError(
+            f"{run}: holds {members} models; name one: {run}/member-0 to {run}/member-{members - 1}"
+        )
     model = config.build()
     parts = take_apart(model)
-    wanted = {"params": parts.params, "rest": parts.rest}
+    wanted: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
+    if config.train.keeps_apart:
+        wanted = {"kept": wanted}
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
-    nnx.update(model, saved["params"], saved["rest"])
+    kept = saved.get("kept", saved)
+    nnx.update(model, kept["params"], kept["rest"])
     return model, config
+
+
+def write_members(
+    run: Path, config: RunConfig, models: Sequence[nnx.Module], histories: Sequence[History]
+) -> None:
+    """Give each model of a population a run folder of its own, RUN/member-0 and so on."""
+    for i, (member, model, history) in enumerate(
+        zip(config.members(), models, histories, strict=True)
+    ):
+        folder = member_folder(run, i)
+        folder.mkdir(exist_ok=True)
+        parts = take_apart(model)
+        arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
+        tree = {"kept": arrays} if config.train.keeps_apart else arrays
+        meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0}
+        write_config(folder, member)
+        checkpoint.save(folder, len(history), tree, meta)
+        write_history(history, folder)
+
+
+def member_folder(run: Path, member: int) -> Path:
+    """The run folder of one model of a population."""
+    return run / f"member-{member}"
 
 
 def _parse(content: dict[str, Any]) -> RunConfig:
@@ -143,5 +241,14 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         class_names=tuple(map(str, content["class_names"])),
         data=str(content["data"]),
         data_dir=None if content["data_dir"] is None else str(content["data_dir"]),
-        train=TrainConfig(**content["train"]),
+        train=_settings(TrainConfig, content["train"]),
+        resize=content["resize"],
+        on_bad_image=content["on_bad_image"],
+        dropout=content["dropout"],
+        population=_settings(Population, content["population"]),
     )
+
+
+def _settings(kind: Callable[..., T], content: dict[str, Any]) -> T:
+    """Settings as JSON has them, in which tuples are lists."""
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -48,3 +48,31 @@ def test_the_limits_are_accepted() -> None:
 def test_a_wrong_setting_is_named(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(f'{name}: {message}')}$"):
         TrainConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"clip_value": 1.0, "global_clip_norm": 2.0},
+            "global_clip_norm: got 2.0; accepted: None beside clip_value; one clip at most",
+        ),
+        (
+            {"clip_norm": 1.0, "clip_value": 2.0},
+            "clip_norm: got 1.0; accepted: None beside clip_value; one clip at most",
+        ),
+        ({"warmup_epochs": 5.0}, "warmup_epochs: got 5.0; accepted: below 5 epochs"),
+        (
+            {"warmup_epochs": 1.0, "schedule": "one_cycle"},
+            "warmup_epochs: got 1.0; accepted: 0 with one_cycle, which rises",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        TrainConfig(**settings)
+
+
+def test_settings_that_go_together() -> None:
+    assert TrainConfig(clip_norm=1.0, warmup_epochs=4.9, schedule="cosine").clip_norm == 1
+    assert TrainConfig(warmup_epochs=0, schedule="one_cycle").warmup_epochs == 0

@@ -135,7 +135,7 @@ def test_a_broken_configuration_is_refused_in_one_line(tmp_path: Path, text: str
 
 def test_the_unbroken_configuration_of_these_tests_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(changed()), encoding="utf-8")
-    assert runs.read_config(tmp_path).train == TrainConfig(1, 2, 0.1, 0, 0)
+    assert runs.read_config(tmp_path).train == TrainConfig(1, 2, learning_rate=0.1)
 
 
 def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:

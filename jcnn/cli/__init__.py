@@ -5,6 +5,7 @@ mistyped option answer at once.
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 import re
@@ -19,6 +20,7 @@ from jcnn.cli.data import DataCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
+from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.train import TrainCommand
 
@@ -26,6 +28,7 @@ Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
@@ -41,7 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: the command line's words; None means those of the process.
     """
     try:
-        command = _parse(sys.argv[1:] if arguments is None else arguments)
+        words = sys.argv[1:] if arguments is None else arguments
+        command = _parse(words)
+        if isinstance(command, TrainCommand):  # which of its defaults were asked for?
+            command = dataclasses.replace(command, words=tuple(words[1:]))
         command.run()
         sys.stdout.flush()
     except (ValueError, NotImplementedError, OSError) as error:

@@ -1,17 +1,24 @@
-"""`jcnn evaluate`: loss and accuracy of a run on test pictures."""
+"""`jcnn evaluate`: how good a run is on test pictures, as a whole and class by class."""
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from jcnn.cli.tables import show
+
+if TYPE_CHECKING:
+    from jcnn.scores import Scores
 
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Loss and accuracy of a trained model on test pictures."""
+    """Accuracy, loss, calibration and every class's scores of a trained model on test pictures."""
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
     """Run folder of jcnn train."""
@@ -24,24 +31,38 @@ class EvaluateCommand:
     ] = None
     """Folder of the data's files, for sources that need one."""
     json: bool = False
-    """Print {"loss", "accuracy", "n"}."""
+    """Print {"loss", "accuracy", "n", "top_k_accuracy", "ece", "classes", "confusion", ...}."""
 
     def run(self) -> None:
         """Load the run and the data, and print the scores."""
-        from jcnn import data
-        from jcnn.cli.warn import warn
+        from jcnn.cli.tested import predict_test
         from jcnn.compile import use_cache
-        from jcnn.run import load
-        from jcnn.train import evaluate
+        from jcnn.scores import scores
 
         use_cache()
-        model, config = load(self.run_folder, on_damage=warn)
-        source, place = self.data or config.data, self.data_dir
-        if place is None and source == config.data:
-            place = None if config.data_dir is None else Path(config.data_dir)
-        _, test = data.load(source, place)
-        scores = evaluate(model, test, batch_size=config.train.batch_size)
+        _, test, probabilities = predict_test(self.run_folder, self.data, self.data_dir)
+        found = scores(probabilities, test.labels, test.class_names)
         if self.json:
-            print(json.dumps(dataclasses.asdict(scores)))
+            print(json.dumps(found.to_json()))
         else:
-            print(f"accuracy {scores.accuracy:.4f}, loss {scores.loss:.4f} ({scores.n} pictures)")
+            print(_line(found))
+            _print_classes(found)
+
+
+def _line(found: "Scores") -> str:
+    top = f"top-{found.top_k} accuracy {found.top_k_accuracy:.4f}, "
+    return (
+        f"accuracy {found.accuracy:.4f}, {top if len(found.classes) > found.top_k else ''}"
+        f"loss {found.loss:.4f}, calibration error {found.ece:.4f} ({found.n} pictures)"
+    )
+
+
+def _print_classes(found: "Scores") -> None:
+    table = Table("class", box=SIMPLE_HEAD)
+    for name in ("precision", "recall", "F1", "pictures"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found.classes:
+        numbers = (f"{value:.4f}" for value in (row.precision, row.recall, row.f1))
+        # As Text, a name in square brackets is no markup.
+        table.add_row(Text(row.name), *numbers, f"{row.support:,}")
+    show(table)

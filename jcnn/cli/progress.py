@@ -6,6 +6,7 @@ from typing import Self
 
 import jax
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,33 +16,23 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from jcnn.data.events import Note
+from jcnn.data import Note, Reading
 from jcnn.history import EpochResult
 from jcnn.run import RunConfig
 from jcnn.train import Compiling, Event
 from jcnn.train import Progress as EpochProgress
 
 
-class TrainingDisplay:
-    """Show `fit`'s events on stderr; use it as a context, and give it to `fit` as `on_event`.
+class Display:
+    """Show on stderr how far reading and training are; use it as a context, and call it.
 
-    On a terminal the bar moves; elsewhere only the lines are written.
-
-    Args:
-        config: of the run.
-        run: its folder.
-        train: how many training pictures there are.
-        test: how many test pictures.
+    It is the `notify` of `jcnn.data.load` and the `on_event` of `jcnn.train.fit`. On a terminal
+    the bar moves; elsewhere only the lines are written.
     """
 
-    def __init__(self, config: RunConfig, run: Path, train: int, test: int) -> None:
-        device = jax.devices()[0].device_kind
+    def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._console.print(
-            f"[bold]{config.model}[/bold] on {config.data} ({train} training and {test} test "
-            f"pictures), {config.train.epochs} epochs, device {device}, run folder {run}"
-        )
-        self._epochs = config.train.epochs
+        self._epochs = 0
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -53,6 +44,24 @@ class TrainingDisplay:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=None)
+
+    def begin(self, config: RunConfig, run: Path, train: int, test: int) -> None:
+        """Say what is about to be trained.
+
+        Args:
+            config: of the run.
+            run: its folder.
+            train: how many training pictures there are.
+            test: how many test pictures.
+        """
+        self._epochs = config.train.epochs
+        models = len(config.members())
+        many = f"{models} models of " if models > 1 else ""
+        self._console.print(
+            f"{many}[bold]{config.model}[/bold] on {escape(config.data)} ({train} training and "
+            f"{test} test pictures), {self._epochs} epochs, device "
+            f"{jax.devices()[0].device_kind}, run folder {escape(str(run))}"
+        )
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -66,29 +75,33 @@ class TrainingDisplay:
     ) -> None:
         self._bar.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event | Reading) -> None:
         """Show one event."""
         match event:
+            case Note():
+                self._console.print(f"note: {event.text}", markup=False)
+            case Reading():
+                self._show(event.what, event.done, event.total)
             case Compiling():
-                self._bar.update(self._task, description="compiling ...")
+                self._show("compiling ...", 0, None)
                 if not self._console.is_terminal:
                     self._console.print("compiling ...")
             case EpochProgress():
-                if event.step <= 2:
-                    self._bar.reset(self._task)
-                self._bar.update(
-                    self._task,
-                    description=(
-                        f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}  "
-                        f"accuracy {event.accuracy:.4f}"
-                    ),
-                    total=event.steps,
-                    completed=event.step,
+                # Below a twentieth of the time, waiting for pictures is nobody's concern.
+                waiting = f"  waiting for pictures {event.waiting:.0%}"
+                self._show(
+                    f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}  "
+                    f"accuracy {event.accuracy:.4f}{waiting if event.waiting > 0.05 else ''}",
+                    event.step,
+                    event.steps,
                 )
             case EpochResult():
-                self._bar.console.print(_line(event, self._epochs))
-            case Note():
-                self._bar.console.print(event.text, markup=False)
+                self._console.print(_line(event, self._epochs))
+
+    def _show(self, what: str, done: int, total: int | None) -> None:
+        if self._bar.tasks[0].total != total or self._bar.tasks[0].completed > done:
+            self._bar.reset(self._task)
+        self._bar.update(self._task, description=escape(what), total=total, completed=done)
 
 
 def _line(result: EpochResult, epochs: int) -> str:

@@ -1,27 +1,28 @@
-"""`jcnn train`: train a model of the zoo, or go on with a run."""
+"""`jcnn train`: train a model of the zoo, or several at once, or go on with a run."""
 
+import contextlib
 import dataclasses
 import os
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from jcnn.config import TrainConfig
+from jcnn.config import Population, TrainConfig
 
 if TYPE_CHECKING:
-    from jcnn.history import History
+    from jcnn.cli.progress import Display
+    from jcnn.data import Dataset, Notify
     from jcnn.run import RunConfig
+    from jcnn.train import Callback
 
-_MODEL, _DATA, _SETTINGS = "conv4", "mnist5k", TrainConfig()
-
-
-def _option(metavar: str, default: object) -> object:
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+# What a resumed run takes from the command line; all else is in its folder.
+_WITH_RESUME = ("--resume", "--epochs", "--tensorboard")
 
 
 @dataclass(frozen=True)
@@ -31,89 +32,217 @@ class TrainCommand:
     Ctrl-C stops it and keeps the last finished epoch; --resume goes on from there.
     """
 
-    model: Annotated[str | None, _option("NAME", _MODEL)] = None
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
     """One of: jcnn models."""
-    data: Annotated[str | None, _option("SOURCE", _DATA)] = None
-    """One of: jcnn data. A folder of IDX files is idx:DIR."""
-    data_dir: Annotated[Path | None, _option("DIR", "none")] = None
-    """Folder of the data's files, for sources that need one."""
-    epochs: Annotated[int | None, _option("INT", _SETTINGS.epochs)] = None
-    """Passes over the training pictures; with --resume, how many in all."""
-    batch_size: Annotated[int | None, _option("INT", _SETTINGS.batch_size)] = None
-    """Pictures a step."""
-    learning_rate: Annotated[float | None, _option("FLOAT", _SETTINGS.learning_rate)] = None
-    """Adam's learning rate."""
-    validation_split: Annotated[float | None, _option("SHARE", _SETTINGS.validation_split)] = None
-    """Share of the training pictures, cut from the end, to validate on after each epoch."""
-    seed: Annotated[int | None, _option("INT", _SETTINGS.seed)] = None
-    """Of the parameters, the shuffling and the dropout."""
-    out: Annotated[Path | None, _option("RUN", "runs/MODEL-DATA-NUMBER")] = None
-    """Run folder to make."""
-    resume: Annotated[Path | None, _option("RUN", "none")] = None
+    data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
+    """One of: jcnn data, such as fashion_mnist, idx:DIR or folder:DIR."""
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the data's files, for sources that take one."""
+    image_size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="H W")] = None
+    """What pictures of any size are brought to; by default what the model was made for."""
+    color: Literal["grey", "rgb"] | None = None
+    """Their colours; likewise."""
+    resize: Literal["stretch", "crop", "pad"] = "stretch"
+    """How: out of shape, without what sticks out, or with black at the edges."""
+    on_bad_image: Literal["error", "skip"] = "error"
+    """Whether a picture that cannot be read ends the command, or is named and left out."""
+    settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    dropout: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None
+    """Rate of every dropout layer; by default each has the model's."""
+    population: Annotated[Population, tyro.conf.arg(name="")] = field(default_factory=Population)
+    tensorboard: bool = False
+    """Write RUN/tensorboard, too; needs: pip install 'jcnn[tensorboard]'."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Run folder to make; by default runs/MODEL-DATA-NUMBER."""
+    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Run folder to go on with; all but --epochs is as it was."""
+    words: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> None:
         """Train, print the test accuracy, and say what can be done next."""
-        from jcnn import data
-        from jcnn.cli.progress import TrainingDisplay
+        from jcnn.cli.progress import Display
         from jcnn.compile import use_cache
-        from jcnn.run import create, describe, read_config, write_config
-        from jcnn.train import DivergedError, evaluate, fit
+        from jcnn.run import create, write_config
 
         use_cache()
-        settings = self._settings()
-        if self.resume:
-            run = self.resume
-            config = self._resumed(run, read_config(run))
-            train, test = data.load(config.data, config.data_dir)
-            write_config(run, config)
-        else:
-            source = self.data or _DATA
-            train, test = data.load(source, self.data_dir)
-            config = describe(self.model or _MODEL, train, source, self.data_dir, settings)
-            run = self.out or _free_folder(config.model, source)
-        model = config.build()
-        if not self.resume:
-            create(run, config)
+        with Display() as display:
+            if self.resume:
+                run, config = self.resume, self._resumed(self.resume)
+                train, test = config.load_data(display)
+                write_config(run, config)
+            else:
+                train, test, config = self._described(display)
+                run = self.out or _free_folder(config.model, config.data)
+                config.members()[0].build()  # a model that does not fit leaves no folder
+                create(run, config)
+            display.begin(config, run, len(train), len(test))
+            if len(config.members()) > 1:
+                result = _train_population(run, config, train, test, display, self)
+            else:
+                result = _train_one(run, config, train, test, display, self)
+        print(result)
 
-        with TrainingDisplay(config, run, len(train), len(test)) as display:
-            try:
-                history = fit(
-                    model, train, config.train, run=run, resume=bool(self.resume), on_event=display
-                )
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt(_stopped(run)) from None
-            except DivergedError as error:
-                raise DivergedError(f"{error} and another run folder than {run}") from None
-            scores = evaluate(model, test, batch_size=config.train.batch_size)
-        print(
-            f"test accuracy {scores.accuracy:.4f}, test loss {scores.loss:.4f} "
-            f"({scores.n} pictures)"
+    def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":
+        """The data, and the configuration of training on it, as this command line says."""
+        from jcnn.data import load, takes_image_shape
+        from jcnn.models import zoo_entry
+        from jcnn.run import describe
+
+        shape = None
+        if takes_image_shape(self.data):
+            height, width, channels = zoo_entry(self.model).input_shape
+            height, width = self.image_size or (height, width)
+            channels = {None: channels, "grey": 1, "rgb": 3}[self.color]
+            shape = (height, width, channels)
+        elif self.image_size or self.color:
+            option = "--image-size" if self.image_size else "--color"
+            raise ValueError(f"{option}: {self.data!r} takes none; its pictures are of one kind")
+        train, test = load(
+            self.data,
+            self.data_dir,
+            image_shape=shape,
+            resize=self.resize,
+            on_bad_image=self.on_bad_image,
+            notify=notify,
         )
-        print(_next_steps(run, config, history))
+        return (
+            train,
+            test,
+            describe(
+                self.model,
+                train,
+                self.data,
+                self.data_dir,
+                self.settings,
+                resize=self.resize,
+                on_bad_image=self.on_bad_image,
+                dropout=self.dropout,
+                population=self.population,
+            ),
+        )
 
-    def _settings(self) -> TrainConfig:
-        names = [field.name for field in dataclasses.fields(TrainConfig)]
-        given = {name: getattr(self, name) for name in names}
-        return TrainConfig(**{name: v for name, v in given.items() if v is not None})
+    def _resumed(self, run: Path) -> "RunConfig":
+        """The run's configuration, with as many epochs as are asked for."""
+        from jcnn.run import read_config
+        from jcnn.train.keeping import finished
 
-    def _resumed(self, run: Path, config: "RunConfig") -> "RunConfig":
-        given = [
-            field.name
-            for field in dataclasses.fields(self)
-            if field.name not in ("resume", "epochs") and getattr(self, field.name) is not None
-        ]
-        if given:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise ValueError(f"{options}: cannot change with --resume; only --epochs can")
-        if self.epochs is None:
+        config = read_config(run)
+        given = [word.partition("=")[0].replace("_", "-") for word in self.words]
+        fixed = [word for word in given if word.startswith("--") and word not in _WITH_RESUME]
+        if fixed:
+            raise ValueError(f"{', '.join(fixed)}: cannot change with --resume; only --epochs can")
+        if "--epochs" not in given:
             return config
-        finished = _finished_epochs(run)
-        if self.epochs < finished:
-            raise ValueError(f"--epochs: got {self.epochs}, but {run} has finished {finished}")
-        return dataclasses.replace(
-            config, train=dataclasses.replace(config.train, epochs=self.epochs)
+        epochs, done = self.settings.epochs, finished(run)
+        if epochs < done:
+            raise ValueError(f"--epochs: got {epochs}, but {run} has finished {done}")
+        return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
+
+
+def _train_one(
+    run: Path,
+    config: "RunConfig",
+    train: "Dataset",
+    test: "Dataset",
+    display: "Display",
+    command: TrainCommand,
+) -> str:
+    """Train, judge and report on one model; what to print at the end."""
+    from jcnn.report import write_report
+    from jcnn.scores import scores
+    from jcnn.train import fit, predict
+
+    model = config.members()[0].build()
+    with _explained(run):
+        history = fit(
+            model,
+            train,
+            config.members()[0].train,
+            run=run,
+            resume=command.resume is not None,
+            on_event=display,
+            callbacks=_callbacks(run, command),
         )
+    probabilities = predict(model, test.images, batch_size=config.train.batch_size)
+    result = scores(probabilities, test.labels, test.class_names)
+    page = write_report(run, model, test, probabilities)
+    numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
+    lines = [f"{numbers} ({result.n} pictures)", f"report {page}"]
+    return "\n".join([*lines, _next_steps(run, config, len(history))])
+
+
+def _train_population(
+    run: Path,
+    config: "RunConfig",
+    train: "Dataset",
+    test: "Dataset",
+    display: "Display",
+    command: TrainCommand,
+) -> str:
+    """Train, judge and report on several models at once; what to print at the end."""
+    import numpy as np
+
+    from jcnn.report import write_population_report
+    from jcnn.run import member_folder, write_members
+    from jcnn.scores import scores
+    from jcnn.train import fit_population, predict
+
+    members = config.members()
+    models = [member.build() for member in members]
+    with _explained(run):
+        histories = fit_population(
+            models,
+            train,
+            [member.train for member in members],
+            run=run,
+            resume=command.resume is not None,
+            on_event=display,
+            callbacks=_callbacks(run, command),
+        )
+    write_members(run, config, models, histories)
+    size = config.train.batch_size
+    judged = {
+        member_folder(run, i).name: scores(
+            predict(model, test.images, batch_size=size), test.labels, test.class_names
+        )
+        for i, model in enumerate(models)
+    }
+    page = write_population_report(run, dict(zip(judged, histories, strict=True)), judged)
+    accuracies = [result.accuracy for result in judged.values()]
+    lines = [
+        f"{name}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"
+        + ("" if member.dropout is None else f", dropout {member.dropout:g}")
+        + f": test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
+        for (name, result), member in zip(judged.items(), members, strict=True)
+    ]
+    lines.append(
+        f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
+        f"(mean and standard deviation of {len(members)} models, {len(test)} pictures)"
+    )
+    return "\n".join([*lines, f"report {page}", _next_steps(run, config, len(histories[0]))])
+
+
+def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
+    from jcnn.logs import tensorboard_log
+
+    return [tensorboard_log(run / "tensorboard")] if command.tensorboard else []
+
+
+@contextlib.contextmanager
+def _explained(run: Path) -> Iterator[None]:
+    """Say how to go on where a training stops early."""
+    from jcnn.train import DivergedError
+    from jcnn.train.keeping import finished
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        done = finished(run)
+        kept = f"epoch {done} is kept" if done else "no epoch is finished yet"
+        again = f"{_program()} train --resume {shlex.quote(str(run))}"
+        raise KeyboardInterrupt(f"stopped; {kept}; go on with: {again}") from None
+    except DivergedError as error:
+        raise DivergedError(f"{error} and another run folder than {run}") from None
 
 
 def _free_folder(model: str, source: str) -> Path:
@@ -124,27 +253,15 @@ def _free_folder(model: str, source: str) -> Path:
     )
 
 
-def _stopped(run: Path) -> str:
-    finished = _finished_epochs(run)
-    kept = f"epoch {finished} is kept" if finished else "no epoch is finished yet"
-    return f"stopped; {kept}; go on with: {_program()} train --resume {shlex.quote(str(run))}"
-
-
-def _finished_epochs(run: Path) -> int:
-    from jcnn import checkpoint
-
-    meta = checkpoint.read_meta(run)
-    return len(meta["history"]) if meta else 0
-
-
-def _next_steps(run: Path, config: "RunConfig", history: "History") -> str:
+def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
     jcnn, folder = _program(), shlex.quote(str(run))
+    one = folder if len(config.members()) == 1 else f"{folder}/member-0"
     return "\n".join(
         [
             "next:",
-            f"  {jcnn} evaluate {folder}",
-            f"  {jcnn} predict {folder} PICTURE...",
-            f"  {jcnn} train --resume {folder} --epochs {2 * len(history)}",
+            f"  {jcnn} evaluate {one}",
+            f"  {jcnn} predict {one} PICTURE...",
+            f"  {jcnn} train --resume {folder} --epochs {2 * epochs}",
             f"  {jcnn} summary {config.model}",
         ]
     )

@@ -1,23 +1,38 @@
-"""Data sets in memory, the sources they are read from, and pictures for prediction."""
+"""Data sets, the sources they are read from, and pictures for prediction."""
 
 from jcnn.data.dataset import DataError, Dataset, split, stratified_split
 from jcnn.data.embedded import digits, mnist5k
+from jcnn.data.events import Note, Notify, Reading, silent
 from jcnn.data.idx import read_idx, read_idx_dir
+from jcnn.data.memory import memory_budget
 from jcnn.data.pictures import read_picture
-from jcnn.data.sources import SOURCES, Source, absolute, load
+from jcnn.data.request import OnBadImage, Request, Resize
+from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape
+from jcnn.data.streamed import Images, StreamedImages
 
 __all__ = [
     "SOURCES",
     "DataError",
     "Dataset",
+    "Images",
+    "Note",
+    "Notify",
+    "OnBadImage",
+    "Reading",
+    "Request",
+    "Resize",
     "Source",
+    "StreamedImages",
     "absolute",
     "digits",
     "load",
+    "memory_budget",
     "mnist5k",
     "read_idx",
     "read_idx_dir",
     "read_picture",
+    "silent",
     "split",
     "stratified_split",
+    "takes_image_shape",
 ]

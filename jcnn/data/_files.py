@@ -2,19 +2,27 @@
 
 import gzip
 import stat
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from jcnn.data.dataset import DataError
+
+_CHUNK = 2**20
 
 
 def show(value: object) -> str:
     """Write a file name or a reason on one line: as it is, or quoted and escaped."""
     text = str(value)
     return text if text.isprintable() else repr(text)
+
+
+def is_plain_text(name: str) -> bool:
+    """Whether a name can be encoded and printed on one line: the names of classes must be."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
 
 
 def check_file(path: Path) -> None:
@@ -46,3 +54,14 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
                 yield stream
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{show(path)}: cannot be read ({show(error)})") from error
+
+
+def read_at_most(stream: IO[bytes], limit: int) -> bytearray:
+    """Read up to `limit` bytes in chunks: `read(limit)` would take memory for them beforehand."""
+    data = bytearray()
+    while len(data) < limit:
+        chunk = stream.read(min(_CHUNK, limit - len(data)))
+        if not chunk:
+            break
+        data += chunk
+    return data

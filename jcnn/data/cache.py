@@ -2,7 +2,7 @@
 
 CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8, the training part first; mapped, not read
 CACHE/data/NAME-HASH/labels.npy    (N,) int32
-CACHE/data/NAME-HASH/about.json    the key, the class names, how many are for training
+CACHE/data/NAME-HASH/about.json    the key, the class names, how many are for training, the notes
 
 An entry appears whole or not at all. A damaged one is made again.
 """
@@ -12,14 +12,26 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
 
+from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
+from jcnn.data.events import Note, Notify, silent
 
 _FORMAT = 1
+_ROWS = 4096  # written at a time
+
+
+class Parts(NamedTuple):
+    """What is kept: both parts, and what the user should be told on every start."""
+
+    train: Dataset
+    test: Dataset
+    notes: Sequence[str] = ()
 
 
 def cache_folder() -> Path:
@@ -28,7 +40,10 @@ def cache_folder() -> Path:
 
 
 def cached(
-    name: str, key: str, make: Callable[[], tuple[Dataset, Dataset]]
+    name: str,
+    key: str,
+    make: Callable[[], tuple[Dataset, Dataset] | Parts],
+    notify: Notify = silent,
 ) -> tuple[Dataset, Dataset]:
     """The data set kept under `key`; where there is none, make it and keep it.
 
@@ -36,51 +51,82 @@ def cached(
         name: for people who look into the folder: letters, digits, "-" and "_".
         key: everything the result depends on: the content read, sizes, options.
         make: reads the data set.
+        notify: told the notes, whether made now or kept; and where nothing could be kept, that.
 
     Returns:
-        The training and the test part; their pictures are mapped into memory, read-only.
+        The training and the test part; their pictures are mapped into memory, read-only. Where
+        the cache cannot be written, they are what `make` returned.
     """
     digest = hashlib.sha256(f"{_FORMAT} {key}".encode()).hexdigest()[:24]
     folder = cache_folder() / "data" / f"{name}-{digest}"
-    found = _open(folder)
-    if found is None:
-        _write(folder, key, make())
-        found = _open(folder)
-        if found is None:
-            raise OSError(f"{folder}: cannot be read back")
-    return found
+    parts = _open(folder)
+    if parts is None:
+        made = Parts(*make())
+        reason = _write(folder, key, made)
+        parts = _open(folder)  # perhaps another process's, which was faster
+        if parts is None:
+            notify(Note(f"{show(folder.parent)}: nothing is kept for the next start ({reason})"))
+            parts = made
+    for note in parts.notes:
+        notify(Note(note))
+    return parts.train, parts.test
 
 
-def _open(folder: Path) -> tuple[Dataset, Dataset] | None:
+def _open(folder: Path) -> Parts | None:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
         names, cut = tuple(map(str, about["class_names"])), int(about["train"])
         train = Dataset(images[:cut], labels[:cut], names)
-        return train, Dataset(images[cut:], labels[cut:], names)
-    except (OSError, ValueError, KeyError, TypeError):
+        test = Dataset(images[cut:], labels[cut:], names)
+        return Parts(train, test, [str(note) for note in about["notes"]])
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
         return None
 
 
-def _write(folder: Path, key: str, parts: tuple[Dataset, Dataset]) -> None:
-    train, test = parts
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+def _write(folder: Path, key: str, parts: Parts) -> str:
+    """Write an entry in one piece; where that fails, return why."""
+    beside = None
     try:
-        shape = (len(train) + len(test), *train.image_shape)
-        images = np.lib.format.open_memmap(beside / "images.npy", "w+", np.uint8, shape)
-        for start, part in ((0, train), (len(train), test)):
-            for i in range(0, len(part), 4096):
-                rows = np.arange(i, min(i + 4096, len(part)))
-                images[start + i : start + i + len(rows)] = part.images[rows]
-        images.flush()
-        np.save(beside / "labels.npy", np.concatenate([train.labels, test.labels]))
-        about = {"key": key, "class_names": train.class_names, "train": len(train)}
-        (beside / "about.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        if folder.exists():  # damaged
-            shutil.rmtree(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        _write_files(beside, key, parts)
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been opened
         beside.rename(folder)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
+    except OSError as error:
+        return show(error.strerror)
+    finally:
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+    return "damaged as soon as it was written"
+
+
+def _write_files(folder: Path, key: str, parts: Parts) -> None:
+    train, test, notes = parts
+    shape = (len(train) + len(test), *train.image_shape)
+    # Written, not mapped: on a full disk, a write fails, but a mapped page kills the process.
+    with (folder / "images.npy").open("wb") as stream:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for images in (train.images, test.images):
+            for start in range(0, len(images), _ROWS):
+                stream.write(np.ascontiguousarray(images[start : start + _ROWS]).data)
+        _to_disk(stream)
+    with (folder / "labels.npy").open("wb") as stream:
+        np.save(stream, np.concatenate([train.labels, test.labels]))
+        _to_disk(stream)
+    about = {
+        "key": key,
+        "class_names": train.class_names,
+        "train": len(train),
+        "notes": list(notes),
+    }
+    with (folder / "about.json").open("w", encoding="utf-8") as text:
+        json.dump(about, text)
+        _to_disk(text)
+
+
+def _to_disk(stream: IO[bytes] | IO[str]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

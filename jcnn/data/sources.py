@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from jcnn.data.dataset import Dataset
 from jcnn.data.embedded import digits, mnist5k
+from jcnn.data.events import Notify, silent
+from jcnn.data.folder import read_folder
 from jcnn.data.idx import IDX_FILES, read_idx_dir
+from jcnn.data.npz import read_npz
+from jcnn.data.pictures import check_image_shape
+from jcnn.data.request import OnBadImage, Request, Resize
 
 _FASHION_NAMES = (
     "T-shirt/top",
@@ -29,20 +35,29 @@ class Source:
     Args:
         name: what `load` is given; in "idx:DIR" the capitals stand for the user's own words.
         description: one line for people.
-        read: given the user's words ("" where the name has none) and the data folder as a string
-            ("" where the source takes none), returns the training and the test part.
-        folder_holds: what the data folder must hold; "" for a source that takes none.
+        read: returns the training and the test part.
+        data_dir: whether `load` may, or must, be given the folder with the source's files.
+        folder_holds: what that folder must hold, for the message where it is needed and missing.
+        takes_image_shape: whether it reads pictures of any size, and so takes `image_shape`,
+            `resize` and `on_bad_image`.
     """
 
     name: str
     description: str
-    read: Callable[[str, str], tuple[Dataset, Dataset]]
+    read: Callable[[Request], tuple[Dataset, Dataset]]
+    data_dir: Literal["none", "optional", "needed"] = "none"
     folder_holds: str = ""
+    takes_image_shape: bool = False
 
     @property
     def needs_data_dir(self) -> bool:
-        """Whether `load` must be given a `data_dir`; where it must not, it may not."""
-        return self.folder_holds != ""
+        """Whether `load` must be given a `data_dir`."""
+        return self.data_dir == "needed"
+
+
+def _fashion_mnist(request: Request) -> tuple[Dataset, Dataset]:
+    assert request.data_dir is not None
+    return read_idx_dir(request.data_dir, _FASHION_NAMES)
 
 
 # A new source is one new file that reads it, and its line here.
@@ -50,66 +65,114 @@ SOURCES: tuple[Source, ...] = (
     Source(
         "mnist5k",
         "5,000 real MNIST digits, 28 x 28 grey, 10 classes; needs no file",
-        lambda _words, _folder: mnist5k(),
+        lambda _request: mnist5k(),
     ),
     Source(
         "digits",
         "1,797 small real digits, 8 x 8 grey, 10 classes; needs no file",
-        lambda _words, _folder: digits(),
+        lambda _request: digits(),
     ),
     Source(
         "fashion_mnist",
         "70,000 pictures of clothes, 28 x 28 grey, 10 classes",
-        lambda _words, folder: read_idx_dir(folder, _FASHION_NAMES),
+        _fashion_mnist,
+        data_dir="needed",
         folder_holds=", ".join(f"{name}.gz" for name in IDX_FILES),
     ),
     Source(
         "idx:DIR",
         "the four IDX files in folder DIR: MNIST and all of its kin",
-        lambda words, _folder: read_idx_dir(words),
+        lambda request: read_idx_dir(request.words),
+    ),
+    Source(
+        "npz:FILE",
+        "a NumPy archive: x_train, y_train, x_test, y_test, or images, labels",
+        lambda request: read_npz(request.words),
+    ),
+    Source(
+        "folder:DIR",
+        "pictures of any size in DIR/CLASS/..., or in DIR/train and DIR/test",
+        read_folder,
+        takes_image_shape=True,
     ),
 )
 
 
-def load(name: str, data_dir: str | Path | None = None) -> tuple[Dataset, Dataset]:
-    """Read a data set by its name; `SOURCES` lists them.
+def load(
+    name: str,
+    data_dir: str | Path | None = None,
+    *,
+    image_shape: tuple[int, int, int] | None = None,
+    resize: Resize = "stretch",
+    on_bad_image: OnBadImage = "error",
+    notify: Notify = silent,
+) -> tuple[Dataset, Dataset]:
+    """Read a data set by its name; `SOURCES` lists them, and says what each takes.
 
     Args:
-        name: "mnist5k", "digits", "fashion_mnist" or "idx:DIR".
-        data_dir: the folder with the files of "fashion_mnist"; None for the others.
+        name: such as "mnist5k" or "idx:DIR".
+        data_dir: the folder with the source's files, for sources that take one.
+        image_shape: `(H, W, C)` to bring the pictures to, for sources of pictures of any size;
+            C is 1 (grey) or 3 (red, green, blue). None leaves them as they are.
+        resize: how, as `read_picture` does.
+        on_bad_image: "skip" leaves a picture that cannot be read out, and tells of each.
+        notify: called with `Reading` while pictures are read, and with each `Note`.
 
     Returns:
         The training and the test part, with one image shape and the same class names.
 
     Raises:
-        ValueError: the name is unknown, or `data_dir` is missing or not taken.
+        ValueError: the name is unknown, or an argument is wrong, missing or not taken.
         FileNotFoundError: a file is missing.
         DataError: a file is wrong.
     """
-    # "idx:some/folder" is looked up as "idx:"; the table's "idx:DIR" likewise.
-    prefix, colon, words = name.partition(":")
-    table = {_key(source.name): source for source in SOURCES}
-    source = table.get(prefix + colon)
-    if source is None or (colon and not words):
-        accepted = ", ".join(source.name for source in SOURCES)
-        raise ValueError(f"data: got {name!r}; accepted: {accepted}")
-    if source.needs_data_dir and data_dir is None:
+    source, words = _find(name)
+    if source.data_dir == "needed" and data_dir is None:
         raise ValueError(
             f"data_dir: {name!r} needs one; pass --data-dir DIR, a folder that holds "
             f"{source.folder_holds}"
         )
-    if not source.needs_data_dir and data_dir is not None:
+    if source.data_dir == "none" and data_dir is not None:
         raise ValueError(f"data_dir: got {str(data_dir)!r}; {source.name!r} takes none")
-    return source.read(words, "" if data_dir is None else str(data_dir))
+    for argument, value, choices in (
+        ("resize", resize, get_args(Resize)),
+        ("on_bad_image", on_bad_image, get_args(OnBadImage)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{argument}: got {value!r}; accepted: {', '.join(choices)}")
+        if value != choices[0] and not source.takes_image_shape:
+            raise ValueError(f"{argument}: got {value!r}; {source.name!r} takes {choices[0]} only")
+    if image_shape is not None:
+        if not source.takes_image_shape:
+            raise ValueError(f"image_shape: got {image_shape}; {source.name!r} takes none")
+        check_image_shape(image_shape)
+    folder = None if data_dir is None else Path(data_dir)
+    return source.read(Request(words, folder, image_shape, resize, on_bad_image, notify))
+
+
+def takes_image_shape(name: str) -> bool:
+    """Whether `load(name)` takes an image shape: its pictures may be of any size.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    return _find(name)[0].takes_image_shape
 
 
 def absolute(name: str) -> str:
     """The same source whatever the working directory: "idx:DIR" with the whole path of DIR."""
     prefix, colon, words = name.partition(":")
-    paths = [source.name for source in SOURCES if source.name.endswith(":DIR")]
-    return f"{prefix}:{Path(words).resolve()}" if f"{prefix}{colon}DIR" in paths else name
+    paths = {source.name for source in SOURCES if source.name.endswith((":DIR", ":FILE"))}
+    here = not paths.isdisjoint((f"{prefix}{colon}DIR", f"{prefix}{colon}FILE"))
+    return f"{prefix}:{Path(words).resolve()}" if here else name
 
 
-def _key(name: str) -> str:
-    prefix, colon, _ = name.partition(":")
-    return prefix + colon
+def _find(name: str) -> tuple[Source, str]:
+    """Look "idx:some/folder" up as "idx:", and the table's "idx:DIR" likewise."""
+    prefix, colon, words = name.partition(":")
+    for source in SOURCES:
+        its_prefix, its_colon, _ = source.name.partition(":")
+        if (its_prefix, its_colon) == (prefix, colon) and bool(words) == bool(colon):
+            return source, words
+    accepted = ", ".join(source.name for source in SOURCES)
+    raise ValueError(f"data: got {name!r}; accepted: {accepted}")

@@ -1,20 +1,23 @@
 """Pictures that are decoded when they are asked for, where all of them would not fit in memory."""
 
-import os
+import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.integer]
+from jcnn.data.parallel import in_parallel
+
+Rows = npt.NDArray[np.integer] | slice
 
 
 @dataclass(frozen=True, eq=False)
 class StreamedImages:
     """`(N, H, W, C)` uint8 pictures like an array's, but each is read when it is asked for.
+
+    `np.asarray` of it reads them all.
 
     Args:
         read: picture number `n` of the source as `(H, W, C)` uint8; called from several threads.
@@ -23,7 +26,7 @@ class StreamedImages:
     """
 
     read: Callable[[int], npt.NDArray[np.uint8]]
-    numbers: Rows
+    numbers: npt.NDArray[np.integer]
     image_shape: tuple[int, int, int]
 
     def __len__(self) -> int:
@@ -31,16 +34,22 @@ class StreamedImages:
 
     def __getitem__(self, rows: Rows) -> npt.NDArray[np.uint8]:
         """Read these rows, in this order, with one thread a processor."""
-        out = np.empty((len(rows), *self.image_shape), np.uint8)
+        numbers = self.numbers[rows]
+        out = np.empty((len(numbers), *self.image_shape), np.uint8)
 
         def fill(i: int) -> None:
-            out[i] = self.read(int(self.numbers[rows[i]]))
+            out[i] = self.read(int(numbers[i]))
 
-        for _ in _pool().map(fill, range(len(rows))):  # the first picture that fails is raised
-            pass
+        in_parallel(fill, len(numbers))
         return out
 
-    def select(self, rows: Rows | slice) -> "StreamedImages":
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Read all of them, for `np.asarray`."""
+        if copy is False:
+            raise ValueError("copy: got False; streamed pictures are in no array yet")
+        return self[:].astype(np.uint8 if dtype is None else dtype, copy=False)
+
+    def select(self, rows: Rows) -> "StreamedImages":
         """These rows only, in this order; nothing is read."""
         return StreamedImages(self.read, self.numbers[rows], self.image_shape)
 
@@ -62,12 +71,7 @@ class StreamedImages:
     @property
     def nbytes(self) -> int:
         """What the pictures would take in memory."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="jcnn-decode")
+        return math.prod(self.shape)
 
 
 Images = npt.NDArray[np.uint8] | StreamedImages

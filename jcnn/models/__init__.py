@@ -2,7 +2,7 @@
 
 from jcnn.models.calls import intermediates
 from jcnn.models.summary import LayerRow, Summary, count_params, summary, zoo_summary
-from jcnn.models.zoo import ZOO, build
+from jcnn.models.zoo import ZOO, build, zoo_entry
 
 __all__ = [
     "ZOO",
@@ -12,5 +12,6 @@ __all__ = [
     "count_params",
     "intermediates",
     "summary",
+    "zoo_entry",
     "zoo_summary",
 ]

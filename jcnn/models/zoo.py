@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from jcnn.compile import run_once
-from jcnn.layers import Initializer, LayerError, Sequential, glorot_uniform
+from jcnn.layers import Dropout, Initializer, LayerError, Sequential, glorot_uniform
 from jcnn.models.fashion import conv1, conv2, conv2pool, conv4
 from jcnn.models.mlp import mlp, mlp_dropout
 from jcnn.models.programmes import creatures, mnist_cnn, tiny_vgg
@@ -58,6 +58,7 @@ def build(
     *,
     seed: int = 0,
     kernel_init: Initializer = glorot_uniform,
+    dropout: float | None = None,
 ) -> Sequential:
     """Build a model of the zoo, with fresh parameters.
 
@@ -67,6 +68,7 @@ def build(
         classes: number of logits; None likewise.
         seed: of the parameters.
         kernel_init: as for `jcnn.layers.Conv2D`.
+        dropout: rate of every dropout layer; None leaves each its own.
 
     Returns:
         A `Sequential` from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
@@ -74,13 +76,17 @@ def build(
     Raises:
         ValueError: the name is unknown, or the pictures are too small for the model.
     """
-    _check(name)
+    zoo_entry(name)
 
     def draw() -> Sequential:
         return trace(name, input_shape, classes, seed=seed, kernel_init=kernel_init)
 
     graphdef = nnx.graphdef(nnx.eval_shape(draw))
     model: Sequential = nnx.merge(graphdef, run_once(lambda: nnx.state(draw())))
+    if dropout is not None:
+        for layer in model:
+            if isinstance(layer, Dropout):
+                layer.rate = dropout
     return model
 
 
@@ -93,8 +99,7 @@ def trace(
     kernel_init: Initializer = glorot_uniform,
 ) -> Sequential:
     """`build` without its compiled program: for use inside `jax.eval_shape`, `jit` or `vmap`."""
-    _check(name)
-    entry = ZOO[name]
+    entry = zoo_entry(name)
     shape = entry.input_shape if input_shape is None else input_shape
     key = jax.random.key(seed) if isinstance(seed, int) else seed
     try:
@@ -110,6 +115,12 @@ def trace(
         ) from error
 
 
-def _check(name: str) -> None:
+def zoo_entry(name: str) -> Entry:
+    """The line of the table with this name.
+
+    Raises:
+        ValueError: there is none.
+    """
     if name not in ZOO:
         raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}")
+    return ZOO[name]

@@ -68,7 +68,7 @@ def dense(
     return add_bias(y, bias)
 
 
-def dropout(x: jax.Array, rate: float, *, key: jax.Array) -> jax.Array:
+def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Array:
     """Set a random share of the numbers to zero and scale the others to keep the mean.
 
     The mask takes 16 random bits a number: `rate` is rounded to a multiple of 1/65536, and the
@@ -76,7 +76,8 @@ def dropout(x: jax.Array, rate: float, *, key: jax.Array) -> jax.Array:
 
     Args:
         x: any shape, a floating-point type.
-        rate: share to drop, `0 <= rate < 1`, a Python number.
+        rate: share to drop, `0 <= rate < 1`: a Python number, or a scalar array, whose range is
+            not checked.
         key: one `jax.random.key`; the same key drops the same numbers.
 
     Returns:
@@ -88,10 +89,14 @@ def dropout(x: jax.Array, rate: float, *, key: jax.Array) -> jax.Array:
     Reference: Srivastava et al., "Dropout", JMLR 15, 2014 (inverted: scaled while training).
     """
     check_floating("x", x)
+    if isinstance(rate, jax.Array):
+        kept = jnp.maximum(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1)
+        mask = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.int32) < kept
+        return jnp.where(mask, x * (65536 / kept).astype(x.dtype), 0)
     if not 0 <= rate < 1:
         raise ValueError(f"rate: got {rate!r}; accepted: 0 <= rate < 1")
-    kept = max(65536 - round(rate * 65536), 1)
-    if kept == 65536:
+    whole = max(65536 - round(rate * 65536), 1)
+    if whole == 65536:
         return x
-    mask = jax.random.bits(key, x.shape, jnp.uint16) < kept
-    return jnp.where(mask, x * jnp.asarray(65536 / kept, x.dtype), 0)
+    mask = jax.random.bits(key, x.shape, jnp.uint16) < whole
+    return jnp.where(mask, x * jnp.asarray(65536 / whole, x.dtype), 0)

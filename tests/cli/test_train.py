@@ -13,7 +13,7 @@ import pytest
 from jcnn import checkpoint
 from jcnn.data import digits
 from jcnn.layers import take_apart
-from jcnn.programs import optimizer
+from jcnn.programs import first_state
 from jcnn.run import read_config
 from tests.cli.conftest import Trained
 from tests.cli.words import Result, ways_to_call
@@ -31,8 +31,7 @@ def newest_arrays(run: Path) -> list[np.ndarray]:
     """Every number of a run's newest checkpoint, the optimizer's included."""
     config = read_config(run)
     parts = take_apart(config.build())
-    adam = optimizer(config.train.learning_rate).init(parts.params)
-    state = {"params": parts.params, "rest": parts.rest, "optimizer": adam}
+    state = first_state(parts.params, parts.rest, config.train)._asdict()
     return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoint.restore(run, state)[0])]
 
 
@@ -42,7 +41,7 @@ def newest_arrays(run: Path) -> list[np.ndarray]:
 def test_a_run_folder_holds_what_was_promised(trained: Trained) -> None:
     assert trained.result.code == 0
     names = sorted(path.name for path in trained.run.iterdir())
-    assert names == ["checkpoints", "config.json", "history.jsonl"]
+    assert names == ["checkpoints", "config.json", "history.csv", "history.jsonl", "report"]
     config = read_config(trained.run)
     assert (config.model, config.data, config.input_shape) == ("conv1", "digits", (8, 8, 1))
     assert (config.train.epochs, config.train.batch_size, config.train.seed) == (2, 64, 0)
@@ -51,7 +50,7 @@ def test_a_run_folder_holds_what_was_promised(trained: Trained) -> None:
 
 def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
     first, second = rows(trained.run)
-    keys = "epoch loss accuracy val_loss val_accuracy seconds images_per_second"
+    keys = "epoch loss accuracy val_loss val_accuracy seconds images_per_second learning_rate"
     assert list(first) == list(second) == keys.split()
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert second["loss"] < first["loss"]

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jcnn.config import TrainConfig
 from jcnn.layers import take_apart, training
 from jcnn.metrics import zero_totals
 from jcnn.models import build
-from jcnn.programs import State, epoch_program, optimizer
+from jcnn.programs import epoch_program, first_state
 from tests.hlo import convolutions, faults
 
 on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form is XLA:CPU's")
@@ -23,13 +24,14 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     name: str, shape: tuple[int, int, int], per_step: int
 ) -> None:
     parts = take_apart(training(build(name, shape, 10)))
-    state = State(parts.params, parts.rest, optimizer(1e-3).init(parts.params))
+    config = TrainConfig(batch_size=4)
+    state = first_state(parts.params, parts.rest, config)
     images = jax.ShapeDtypeStruct((10, *shape), jnp.uint8)
     labels = jax.ShapeDtypeStruct((10,), jnp.int32)
-    program = epoch_program(parts.graphdef, 1e-3, 4)
-    lowered = program.lower(
-        state, parts.streams, zero_totals(), images, labels, jax.random.key(0), 0, 3
-    )
+    order = jax.ShapeDtypeStruct((10,), jnp.int32)
+    program = epoch_program(parts.graphdef, config, examples=10, classes=10)
+    window, key, rate = (images, labels, order, 0), jax.random.key(0), jnp.float32(1e-3)
+    lowered = program.lower(state, parts.streams, zero_totals(), *window, key, rate, 0, 0, 3)
     text = lowered.compile().as_text()
     found = convolutions(text)
     assert {line: faults(line) for line in found if faults(line)} == {}

@@ -1,0 +1,36 @@
+"""`jcnn report`: one HTML page on a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """One HTML page on a run: curves, confusion, mistakes, filters, settings; and PNGs.
+
+    RUN/report/index.html opens offline and needs nothing beside it.
+    """
+
+    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
+    """Run folder of jcnn train."""
+    data: Annotated[
+        str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
+    ] = None
+    """One of: jcnn data; its test pictures count."""
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
+    ] = None
+    """Folder of the data's files, for sources that need one."""
+
+    def run(self) -> None:
+        """Load the run and the data, write the report, and print its path."""
+        from jcnn.cli.tested import predict_test
+        from jcnn.compile import use_cache
+        from jcnn.report import write_report
+
+        use_cache()
+        model, test, probabilities = predict_test(self.run_folder, self.data, self.data_dir)
+        print(write_report(self.run_folder, model, test, probabilities))

@@ -1,0 +1,133 @@
+"""NumPy archives (npz) of pictures and labels, such as Keras's mnist.npz."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jcnn.data._files import is_plain_text, show
+from jcnn.data._npy import open_npz, read_member
+from jcnn.data.dataset import DataError, Dataset, split_off_test
+
+_DIVIDED = ("x_train", "y_train", "x_test", "y_test")
+_WHOLE = ("images", "labels")
+_NAMES = "class_names"
+_MAX_CHANNELS = 4
+_MAX_CLASSES = 2**16  # a wrong label must not make a name for every number below it
+
+
+def read_npz(path: str | Path) -> tuple[Dataset, Dataset]:
+    """Read an archive of a training and a test part, or of pictures to be split.
+
+    Args:
+        path: of an archive with x_train, y_train, x_test and y_test, or with images and labels.
+            Pictures are `(N, H, W)` or `(N, H, W, C)` uint8 with C up to 4; labels `(N,)` or
+            `(N, 1)` integers from 0. It may have class_names, `(K,)` text; without, the classes
+            are named "0", "1", ... up to the largest label.
+
+    Returns:
+        The training and the test part, with the same class names. Of images and labels, a fifth
+        of each class is for test; split and order are always the same.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is no such archive, or is damaged.
+    """
+    path = Path(path)
+    with open_npz(path) as archive:
+        try:
+            parts = _read_parts(archive)
+        except ValueError as error:
+            raise DataError(f"{show(path)}: {error}") from error
+    return parts if len(parts) == 2 else split_off_test(*parts, show(path))
+
+
+# Below, a ValueError says what is wrong; `read_npz` puts the file's name before it.
+
+
+def _read_parts(archive: zipfile.ZipFile) -> tuple[Dataset] | tuple[Dataset, Dataset]:
+    present = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+    wanted = _WHOLE if present.isdisjoint(_DIVIDED) else _DIVIDED
+    if missing := [name for name in wanted if name not in present]:
+        raise ValueError(
+            f"no {', '.join(missing)} in this archive; "
+            f"expected {', '.join(_DIVIDED)}, or {', '.join(_WHOLE)}"
+        )
+    labels = {name: _read_labels(archive, name) for name in wanted[1::2]}  # small: they fail soon
+    names = _class_names(_read(archive, _NAMES) if _NAMES in present else None, labels)
+    first, *rest = (
+        _part(_read(archive, x), x, labels[y], names)
+        for x, y in zip(wanted[::2], labels, strict=True)
+    )
+    if not rest:
+        return (first,)
+    if first.image_shape != rest[0].image_shape:
+        raise ValueError(
+            f"x_test: pictures of {rest[0].image_shape}; expected {first.image_shape} as in x_train"
+        )
+    return first, rest[0]
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    try:
+        return read_member(archive, name)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _part(
+    images: npt.NDArray[Any], name: str, labels: npt.NDArray[np.int32], names: tuple[str, ...]
+) -> Dataset:
+    if images.dtype != np.uint8:
+        raise ValueError(f"{name}: got dtype {images.dtype}; expected uint8, 0 to 255")
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or images.shape[3] > _MAX_CHANNELS:
+        raise ValueError(
+            f"{name}: got shape {images.shape}; expected (N, H, W), or (N, H, W, C) with C "
+            f"up to {_MAX_CHANNELS}"
+        )
+    if len(images) != len(labels):
+        raise ValueError(f"{name}: {len(images)} pictures; expected {len(labels)}, as labels")
+    return Dataset(np.ascontiguousarray(images), labels, names)
+
+
+def _read_labels(archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.int32]:
+    labels = _read(archive, name)
+    if labels.dtype.kind not in "iu" or (labels.ndim != 1 and labels.shape[1:] != (1,)):
+        raise ValueError(
+            f"{name}: got shape {labels.shape} of {labels.dtype}; "
+            f"expected (N,) or (N, 1) of integers"
+        )
+    labels = labels.reshape(-1)
+    _check_range(name, labels, _MAX_CLASSES)
+    return labels.astype(np.int32)
+
+
+def _check_range(name: str, labels: npt.NDArray[Any], classes: int) -> None:
+    for row in (int(labels.argmin()), int(labels.argmax())):
+        if not 0 <= labels[row] < classes:
+            raise ValueError(
+                f"{name}: label {labels[row]} in row {row}; expected 0 to {classes - 1}"
+            )
+
+
+def _class_names(
+    array: npt.NDArray[Any] | None, labels: dict[str, npt.NDArray[np.int32]]
+) -> tuple[str, ...]:
+    if array is None:
+        return tuple(map(str, range(1 + max(int(part.max()) for part in labels.values()))))
+    if array.dtype.kind != "U" or array.ndim != 1 or len(array) > _MAX_CLASSES:
+        raise ValueError(
+            f"{_NAMES}: got shape {array.shape} of {array.dtype}; "
+            f"expected (K,) of text, K up to {_MAX_CLASSES}"
+        )
+    names: tuple[str, ...] = tuple(array.tolist())
+    for name in names:
+        if not is_plain_text(name):
+            raise ValueError(f"{_NAMES}: got {name!r}; expected text without control characters")
+    for part, numbers in labels.items():
+        _check_range(part, numbers, len(names))
+    return names

@@ -1,0 +1,62 @@
+"""When a training no longer gains: Keras's rules for early stopping and for plateaus.
+
+Each function reads all the values of one column of the history, an epoch each. So nothing is kept
+beside the history, and a resumed training decides what one that never stopped would have.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+
+def larger_is_better(monitor: str) -> bool:
+    """Whether a column of the history is to rise, such as "val_accuracy"."""
+    return monitor.endswith("accuracy")
+
+
+def gains(values: Sequence[float], *, min_delta: float, larger_is_better: bool) -> list[bool]:
+    """Whether each epoch is better than the best before it by more than `min_delta`.
+
+    The first epoch always is; NaN never is, but for the first.
+    """
+    found: list[bool] = []
+    best = 0.0
+    for value in values:
+        better = value - min_delta > best if larger_is_better else value + min_delta < best
+        found.append(better or not found)
+        best = value if found[-1] else best
+    return found
+
+
+def best_epoch(values: Sequence[float], *, min_delta: float, larger_is_better: bool) -> int | None:
+    """The last epoch with a gain, 1 for the first; None where there are no values.
+
+    These are the weights that Keras's `EarlyStopping(restore_best_weights=True)` restores. With
+    a `min_delta` another epoch may be a little better.
+    """
+    found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
+    return max((epoch for epoch, gain in enumerate(found, 1) if gain), default=None)
+
+
+def stopped_at(
+    values: Sequence[float], *, patience: int, min_delta: float, larger_is_better: bool
+) -> int | None:
+    """The first epoch that is the `patience`-th in a row without a gain; None where none is.
+
+    As Keras's `EarlyStopping`.
+    """
+    found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
+    waits = itertools.accumulate(found, lambda wait, gain: 0 if gain else wait + 1, initial=0)
+    return next((epoch for epoch, wait in enumerate(waits) if wait >= patience), None)
+
+
+def reductions(
+    values: Sequence[float], *, patience: int, min_delta: float, larger_is_better: bool
+) -> int:
+    """How often the learning rate is lowered by the end of these epochs.
+
+    As Keras's `ReduceLROnPlateau` without a cooldown: at every `patience`-th epoch in a row
+    without a gain. Its own `min_delta` is 1e-4 where none is given; here there is one for all.
+    """
+    found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
+    runs = (list(run) for gain, run in itertools.groupby(found) if not gain)
+    return sum(len(run) // patience for run in runs)

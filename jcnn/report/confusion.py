@@ -1,0 +1,102 @@
+"""The confusion matrix as a figure, and which two classes are taken for each other most."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import PercentFormatter
+
+from jcnn.report.figure import GREY, INK, Picture, literal, new_figure, picture, short
+from jcnn.scores import Scores
+
+# Sides in inches: of a cell with few classes, of the whole matrix with many, of a cell that has
+# room for a count, and of a name's line.
+_CELL, _SIDE, _CELL_FOR_COUNTS, _LINE = 0.56, 22.0, 0.17, 0.15
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often one class was taken for another; `share` is of the true class's examples."""
+
+    true: str
+    predicted: str
+    count: int
+    share: float
+
+
+def most_confused(scores: Scores, most: int = 10) -> list[Confusion]:
+    """The largest counts off the diagonal, largest first; of equal ones, in the classes' order."""
+    wrong = scores.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = [divmod(int(place), len(wrong)) for place in order]
+    return [
+        Confusion(
+            scores.classes[true].name,
+            scores.classes[predicted].name,
+            int(wrong[true, predicted]),
+            int(wrong[true, predicted]) / scores.classes[true].support,
+        )
+        for true, predicted in pairs
+        if wrong[true, predicted]
+    ]
+
+
+def confusion_matrix(scores: Scores) -> Picture:
+    """The counts, coloured by their share of the true class; the scale brings out small shares."""
+    counts = scores.confusion
+    classes = len(counts)
+    names = [short(row.name) for row in scores.classes]
+    cell = min(_CELL, _SIDE / classes)
+    side = max(cell * classes, 2.2)
+    margin = 0.5 + 0.085 * max(map(len, names))
+    figure = new_figure(side + margin + 0.9, side + margin)
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(
+        shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), interpolation="nearest"
+    )
+    every = max(1, int(np.ceil(_LINE / cell)))
+    ticks = np.arange(0, classes, every)
+    size = 9 if cell > 0.3 else 7
+    axes.set_xticks(ticks, [names[i] for i in ticks], rotation=90, fontsize=size, color=INK)
+    axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size, color=INK)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        literal(label)
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted class", fontsize=10, color=INK)
+    axes.set_ylabel("true class", fontsize=10, color=INK)
+    axes.spines[:].set_color(GREY)
+    if cell >= _CELL_FOR_COUNTS:
+        _write_counts(axes, counts, shares, cell)
+    bar = figure.colorbar(image, ax=axes, shrink=min(1.0, 3 / side), aspect=14, pad=0.02)
+    bar.set_label("share of the true class", fontsize=9, color=INK)
+    bar.set_ticks([0, 0.01, 0.05, 0.2, 0.5, 1])
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    bar.ax.tick_params(labelsize=8, length=0)
+    bar.outline.set_edgecolor(GREY)
+    return picture(
+        "confusion",
+        figure,
+        f"Confusion matrix of {classes} classes: {int(np.trace(counts))} of {scores.n} right.",
+    )
+
+
+def _write_counts(
+    axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], cell: float
+) -> None:
+    """Each count in its cell, at a size that fits; zeros are left blank."""
+    digits = len(str(counts.max()))
+    size = min(10.0, cell * 72 * 0.8 / (0.62 * max(2, digits)))
+    for true, predicted in np.argwhere(counts > 0).tolist():
+        axes.text(
+            predicted,
+            true,
+            str(counts[true, predicted]),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if shares[true, predicted] > 0.4 else INK,
+        )

@@ -1,0 +1,118 @@
+"""How every figure of a report looks, and how it becomes a PNG.
+
+Matplotlib is used by its objects alone: `pyplot` would keep figures alive, and choose a window
+system.
+"""
+
+import io
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+# Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
+BLUE, ORANGE = "#1f5f99", "#e0813a"
+INK, GREY, LINE = "#1d2630", "#5c6873", "#dfe4e8"
+_DPI = 160
+# What a CSS pixel is, by the definition of the inch in CSS.
+_CSS_PIXELS_AN_INCH = 96
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG of the report.
+
+    Attributes:
+        name: of its file, without ".png".
+        png: the file's bytes.
+        width: on the page where there is room, in CSS pixels.
+        alt: what it shows, for who cannot see it.
+    """
+
+    name: str
+    png: bytes
+    width: int
+    alt: str
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of `width` x `height` inches on white."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def quiet(axes: Axes) -> None:
+    """Sober axes: no frame above and on the right, a light grid behind."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelsize=9, labelcolor=INK)
+    axes.grid(color=LINE, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def literal(text: Text) -> None:
+    """Let a name with dollar signs be just that, not a formula."""
+    text.set_parse_math(False)
+
+
+def short(name: str, most: int = 24) -> str:
+    """A name for a figure: on one line, its middle left out where it is long."""
+    line = " ".join(name.split())
+    if len(line) <= most:
+        return line
+    head = (most - 1) * 2 // 3
+    return f"{line[:head]}…{line[len(line) - (most - 1 - head) :]}"
+
+
+def picture(name: str, figure: Figure, alt: str) -> Picture:
+    """Draw a figure."""
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        # A class name in a script that the font lacks: the page's tables show it as it is.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(out, format="png", metadata={"Software": None})
+    width = round(figure.get_size_inches()[0] * _CSS_PIXELS_AN_INCH)
+    return Picture(name, out.getvalue(), width, alt)
+
+
+def as_colours(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A picture `(H, W, C)` as `(H, W, 3)`; C other than 3 is shown as the mean, in grey."""
+    if image.shape[-1] == 3:
+        return image
+    grey = image.mean(axis=-1, keepdims=True)
+    return np.repeat(np.round(grey).astype(np.uint8), 3, axis=-1)
+
+
+def png_bytes(image: npt.NDArray[np.uint8], most: int = 4096) -> bytes:
+    """Encode `(H, W, 3)`, shrunk to `most` pixels at its longer side where it is larger."""
+    opened = Image.fromarray(image)
+    opened.thumbnail((most, most))
+    out = io.BytesIO()
+    opened.save(out, format="PNG", optimize=True)
+    return out.getvalue()
+
+
+def enlarged(images: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
+    """Make `(..., H, W, 3)` at least `least` pixels high or wide; each pixel becomes a square."""
+    factor = max(1, math.ceil(least / max(images.shape[-3:-1])))
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def mosaic(tiles: npt.NDArray[np.uint8], columns: int, gap: int) -> npt.NDArray[np.uint8]:
+    """Lay M tiles `(M, H, W, 3)` in rows of `columns`, `gap` white pixels apart."""
+    count, height, width, _ = tiles.shape
+    rows = -(-count // columns)
+    down, right = height + gap, width + gap
+    sheet = np.full((rows * down - gap, columns * right - gap, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = number // columns * down, number % columns * right
+        sheet[top : top + height, left : left + width] = tile
+    return sheet

@@ -1,0 +1,91 @@
+"""The worst mistakes: the wrong predictions that the model was surest of, with their pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from jcnn.data import Dataset
+from jcnn.report.figure import (
+    GREY,
+    INK,
+    Picture,
+    as_colours,
+    enlarged,
+    literal,
+    new_figure,
+    picture,
+    png_bytes,
+    short,
+)
+
+_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrong prediction.
+
+    Attributes:
+        row: number of the example in the data set, from 0.
+        true, predicted: names of the classes.
+        probability: given to the predicted class.
+        of_true: given to the true class.
+        image: `(H, W, 3)` uint8.
+    """
+
+    row: int
+    true: str
+    predicted: str
+    probability: float
+    of_true: float
+    image: npt.NDArray[np.uint8]
+
+    def png(self) -> bytes:
+        """The picture for the page."""
+        return png_bytes(enlarged(self.image, 96), most=224)
+
+
+def worst_mistakes(
+    dataset: Dataset, probabilities: npt.NDArray[np.floating], most: int = 24
+) -> list[Mistake]:
+    """The wrong predictions of the largest probabilities, largest first.
+
+    Args:
+        dataset: N pictures.
+        probabilities: `(N, K)` of them.
+        most: mistakes to return; fewer where there are fewer.
+    """
+    predicted = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(predicted != dataset.labels)
+    rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    images = dataset.images[rows]
+    names = dataset.class_names
+    return [
+        Mistake(
+            row=int(row),
+            true=names[dataset.labels[row]],
+            predicted=names[predicted[row]],
+            probability=float(confidence[row]),
+            of_true=float(probabilities[row, dataset.labels[row]]),
+            image=as_colours(image),
+        )
+        for row, image in zip(rows, images, strict=True)
+    ]
+
+
+def mistakes_sheet(mistakes: list[Mistake]) -> Picture:
+    """All of them on one sheet, to print or to pass on."""
+    rows = -(-len(mistakes) // _COLUMNS)
+    figure = new_figure(1.75 * _COLUMNS, 2.1 * rows)
+    for number, mistake in enumerate(mistakes, start=1):
+        axes = figure.add_subplot(rows, _COLUMNS, number)
+        axes.imshow(mistake.image, interpolation="nearest")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_color(GREY)
+        said = f"{short(mistake.predicted, 15)} {mistake.probability:.0%}"
+        literal(axes.set_title(said, fontsize=9, color=INK))
+        literal(axes.set_xlabel(f"is {short(mistake.true, 18)}", fontsize=9, color=INK))
+    return picture("mistakes", figure, f"The {len(mistakes)} worst mistakes.")

@@ -1,0 +1,308 @@
+"""The report of one run: its sections, in the order in which they are read."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from jcnn import __version__
+from jcnn.data import Dataset
+from jcnn.history import History, read_history
+from jcnn.layers import Layer, as_model
+from jcnn.machine import describe_machine
+from jcnn.models import summary
+from jcnn.report.calibration import reliability_diagram
+from jcnn.report.confusion import confusion_matrix, most_confused
+from jcnn.report.curves import learning_curves
+from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
+from jcnn.report.filters import feature_maps, first_filters, layer_calls
+from jcnn.report.folder import put_report
+from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
+from jcnn.report.page import (
+    Cell,
+    Section,
+    Share,
+    code,
+    data_uri,
+    figure,
+    folded,
+    page,
+    paragraph,
+    settings,
+    table,
+    tiles,
+)
+from jcnn.report.repeat import changed, command
+from jcnn.run import RunConfig, read_config
+from jcnn.scores import Scores, scores
+
+# More rows than this are folded away, and the weakest shown.
+_MANY_CLASSES = 30
+
+
+def write_report(
+    run: Path | str,
+    model: nnx.Module | Sequence[Layer],
+    test: Dataset,
+    probabilities: npt.NDArray[np.floating],
+) -> Path:
+    """Make RUN/report: index.html, which needs nothing beside it, and its pictures as PNG.
+
+    An older report is replaced once the new one is whole.
+
+    Args:
+        run: a run folder; its `config.json` and `history.jsonl` are read.
+        model: the run's trained model.
+        test: N pictures that it has not seen.
+        probabilities: `(N, K)` of them, by `jcnn.train.predict`.
+
+    Returns:
+        The path of index.html.
+
+    Raises:
+        jcnn.run.RunError: the folder is no run.
+        ValueError: its history cannot be read, or the probabilities are not of these pictures.
+    """
+    run = Path(run)
+    config, history = read_config(run), read_history(run / "history.jsonl")
+    found = scores(probabilities, test.labels, test.class_names)
+    module = as_model(model)
+    curves = learning_curves([history])
+    confusion, reliability = confusion_matrix(found), reliability_diagram(found)
+    mistakes = worst_mistakes(test, probabilities)
+    pictures = [*curves, confusion, reliability]
+    sections = [
+        _curves(history, curves),
+        _classes(found),
+        _confusion(found, confusion),
+        _mistakes(mistakes),
+        _calibration(found, reliability),
+    ]
+    if mistakes:
+        pictures.append(mistakes_sheet(mistakes))
+    for section, drawn in _inside(module, test, probabilities):
+        sections.append(section)
+        pictures += drawn
+    sections += [_model(module, test), _settings(run, config), _repeat(config)]
+    return put_report(
+        run,
+        page(f"{config.model} on {config.data}", _intro(run, found, history), sections),
+        pictures,
+    )
+
+
+def _intro(run: Path, found: Scores, history: History) -> str:
+    facts = {"test accuracy": f"{found.accuracy:.4f}"}
+    if len(found.classes) > found.top_k:
+        facts[f"top-{found.top_k} accuracy"] = f"{found.top_k_accuracy:.4f}"
+    facts |= {
+        "test loss": f"{found.loss:.4f}",
+        "calibration error": f"{found.ece:.4f}",
+        "test pictures": f"{found.n:,}",
+        "epochs": str(len(history)),
+        "training time": _duration(sum(history["seconds"])),
+        "pictures a second": f"{np.median(history['images_per_second']):,.0f}",
+    }
+    return f'<p class="where soft">{escape(str(run.resolve()))}</p>\n{tiles(facts)}'
+
+
+def _curves(history: History, curves: Sequence[Picture]) -> Section:
+    validated = history["val_accuracy"][-1] is not None
+    note = (
+        "The training lines are means over each epoch, measured while the weights moved and with "
+        "dropout on; the validation lines are measured after it, with dropout off. So validation "
+        "may lie above training."
+        if validated
+        else "Means over each epoch, measured while the weights moved and with dropout on. "
+        "The run kept no validation pictures."
+    )
+    if validated:
+        best = int(np.argmax(history["val_accuracy"]))
+        value = history["val_accuracy"][best]
+        note += f" The best validation accuracy, {value:.4f}, came after epoch {best + 1}."
+    rows: list[tuple[Cell, ...]] = [
+        (str(e.epoch), e.loss, e.accuracy, e.val_loss, e.val_accuracy, f"{e.seconds:.2f}")
+        for e in history.epochs
+    ]
+    header = ("epoch", "loss", "accuracy", "validation loss", "validation accuracy", "seconds")
+    drawn = "\n".join(figure(curve) for curve in curves)
+    html = f'<div class="pair">{drawn}</div>\n{paragraph(note, "soft")}'
+    return Section("curves", "Learning curves", html + folded("Every epoch", table(header, rows)))
+
+
+def _classes(found: Scores) -> Section:
+    rows = [
+        (row.name, Share(row.precision), Share(row.recall), Share(row.f1), row.support)
+        for row in found.classes
+    ]
+    means = [
+        float(np.mean([getattr(row, name) for row in found.classes]))
+        for name in ("precision", "recall", "f1")
+    ]
+    note = (
+        "Precision: of the pictures that the model calls so, how many are so. "
+        "Recall: of the pictures that are so, how many it calls so. F1: their harmonic mean."
+    )
+    footer: tuple[Cell, ...] = ("mean", *map(Share, means), found.n)
+    header = ("class", "precision", "recall", "F1", "pictures")
+    html = paragraph(note, "soft")
+    if len(rows) <= _MANY_CLASSES:
+        html += table(header, rows, footer)
+    else:
+        weakest = np.argsort([row.f1 for row in found.classes], kind="stable")[: _MANY_CLASSES // 3]
+        html += f"<h3>The {len(weakest)} of the lowest F1</h3>"
+        html += table(header, [rows[i] for i in weakest], footer)
+        html += folded(f"All {len(rows)} classes", table(header, rows, footer))
+    return Section("classes", "Classes", html)
+
+
+def _confusion(found: Scores, drawn: Picture) -> Section:
+    html = figure(
+        drawn,
+        "Rows are true classes, columns predicted ones; the numbers count test pictures. "
+        "The colours are stretched so that small shares show.",
+        "scroll",
+    )
+    pairs = [(c.true, c.predicted, c.count, Share(c.share)) for c in most_confused(found)]
+    if pairs:
+        header = ("true class", "taken for", "pictures", "share of the class")
+        html += f"<h3>Most often taken for each other</h3>\n{table(header, pairs)}"
+    return Section("confusion", "Confusion matrix", html)
+
+
+def _mistakes(mistakes: Sequence[Mistake]) -> Section:
+    if not mistakes:
+        return Section("mistakes", "Worst mistakes", paragraph("None: every picture is right."))
+    items = "\n".join(
+        f'<li><img src="{data_uri(m.png())}" alt="test picture {m.row}">'
+        f"<div><strong>{escape(m.predicted)}</strong> <data>{m.probability:.1%}</data></div>"
+        f"<div><span>is {escape(m.true)}</span> <data>{m.of_true:.1%}</data></div>"
+        f"<small>no. {m.row}</small></li>"
+        for m in mistakes
+    )
+    note = (
+        "The wrong predictions that the model was surest of: what it saw and how sure it was, "
+        "then what the picture is and the probability that it gave to that. "
+        "Numbers count the test pictures from 0."
+    )
+    return Section(
+        "mistakes", "Worst mistakes", f'{paragraph(note, "soft")}<ul class="mistakes">{items}</ul>'
+    )
+
+
+def _calibration(found: Scores, drawn: Picture) -> Section:
+    note = (
+        f"Where bars end below the dashed line, the model is surer than it is right. The expected "
+        f"calibration error, the mean gap over the pictures, is {found.ece:.4f}."
+    )
+    rows = [
+        (f"{row.low:.3f} to {row.high:.3f}", row.count, row.confidence, row.accuracy)
+        for row in found.reliability
+    ]
+    header = ("confidence", "pictures", "mean confidence", "accuracy")
+    html = figure(drawn, note) + folded("Every bin", table(header, rows))
+    return Section("calibration", "Calibration", html)
+
+
+def _inside(
+    module: nnx.Module, test: Dataset, probabilities: npt.NDArray[np.floating]
+) -> list[tuple[Section, list[Picture]]]:
+    """The sections on filters and feature maps, as far as the model has them."""
+    right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
+    row = int(right[0]) if len(right) else 0
+    image = test.images[np.array([row])][0]
+    calls = layer_calls(module, image)
+    found: list[tuple[Section, list[Picture]]] = []
+    first = first_filters(calls)
+    if first is not None:
+        name, shape, drawn = first
+        rows, columns, channels, count = shape
+        colours = (
+            "In colour; grey is 0." if channels == 3 else "Blue is below 0, white 0, red above."
+        )
+        note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
+        found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
+    maps = feature_maps(calls)
+    if maps:
+        shown = png_bytes(enlarged(as_colours(image), 96), most=224)
+        label = test.class_names[test.labels[row]]
+        example = Picture("example", shown, 96, f"test picture {row}")
+        parts = [
+            figure(example, f"Test picture {row}: {label}. What each layer makes of it:", "pixels")
+        ]
+        for layer in maps:
+            height, width, channels = layer.shape
+            of = "all" if layer.shown == channels else f"the first {layer.shown}"
+            parts.append(f"<h3>{escape(layer.layer)}</h3>")
+            parts.append(
+                figure(layer.picture, f"{height}x{width}x{channels}, {of} maps.", "pixels")
+            )
+        note = "Dark is the smallest number of each map, bright its largest."
+        html = paragraph(note, "soft") + "\n".join(parts)
+        found.append((Section("maps", "Feature maps", html), [layer.picture for layer in maps]))
+    return found
+
+
+def _model(module: nnx.Module, test: Dataset) -> Section:
+    found = summary(module, test.image_shape)
+    rows = [(r.name, r.type, "x".join(map(str, r.output_shape)), r.params) for r in found.layers]
+    header = ("layer", "kind", "output", "parameters")
+    return Section("model", "Model", table(header, rows, ("total", "", "", found.params)))
+
+
+def _settings(run: Path, config: RunConfig) -> Section:
+    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    train = dataclasses.asdict(config.train)
+    facts = {
+        "model": config.model,
+        "data": config.data,
+        "data_dir": "-" if config.data_dir is None else config.data_dir,
+        "input_shape": "x".join(map(str, config.input_shape)),
+    } | {name: _value(value) for name, value in train.items()}
+    parts = [
+        paragraph("Settings that differ from the defaults are bold.", "soft"),
+        settings(facts, changed(config.train)),
+        f"<h3>Versions</h3>{settings(_strings(content.get('versions', {})))}",
+    ]
+    if "machine" in content:
+        parts.append(f"<h3>Trained on</h3>{settings(_strings(content['machine']))}")
+    made = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "jcnn": __version__}
+    parts.append(f"<h3>Report made on</h3>{settings(describe_machine() | made)}")
+    return Section("settings", "Settings, versions and machine", "\n".join(parts))
+
+
+def _repeat(config: RunConfig) -> Section:
+    note = (
+        "This command trains the run again. On the same machine with the same versions it gives "
+        "the same numbers, bit for bit. Settings that are not named have their defaults."
+    )
+    return Section("repeat", "How to repeat it", code(command(config)) + paragraph(note, "soft"))
+
+
+def _strings(content: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in content.items()}
+
+
+def _value(value: object) -> str:
+    if value is None or value == () or value == "":
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _duration(seconds: float) -> str:
+    """Such as "4.2 s", "3 min 20 s" or "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,207 @@
+"""What a classifier's probabilities are worth on labelled examples: one NumPy pass over them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# As in Guo et al.
+BINS = 15
+# The smallest normal float32: a probability that was rounded to 0 costs 87.3 nats, not infinity.
+_SMALLEST = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """One class.
+
+    Attributes:
+        name: of the class.
+        precision: share of the examples predicted as this class that are of it; 0 where none is.
+        recall: share of this class's examples that are predicted as it; 0 where there is none.
+        f1: harmonic mean of the two; 0 where both are 0.
+        support: examples of this class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The examples whose largest probability lies in `(low, high]`.
+
+    Attributes:
+        low, high: the bin's edges.
+        count: examples in it.
+        confidence: mean of their largest probability; None where the bin is empty.
+        accuracy: share of them that are right; None likewise.
+    """
+
+    low: float
+    high: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How well N predicted rows of probabilities fit N labels of K classes.
+
+    Attributes:
+        n: N.
+        loss: mean of -ln(probability of the label), in nats.
+        accuracy: share of the examples whose label has the largest probability; of equal ones
+            the first class counts as predicted.
+        top_k: the k of the next line.
+        top_k_accuracy: share of the examples whose label is among the k largest.
+        classes: K rows.
+        confusion: `(K, K)` int64; row: true class, column: predicted class.
+        ece: expected calibration error, the mean over the examples of their bin's
+            |accuracy - confidence|.
+        reliability: the bins of it, from 0 to 1.
+    """
+
+    n: int
+    loss: float
+    accuracy: float
+    top_k: int
+    top_k_accuracy: float
+    classes: tuple[ClassScores, ...]
+    confusion: npt.NDArray[np.int64]
+    ece: float
+    reliability: tuple[ReliabilityBin, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain numbers, strings, lists and dictionaries."""
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "n": self.n,
+            "top_k": self.top_k,
+            "top_k_accuracy": self.top_k_accuracy,
+            "ece": self.ece,
+            "classes": [asdict(row) for row in self.classes],
+            "confusion": self.confusion.tolist(),
+            "reliability": [asdict(row) for row in self.reliability],
+        }
+
+
+def scores(
+    probabilities: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    class_names: Sequence[str],
+    *,
+    top_k: int = 5,
+) -> Scores:
+    """Score predictions; computed in float64.
+
+    Args:
+        probabilities: `(N, K)` float, each row adds to 1; N >= 1.
+        labels: `(N,)` int, each in 0..K-1.
+        class_names: K names.
+        top_k: as for `Scores`; with top_k >= K, its accuracy is 1.
+
+    Raises:
+        ValueError: an argument has another form; the message names it.
+
+    Reference: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017,
+    equations 2 and 3.
+    """
+    _check(probabilities, labels, class_names, top_k)
+    p = probabilities.astype(np.float64)
+    n, k = p.shape
+    of_label = p[np.arange(n), labels][:, None]
+    # Equal probabilities rank in the order of the classes, as argmax takes them.
+    earlier = np.arange(k) < labels[:, None]
+    rank = ((p > of_label) | ((p == of_label) & earlier)).sum(axis=1)
+    predicted, right = p.argmax(axis=1), rank == 0
+    confusion = np.bincount(labels.astype(np.int64) * k + predicted, minlength=k * k)
+    confusion = confusion.astype(np.int64).reshape(k, k)
+    reliability = _reliability(p.max(axis=1), right)
+    return Scores(
+        n=n,
+        loss=float(-np.log(np.maximum(of_label, _SMALLEST)).mean()),
+        accuracy=float(right.mean()),
+        top_k=top_k,
+        top_k_accuracy=float((rank < top_k).mean()),
+        classes=_class_rows(confusion, class_names),
+        confusion=confusion,
+        ece=sum(
+            row.count / n * abs(row.accuracy - row.confidence)
+            for row in reliability
+            if row.accuracy is not None and row.confidence is not None
+        ),
+        reliability=reliability,
+    )
+
+
+def _class_rows(
+    confusion: npt.NDArray[np.int64], class_names: Sequence[str]
+) -> tuple[ClassScores, ...]:
+    rows = []
+    for label, name in enumerate(class_names):
+        hits = int(confusion[label, label])
+        support, predicted = int(confusion[label].sum()), int(confusion[:, label].sum())
+        rows.append(
+            ClassScores(
+                name=name,
+                precision=hits / predicted if predicted else 0.0,
+                recall=hits / support if support else 0.0,
+                f1=2 * hits / (predicted + support) if predicted + support else 0.0,
+                support=support,
+            )
+        )
+    return tuple(rows)
+
+
+def _reliability(
+    confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
+) -> tuple[ReliabilityBin, ...]:
+    edges = np.linspace(0, 1, BINS + 1)
+    of_example = np.digitize(confidence, edges[1:-1], right=True)
+    rows = []
+    for number in range(BINS):
+        inside = of_example == number
+        filled = bool(inside.any())
+        rows.append(
+            ReliabilityBin(
+                low=float(edges[number]),
+                high=float(edges[number + 1]),
+                count=int(inside.sum()),
+                confidence=float(confidence[inside].mean()) if filled else None,
+                accuracy=float(right[inside].mean()) if filled else None,
+            )
+        )
+    return tuple(rows)
+
+
+def _check(
+    probabilities: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    class_names: Sequence[str],
+    top_k: int,
+) -> None:
+    p, k = probabilities, len(class_names)
+    if p.ndim != 2 or not np.issubdtype(p.dtype, np.floating) or p.shape[1] != k or not len(p):
+        raise ValueError(
+            f"probabilities: got shape {p.shape} of {p.dtype}; "
+            f"accepted: (N, {k}) of floats with N >= 1, for {k} class names"
+        )
+    if not (np.all(p >= 0) and np.all(np.abs(p.sum(axis=1, dtype=np.float64) - 1) < 1e-2)):
+        raise ValueError("probabilities: got a row that is none; accepted: numbers >= 0, sum 1")
+    if labels.shape != (len(p),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"labels: got shape {labels.shape} of {labels.dtype}; accepted: ({len(p)},) of integers"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= k:
+        raise ValueError(f"labels: got {low if low < 0 else high}; accepted: 0 to {k - 1}")
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+        raise ValueError(f"top_k: got {top_k!r}; accepted: an int >= 1")

@@ -1,0 +1,31 @@
+"""Training: `fit` is the only loop; `evaluate` and `predict` are what it is judged by."""
+
+from jcnn.config import TrainConfig
+from jcnn.train.evaluate import (
+    Evaluation,
+    Model,
+    check_fit,
+    evaluate,
+    model_output_shape,
+    predict,
+)
+from jcnn.train.events import Compiling, DivergedError, Event, Progress
+from jcnn.train.fit import fit, fit_population
+from jcnn.train.loop import Callback
+
+__all__ = [
+    "Callback",
+    "Compiling",
+    "DivergedError",
+    "Evaluation",
+    "Event",
+    "Model",
+    "Progress",
+    "TrainConfig",
+    "check_fit",
+    "evaluate",
+    "fit",
+    "fit_population",
+    "model_output_shape",
+    "predict",
+]

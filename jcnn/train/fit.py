@@ -1,0 +1,162 @@
+"""The doors to training: `fit` trains a model, `fit_population` several at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from flax import nnx
+
+from jcnn.config import TrainConfig
+from jcnn.data import Dataset, split
+from jcnn.data.transforms import parse
+from jcnn.history import History
+from jcnn.layers import as_model
+from jcnn.train.evaluate import Model, check_fit, must_stream
+from jcnn.train.events import Event
+from jcnn.train.loop import Callback, train
+
+
+def fit(
+    model: Model,
+    dataset: Dataset,
+    config: TrainConfig | None = None,
+    *,
+    validation: Dataset | None = None,
+    run: Path | str | None = None,
+    resume: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train a model on the cross-entropy of its logits.
+
+    Every example is seen once an epoch, in an order, with augmentation and with dropout that
+    follow from the seed, the epoch and the step alone: the same seed gives the same bits, and a
+    resumed run the bits of one that never stopped. The data set stays on the device as uint8
+    where it fits; where not, the next pictures are read while the step before them runs, with
+    the same result.
+
+    Args:
+        model: `(N, H, W, C)` float32 in 0..1 to logits `(N, K)`: the zoo's, any `nnx.Module`,
+            or a list of layers. It is changed in place.
+        dataset: to train on.
+        config: how; None means `TrainConfig()`.
+        validation: examples to validate on after each epoch, instead of
+            `config.validation_split`, which cuts them from the end of `dataset`.
+        run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
+        resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
+        on_event: called with each `Event`.
+        callbacks: called after each epoch; see `jcnn.logs` for examples.
+
+    Returns:
+        A row for each epoch, those before a resume included.
+
+    Raises:
+        ValueError: an argument is wrong, or the model does not fit the data or the run.
+        DivergedError: the loss is no longer finite. The model, and the run, keep the last
+            good epoch; so they do when Ctrl-C raises KeyboardInterrupt.
+    """
+    return _train(
+        [as_model(model)],
+        dataset,
+        [config or TrainConfig()],
+        validation=validation,
+        run=Path(run) if run else None,
+        resume=resume,
+        notify=on_event or (lambda event: None),
+        callbacks=callbacks,
+    )[0]
+
+
+def fit_population(
+    models: Sequence[Model],
+    dataset: Dataset,
+    configs: Sequence[TrainConfig],
+    *,
+    validation: Dataset | None = None,
+    run: Path | str | None = None,
+    resume: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> tuple[History, ...]:
+    """Train several models of one structure at once, in one compiled program, on the same data.
+
+    Each gets what `fit` would give it alone, to rounding. A member that diverges has NaN in its
+    history, and the others go on.
+
+    Args:
+        models: they may differ in their parameters and dropout rates.
+        configs: one for each model; they may differ in `seed` and `learning_rate`.
+        dataset, validation, run, resume, on_event, callbacks: as for `fit`. Progress and epochs
+            are told as means over the members; callbacks are called for each member.
+
+    Returns:
+        A history for each model.
+
+    Raises:
+        ValueError: as for `fit`, or the models or settings differ in something else.
+        DivergedError: every member has diverged.
+    """
+    if not models or len(models) != len(configs):
+        raise ValueError(f"configs: got {len(configs)} for {len(models)} models")
+    return _train(
+        [as_model(model) for model in models],
+        dataset,
+        configs,
+        validation=validation,
+        run=Path(run) if run else None,
+        resume=resume,
+        notify=on_event or (lambda event: None),
+        callbacks=callbacks,
+    )
+
+
+def _train(
+    models: Sequence[nnx.Module],
+    dataset: Dataset,
+    configs: Sequence[TrainConfig],
+    *,
+    validation: Dataset | None,
+    run: Path | None,
+    resume: bool,
+    notify: Callable[[Event], None],
+    callbacks: Sequence[Callback],
+) -> tuple[History, ...]:
+    share = configs[0].validation_split
+    if share:
+        if validation is not None:
+            raise ValueError("validation: give either it or config.validation_split, not both")
+        dataset, validation = split(dataset, share)
+    for part in (dataset, validation):
+        if part is not None:
+            check_fit(models[0], part)
+    _check(configs, dataset, validation)
+    return train(models, dataset, validation, configs, run, resume, notify, callbacks)
+
+
+def _check(configs: Sequence[TrainConfig], dataset: Dataset, validation: Dataset | None) -> None:
+    """Refuse settings that these data, or a population, cannot be trained with."""
+    config, classes = configs[0], len(dataset.class_names)
+    parse(config.augment)
+    if config.class_weights is not None and len(config.class_weights) != classes:
+        raise ValueError(
+            f"class_weights: got {len(config.class_weights)}; accepted: one for each of the "
+            f"{classes} classes"
+        )
+    goes_by = [config.patience, config.plateau_patience, config.restore_best or None]
+    if config.monitor.startswith("val_") and validation is None and any(goes_by):
+        raise ValueError(
+            f"monitor: got {config.monitor!r} without validation; set validation_split, or "
+            "monitor 'loss' or 'accuracy'"
+        )
+    if len(configs) == 1:
+        return
+    for other in configs:
+        if replace(other, seed=config.seed, learning_rate=config.learning_rate) != config:
+            raise ValueError("configs: members may differ in seed and learning_rate only")
+    if config.patience is not None:
+        raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
+    if must_stream(dataset.images):
+        raise ValueError(
+            "dataset: its pictures do not fit on the device, where several models share them; "
+            "accepted: smaller or fewer pictures, or one model at a time"
+        )

@@ -1,0 +1,79 @@
+"""Models side by side: the arrays of several models of one structure, stacked on a leading axis."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn.data import Dataset
+from jcnn.layers import Dropout, Parts, Rate, evaluating, take_apart
+from jcnn.train.evaluate import Evaluation, all_logits, judge
+
+
+def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]) -> Parts:
+    """Take models apart, with a leading axis on `params` and `rest`, one row a model.
+
+    Args:
+        models: they may differ in their parameters and dropout rates; of one, the arrays have
+            no leading axis.
+        mode: `training` or `evaluating`.
+
+    Raises:
+        ValueError: their structures differ.
+    """
+    copies = [mode(model) for model in models]
+    if len(models) == 1:
+        return take_apart(copies[0])
+    if len({_rates(model) for model in copies}) > 1:
+        copies = [_with_rates_as_arrays(model) for model in copies]
+    parts = [take_apart(model) for model in copies]
+    for i, part in enumerate(parts):
+        if part.graphdef != parts[0].graphdef or _shapes(part) != _shapes(parts[0]):
+            raise ValueError(
+                f"models: number {i} is built otherwise than number 0; models that are trained "
+                "together may differ in their parameters and dropout rates only"
+            )
+    params, rest = (_stacked([part[i] for part in parts]) for i in (1, 3))
+    return Parts(parts[0].graphdef, params, parts[0].streams, rest)
+
+
+def unstack(arrays: tuple[Any, ...], member: int | None) -> list[Any]:
+    """One member's rows of several states, dropout rates left out; all of them for None."""
+    if member is None:
+        return list(arrays)
+    own = [nnx.filter_state(state, nnx.Not(Rate)) for state in arrays]
+    return [jax.tree.map(lambda x: x[member], state) for state in own]
+
+
+def scores(
+    models: Sequence[nnx.Module], dataset: Dataset | None, batch_size: int, arrays: tuple[Any, Any]
+) -> list[Evaluation | None]:
+    """Loss and accuracy of each member with these `params` and `rest`; None without a data set."""
+    if dataset is None:
+        return [None] * len(models)
+    many = len(models) > 1
+    parts = stack(models, evaluating)
+    states = (arrays[0], parts.streams, arrays[1])
+    logits = all_logits(parts.graphdef, states, dataset.images, batch_size, members=many)
+    return [judge(rows, dataset.labels) for rows in (logits if many else [logits])]
+
+
+def _rates(model: nnx.Module) -> tuple[float | Rate, ...]:
+    return tuple(node.rate for _, node in nnx.iter_graph(model) if isinstance(node, Dropout))
+
+
+def _with_rates_as_arrays(model: nnx.Module) -> nnx.Module:
+    for _, node in nnx.iter_graph(model):
+        if isinstance(node, Dropout):
+            node.rate = nnx.data(Rate(jnp.float32(node.rate)))
+    return model
+
+
+def _shapes(part: Parts) -> Any:
+    return jax.tree.map(jnp.shape, (part.params, part.rest))
+
+
+def _stacked(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -1,0 +1,1 @@
+"""The same training in Keras and in jcnn, side by side."""
