@@ -20,12 +20,11 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
-from jcnn import checkpoint, files, safetensors
+from jcnn import files, safetensors
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset
-from jcnn.data.streamed import StreamedImages
+from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
-from jcnn.train import Event, fit
+from jcnn.train import Event, fit, keeping, loop
 from tests.train import small
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -71,12 +70,21 @@ class Life:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, where to, and where its compiled programs are."""
+    """What is trained.
+
+    Attributes:
+        run: the run's folder.
+        cache: of the compiled programs.
+        config: of the training.
+        streamed: whether the pictures are read as they are needed.
+        save_seconds: after which an epoch is saved in its middle.
+    """
 
     run: Path
     cache: Path
     config: TrainConfig
     streamed: bool
+    save_seconds: float = loop.SAVE_SECONDS
 
     def dataset(self, on_read: "Watch | None" = None) -> Dataset:
         """Noise pictures; streamed, each is a PNG until it is asked for."""
@@ -125,6 +133,7 @@ def _train(plan: Plan, moment: Moment | None, doing: Any, done: Any) -> None:
     jax.config.update("jax_compilation_cache_dir", str(plan.cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    vars(loop)["SAVE_SECONDS"] = plan.save_seconds
     watch = Watch(moment or Moment(None), doing, done)
     data = plan.dataset(watch)
     fit(model(), data, plan.config, run=plan.run, resume=True, on_event=watch)
@@ -143,12 +152,12 @@ class Watch:
         self._moment, self._doing, self._done = moment, doing, done
         self._reading = threading.Lock()
         self._turn_to("starting")
-        self._save = checkpoint.save
-        vars(checkpoint)["save"] = self._watched_save
+        self._save = keeping.save
+        vars(keeping)["save"] = self._watched_save
         before_every_call(self._call)
 
     def __call__(self, event: Event) -> None:
-        """`fit` tells of a step, or of an epoch that is saved, and goes on to the next."""
+        """`fit` tells how far it is, and goes on."""
         self._turn_to("stepping")
         if self._is_due("stepping"):
             threading.Timer(self._moment.seconds, die).start()
@@ -175,9 +184,10 @@ class Watch:
         return (self._moment.during, self._moment.count) == (activity, count)
 
     def _watched_save(self, *arguments: Any) -> None:
-        self._turn_to("saving")  # until the next event: the history is written in between
+        self._turn_to("saving")
         self._done[4] = 0
         self._save(*arguments)
+        self._turn_to("stepping")
 
     def _call(self) -> None:
         if self._doing[2]:

@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,21 @@ from jcnn.config import TrainConfig
 from jcnn.run import RunConfig
 from tests.train.lives import ACTIVITIES, Activity, Life, Moment, Plan, killed_at_call, live
 
-CONFIG = TrainConfig(epochs=4, batch_size=8, validation_split=0.2, seed=7)
-RUN = RunConfig("mlp", (6, 5, 2), ("Ölfisch", "b", "c"), "digits", None, CONFIG)
+PLAIN = TrainConfig(epochs=4, batch_size=8, validation_split=0.2, seed=7, steps_per_call=2)
+# With everything that a step or an epoch hands on to the next.
+RICH = replace(
+    PLAIN,
+    augment="shift,flip",
+    optimizer="nadam",
+    learning_rate=0.03,
+    schedule="cosine",
+    warmup_epochs=0.7,
+    accumulate_steps=4,
+    ema=0.9,
+    restore_best=True,
+    plateau_patience=1,
+)
+RUN = RunConfig("mlp", (6, 5, 2), ("Ölfisch", "b", "c"), "digits", None, PLAIN)
 
 
 @pytest.fixture
@@ -46,45 +58,57 @@ def without_times(value: Any) -> Any:
     return [without_times(v) for v in value] if isinstance(value, list) else value
 
 
-def moments(chance: random.Random, whole: Life) -> Iterator[Moment]:
-    """Random moments, in turn during each thing that an unbroken training does."""
-    while True:
-        for activity in ACTIVITIES[1:]:
-            if whole.done[activity]:
-                yield Moment(
-                    activity,
-                    # Early in what is left to do, so that many a life ends before the training.
-                    count=1 + int(whole.done[activity] * chance.random() ** 2 / 2),
-                    call=chance.randint(1, whole.calls),
-                    seconds=chance.uniform(0, 0.005),
-                )
-        yield Moment(None, seconds=chance.uniform(0, 2))  # about a life
+def random_moment(chance: random.Random, whole: Life, during: Activity, left: float) -> Moment:
+    """A moment of a life that has a share of the training `left`, rather early in it."""
+    if during == "starting":  # or whatever else it does by then: a life takes about two seconds
+        return Moment(None, seconds=chance.uniform(0, 2))
+    return Moment(
+        during,
+        count=1 + int(whole.done[during] * left * chance.random() ** 2 / 2),
+        call=chance.randint(1, whole.calls),
+        seconds=chance.uniform(0, 0.005),
+    )
 
 
 @pytest.mark.parametrize(
-    ("kills", "streamed"),
+    ("kills", "streamed", "config", "save_seconds"),
     [
-        pytest.param(5, False, id="in memory"),
-        pytest.param(24, False, id="in memory, often", marks=pytest.mark.slow),
+        pytest.param(5, True, PLAIN, 0.0, id="quick"),
+        pytest.param(24, False, PLAIN, 600.0, id="in memory", marks=pytest.mark.slow),
+        pytest.param(24, False, RICH, 0.0, id="in memory, within epochs", marks=pytest.mark.slow),
+        pytest.param(24, True, RICH, 600.0, id="streamed", marks=pytest.mark.slow),
+        pytest.param(24, True, PLAIN, 0.0, id="streamed, within epochs", marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_random_moments(
-    tmp_path: Path, chance: random.Random, kills: int, streamed: bool
+    tmp_path: Path,
+    chance: random.Random,
+    kills: int,
+    streamed: bool,
+    config: TrainConfig,
+    save_seconds: float,
 ) -> None:
-    plan = Plan(tmp_path / "whole", tmp_path / "cache", CONFIG, streamed)
+    """At least `kills` times in all; a run that came to its end is followed by another."""
+    whole_run = tmp_path / "whole"
+    plan = Plan(whole_run, tmp_path / "cache", config, streamed, save_seconds)
     whole = live(plan)
     assert not whole.killed
-    arrays, told = outcome(plan.run)
+    assert (whole.done["saving"] > config.epochs) == (save_seconds == 0)
+    assert (whole.done["reading"] > 0) == streamed
+    arrays, told = outcome(whole_run)
 
-    runs = 0
+    runs, killed = 0, 0
     ends: Counter[Activity] = Counter()
-    wanted = {name for name in ACTIVITIES[1:] if whole.done[name]}
-    for moment in moments(chance, whole):
-        enough = ends.total() >= kills and wanted <= set(ends)
+    wanted = [name for name in ACTIVITIES if whole.done[name]]
+    for during in itertools.cycle(wanted):
+        enough = killed >= kills and set(wanted[1:]) <= set(ends)
         plan = replace(plan, run=tmp_path / f"killed {runs}")
+        left = 1 - max(checkpoint.steps(plan.run), default=0) / checkpoint.steps(whole_run)[-1]
+        moment = random_moment(chance, whole, during, left)
         life = live(plan, None if enough else moment)
         if life.killed:
             print(f"killed while {', '.join(life.doing)}: {moment}")
+            killed += 1
             ends.update(life.doing)
             continue
         resumed_arrays, resumed_told = outcome(plan.run)
@@ -95,7 +119,7 @@ def test_killed_at_random_moments(
         runs += 1
         if enough:
             break
-    print(f"killed in {runs} runs while {dict(ends)}")
+    print(f"{killed} kills in {runs} runs, while {dict(ends)}")
 
 
 # --- before every call to the system, one after the other -----------------------------------------
