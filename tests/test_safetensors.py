@@ -54,6 +54,8 @@ def test_a_file_is_what_the_format_says(tmp_path: Path) -> None:
     spans = sorted(tuple(entry["data_offsets"]) for entry in header.values())
     assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])]
     assert spans[-1][1] == len(buffer)
+    # And who maps the file into memory finds each array at a multiple of its numbers' size.
+    assert all(e["data_offsets"][0] % arrays[n].itemsize == 0 for n, e in header.items())
 
 
 @pytest.mark.parametrize(
