@@ -23,6 +23,7 @@ class Listing:
     """The pictures of a folder, class by class, sorted by their names within each.
 
     Args:
+        folder: that they are in.
         class_names: the names of the class folders, sorted.
         paths: of the pictures; of a divided folder, those for training first.
         labels: of each, a place in `class_names`.
@@ -31,12 +32,17 @@ class Listing:
         notes: what is left out.
     """
 
+    folder: Path
     class_names: tuple[str, ...]
     paths: list[str]
     labels: list[int]
     train: int | None
     bad: list[tuple[str, str]]
     notes: list[str]
+
+    def inside(self, path: str) -> str:
+        """The name of a picture within the folder, wherever that is."""
+        return path.removeprefix(str(self.folder)).lstrip(os.sep)  # `relpath` is far slower
 
 
 def list_pictures(folder: Path) -> Listing:
@@ -68,6 +74,7 @@ def list_pictures(folder: Path) -> Listing:
     more = sorted(set(names) - set(_PARTS))
     left_out = f"{show(folder)}: train and test are read, {show(', '.join(more))} left out"
     return Listing(
+        folder=folder,
         class_names=train.class_names,
         paths=train.paths + test.paths,
         labels=train.labels + test.labels,
@@ -79,7 +86,7 @@ def list_pictures(folder: Path) -> Listing:
 
 def _list_classes(folder: Path) -> Listing:
     names = _class_names(folder)
-    listing = Listing(names, [], [], None, [], [])
+    listing = Listing(folder, names, [], [], None, [], [])
     others: list[str] = []
     for label, name in enumerate(names):
         found = _walk(folder / name, os.path.realpath(folder))

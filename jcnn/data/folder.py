@@ -111,7 +111,7 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
     else:
         train, test = part(range(listing.train)), part(range(listing.train, count))
     skipped = listing.bad + [(listing.paths[n], reason) for n, reason in sorted(bad.items())]
-    notes = [f"skipped {show(_inside(path, request))}: {reason}" for path, reason in skipped]
+    notes = [f"skipped {show(listing.inside(path))}: {reason}" for path, reason in skipped]
     return Parts(train, test, notes)
 
 
@@ -182,11 +182,11 @@ def _key(listing: Listing, request: Request) -> str:
 
     what = f"checking {show(request.words)}"
     digests = in_parallel(digest, len(listing.paths), what, request.notify)
-    bad = [(_inside(path, request), reason) for path, reason in listing.bad]
+    bad = [(listing.inside(path), reason) for path, reason in listing.bad]
     options = (_FORMAT, request.image_shape, request.resize, request.on_bad_image, bad)
     key = hashlib.sha256(repr((options, listing.class_names, listing.train)).encode())
     for path, content in zip(listing.paths, digests, strict=True):
-        name = os.fsencode(_inside(path, request))
+        name = os.fsencode(listing.inside(path))
         key.update(b"%d %s %d %s" % (len(name), name, len(content), content))
     return key.hexdigest()
 
@@ -201,7 +201,3 @@ def _sha256(path: str) -> bytes:
         return content.digest()
     finally:
         os.close(file)
-
-
-def _inside(path: str, request: Request) -> str:
-    return os.path.relpath(path, request.words)

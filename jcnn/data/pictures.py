@@ -1,7 +1,7 @@
 """A picture file of any size and kind, brought to what a model takes."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,7 +50,8 @@ def read_picture(
     check_image_shape(image_shape)
     path = Path(path)
     with _opened(path) as opened:
-        return fit_picture(_as_8_bits(ImageOps.exif_transpose(opened), path), image_shape, resize)
+        ImageOps.exif_transpose(opened, in_place=True)
+        return fit_picture(_as_8_bits(opened, path), image_shape, resize)
 
 
 def fit_picture(
@@ -58,12 +59,12 @@ def fit_picture(
 ) -> npt.NDArray[np.uint8]:
     """Bring an upright picture of 8-bit numbers to `(H, W, C)` uint8, as `read_picture` does."""
     height, width, channels = image_shape
-    picture = _over_white(picture).convert("L" if channels == 1 else "RGB")
-    if resize == "pad":
-        picture = _padded(picture, height, width)
-    else:
-        box = _middle(picture, height, width) if resize == "crop" else None
-        picture = picture.resize((width, height), _TRIANGLE, box)
+    picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
+    # Pillow would copy a picture that is as it should be; that takes half as long as decoding it.
+    if picture.mode != mode:
+        picture = picture.convert(mode)
+    if picture.size != (width, height):
+        picture = _RESIZE[resize](picture, height, width)
     return np.array(picture, np.uint8).reshape(height, width, channels)
 
 
@@ -151,14 +152,19 @@ def _is_grey(picture: Image.Image) -> bool:
     return picture.mode.startswith(("1", "L", "I")) and picture.mode != "LAB"
 
 
-def _middle(picture: Image.Image, height: int, width: int) -> tuple[float, float, float, float]:
-    """The largest part of a picture, about its middle, with the proportions of `height, width`."""
+def _stretched(picture: Image.Image, height: int, width: int) -> Image.Image:
+    return picture.resize((width, height), _TRIANGLE)
+
+
+def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
+    """The largest part of a picture, about its middle, with the proportions of the result."""
     left, upper = 0.0, 0.0
     if picture.width * height > picture.height * width:
         left = (picture.width - picture.height * width / height) / 2
     else:
         upper = (picture.height - picture.width * height / width) / 2
-    return left, upper, picture.width - left, picture.height - upper
+    box = (left, upper, picture.width - left, picture.height - upper)
+    return picture.resize((width, height), _TRIANGLE, box)
 
 
 def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
@@ -170,5 +176,12 @@ def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
         inner_width = max(1, round(picture.width * height / picture.height))
     black = Image.new(picture.mode, (width, height))
     place = ((width - inner_width) // 2, (height - inner_height) // 2)
-    black.paste(picture.resize((inner_width, inner_height), _TRIANGLE), place)
+    black.paste(_stretched(picture, inner_height, inner_width), place)
     return black
+
+
+_RESIZE: dict[Resize, Callable[[Image.Image, int, int], Image.Image]] = {
+    "stretch": _stretched,
+    "crop": _cropped,
+    "pad": _padded,
+}

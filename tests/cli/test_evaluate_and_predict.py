@@ -41,7 +41,7 @@ def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: T
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
     """One digit of the test part in every kind of file, none of the model's size."""
-    digit = Image.fromarray(digits()[1].images[0, ..., 0]).resize((31, 17))
+    digit = Image.fromarray(np.asarray(digits()[1].images)[0, ..., 0]).resize((31, 17))
     transparent = digit.convert("RGBA")
     transparent.putalpha(digit)
     wide = Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
@@ -89,7 +89,7 @@ def test_the_kind_of_file_does_not_matter(
 def test_predict_knows_most_digits(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
     test = digits()[1]
     files = [tmp_path / f"{number}.png" for number in range(20)]
-    for file, image in zip(files, test.images, strict=False):
+    for file, image in zip(files, np.asarray(test.images), strict=False):
         Image.fromarray(image[..., 0]).save(file)
     result = jcnn("predict", trained.run, *files)
     assert (result.code, result.err) == (0, "")

@@ -30,7 +30,10 @@ def assert_refused(result: Result, *named: str) -> None:
         ("train --modl conv1", "--modl, conv1; Perhaps you meant: --model NAME"),
         ("train somewhere", "somewhere"),
         ("train --model conv3", "model: got 'conv3'; accepted: mlp, mlp_dropout, conv1"),
-        ("train --data mnist", "got 'mnist'; accepted: mnist5k, digits, fashion_mnist, idx:DIR"),
+        (
+            "train --data mnist",
+            "got 'mnist'; accepted: mnist5k, digits, fashion_mnist, idx:DIR, npz:FILE, folder:DIR",
+        ),
         ("train --data idx:nowhere", "nowhere: no such folder"),
         ("train --data fashion_mnist", "pass --data-dir DIR, a folder that holds train-images"),
         ("train --data fashion_mnist --data-dir nowhere", "nowhere: no such folder"),

@@ -24,7 +24,7 @@ def numbered(labels: list[int], classes: int) -> Dataset:
 
 
 def numbers(dataset: Dataset) -> list[int]:
-    pixels = dataset.images.reshape(len(dataset), 2).astype(int)
+    pixels = np.asarray(dataset.images).reshape(len(dataset), 2).astype(int)
     return [int(high * 256 + low) for high, low in pixels]
 
 

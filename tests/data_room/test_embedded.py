@@ -21,13 +21,13 @@ Splits = tuple[Dataset, Dataset]
 def sha256(parts: Splits) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.images.tobytes())
+        digest.update(np.asarray(part.images).tobytes())
         digest.update(part.labels.astype("<i4").tobytes())
     return digest.hexdigest()
 
 
 def distinct(parts: Splits) -> int:
-    return len({picture.tobytes() for part in parts for picture in part.images})
+    return len({picture.tobytes() for part in parts for picture in np.asarray(part.images)})
 
 
 def test_mnist5k_never_changes() -> None:
@@ -60,7 +60,7 @@ def test_digits_are_scikit_learns_own() -> None:
     ours = {
         (image.tobytes(), int(label))
         for part in digits()
-        for image, label in zip(part.images, part.labels, strict=True)
+        for image, label in zip(np.asarray(part.images), part.labels, strict=True)
     }
     assert ours == expected
 
@@ -70,7 +70,7 @@ def test_labels_belong_to_their_pictures(source: Callable[[], Splits], least: fl
     # The nearest class mean is right for 82% of MNIST (LeCun 1998: 88% for a linear classifier):
     # with a slip of one row between pictures and labels it would be 10%.
     train, test = source()
-    x, y = (part.images.reshape(len(part), -1).astype(float) for part in (train, test))
+    x, y = (np.asarray(p.images).reshape(len(p), -1).astype(float) for p in (train, test))
     means = np.stack([x[train.labels == label].mean(axis=0) for label in range(10)])
     nearest = ((y[:, None] - means) ** 2).sum(axis=-1).argmin(axis=1)
     assert (nearest == test.labels).mean() >= least

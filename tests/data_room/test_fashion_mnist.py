@@ -21,13 +21,13 @@ def test_is_read_as_published() -> None:
     assert test.labels[:8].tolist() == [9, 2, 1, 1, 6, 1, 4, 6]
     assert train.class_names[9] == "Ankle boot"
     # 0.2860 and 0.3530 in 0..1: the mean and deviation that people normalise with.
-    assert train.images.mean() == pytest.approx(72.94, abs=0.005)
-    assert train.images.std() / 255 == pytest.approx(0.3530, abs=5e-5)
+    pixels = np.asarray(train.images)
+    assert pixels.mean() == pytest.approx(72.94, abs=0.005)
+    assert pixels.std() / 255 == pytest.approx(0.3530, abs=5e-5)
     # Of the unpacked files, by `zcat FILE | tail -c +17 | sha256sum`.
-    assert [hashlib.sha256(part.images.tobytes()).hexdigest()[:16] for part in (train, test)] == [
-        "2e487a6c89124f78",
-        "c867c93ff9536059",
-    ]
+    for part, digest in ((train, "2e487a6c89124f78"), (test, "c867c93ff9536059")):
+        content = np.asarray(part.images).tobytes()
+        assert hashlib.sha256(content).hexdigest().startswith(digest)
 
 
 def test_idx_gives_the_same_pictures_with_numbers_for_names() -> None:

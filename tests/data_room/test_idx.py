@@ -209,9 +209,9 @@ def test_reads_a_folder_under_each_name(tmp_path: Path, dot: bool, packed: bool)
         path.write_bytes(gzip.compress(data, mtime=0) if packed else data)
     train, test = read_idx_dir(tmp_path)
     files = four_files()
-    assert train.images.tobytes() == files[NAMES[0]][16:]
+    assert np.asarray(train.images).tobytes() == files[NAMES[0]][16:]
     assert train.labels.tolist() == [4, 0, 1, 2, 3, 0]
-    assert test.images.tobytes() == files[NAMES[2]][16:]
+    assert np.asarray(test.images).tobytes() == files[NAMES[2]][16:]
     assert test.labels.tolist() == [1, 1, 3, 0]
     assert train.image_shape == test.image_shape == (3, 2, 1)
     assert train.class_names == test.class_names == ("0", "1", "2", "3", "4")
