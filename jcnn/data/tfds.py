@@ -170,16 +170,12 @@ def _decode(
 ) -> npt.NDArray[np.uint8]:
     """Read and decode these pictures: `(len(numbers), H, W, C)`."""
     images = np.empty((len(numbers), *shape), np.uint8)
-    grey_or_rgb = "L" if shape[2] == 1 else "RGB"
     encoded = split.read(numbers)
     with pillow_warnings():
         for i, (data, _) in enumerate(encoded):
             try:
                 with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
-                    if picture.mode == grey_or_rgb and picture.size == (shape[1], shape[0]):
-                        images[i] = np.asarray(picture).reshape(shape)
-                    else:
-                        images[i] = fit_picture(picture, shape, resize)
+                    images[i] = fit_picture(picture, shape, resize)
             except _PILLOW_ERRORS as error:
                 where = f"{show(split.folder)}: record {numbers[i]}"
                 raise DataError(f"{where} has no picture ({show(error)})") from error

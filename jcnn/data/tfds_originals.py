@@ -63,10 +63,10 @@ def check_originals(name: str, originals: Sequence[Original], folder: Path) -> N
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{show(folder)}: no such folder")
-    missing = [one.filename for one in originals if not (folder / one.filename).exists()]
+    missing = ", ".join(one.filename for one in missing_from(folder, originals))
     if missing:
         raise FileNotFoundError(
-            f"{show(folder)}: no {', '.join(missing)} in this folder; expected the original files "
+            f"{show(folder)}: no {missing} in this folder; expected the original files "
             f"of {name}, or {name}/VERSION as tensorflow-datasets prepares it; "
             f"--data idx:DIR and folder:DIR read other files"
         )
@@ -85,10 +85,7 @@ def download_originals(
         DataError: a file is not the published one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [one for one in originals if not (folder / one.filename).exists()]
-    if missing:
-        check_reachable(name, missing[0], originals)
-    for one in missing:
+    for one in missing_from(folder, originals):
         beside = folder / f"{one.filename}.part-{os.getpid()}"
         try:
             _download(name, one, originals, beside, notify)
@@ -98,11 +95,16 @@ def download_originals(
             beside.unlink(missing_ok=True)
 
 
-def check_reachable(name: str, wanted: Original, originals: Sequence[Original]) -> None:
+def missing_from(folder: Path, originals: Sequence[Original]) -> list[Original]:
+    """Those that are not in `folder` under their names."""
+    return [one for one in originals if not (folder / one.filename).exists()]
+
+
+def check_reachable(name: str, originals: Sequence[Original], missing: Sequence[Original]) -> None:
     """Refuse at once what would otherwise be tried for minutes.
 
-    The address is asked for as the download will do it, with the proxies of the environment. It
-    runs in a thread because looking up a server's name has no time limit of its own.
+    The first missing file is asked for as the download will do it, with the proxies of the
+    environment. It runs in a thread because looking up a server's name has no time limit.
 
     Raises:
         ConnectionError: no answer within a few seconds.
@@ -113,16 +115,17 @@ def check_reachable(name: str, wanted: Original, originals: Sequence[Original]) 
 
     def ask() -> None:
         try:
-            with requests.get(wanted.url, stream=True, timeout=_REACH_SECONDS) as answer:
+            with requests.get(missing[0].url, stream=True, timeout=_REACH_SECONDS) as answer:
                 reasons[:] = [] if answer.ok else [f"HTTP {answer.status_code}"]
         except requests.RequestException as error:
             reasons[:] = [type(error).__name__]
 
-    thread = threading.Thread(target=ask, daemon=True, name="jcnn-reach")
-    thread.start()
-    thread.join(_REACH_SECONDS)
-    for reason in reasons[:1]:
-        raise _no_download(name, wanted, originals, reason)
+    if missing:
+        thread = threading.Thread(target=ask, daemon=True, name="jcnn-reach")
+        thread.start()
+        thread.join(_REACH_SECONDS)
+        for reason in reasons[:1]:
+            raise _no_download(name, missing[0], originals, reason)
 
 
 def _download(

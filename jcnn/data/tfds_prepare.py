@@ -23,6 +23,7 @@ from jcnn.data.tfds_originals import (
     check_originals,
     check_reachable,
     download_originals,
+    missing_from,
     registered_originals,
 )
 
@@ -69,17 +70,28 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
         with contextlib.redirect_stdout(stdout):
             notify(event)
 
+    helped = wanted.name in HELPED
+    originals = registered_originals(wanted.name)
+    folder = data_dir or home / "downloads" / wanted.name
+    if helped and data_dir is None:  # first: importing TFDS takes a second
+        check_reachable(wanted.name, originals, missing_from(folder, originals))
     with quiet_tfds() as tfds:
         builder = _builder(tfds, wanted, home, aloud)
         picture_and_label(str(wanted), builder.info)
-        if wanted.name not in HELPED and importlib.util.find_spec("tensorflow") is None:
+        if not helped and importlib.util.find_spec("tensorflow") is None:
             raise DataError(
                 f"{wanted}: preparing it needs TensorFlow: pip install 'jcnn[tensorflow]'; without "
                 f"it: {', '.join(HELPED)}, and what is already prepared in {show(home)}"
             )
         _check_writable(home)
+        if helped and data_dir is None:
+            download_originals(wanted.name, originals, folder, aloud)
+        if helped:
+            check_originals(wanted.name, originals, folder)
+        else:  # TFDS downloads what it needs itself, and tries for minutes
+            check_reachable(wanted.name, originals, missing_from(folder, originals))
         config = tfds.download.DownloadConfig(
-            manual_dir=_originals(wanted.name, data_dir, home, aloud),
+            manual_dir=folder if helped else data_dir,
             try_download_gcs=False,
             force_checksums_validation=True,
         )
@@ -92,23 +104,6 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
             raise DataError(
                 f"{wanted}: tensorflow-datasets cannot prepare it ({_one_line(error)})"
             ) from error
-
-
-def _originals(name: str, data_dir: Path | None, home: Path, notify: Notify) -> Path | None:
-    """The folder with the original files; where TFDS itself downloads them, None will do."""
-    originals = registered_originals(name)
-    if name in HELPED:
-        folder = data_dir or home / "downloads" / name
-        if data_dir is None:
-            download_originals(name, originals, folder, notify)
-        check_originals(name, originals, folder)
-        return folder
-    # Which of the files a stock builder takes, only itself knows. TFDS would try for minutes.
-    folder = data_dir or home / "downloads" / "manual"
-    missing = [one for one in originals if not (folder / one.filename).exists()]
-    if missing:
-        check_reachable(name, missing[0], originals)
-    return data_dir
 
 
 def picture_and_label(name: str, info: Any) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import shutil
@@ -38,14 +39,30 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("mnst", "data: tensorflow-datasets has no 'mnst'; did you mean mnist, "),
         ("xqzzq", "data: tensorflow-datasets has no 'xqzzq'; see tensorflow.org/datasets/catalog"),
         ("imdb_reviews", "data: imdb_reviews of tensorflow-datasets is no image classification; "),
-        ("mnist:9.9.9", "data: tfds:mnist:9.9.9: Dataset mnist cannot be loaded at version 9.9.9"),
-        ("mnist/big", "data: tfds:mnist/big: BuilderConfig big not found"),
-        ("emnist/big:3.1.0", "data: tfds:emnist/big:3.1.0: BuilderConfig big not found"),
     ],
 )
 def test_what_tfds_has_not_is_refused(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}") as refused:
         load(f"tfds:{name}")
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        (":9.9.9", "Dataset mnist cannot be loaded at version 9.9.9"),
+        ("/big", "BuilderConfig big not found"),
+        ("/big:3.0.1", "BuilderConfig big not found"),
+    ],
+)
+def test_a_version_or_configuration_that_is_not_there(
+    rest: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(monkeypatch, "mnist", idx_files())
+    folder = write(tmp_path / "originals", idx_files())
+    with pytest.raises(ValueError, match=f"^data: tfds:mnist{rest}: {message}") as refused:
+        load(f"tfds:mnist{rest}", folder)
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "home").exists()
 
@@ -72,8 +89,6 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_tfds_does_to_the_process_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import logging
-
     publish(monkeypatch, "mnist", idx_files())
     level = logging.getLogger("absl").level
     load("mnist", write(tmp_path / "originals", idx_files()))
