@@ -67,7 +67,7 @@ def first_filters(calls: list[Call]) -> tuple[str, tuple[int, ...], Picture] | N
         mean = filters.mean(axis=3)
         scale = float(np.abs(mean).max()) or 1.0
         tiles = colormaps["RdBu_r"]((mean / scale + 1) / 2)[..., :3]
-    return name, kernel.shape, _sheet("filters", tiles, f"First filters, of layer {name}.")
+    return name, kernel.shape, _sheet("filters", tiles, 12, f"First filters, of layer {name}.")
 
 
 def feature_maps(calls: list[Call]) -> list[Maps]:
@@ -79,16 +79,15 @@ def feature_maps(calls: list[Call]) -> list[Maps]:
         low, high = (f(maps, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
         tiles = colormaps["magma"]((maps - low) / np.maximum(high - low, 1e-12))[..., :3]
         height, width, channels = output.shape
-        sheet = _sheet(f"feature_maps_{number}", tiles, f"Feature maps of layer {call.name}.")
+        sheet = _sheet(f"feature_maps_{number}", tiles, 3, f"Feature maps of layer {call.name}.")
         found.append(Maps(call.name, (height, width, channels), len(maps), sheet))
     return found
 
 
-def _sheet(name: str, tiles: npt.NDArray[np.floating], alt: str) -> Picture:
-    """Lay tiles `(M, H, W, 3)` of 0..1 in rows."""
+def _sheet(name: str, tiles: npt.NDArray[np.floating], gap: int, alt: str) -> Picture:
+    """Lay tiles `(M, H, W, 3)` of 0..1 in rows, `gap` pixels apart."""
     columns = min(_COLUMNS, len(tiles))
     large = enlarged(np.round(tiles * 255).astype(np.uint8), _WIDTH // _COLUMNS)
-    gap = max(1, large.shape[2] // 16)
     image = png_bytes(mosaic(large, columns, gap))
     return Picture(name, image, _WIDTH * columns // _COLUMNS, alt)
 
