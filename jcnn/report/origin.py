@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jcnn import __version__
-from jcnn.config import TrainConfig
+from jcnn.config import Population, TrainConfig
 from jcnn.data import takes_image_shape
 from jcnn.machine import describe_machine
 from jcnn.report.page import Section, code, paragraph, settings
@@ -26,9 +26,15 @@ def settings_section(run: Path, config: RunConfig) -> Section:
     facts = {
         "model": config.model,
         "data": config.data,
-        "data_dir": "-" if config.data_dir is None else config.data_dir,
+        "data_dir": as_text(config.data_dir),
         "input_shape": "x".join(map(str, config.input_shape)),
-    } | {name: _value(value) for name, value in train.items()}
+        "resize": config.resize,
+        "on_bad_image": config.on_bad_image,
+        "dropout": as_text(config.dropout),
+    } | {name: as_text(value) for name, value in train.items()}
+    if len(config.members()) > 1:
+        population = dataclasses.asdict(config.population)
+        facts |= {name: as_text(value) for name, value in population.items()}
     parts = [
         paragraph("Settings that differ from the defaults are bold.", "soft"),
         settings(facts, changed(config.train)),
@@ -65,16 +71,20 @@ def command(config: RunConfig) -> str:
         words += ["--on-bad-image", config.on_bad_image]
     if config.dropout is not None:
         words += ["--dropout", str(config.dropout)]
+    for name, values in dataclasses.asdict(config.population).items():
+        if values != getattr(Population(), name):
+            words += _option(name, values)
     important = {name: getattr(config.train, name) for name in _ALWAYS}
     for name, value in (important | changed(config.train)).items():
-        option = name.replace("_", "-")
-        if value is True or value is False:
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif isinstance(value, tuple):
-            words += [f"--{option}", *map(str, value)]
-        else:
-            words += [f"--{option}", str(value)]
+        words += _option(name, value)
     return shlex.join(words)
+
+
+def _option(name: str, value: object) -> list[str]:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}", *map(str, value if isinstance(value, list | tuple) else [value])]
 
 
 def changed(train: TrainConfig) -> dict[str, object]:
@@ -82,8 +92,6 @@ def changed(train: TrainConfig) -> dict[str, object]:
     found = {}
     for field in dataclasses.fields(train):
         value = getattr(train, field.name)
-        if isinstance(value, list):  # a tuple that JSON has kept
-            value = tuple(value)
         if value != field.default:
             found[field.name] = value
     return found
@@ -93,7 +101,8 @@ def _strings(content: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in content.items()}
 
 
-def _value(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting for people; "-" where there is none."""
     if value in (None, (), [], ""):
         return "-"
     if isinstance(value, list | tuple):
