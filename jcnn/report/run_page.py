@@ -16,7 +16,7 @@ from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix, most_confused
 from jcnn.report.curves import learning_curves
 from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
-from jcnn.report.filters import feature_maps, first_filters, layer_calls
+from jcnn.report.filters import feature_maps, first_filters, layer_outputs
 from jcnn.report.folder import put_report
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
 from jcnn.report.origin import repeat_section, settings_section
@@ -208,9 +208,9 @@ def _inside(
     right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
     row = int(right[0]) if len(right) else 0
     image = test.images[np.array([row])][0]
-    calls = layer_calls(module, image)
+    layers = layer_outputs(module, image)
     found: list[tuple[Section, list[Picture]]] = []
-    first = first_filters(calls)
+    first = first_filters(layers)
     if first is not None:
         name, shape, drawn = first
         rows, columns, channels, count = shape
@@ -219,7 +219,7 @@ def _inside(
         )
         note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
         found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
-    maps = feature_maps(calls)
+    maps = feature_maps(layers)
     if maps:
         shown = png_bytes(enlarged(as_colours(image), 96), most=224)
         label = test.class_names[test.labels[row]]
