@@ -39,7 +39,8 @@ class TrainCommand:
     data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the data's files, for sources that take one."""
     image_size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="H W")] = None
-    """What pictures of any size are brought to; by default what the model was made for."""
+    """What pictures are brought to; by default, those of a folder to what the model was made
+    for, and others to nothing."""
     color: Literal["grey", "rgb"] | None = None
     """Their colours; likewise."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
@@ -89,14 +90,15 @@ class TrainCommand:
         from jcnn.run import describe
 
         shape = None
-        if takes_image_shape(self.data):
+        chosen = self.image_size is not None or self.color is not None
+        if chosen and not takes_image_shape(self.data):
+            option = "--image-size" if self.image_size else "--color"
+            raise ValueError(f"{option}: {self.data!r} takes none; its pictures are of one kind")
+        if chosen or self.data.startswith("folder:"):
             height, width, channels = zoo_entry(self.model).input_shape
             height, width = self.image_size or (height, width)
             channels = {None: channels, "grey": 1, "rgb": 3}[self.color]
             shape = (height, width, channels)
-        elif self.image_size or self.color:
-            option = "--image-size" if self.image_size else "--color"
-            raise ValueError(f"{option}: {self.data!r} takes none; its pictures are of one kind")
         train, test = load(
             self.data,
             self.data_dir,

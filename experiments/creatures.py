@@ -1,0 +1,72 @@
+"""A folder of pictures, end to end: augment, train, save, load, evaluate, predict.
+
+    python -m experiments.creatures --folder DIR [--image-size 100 100] [--epochs 100]
+    python -m experiments.creatures --quick
+
+DIR holds a folder of pictures for each kind of creature, or train/ and test/ with these inside.
+Where none is given, a small folder of drawn shapes takes its place, which the output says. The
+model is the lecture's: (conv, conv, pool) x 2, dense 512, dense; Adam, batches of 32.
+
+Time: with six animals of 500 pictures each at 32x32 an epoch takes about 12 s on two CPU cores;
+at the lecture's 100x100 ten times that. Expected there: test accuracy about 0.65 after ten epochs
+(chance is 0.17). Of the drawn shapes nearly all are told apart.
+--quick: 60 drawn pictures, one epoch, a few seconds.
+"""
+
+import tempfile
+from pathlib import Path
+
+from experiments.drawings import draw_folder
+from experiments.words import parser
+from jcnn import run
+from jcnn.data import Dataset, load, read_picture
+from jcnn.run import describe
+from jcnn.train import TrainConfig, evaluate, fit, predict
+
+
+def main(words: list[str] | None = None) -> float:
+    """Do all of it, and return the test accuracy of the model that was loaded again."""
+    options = parser(__doc__)
+    options.add_argument("--folder", type=Path, help="of pictures, a folder a class")
+    options.add_argument("--image-size", type=int, nargs=2, default=(100, 100), metavar=("H", "W"))
+    options.add_argument("--epochs", type=int, default=100)
+    options.add_argument("--augment", default="shift,flip,rotate=10")
+    options.add_argument("--out", type=Path, help="run folder to make")
+    chosen = options.parse_args(words)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, size, epochs = chosen.folder, tuple(chosen.image_size), chosen.epochs
+        if folder is None:
+            folder, size = Path(scratch) / "shapes", (32, 32)
+            draw_folder(folder, train=10 if chosen.quick else 100, test=5 if chosen.quick else 20)
+            print("no --folder given: trained on drawn shapes instead")
+            epochs = 1 if chosen.quick else min(epochs, 15)
+        train, test = load(f"folder:{folder}", image_shape=(*size, 3))
+        config = TrainConfig(epochs=epochs, batch_size=32, augment=chosen.augment)
+        place = chosen.out or Path(scratch) / "run"
+        return train_and_use(train, test, f"folder:{folder}", config, place, folder)
+
+
+def train_and_use(
+    train: Dataset, test: Dataset, source: str, config: TrainConfig, place: Path, folder: Path
+) -> float:
+    """Train into a run folder; then load it as another program would, and use it."""
+    described = describe("creatures", train, source, None, config)
+    model = described.build()
+    run.create(place, described)
+    history = fit(model, train, config, run=place)
+    for row in history.epochs:
+        print(f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+
+    loaded, settings = run.load(place)
+    scores = evaluate(loaded, test)
+    print(f"loaded from {place}: test accuracy {scores.accuracy:.4f} on {scores.n} pictures")
+    picture = next(file for file in sorted(folder.rglob("*")) if file.is_file())
+    pixels = read_picture(picture, settings.input_shape)
+    probabilities = predict(loaded, pixels[None])[0]
+    best = int(probabilities.argmax())
+    print(f"{picture.name}: {settings.class_names[best]} ({probabilities[best]:.1%})")
+    return scores.accuracy
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""A classifier of handwritten digits in a minute, without a download.
+
+    python -m experiments.quickstart [--quick]
+
+Trains `conv2pool` on 4,000 real digits for five epochs and tests it on 1,000 others.
+Expected: test accuracy about 0.96, in about a minute on two CPU cores (--quick: 300 digits, one
+epoch, a few seconds; the accuracy means nothing then).
+"""
+
+from experiments.words import parser
+from jcnn.data import load
+from jcnn.models import build
+from jcnn.train import TrainConfig, evaluate, fit
+
+
+def main(words: list[str] | None = None) -> float:
+    """Train, print a line an epoch, and return the test accuracy."""
+    quick = parser(__doc__).parse_args(words).quick
+    train, test = load("mnist5k")
+    if quick:
+        train = train.take(slice(300))
+    model = build("conv2pool", train.image_shape, len(train.class_names))
+    history = fit(model, train, TrainConfig(epochs=1 if quick else 5))
+    for row in history.epochs:
+        print(f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+    accuracy = evaluate(model, test).accuracy
+    print(f"test accuracy {accuracy:.4f} on {len(test)} digits")
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The network of CNN Explainer, trained on a folder of pictures at its own size, 64x64 RGB.
+
+    python -m experiments.tiny_vgg --folder DIR [--epochs 30]
+    python -m experiments.tiny_vgg --quick
+
+Tiny VGG is (conv 10, conv 10, pool) x 2 and dense, 19,920 parameters for ten classes: small
+enough that every number in it can be looked at. Where no folder is given, drawn shapes take the
+place of photographs.
+
+Time: 6 x 100 drawn shapes, 30 epochs, about a minute on two CPU cores. Expected: test accuracy
+above 0.9. --quick: 60 pictures, one epoch, a few seconds.
+"""
+
+import tempfile
+from pathlib import Path
+
+from experiments.drawings import draw_folder
+from experiments.words import parser
+from jcnn.data import load
+from jcnn.models import build, count_params
+from jcnn.train import TrainConfig, evaluate, fit
+
+
+def main(words: list[str] | None = None) -> float:
+    """Train, print a line an epoch, and return the test accuracy."""
+    options = parser(__doc__)
+    options.add_argument("--folder", type=Path, help="of pictures, a folder a class")
+    options.add_argument("--epochs", type=int, default=30)
+    chosen = options.parse_args(words)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.folder
+        if folder is None:
+            folder = Path(scratch)
+            draw_folder(folder, train=10 if chosen.quick else 100, test=5 if chosen.quick else 20)
+            print("no --folder given: trained on drawn shapes")
+        train, test = load(f"folder:{folder}", image_shape=(64, 64, 3))
+        model = build("tiny_vgg", train.image_shape, len(train.class_names))
+        print(f"{count_params(model):,} parameters, {len(train)} training pictures")
+        epochs = 1 if chosen.quick else chosen.epochs
+        config = TrainConfig(epochs=epochs, batch_size=32, augment="flip", learning_rate=3e-3)
+        for row in fit(model, train, config).epochs:
+            print(f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+        accuracy = evaluate(model, test).accuracy
+    print(f"test accuracy {accuracy:.4f} on {len(test)} pictures")
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()
