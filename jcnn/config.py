@@ -103,12 +103,16 @@ class TrainConfig:
                 self._check_int(name, 1)
         seed = isinstance(self.seed, int) and 0 <= self.seed < 2**32
         self._expect(seed, "seed", "an int, 0 <= seed < 2**32")
-        for name in ("learning_rate", "decay_rate", "clip_value", "clip_norm", "global_clip_norm"):
+        for name in ("learning_rate", "decay_rate"):
+            self._expect(0 < getattr(self, name) < math.inf, name, "a number > 0")
+        for name in ("clip_value", "clip_norm", "global_clip_norm"):
             value = getattr(self, name)
-            self._expect(value is None or 0 < value < math.inf, name, "a number > 0")
-        for name in ("warmup_epochs", "min_delta", "weight_decay"):
-            value = getattr(self, name)
-            self._expect(value is None or 0 <= value < math.inf, name, "a number >= 0")
+            self._expect(value is None or 0 < value < math.inf, name, "None, or a number > 0")
+        for name in ("warmup_epochs", "min_delta"):
+            self._expect(0 <= getattr(self, name) < math.inf, name, "a number >= 0")
+        decay = self.weight_decay
+        fine = decay is None or 0 <= decay < math.inf
+        self._expect(fine, "weight_decay", "None, or a number >= 0")
         for name in ("validation_split", "label_smoothing", "ema"):
             self._expect(0 <= getattr(self, name) < 1, name, f"0 <= {name} < 1")
         self._expect(0 < self.plateau_factor < 1, "plateau_factor", "0 < plateau_factor < 1")

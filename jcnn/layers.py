@@ -209,6 +209,13 @@ class BatchNormalization(nnx.BatchNorm):
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         super().__init__(channels, momentum=0.99, epsilon=1e-3, rngs=rngs)
 
+    def __call__(
+        self, x: jax.Array, use_running_average: bool | None = None, *, mask: Any = None
+    ) -> jax.Array:
+        """Normalise `x (..., C)`; the dtype stays, also of 16-bit numbers."""
+        y: jax.Array = super().__call__(x, use_running_average, mask=mask)
+        return y.astype(x.dtype)
+
 
 class Activation(nnx.Module):
     """A function of one array as a layer of its own, such as `Activation(jcnn.ops.relu)`."""

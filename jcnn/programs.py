@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import chex
@@ -45,6 +45,7 @@ class State(NamedTuple):
 
 
 Carry = tuple[State, Totals]
+Members = Literal["one", "at once", "in turn"]
 
 
 def first_state(params: Any, rest: Any, config: TrainConfig) -> State:
@@ -166,7 +167,7 @@ def _losses(logits: jax.Array, targets: jax.Array, config: TrainConfig) -> jax.A
 
 @functools.lru_cache(maxsize=16)
 def epoch_program(
-    graphdef: Any, config: TrainConfig, *, examples: int, classes: int, members: bool = False
+    graphdef: Any, config: TrainConfig, *, examples: int, classes: int, members: Members = "one"
 ) -> Any:
     """The compiled steps of an epoch, from any step to any other.
 
@@ -178,8 +179,9 @@ def epoch_program(
         config: how to train, as `compiled_part` leaves it.
         examples: in an epoch.
         classes: K.
-        members: whether states, totals, orders, keys and learning rates have a leading axis, one
-            row for each of several models that are trained at once.
+        members: other than "one", states, totals, orders, keys and learning rates have a leading
+            axis, a row for each of several models. "at once" maps the program over them by
+            `vmap`; "in turn" runs them one after the other inside the program.
 
     Returns:
         `run(state, streams, totals, *window, key, learning_rate, done, start, stop)` to
@@ -219,8 +221,32 @@ def epoch_program(
             carry = lax.cond(stop > full, last, lambda carry: carry, carry)
         return carry
 
-    many = jax.vmap(run, in_axes=(0, None, 0, None, None, 0, None, 0, 0, None, None, None))
-    return jit(many if members else run, donate_argnums=(0, 2))
+    def in_turn(
+        state: State,
+        streams: Any,
+        totals: Totals,
+        images: jax.Array,
+        labels: jax.Array,
+        order: jax.Array,
+        first: jax.Array,
+        key: jax.Array,
+        learning_rate: jax.Array,
+        *bounds: jax.Array,
+    ) -> Carry:
+        def one(member: Any) -> Carry:
+            state, totals, order, key, rate = member
+            return run(state, streams, totals, images, labels, order, first, key, rate, *bounds)
+
+        carry: Carry = lax.map(one, (state, totals, order, key, learning_rate))
+        return carry
+
+    at_once = jax.vmap(run, in_axes=(0, None, 0, None, None, 0, None, 0, 0, None, None, None))
+    programs: dict[Members, Callable[..., Carry]] = {
+        "one": run,
+        "in turn": in_turn,
+        "at once": at_once,
+    }
+    return jit(programs[members], donate_argnums=(0, 2))
 
 
 @functools.lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from flax import nnx
 
@@ -235,6 +235,8 @@ def member_folder(run: Path, member: int) -> Path:
 
 def _parse(content: dict[str, Any]) -> RunConfig:
     height, width, channels = content["input_shape"]
+    dropout = content.get("dropout")
+    check_dropout("dropout", dropout)
     return RunConfig(
         model=str(content["model"]),
         input_shape=(int(height), int(width), int(channels)),
@@ -242,11 +244,17 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         data=str(content["data"]),
         data_dir=None if content["data_dir"] is None else str(content["data_dir"]),
         train=_settings(TrainConfig, content["train"]),
-        resize=content["resize"],
-        on_bad_image=content["on_bad_image"],
-        dropout=content["dropout"],
-        population=_settings(Population, content["population"]),
+        resize=_one_of(Resize, content.get("resize", "stretch")),
+        on_bad_image=_one_of(OnBadImage, content.get("on_bad_image", "error")),
+        dropout=dropout,
+        population=_settings(Population, content.get("population", {})),
     )
+
+
+def _one_of(choices: Any, value: Any) -> Any:
+    if value not in get_args(choices):
+        raise ValueError(f"got {value!r}; accepted: {', '.join(get_args(choices))}")
+    return value
 
 
 def _settings(kind: Callable[..., T], content: dict[str, Any]) -> T:

@@ -196,7 +196,7 @@ def history(epochs: int) -> History:
 
 
 def test_the_history_is_a_line_an_epoch(tmp_path: Path) -> None:
-    write_history(history(3), tmp_path / "history.jsonl")
+    write_history(history(3), tmp_path)
     lines = (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == history(3).rows()
     assert json.loads(lines[1]) == {
@@ -207,7 +207,11 @@ def test_the_history_is_a_line_an_epoch(tmp_path: Path) -> None:
         "val_accuracy": None,
         "seconds": 0.5,
         "images_per_second": 100.0,
+        "learning_rate": None,
     }
+    table = (tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0].split(",") == list(history(3).rows()[0])
+    assert table[2] == "2,0.5,0.2,,,0.5,100.0,"
 
 
 def test_a_history_is_read_by_column() -> None:

@@ -33,7 +33,7 @@ ROOMS = {
     "train": "checkpoint config data history layers metrics models ops plateau programs schedules",
     "logs": "files history",
     "run": "checkpoint config data files history layers models",
-    "report": "config data history layers machine models run scores",
+    "report": "compile config data history layers machine models run scores",
     "cli": ANY,
     "__main__": "cli",
     "__init__": "",

@@ -1,23 +1,37 @@
-"""`jcnn data`: the data sources."""
+"""`jcnn data`: the data sources; `jcnn data show`: a look at one."""
 
 import json
 from dataclasses import dataclass
+from typing import Annotated
 
+import tyro
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from jcnn.cli.show import ShowCommand
 from jcnn.cli.tables import show
+
+_Action = (
+    Annotated[ShowCommand, tyro.conf.subcommand("show")]
+    | Annotated[None, tyro.conf.subcommand("list", description="A row for each source.")]
+)
 
 
 @dataclass(frozen=True)
 class DataCommand:
-    """The data sources that --data takes."""
+    """The data sources that --data takes; with show, a sheet of one's pictures."""
 
+    action: Annotated[_Action, tyro.conf.arg(name="")] = None
     json: bool = False
     """Print [{"name", "description", "needs_data_dir"}]."""
 
     def run(self) -> None:
-        """Print a row for each source."""
+        """Print a row for each source, or draw a sheet."""
+        if self.action is not None:
+            if self.json:
+                raise ValueError("--json: goes with the list of sources, not with show")
+            self.action.run()
+            return
         from jcnn.data import SOURCES
 
         if self.json:

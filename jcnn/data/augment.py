@@ -64,8 +64,10 @@ def mix(
 ) -> tuple[jax.Array, jax.Array]:
     """Mixup: each picture blended with another of the batch, and the targets likewise.
 
-    Example `i` becomes `s * x[i] + (1 - s) * x[(i + r) % B]` with `s` from Beta(alpha, alpha), one
-    for each example, and one random `r` in 1..B-1 for the batch.
+    Example `i` becomes `s * x[i] + (1 - s) * x[(i + r) % B]`, with a share `s` of its own and one
+    random `r` in 1..B-1 for the batch. `s` is from Beta(alpha, alpha), or 1 less it where that is
+    more: blends of two random pictures are as likely as before, and each example of an epoch
+    still is the larger part of one.
 
     Args:
         images: `(B, H, W, C)` float32 or bfloat16 in 0..1.
@@ -88,7 +90,7 @@ def mix(
     chex.assert_rank([images, targets], [4, 2])
     chex.assert_shape(targets, (batch, None))
     u = jax.random.uniform(key, (1 + 2 * batch,))
-    share = _symmetric_beta(u[1 : 1 + batch], u[1 + batch :], alpha)[:, None]
+    share = _larger_share(u[1 : 1 + batch], u[1 + batch :], alpha)[:, None]
     other = (jnp.arange(batch) + 1 + (u[0] * (batch - 1)).astype(jnp.int32)) % batch
     # A matrix product, because XLA:CPU would fuse x[other] with what computes x: all that
     # `augment` does would be done twice, the second time pixel by pixel.
@@ -155,14 +157,15 @@ def _covered(amount: jax.Array, size: int, side: int) -> jax.Array:
     return (first <= pixel) & (pixel < first + side)
 
 
-def _symmetric_beta(u: jax.Array, v: jax.Array, alpha: float) -> jax.Array:
-    """Beta(alpha, alpha) from two uniform numbers, with no loop of rejections to compile.
+def _larger_share(u: jax.Array, v: jax.Array, alpha: float) -> jax.Array:
+    """max(s, 1 - s) of s from Beta(alpha, alpha), from two uniform numbers each.
 
-    With `w = u**(-1 / alpha) - 1`, `t = sqrt(2 alpha w) cos(2 pi v)` has Student's distribution
-    of `2 alpha` degrees of freedom (Bailey, "Polar Generation of Random Variates with the
-    t-Distribution", 1994), and `(1 + t / sqrt(2 alpha + t**2)) / 2` is Beta(alpha, alpha).
+    No loop of rejections has to be compiled: with `w = u**(-1 / alpha) - 1`,
+    `t = sqrt(2 alpha w) cos(2 pi v)` has Student's distribution of `2 alpha` degrees of freedom
+    (Bailey, "Polar Generation of Random Variates with the t-Distribution", 1994), and
+    `(1 + t / sqrt(2 alpha + t**2)) / 2` is Beta(alpha, alpha).
     """
     log = jnp.log(u) / alpha
     cosine = jnp.cos(2 * jnp.pi * v)
     # 1 / w, which stays finite where w would not.
-    return (1 + cosine / jnp.sqrt(jnp.exp(log) / -jnp.expm1(log) + cosine**2)) / 2
+    return (1 + jnp.abs(cosine) / jnp.sqrt(jnp.exp(log) / -jnp.expm1(log) + cosine**2)) / 2

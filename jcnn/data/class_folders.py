@@ -141,20 +141,23 @@ def _walk(top: Path, root: str) -> _Found:
     is not read again by another link.
     """
     found = _Found([], [], [])
-    seen = {os.path.realpath(top)}
-    todo = [(str(top), (root, *seen))]
-    if _leads_up(todo[0][1]):
+    real = os.path.realpath(top)
+    if _leads_up(real, [root]):
         raise DataError(f"{show(top)}: {_LOOP}")
+    seen = {real}
+    todo = [(str(top), real, [root])]  # a folder, where it really is, what was left by links
     while todo:
-        folder, above = todo.pop()
+        folder, real, above = todo.pop()
         for entry in _entries(Path(folder)):
             if _is_folder(entry):
-                real = os.path.realpath(entry.path)
-                if _leads_up((*above, real)):
+                link = entry.is_symlink()
+                inner = os.path.realpath(entry.path) if link else f"{real}/{entry.name}"
+                chain = [*above, real] if link else above
+                if link and _leads_up(inner, chain):
                     found.bad.append((entry.path, _LOOP))
-                elif real not in seen:
-                    seen.add(real)
-                    todo.append((entry.path, (*above, real)))
+                elif inner not in seen:
+                    seen.add(inner)
+                    todo.append((entry.path, inner, chain))
             elif reason := _broken_link(entry):
                 found.bad.append((entry.path, reason))
             elif not _has_extension(entry.name):
@@ -166,10 +169,9 @@ def _walk(top: Path, root: str) -> _Found:
     return found
 
 
-def _leads_up(reals: tuple[str, ...]) -> bool:
-    """Whether the last of these folders, each reached from the one before, is above any."""
-    *above, last = map(Path, reals)
-    return any(folder.is_relative_to(last) for folder in above)
+def _leads_up(target: str, folders: list[str]) -> bool:
+    """Whether any of these folders is the target or lies below it."""
+    return any(Path(folder).is_relative_to(target) for folder in folders)
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

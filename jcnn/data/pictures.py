@@ -79,9 +79,10 @@ def picture_shape(path: str | Path) -> tuple[int, int, int]:
     """
     with _opened(Path(path)) as opened:
         width, height = opened.size
-        # A PNG is asked for EXIF data only where its head has some: otherwise Pillow decodes it.
-        known = opened.format != "PNG" or "exif" in opened.info
-        if known and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+        # Of a TIFF, Pillow tells the upright size. A PNG is asked for EXIF data only where its head
+        # has some: otherwise Pillow would decode it in search of more.
+        as_stored = opened.format != "TIFF" and (opened.format != "PNG" or "exif" in opened.info)
+        if as_stored and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
         return height, width, 1 if _is_grey(opened) else 3
 

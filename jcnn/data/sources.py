@@ -9,23 +9,11 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.embedded import digits, mnist5k
 from jcnn.data.events import Notify, silent
 from jcnn.data.folder import read_folder
-from jcnn.data.idx import IDX_FILES, read_idx_dir
+from jcnn.data.idx import read_idx_dir
 from jcnn.data.npz import read_npz
 from jcnn.data.pictures import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
-
-_FASHION_NAMES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+from jcnn.data.tfds import read_tfds
 
 
 @dataclass(frozen=True)
@@ -55,9 +43,13 @@ class Source:
         return self.data_dir == "needed"
 
 
-def _fashion_mnist(request: Request) -> tuple[Dataset, Dataset]:
-    assert request.data_dir is not None
-    return read_idx_dir(request.data_dir, _FASHION_NAMES)
+def _tfds(name: str, description: str) -> Source:
+    """A data set of tensorflow-datasets under its own name."""
+
+    def read(request: Request) -> tuple[Dataset, Dataset]:
+        return read_tfds(request, name)
+
+    return Source(name, description, read, data_dir="optional", takes_image_shape=True)
 
 
 # A new source is one new file that reads it, and its line here.
@@ -72,12 +64,17 @@ SOURCES: tuple[Source, ...] = (
         "1,797 small real digits, 8 x 8 grey, 10 classes; needs no file",
         lambda _request: digits(),
     ),
+    _tfds("fashion_mnist", "70,000 pictures of clothes, 28 x 28 grey, 10 classes"),
+    _tfds("mnist", "70,000 handwritten digits, 28 x 28 grey, 10 classes"),
+    _tfds("kmnist", "70,000 handwritten Hiragana, 28 x 28 grey, 10 classes"),
+    _tfds("cifar10", "60,000 photographs, 32 x 32 colour, 10 classes"),
+    _tfds("cifar100", "60,000 photographs, 32 x 32 colour, 100 classes"),
     Source(
-        "fashion_mnist",
-        "70,000 pictures of clothes, 28 x 28 grey, 10 classes",
-        _fashion_mnist,
-        data_dir="needed",
-        folder_holds=", ".join(f"{name}.gz" for name in IDX_FILES),
+        "tfds:NAME",
+        "any image classification of tensorflow-datasets: NAME/CONFIG:VERSION",
+        lambda request: read_tfds(request, request.words),
+        data_dir="optional",
+        takes_image_shape=True,
     ),
     Source(
         "idx:DIR",

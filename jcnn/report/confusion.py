@@ -14,6 +14,8 @@ from jcnn.scores import Scores
 # Sides in inches: of a cell with few classes, of the whole matrix with many, of a cell that has
 # room for a count, and of a name's line.
 _CELL, _SIDE, _CELL_FOR_COUNTS, _LINE = 0.56, 22.0, 0.17, 0.15
+# More classes than this are named above the matrix too.
+_LARGE = 20
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def confusion_matrix(scores: Scores) -> Picture:
     axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size, color=INK)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         literal(label)
-    axes.tick_params(length=0)
+    # In a large matrix, the names below are far from the first rows.
+    axes.tick_params(length=0, labeltop=classes > _LARGE)
     axes.set_xlabel("predicted class", fontsize=10, color=INK)
     axes.set_ylabel("true class", fontsize=10, color=INK)
     axes.spines[:].set_color(GREY)
@@ -99,4 +102,5 @@ def _write_counts(
             va="center",
             fontsize=size,
             color="white" if shares[true, predicted] > 0.4 else INK,
+            in_layout=False,  # it lies inside the axes, and measuring thousands takes seconds
         )

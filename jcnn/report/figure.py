@@ -20,7 +20,8 @@ from PIL import Image
 # Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
 BLUE, ORANGE = "#1f5f99", "#e0813a"
 INK, GREY, LINE = "#1d2630", "#5c6873", "#dfe4e8"
-_DPI = 160
+# Pixels an inch; and of a figure that is longer than so many inches.
+_DPI, _LONG, _LONG_DPI = 160, 12, 110
 # What a CSS pixel is, by the definition of the inch in CSS.
 _CSS_PIXELS_AN_INCH = 96
 
@@ -44,9 +45,8 @@ class Picture:
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of `width` x `height` inches on white."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    dpi = _DPI if max(width, height) <= _LONG else _LONG_DPI
+    return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
 def quiet(axes: Axes) -> None:
@@ -78,7 +78,8 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
     with warnings.catch_warnings():
         # A class name in a script that the font lacks: the page's tables show it as it is.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        figure.savefig(out, format="png", metadata={"Software": None})
+        # Not `figure.savefig`, which draws twice where there is a layout.
+        FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * _CSS_PIXELS_AN_INCH)
     return Picture(name, out.getvalue(), width, alt)
 

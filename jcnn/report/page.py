@@ -138,7 +138,7 @@ def _class(right: bool) -> str:
 
 
 def _text(cell: Cell) -> str:
-    if cell is None:
+    if cell is None or cell != cell:  # NaN: the number of a run that diverged
         return "-"
     if isinstance(cell, Share):
         return f"{cell.value:.4f}"

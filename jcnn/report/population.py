@@ -1,20 +1,23 @@
 """The report of several runs trained together: mean, standard deviation, and each of them."""
 
-import json
+import dataclasses
+import math
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jcnn.history import History
 from jcnn.report.curves import learning_curves
 from jcnn.report.folder import put_report
+from jcnn.report.origin import as_text, repeat_section, settings_section
 from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, table, tiles
+from jcnn.run import RunConfig, read_config
 from jcnn.scores import Scores
 
-_VALIDATED = ("val_accuracy", "val_loss")
+# What of `Scores` has a column in the table of the runs.
+_SCORES = ("accuracy", "loss", "ece")
 
 
 def write_population_report(
@@ -23,130 +26,120 @@ def write_population_report(
     """Make RUN/report for runs that were trained together.
 
     Args:
-        run: the folder of all; the settings of member NAME are read from RUN/NAME/config.json.
-        histories: of each member, by the name of its folder.
-        test_scores: likewise, on the same test pictures.
+        run: the folder of all, whose `config.json` is read.
+        histories: of each member by its name, in the order of the configuration's members.
+        test_scores: of the members by the same names, on the same test pictures; those that
+            diverged may be missing.
 
     Returns:
         The path of RUN/report/index.html.
 
     Raises:
-        ValueError: the two are not of the same members, or of none.
-        FileNotFoundError: a member has no `config.json`.
+        jcnn.run.RunError: the folder is no run.
+        ValueError: there is not a history for each member, or a score for none.
     """
     run = Path(run)
-    if not histories or histories.keys() != test_scores.keys():
+    config = read_config(run)
+    members = config.members()
+    if len(histories) != len(members):
         raise ValueError(
-            f"test_scores: got {', '.join(test_scores) or 'none'}; "
-            f"accepted: the members of histories, {', '.join(histories) or 'at least one'}"
+            f"histories: got {len(histories)}; accepted: one for each of {len(members)} models"
         )
-    curves = learning_curves(list(histories.values()))
-    settings = {name: _settings(run / name) for name in histories}
+    if not test_scores or not test_scores.keys() <= histories.keys():
+        got, accepted = ", ".join(test_scores) or "none", ", ".join(histories)
+        raise ValueError(f"test_scores: got {got}; accepted: at least one of {accepted}")
+    sound = [history for history in histories.values() if not _diverged(history)]
+    curves = learning_curves(sound or list(histories.values()))
+    drawn = "".join(figure(curve) for curve in curves)
     sections = [
-        _curves(histories, "".join(map(figure, curves))),
-        _members(settings, histories, test_scores),
+        _curves(len(histories), len(sound), drawn),
+        _members(dict(zip(histories, members, strict=True)), histories, test_scores),
         _classes(test_scores),
+        settings_section(run, config),
+        repeat_section(config),
     ]
-    intro = _intro(run, histories, test_scores)
-    title = f"{len(histories)} runs: {_common_title(settings)}"
-    return put_report(run, page(title, intro, sections), curves)
+    title = f"{len(histories)} runs of {config.model} on {config.data}"
+    html = page(title, _intro(run, histories, test_scores), sections)
+    return put_report(run, html, curves)
 
 
 def spread(values: list[float]) -> tuple[float, float]:
-    """Mean, and standard deviation over n - 1; that of one value is 0."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    """Mean and standard deviation (n - 1) of the numbers that are finite; NaN for too few."""
+    finite = np.array([value for value in values if math.isfinite(value)])
+    mean = float(finite.mean()) if len(finite) else math.nan
+    return mean, float(finite.std(ddof=1)) if len(finite) > 1 else math.nan
+
+
+def _diverged(history: History) -> bool:
+    return not all(math.isfinite(loss) for loss in history["loss"])
 
 
 def _intro(run: Path, histories: Mapping[str, History], found: Mapping[str, Scores]) -> str:
     accuracy = [scores.accuracy for scores in found.values()]
     facts = {
-        "runs": str(len(found)),
+        "runs": str(len(histories)),
         "mean test accuracy": _plus_minus(accuracy),
-        "lowest and highest": f"{min(accuracy):.4f}, {max(accuracy):.4f}",
+        "lowest": f"{min(accuracy):.4f}",
+        "highest": f"{max(accuracy):.4f}",
         "mean test loss": _plus_minus([scores.loss for scores in found.values()]),
         "test pictures": f"{next(iter(found.values())).n:,}",
         "epochs": str(max(map(len, histories.values()))),
+        "diverged": str(len(histories) - len(found)),
     }
     note = "After ± stands the standard deviation over the runs (n - 1)."
     where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
     return f"{where}\n{tiles(facts)}\n{paragraph(note, 'soft')}"
 
 
-def _curves(histories: Mapping[str, History], drawn: str) -> Section:
-    lengths = sorted({len(history) for history in histories.values()})
+def _curves(runs: int, sound: int, drawn: str) -> Section:
     note = "The line is the mean over the runs, the band one standard deviation to either side."
-    if len(lengths) > 1:
-        note += f" Drawn as far as all go: {lengths[0]} of up to {lengths[-1]} epochs."
+    if 0 < sound < runs:
+        note += f" {runs - sound} runs diverged and are left out."
     html = f'<div class="pair">{drawn}</div>\n{paragraph(note, "soft")}'
     return Section("curves", "Learning curves", html)
 
 
 def _members(
-    settings: Mapping[str, dict[str, Any]],
+    members: Mapping[str, RunConfig],
     histories: Mapping[str, History],
     found: Mapping[str, Scores],
 ) -> Section:
-    names = list(settings)
-    keys = list(dict.fromkeys(key for name in names for key in settings[name]))
-    varied = [key for key in keys if len({str(settings[n].get(key)) for n in names}) > 1]
-    validated = all(history["val_accuracy"][-1] is not None for history in histories.values())
-    header = ["run", *varied]
-    columns: list[list[float]] = [
-        [found[name].accuracy for name in names],
-        [found[name].loss for name in names],
-        [found[name].ece for name in names],
-    ]
-    header += ["test accuracy", "test loss", "ECE"]
-    if validated:
-        columns += [[histories[name][key][-1] for name in names] for key in _VALIDATED]
-        header += ["validation accuracy", "validation loss"]
+    settings = {
+        name: dataclasses.asdict(member.train) | {"dropout": member.dropout}
+        for name, member in members.items()
+    }
+    keys = next(iter(settings.values())).keys()
+    varied = [key for key in keys if len({str(values[key]) for values in settings.values()}) > 1]
+    header = ["test accuracy", "test loss", "calibration error", "training accuracy"]
+    numbers = [[getattr(found.get(name), key, math.nan) for name in members] for key in _SCORES]
+    numbers.append([history["accuracy"][-1] for history in histories.values()])
+    if all(history["val_accuracy"][-1] is not None for history in histories.values()):
+        header.append("validation accuracy")
+        numbers.append([history["val_accuracy"][-1] for history in histories.values()])
     rows: list[list[Cell]] = [
-        [
-            name,
-            *(str(settings[name].get(key)) for key in varied),
-            *(column[i] for column in columns),
-        ]
-        for i, name in enumerate(names)
+        [name, *(as_text(settings[name][key]) for key in varied), *(of[i] for of in numbers)]
+        for i, name in enumerate(members)
     ]
     blanks = [""] * len(varied)
-    means: list[Cell] = ["mean", *blanks, *(spread(column)[0] for column in columns)]
-    deviations: list[Cell] = ["deviation", *blanks, *(spread(column)[1] for column in columns)]
-    note = "Settings that all runs share are in each one's config.json."
-    return Section(
-        "runs", "Each run", table(header, rows, means, deviations) + paragraph(note, "soft")
-    )
+    spreads = [spread(column) for column in numbers]
+    means: list[Cell] = ["mean", *blanks, *(mean for mean, _ in spreads)]
+    deviations: list[Cell] = ["deviation", *blanks, *(deviation for _, deviation in spreads)]
+    html = table(["run", *varied, *header], rows, means, deviations)
+    return Section("runs", "Each run", html)
 
 
 def _classes(found: Mapping[str, Scores]) -> Section:
     rows: list[list[Cell]] = []
     for of_class in zip(*(scores.classes for scores in found.values()), strict=True):
-        recall, deviation = spread([row.recall for row in of_class])
-        f1 = spread([row.f1 for row in of_class])
-        rows.append(
-            [of_class[0].name, Share(recall), deviation, Share(f1[0]), f1[1], of_class[0].support]
-        )
-    header = ("class", "recall", "deviation", "F1", "deviation", "pictures")
+        cells: list[Cell] = []
+        for key in ("precision", "recall", "f1"):
+            mean, deviation = spread([getattr(row, key) for row in of_class])
+            cells += [Share(mean), deviation]
+        rows.append([of_class[0].name, *cells, of_class[0].support])
+    header = ["class", "precision", "±", "recall", "±", "F1", "±", "pictures"]
     return Section("classes", "Classes, mean over the runs", table(header, rows))
-
-
-def _settings(member: Path) -> dict[str, Any]:
-    """What can differ from member to member: the settings of its training."""
-    file = member / "config.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such file")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return {"model": content["model"], "data": content["data"]} | dict(content["train"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: is not a run's configuration: {error!r}") from error
-
-
-def _common_title(settings: Mapping[str, dict[str, Any]]) -> str:
-    models = dict.fromkeys(str(values["model"]) for values in settings.values())
-    data = dict.fromkeys(str(values["data"]) for values in settings.values())
-    return f"{', '.join(models)} on {', '.join(data)}"
 
 
 def _plus_minus(values: list[float]) -> str:
     mean, deviation = spread(values)
-    return f"{mean:.4f} ± {deviation:.4f}"
+    return f"{mean:.4f}" if math.isnan(deviation) else f"{mean:.4f} ± {deviation:.4f}"

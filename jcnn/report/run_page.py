@@ -1,46 +1,38 @@
 """The report of one run: its sections, in the order in which they are read."""
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
-from jcnn import __version__
 from jcnn.data import Dataset
 from jcnn.history import History, read_history
 from jcnn.layers import Layer, as_model
-from jcnn.machine import describe_machine
 from jcnn.models import summary
 from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix, most_confused
 from jcnn.report.curves import learning_curves
 from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
-from jcnn.report.filters import feature_maps, first_filters, layer_calls
+from jcnn.report.filters import feature_maps, first_filters, layer_outputs
 from jcnn.report.folder import put_report
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
+from jcnn.report.origin import repeat_section, settings_section
 from jcnn.report.page import (
     Cell,
     Section,
     Share,
-    code,
     data_uri,
     figure,
     folded,
     page,
     paragraph,
-    settings,
     table,
     tiles,
 )
-from jcnn.report.repeat import changed, command
-from jcnn.run import RunConfig, read_config
+from jcnn.run import read_config
 from jcnn.scores import Scores, scores
 
 # More rows than this are folded away, and the weakest shown.
@@ -90,7 +82,7 @@ def write_report(
     for section, drawn in _inside(module, test, probabilities):
         sections.append(section)
         pictures += drawn
-    sections += [_model(module, test), _settings(run, config), _repeat(config)]
+    sections += [_model(module, test), settings_section(run, config), repeat_section(config)]
     return put_report(
         run,
         page(f"{config.model} on {config.data}", _intro(run, found, history), sections),
@@ -164,12 +156,11 @@ def _classes(found: Scores) -> Section:
 
 
 def _confusion(found: Scores, drawn: Picture) -> Section:
-    html = figure(
-        drawn,
+    note = (
         "Rows are true classes, columns predicted ones; the numbers count test pictures. "
-        "The colours are stretched so that small shares show.",
-        "scroll",
+        "The colours are stretched so that small shares show."
     )
+    html = figure(drawn, note, "scroll")
     pairs = [(c.true, c.predicted, c.count, Share(c.share)) for c in most_confused(found)]
     if pairs:
         header = ("true class", "taken for", "pictures", "share of the class")
@@ -182,9 +173,8 @@ def _mistakes(mistakes: Sequence[Mistake]) -> Section:
         return Section("mistakes", "Worst mistakes", paragraph("None: every picture is right."))
     items = "\n".join(
         f'<li><img src="{data_uri(m.png())}" alt="test picture {m.row}">'
-        f"<div><strong>{escape(m.predicted)}</strong> <data>{m.probability:.1%}</data></div>"
-        f"<div><span>is {escape(m.true)}</span> <data>{m.of_true:.1%}</data></div>"
-        f"<small>no. {m.row}</small></li>"
+        f"<strong>{escape(m.predicted)}</strong><br>{m.probability:.1%}<br>"
+        f"is {escape(m.true)}, {m.of_true:.1%}<br><small>no. {m.row}</small></li>"
         for m in mistakes
     )
     note = (
@@ -218,9 +208,9 @@ def _inside(
     right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
     row = int(right[0]) if len(right) else 0
     image = test.images[np.array([row])][0]
-    calls = layer_calls(module, image)
+    layers = layer_outputs(module, image)
     found: list[tuple[Section, list[Picture]]] = []
-    first = first_filters(calls)
+    first = first_filters(layers)
     if first is not None:
         name, shape, drawn = first
         rows, columns, channels, count = shape
@@ -229,7 +219,7 @@ def _inside(
         )
         note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
         found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
-    maps = feature_maps(calls)
+    maps = feature_maps(layers)
     if maps:
         shown = png_bytes(enlarged(as_colours(image), 96), most=224)
         label = test.class_names[test.labels[row]]
@@ -255,47 +245,6 @@ def _model(module: nnx.Module, test: Dataset) -> Section:
     rows = [(r.name, r.type, "x".join(map(str, r.output_shape)), r.params) for r in found.layers]
     header = ("layer", "kind", "output", "parameters")
     return Section("model", "Model", table(header, rows, ("total", "", "", found.params)))
-
-
-def _settings(run: Path, config: RunConfig) -> Section:
-    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    train = dataclasses.asdict(config.train)
-    facts = {
-        "model": config.model,
-        "data": config.data,
-        "data_dir": "-" if config.data_dir is None else config.data_dir,
-        "input_shape": "x".join(map(str, config.input_shape)),
-    } | {name: _value(value) for name, value in train.items()}
-    parts = [
-        paragraph("Settings that differ from the defaults are bold.", "soft"),
-        settings(facts, changed(config.train)),
-        f"<h3>Versions</h3>{settings(_strings(content.get('versions', {})))}",
-    ]
-    if "machine" in content:
-        parts.append(f"<h3>Trained on</h3>{settings(_strings(content['machine']))}")
-    made = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "jcnn": __version__}
-    parts.append(f"<h3>Report made on</h3>{settings(describe_machine() | made)}")
-    return Section("settings", "Settings, versions and machine", "\n".join(parts))
-
-
-def _repeat(config: RunConfig) -> Section:
-    note = (
-        "This command trains the run again. On the same machine with the same versions it gives "
-        "the same numbers, bit for bit. Settings that are not named have their defaults."
-    )
-    return Section("repeat", "How to repeat it", code(command(config)) + paragraph(note, "soft"))
-
-
-def _strings(content: Mapping[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in content.items()}
-
-
-def _value(value: object) -> str:
-    if value is None or value == () or value == "":
-        return "-"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
 
 
 def _duration(seconds: float) -> str:

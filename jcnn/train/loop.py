@@ -30,7 +30,7 @@ from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.feed import open_feed
 from jcnn.train.keeping import Position
-from jcnn.train.members import scores, stack, unstack
+from jcnn.train.members import scores, stack, unstack, way_of_members
 
 # Called after each epoch with the model and its history so far; True ends the training.
 Callback = Callable[[nnx.Module, History], bool | None]
@@ -75,7 +75,7 @@ def train(
         compiled_part(config),
         examples=n,
         classes=len(dataset.class_names),
-        members=many,
+        members=way_of_members() if many else "one",
     )
     factor = learning_rate_factor(config, steps / config.accumulate_steps)
     score = partial(scores, models, validation, config.batch_size)

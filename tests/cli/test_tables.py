@@ -72,7 +72,7 @@ def test_data(jcnn: Jcnn) -> None:
     found = json.loads(jcnn("data", "--json").out)
     assert [row["name"] for row in found] == [source.name for source in SOURCES]
     assert list(found[0]) == ["name", "description", "needs_data_dir"]
-    assert [row["name"] for row in found if row["needs_data_dir"]] == ["fashion_mnist"]
+    assert [row["name"] for row in found if row["needs_data_dir"]] == []
     table = jcnn("data")
     assert (table.code, table.err) == (0, "")
     for source in SOURCES:

@@ -64,8 +64,9 @@ def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) ->
     lines = trained.result.out.splitlines()
     assert lines[0].startswith("test accuracy 0.")
     assert lines[0].endswith("(359 pictures)")
-    (called,) = {way for way in ways_to_call() if lines[2].startswith(f"  {way} evaluate")}
+    (called,) = {way for way in ways_to_call() if lines[3].startswith(f"  {way} evaluate")}
     assert lines[1:] == [
+        f"report {trained.run}/report/index.html",
         "next:",
         f"  {called} evaluate {trained.run}",
         f"  {called} predict {trained.run} PICTURE...",
@@ -197,6 +198,6 @@ def test_a_diverging_training_says_so(jcnn: Jcnn, tmp_path: Path) -> None:
     assert result.code == 1
     assert result.out == ""
     last = result.err.splitlines()[-1]
-    assert last.startswith("jcnn: the loss became nan in epoch 1")
+    assert last.startswith("jcnn: the loss became NaN or infinite in epoch 1")
     assert "try a learning rate below 1e+30" in last
     assert checkpoint.steps(run) == []

@@ -108,7 +108,7 @@ def test_a_picture_keeps_its_amounts_in_another_batch_and_beside_another_picture
 
 
 @pytest.mark.parametrize(("name", "axis"), [("flip", 1), ("flip_vertical", 0)])
-@pytest.mark.parametrize("probability", [0.5, 0.2, 1])
+@pytest.mark.parametrize("probability", [0.3, 1])
 def test_flips_are_exact_and_as_frequent_as_asked(name: str, axis: int, probability: float) -> None:
     picture = PICTURES[0]
     found = augmented(copies(picture), f"{name}={probability}")
@@ -245,11 +245,11 @@ def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
     def loop(images: jax.Array, keys: jax.Array) -> jax.Array:
         def body(i: jax.Array, out: jax.Array) -> jax.Array:
             now = augment(images, keys[i], parse(ALL))
-            out = jax.lax.dynamic_update_index_in_dim(out, now, i, 0)
-            return out
+            changed: jax.Array = jax.lax.dynamic_update_index_in_dim(out, now, i, 0)
+            return changed
 
-        looped: jax.Array = jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
-        return looped
+        out: jax.Array = jax.lax.fori_loop(0, 2, body, jnp.zeros((2, *images.shape)))
+        return out
 
     def each(images: jax.Array, key: jax.Array) -> jax.Array:
         return augment(images, key, parse(ALL))
@@ -287,8 +287,10 @@ def test_mix_blends_pairs_and_their_targets_alike() -> None:
 @pytest.mark.parametrize("alpha", [0.1, 0.2, 1.0, 8.0])
 def test_mix_draws_from_the_beta_distribution(alpha: float) -> None:
     share = np.diag(mixed(np.zeros((1000, 1, 1, 1), np.float32), 1, alpha)[1])
-    points = np.array([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
-    expected = (np.random.default_rng(0).beta(alpha, alpha, 10**6)[:, None] < points).mean(0)
+    assert share.min() >= 0.5
+    points = np.array([0.55, 0.6, 0.7, 0.8, 0.9, 0.99, 0.999])
+    either = np.random.default_rng(0).beta(alpha, alpha, 10**6)
+    expected = (np.maximum(either, 1 - either)[:, None] < points).mean(0)
     np.testing.assert_allclose((share[:, None] < points).mean(0), expected, atol=0.04)
 
 
@@ -310,8 +312,9 @@ def test_mix_keeps_the_dtype_and_follows_its_key() -> None:
     half = jnp.asarray(PICTURES, jnp.bfloat16)
     y, targets = mixed(half)
     assert (y.dtype, targets.dtype) == (jnp.bfloat16, jnp.float32)
-    np.testing.assert_array_equal(mixed(PICTURES, 1)[0], mixed(PICTURES, 1)[0])
-    assert not np.array_equal(mixed(PICTURES, 1)[0], mixed(PICTURES, 2)[0])
+    first, again, other = (mixed(PICTURES, seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("alpha", [0, -1, math.nan])

@@ -3,14 +3,13 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from jcnn.data import SOURCES, DataError, load
-from tests.data_room.idx_bytes import header, idx_bytes, write_dir
+from tests.data_room.idx_bytes import header, write_dir
 
-ACCEPTED = "mnist5k, digits, fashion_mnist, idx:DIR, npz:FILE, folder:DIR"
-CLOTHES = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot"
+TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
+ACCEPTED = f"mnist5k, digits, {TFDS}, idx:DIR, npz:FILE, folder:DIR"
 
 
 @pytest.mark.parametrize(
@@ -33,29 +32,6 @@ def test_idx_takes_its_folder_from_the_name(tmp_path: Path) -> None:
     assert train.class_names == test.class_names == tuple("01234")
 
 
-@pytest.mark.parametrize("kind", [str, Path])
-def test_fashion_mnist_takes_its_folder_from_data_dir(tmp_path: Path, kind: type) -> None:
-    train, test = load("fashion_mnist", kind(write_dir(tmp_path)))
-    names = tuple(name.replace("_", " ") for name in CLOTHES.split())
-    assert train.class_names == test.class_names == names
-
-
-def test_fashion_mnist_has_no_eleventh_class(tmp_path: Path) -> None:
-    write_dir(tmp_path, t10k_labels_idx1_ubyte=idx_bytes(np.array([0, 10, 0, 0], np.uint8)))
-    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte: label 10 in row 1; expected 0 to"):
-        load("fashion_mnist", tmp_path)
-
-
-def test_fashion_mnist_needs_a_folder() -> None:
-    message = (
-        "data_dir: 'fashion_mnist' needs one; pass --data-dir DIR, a folder that holds "
-        "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-        "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz"
-    )
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        load("fashion_mnist")
-
-
 @pytest.mark.parametrize(
     ("name", "shown"), [("mnist5k", "mnist5k"), ("digits", "digits"), ("idx:d", "idx:DIR")]
 )
@@ -65,7 +41,7 @@ def test_other_sources_take_no_folder(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "mnist", "MNIST5K", "idx", "idx:", "IDX:d", "mnist5k:", "digits:3", ":", "a\nb"]
+    "name", ["", "minst", "MNIST5K", "idx", "idx:", "IDX:d", "mnist5k:", "digits:3", ":", "a\nb"]
 )
 def test_unknown_names_are_refused(name: str) -> None:
     message = f"data: got {name!r}; accepted: {ACCEPTED}"
@@ -83,7 +59,7 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 def test_the_table_is_fit_to_print() -> None:
     assert ", ".join(source.name for source in SOURCES) == ACCEPTED
-    assert [source.name for source in SOURCES if source.needs_data_dir] == ["fashion_mnist"]
+    assert ", ".join(source.name for source in SOURCES if source.data_dir == "optional") == TFDS
     for source in SOURCES:
         assert source.description.isprintable()
         assert 20 <= len(source.description) <= 80

@@ -1,0 +1,57 @@
+"""`jcnn data show`: a sheet of a data set's pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True)
+class ShowCommand:
+    """Write a sheet of training pictures, each with augmented versions beside it.
+
+    Without --augment it shows more examples of each class.
+    """
+
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SOURCE")]
+    """One of: jcnn data."""
+    augment: Annotated[str, tyro.conf.arg(metavar="WORDS")] = ""
+    """As in "shift=0.1,rotate"; flip, flip_vertical, zoom, contrast, brightness, cutout, mixup."""
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
+    ] = None
+    """Folder of the data's files, for sources that need one."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.png")] = Path("sheet.png")
+    """Picture to write; a file of that name is replaced."""
+    count: int = 8
+    """Rows of the sheet, 1 to 100."""
+    seed: int = 0
+    """Of the choice of pictures and of the augmentation."""
+
+    def run(self) -> None:
+        """Read the data, draw the sheet and write it."""
+        self._check()
+        from jcnn.data.transforms import parse
+
+        transforms = parse(self.augment)
+        from jcnn.data import load
+        from jcnn.data.sheet import draw_sheet
+
+        train, _ = load(self.source, self.data_dir)
+        sheet = draw_sheet(train, transforms, rows=self.count, seed=self.seed)
+        try:
+            sheet.save(self.out)
+        except OSError as error:
+            raise ValueError(f"{self.out}: cannot be written ({error.strerror})") from error
+        print(self.out)
+
+    def _check(self) -> None:
+        if self.out.suffix.lower() != ".png":
+            raise ValueError(f"--out: got {str(self.out)!r}; accepted: a name that ends in .png")
+        if not self.out.parent.is_dir():
+            raise FileNotFoundError(f"--out: {self.out.parent}: no such folder")
+        if not 1 <= self.count <= 100:
+            raise ValueError(f"--count: got {self.count}; accepted: an int, 1 to 100")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed: got {self.seed}; accepted: an int, 0 <= seed < 2**32")

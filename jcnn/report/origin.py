@@ -1,0 +1,110 @@
+"""How a run came about: its settings, its versions, its machine, and the command for it."""
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jcnn import __version__
+from jcnn.config import Population, TrainConfig
+from jcnn.data import takes_image_shape
+from jcnn.machine import describe_machine
+from jcnn.report.page import Section, code, paragraph, settings
+from jcnn.run import RunConfig
+
+# Said in the command even where they are the defaults: a reader looks for them.
+_ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")
+
+
+def settings_section(run: Path, config: RunConfig) -> Section:
+    """Every setting, the versions that were used, and the machines."""
+    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    train = dataclasses.asdict(config.train)
+    facts = {
+        "model": config.model,
+        "data": config.data,
+        "data_dir": as_text(config.data_dir),
+        "input_shape": "x".join(map(str, config.input_shape)),
+        "resize": config.resize,
+        "on_bad_image": config.on_bad_image,
+        "dropout": as_text(config.dropout),
+    } | {name: as_text(value) for name, value in train.items()}
+    if len(config.members()) > 1:
+        population = dataclasses.asdict(config.population)
+        facts |= {name: as_text(value) for name, value in population.items()}
+    parts = [
+        paragraph("Settings that differ from the defaults are bold.", "soft"),
+        settings(facts, changed(config.train)),
+        f"<h3>Versions</h3>{settings(_strings(content.get('versions', {})))}",
+    ]
+    if "machine" in content:
+        parts.append(f"<h3>Trained on</h3>{settings(_strings(content['machine']))}")
+    made = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "jcnn": __version__}
+    parts.append(f"<h3>Report made on</h3>{settings(describe_machine() | made)}")
+    return Section("settings", "Settings, versions and machine", "\n".join(parts))
+
+
+def repeat_section(config: RunConfig) -> Section:
+    """The command that trains the run again."""
+    note = (
+        "This command trains the run again. On the same machine with the same versions it gives "
+        "the same numbers, bit for bit. Settings that are not named have their defaults."
+    )
+    return Section("repeat", "How to repeat it", code(command(config)) + paragraph(note, "soft"))
+
+
+def command(config: RunConfig) -> str:
+    """The words of `jcnn train` that give this run again, ready for a shell.
+
+    The settings that have their default values are left out, but for the most important.
+    """
+    words = ["jcnn", "train", "--model", config.model, "--data", config.data]
+    if config.data_dir is not None:
+        words += ["--data-dir", config.data_dir]
+    if takes_image_shape(config.data):
+        height, width, channels = config.input_shape
+        words += ["--image-size", str(height), str(width)]
+        words += ["--color", "grey" if channels == 1 else "rgb", "--resize", config.resize]
+        words += ["--on-bad-image", config.on_bad_image]
+    if config.dropout is not None:
+        words += ["--dropout", str(config.dropout)]
+    for name, values in dataclasses.asdict(config.population).items():
+        if values != getattr(Population(), name):
+            words += _option(name, values)
+    important = {name: getattr(config.train, name) for name in _ALWAYS}
+    for name, value in (important | changed(config.train)).items():
+        words += _option(name, value)
+    return shlex.join(words)
+
+
+def _option(name: str, value: object) -> list[str]:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}", *map(str, value if isinstance(value, list | tuple) else [value])]
+
+
+def changed(train: TrainConfig) -> dict[str, object]:
+    """The settings that are not the defaults."""
+    found = {}
+    for field in dataclasses.fields(train):
+        value = getattr(train, field.name)
+        if value != field.default:
+            found[field.name] = value
+    return found
+
+
+def _strings(content: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in content.items()}
+
+
+def as_text(value: object) -> str:
+    """A setting for people; "-" where there is none."""
+    if value in (None, (), [], ""):
+        return "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

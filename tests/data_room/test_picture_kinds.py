@@ -1,0 +1,178 @@
+"""Rarer kinds of picture, each made by Pillow, and what the head of a file tells of it."""
+
+import io
+import re
+import threading
+import warnings
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jcnn.data import DataError, read_picture
+from jcnn.data.pictures import picture_shape
+
+RANDOM = np.random.default_rng(7)
+GREY = RANDOM.integers(0, 256, (5, 7), np.uint8)
+COLOUR = RANDOM.integers(0, 256, (5, 7, 3), np.uint8)
+
+
+def cmyk_of(rgb: list[list[int]]) -> Image.Image:
+    """Pure inks without black: red light is what the cyan ink leaves."""
+    inks = [[255 - light for light in colour] + [0] for colour in rgb]
+    return Image.frombytes("CMYK", (len(rgb), 1), bytes(chain(*inks)))
+
+
+def test_cmyk_inks_take_their_light(tmp_path: Path) -> None:
+    colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 100, 50], [255, 255, 255]]
+    cmyk_of(colours).save(tmp_path / "a.tif")
+    assert read_picture(tmp_path / "a.tif", (1, 5, 3))[0].tolist() == colours
+
+
+def test_cmyk_jpeg_is_inverted_as_adobe_has_it(tmp_path: Path) -> None:
+    # Adobe stores CMYK in JPEG as 255 - ink and marks the file; others leave the mark out, but
+    # store it so too.
+    colour = [200, 100, 50]
+    stream = io.BytesIO()
+    cmyk_of([colour]).resize((16, 16)).save(stream, "JPEG", quality=100, subsampling=0)
+    marked = stream.getvalue()
+    start = marked.index(b"\xff\xee\0\x0eAdobe")
+    (tmp_path / "marked.jpg").write_bytes(marked)
+    (tmp_path / "plain.jpg").write_bytes(marked[:start] + marked[start + 16 :])
+    for name in ("marked.jpg", "plain.jpg"):
+        read = read_picture(tmp_path / name, (16, 16, 3)).astype(int)
+        np.testing.assert_allclose(read, np.full((16, 16, 3), colour), rtol=0, atol=3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_read(tmp_path: Path, kind: str) -> None:
+    frames = [Image.fromarray(RANDOM.integers(0, 256, (9, 8), np.uint8)) for _ in range(3)]
+    path = tmp_path / f"a.{kind.lower()}"
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=50, **options)
+    with Image.open(path) as opened:
+        assert getattr(opened, "n_frames", 1) == 3
+    np.testing.assert_array_equal(read_picture(path, (9, 8, 1))[..., 0], np.asarray(frames[0]))
+    assert picture_shape(path)[:2] == (9, 8)
+
+
+def test_grey_with_alpha_as_webp(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.stack([GREY, GREY[::-1]], axis=-1))
+    assert picture.mode == "LA"
+    picture.save(tmp_path / "a.webp", lossless=True, exact=True)
+    alpha = GREY[::-1].astype(float)
+    expected = 255 + (GREY.astype(float) - 255) * alpha / 255
+    read = read_picture(tmp_path / "a.webp", (5, 7, 1))[..., 0]
+    np.testing.assert_allclose(read, expected, rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_of_grey_span_black_to_white(tmp_path: Path, bits: int) -> None:
+    # A PNG of fewer bits, cut down from a palette whose colours are the greys.
+    steps = 2**bits
+    picture = Image.frombytes("P", (steps, 1), bytes(range(steps)))
+    picture.putpalette(
+        [value for step in range(steps) for value in [255 * step // (steps - 1)] * 3]
+    )
+    picture.save(tmp_path / "a.png", bits=bits)
+    expected = [255 * step // (steps - 1) for step in range(steps)]
+    assert read_picture(tmp_path / "a.png", (1, steps, 1)).ravel().tolist() == expected
+    assert picture_shape(tmp_path / "a.png") == (1, steps, 1)
+
+
+@pytest.mark.parametrize(
+    ("picture", "name", "channels"),
+    [
+        (Image.fromarray(GREY), "a.png", 1),
+        (Image.fromarray(GREY), "a.jpg", 1),
+        (Image.fromarray(GREY), "a.gif", 1),
+        (Image.fromarray(GREY), "a.bmp", 1),
+        (Image.fromarray(GREY > 99), "a.png", 1),
+        (Image.fromarray(GREY > 99), "a.bmp", 1),
+        (Image.fromarray(GREY).convert("LA"), "a.png", 1),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), "a.png", 1),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), "a.tif", 1),
+        (Image.fromarray(GREY).convert("RGB").quantize(8), "a.png", 1),
+        (Image.fromarray(COLOUR), "a.png", 3),
+        (Image.fromarray(COLOUR), "a.jpg", 3),
+        (Image.fromarray(COLOUR), "a.webp", 3),
+        (Image.fromarray(COLOUR).quantize(8), "a.png", 3),
+        (Image.fromarray(COLOUR).quantize(8), "a.gif", 3),
+        (Image.fromarray(COLOUR).quantize(8), "a.bmp", 3),
+        (Image.fromarray(COLOUR).convert("CMYK"), "a.jpg", 3),
+        (Image.fromarray(COLOUR).convert("LAB"), "a.tif", 3),
+        (Image.fromarray(COLOUR).convert("RGBA"), "a.png", 3),
+    ],
+)
+def test_the_head_tells_size_and_colour(
+    tmp_path: Path, picture: Image.Image, name: str, channels: int
+) -> None:
+    picture.save(tmp_path / name)
+    assert picture_shape(tmp_path / name) == (5, 7, channels)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_head_tells_the_size_upright(tmp_path: Path, name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(COLOUR).save(tmp_path / name, exif=exif)
+    expected = (5, 7, 3) if orientation < 5 else (7, 5, 3)
+    assert picture_shape(tmp_path / name) == expected
+
+
+def test_the_head_of_what_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not a picture; expected one"):
+        picture_shape(path)
+    with pytest.raises(FileNotFoundError, match=r"b\.png: no such file"):
+        picture_shape(tmp_path / "b.png")
+    Image.fromarray(GREY).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    with pytest.raises(DataError, match=r"a\.png: too large a picture; expected at most 30 pixels"):
+        picture_shape(path)
+
+
+def test_many_threads_leave_the_warnings_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two readers that come and go in turn: the second is inside while the first leaves.
+    good, bomb = tmp_path / "good.png", tmp_path / "bomb.png"
+    Image.fromarray(GREY).save(good)
+    Image.new("L", (40, 40)).save(bomb)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    first_is_in, second_is_in, first_left = (threading.Event() for _ in range(3))
+    before, outcomes = list(warnings.filters), []
+    exif_transpose = "PIL.ImageOps.exif_transpose"
+
+    def wait(*_args: object, **_options: object) -> None:
+        if threading.current_thread().name == "first":
+            first_is_in.set()
+            assert second_is_in.wait(10)
+        else:
+            second_is_in.set()
+            assert first_left.wait(10)
+
+    monkeypatch.setattr(exif_transpose, wait)
+
+    def read(path: Path) -> None:
+        read_picture(path, (5, 7, 1))
+        outcomes.append(threading.current_thread().name)
+
+    first = threading.Thread(target=read, args=(good,), name="first")
+    second = threading.Thread(target=read, args=(good,), name="second")
+    first.start()
+    assert first_is_in.wait(10)
+    second.start()
+    first.join(10)
+    # The first has left; a bomb is still an error here while the second is reading.
+    with pytest.raises(DataError, match="too large a picture"):
+        read_picture(bomb, (5, 7, 1))
+    first_left.set()
+    second.join(10)
+    assert outcomes == ["first", "second"]
+    assert warnings.filters == before
