@@ -18,6 +18,7 @@ from jcnn.train.keeping import Position
 TREE = {"params": {"kernel": np.arange(6, dtype=np.float32)}}
 ROW = EpochResult(1, 1.5, 0.25, None, None, 2.0, 10.0, 0.1)
 ONE = History((ROW,))
+OTHER = History((replace(ROW, loss=1.25),))
 TWO = History((ROW, replace(ROW, epoch=2, loss=1.25)))
 
 
@@ -34,11 +35,11 @@ def files(run: Path) -> dict[str, bytes]:
 
 def test_a_position_comes_back(tmp_path: Path) -> None:
     """Of each member, within an epoch too."""
-    middle = Position((ONE, TWO), 7, 1.75)
+    middle = Position((ONE, OTHER), 7, 1.75)
     keeping.save(tmp_path, 15, TREE, middle)
     assert start(tmp_path, members=2) == (middle, [])
     assert keeping.finished(tmp_path) == 1
-    assert [asdict(h) for h in keeping.member_histories(tmp_path)] == [asdict(ONE), asdict(TWO)]
+    assert [asdict(h) for h in keeping.member_histories(tmp_path)] == [asdict(ONE), asdict(OTHER)]
 
 
 def test_histories_that_a_kill_left_behind_or_ahead_are_put_right(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_what_cannot_be_begun_or_resumed(tmp_path: Path) -> None:
     nothing = Position((History(),))
     assert start(None, resume=False) == (nothing, [])
     assert start(tmp_path / "new") == (nothing, [])
-    with pytest.raises(ValueError, match="^resume: needs a run folder to resume from$"):
+    with pytest.raises(ValueError, match=r"^resume: needs a run folder to resume from$"):
         start(None)
     keeping.save(tmp_path, 8, TREE, Position((ONE,)))
     message = re.escape(f"run: {tmp_path} already holds a training; resume it or name another")
