@@ -14,6 +14,7 @@ import pytest
 from jcnn import checkpoint
 from jcnn.checkpoint import CheckpointError
 from tests.checkpoints import META, assert_same_bits, model_state
+from tests.disks import small_disk
 
 Harm = Callable[[Path, int, random.Random], None]
 
@@ -192,25 +193,18 @@ def test_a_limit_of_the_size_of_files(run: Path, limit: int) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of half a megabyte, where this process may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    words = [str(mount), "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
-    if not mount or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        yield disk
 
 
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk(disk: Path) -> None:
     """Wherever in the file it becomes full; with room again, the next save works."""
-    run = small_disk / "run"
+    run = disk / "run"
     for step in (4, 8):
         checkpoint.save(run, step, model_state(seed=step), META)
-    filler = small_disk / "filler"
-    free = shutil.disk_usage(small_disk).free
+    filler = disk / "filler"
+    free = shutil.disk_usage(disk).free
     needed = len(files_of(run)["8.safetensors"])
     for left in range(0, needed, 4096):
         filler.write_bytes(bytes(free - left))
@@ -221,12 +215,12 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert_same_bits(restored, model_state(seed=12))
 
 
-def test_a_disk_that_is_read_only(small_disk: Path) -> None:
+def test_a_disk_that_is_read_only(disk: Path) -> None:
     """It can be read from, at least."""
-    run = small_disk / "run"
+    run = disk / "run"
     for step in (4, 8):
         checkpoint.save(run, step, model_state(seed=step), META)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     assert_refused(run, "Read-only file system")
     restored, _ = checkpoint.restore(run, model_state(), on_damage=pytest.fail)
     assert_same_bits(restored, model_state(seed=8))
