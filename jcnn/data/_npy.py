@@ -9,6 +9,7 @@ Reference: numpy.lib.format, "A simple format for saving numpy arrays to disk".
 
 import ast
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ from jcnn.data.dataset import DataError
 _MAGIC = b"\x93NUMPY"
 _MAX_BYTES = 4 * 2**30
 _MAX_HEADER = 1024  # characters; those of plain arrays have about 118
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,  # encrypted, or (as NotImplementedError) of a kind unknown to zipfile
+    ValueError,  # the name of a member is no text, or a place in the file is below 0
+)
 # Other compressions may give any amount of data for one byte, all at once.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -38,8 +48,7 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except DataError:
         raise
-    # RuntimeError: encrypted; NotImplementedError, one of them: a compression of its own.
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise DataError(f"{show(path)}: no NumPy archive, or damaged ({show(error)})") from error
 
 
@@ -91,7 +100,7 @@ def _read_header(
     # What nonsense in a literal, and in the name of a dtype, raises.
     except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError) as error:
         raise ValueError(
-            f"its header is {text.strip()!r}; expected descr, shape and order"
+            f"its header is {text.strip()[:200]!r}; expected descr, shape and order"
         ) from error
     if dtype.hasobject:
         raise ValueError("Python objects (pickled), which are never read; expected numbers")

@@ -1,5 +1,6 @@
 """NumPy archives (npz) of pictures and labels, such as Keras's mnist.npz."""
 
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,9 @@ def _class_names(
             f"{_NAMES}: got shape {array.shape} of {array.dtype}; "
             f"expected (K,) of text, K up to {_MAX_CLASSES}"
         )
+    codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    if codes.max() > sys.maxunicode:  # Python would raise a SystemError
+        raise ValueError(f"{_NAMES}: character {codes.max():#x}; expected Unicode text")
     names: tuple[str, ...] = tuple(array.tolist())
     for name in names:
         if not is_plain_text(name):

@@ -98,8 +98,8 @@ def test_pictures_of_any_size_are_brought_to_one(
 def test_streamed_is_the_same_as_decoded(
     tmp_path: Path, stream: Callable[[], None], divided: bool
 ) -> None:
-    for part, seed in (("train", 0), ("test", 40)) if divided else ((".", 0),):
-        write_classes(tmp_path / part, COUNTS, seed)
+    for name, seed in (("train", 0), ("test", 40)) if divided else ((".", 0),):
+        write_classes(tmp_path / name, COUNTS, seed)
     decoded = load(f"folder:{tmp_path}")
     stream()
     told: list[Event] = []
@@ -244,7 +244,7 @@ def bomb(path: Path) -> None:
     Image.new("L", (200, 100)).save(path)
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "ant/03.png": (lambda path: path.write_bytes(b""), "not a picture; expected one of BMP"),
     "bee/00.png": (lambda path: path.write_text("text"), "not a picture; expected one of BMP"),
     "cat/zz.jpg": (bomb, "too large a picture; expected at most 5000"),

@@ -2,10 +2,22 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from jcnn.data import SOURCES, DataError, load
+from jcnn.data import (
+    SOURCES,
+    DataError,
+    Dataset,
+    Request,
+    Source,
+    absolute,
+    digits,
+    load,
+    sources,
+    takes_image_shape,
+)
 from tests.data_room.idx_bytes import header, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
@@ -63,3 +75,78 @@ def test_the_table_is_fit_to_print() -> None:
     for source in SOURCES:
         assert source.description.isprintable()
         assert 20 <= len(source.description) <= 80
+
+
+def test_sources_of_pictures_take_an_image_shape() -> None:
+    names = [source.name for source in SOURCES if source.takes_image_shape]
+    assert names == ["folder:DIR"]
+    assert takes_image_shape("folder:some/where")
+    for name in ("mnist5k", "digits", "fashion_mnist", "idx:d", "npz:f"):
+        assert not takes_image_shape(name)
+    with pytest.raises(ValueError, match=r"^data: got 'folder'; accepted: mnist5k"):
+        takes_image_shape("folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("digits", {"image_shape": (8, 8, 1)}, "image_shape: got (8, 8, 1); 'digits' takes none"),
+        ("idx:d", {"image_shape": (8, 8, 1)}, "image_shape: got (8, 8, 1); 'idx:DIR' takes none"),
+        ("npz:f", {"resize": "crop"}, "resize: got 'crop'; 'npz:FILE' takes stretch only"),
+        ("digits", {"on_bad_image": "skip"}, "on_bad_image: got 'skip'; 'digits' takes error only"),
+        ("folder:d", {"resize": "cut"}, "resize: got 'cut'; accepted: stretch, crop, pad"),
+        ("folder:d", {"on_bad_image": ""}, "on_bad_image: got ''; accepted: error, skip"),
+        (
+            "folder:d",
+            {"image_shape": (8, 8, 2)},
+            "image_shape: got (8, 8, 2); expected (H, W, C) with C = 1 or 3",
+        ),
+        ("folder:d", {"data_dir": "d"}, "data_dir: got 'd'; 'folder:DIR' takes none"),
+        ("npz:f", {"data_dir": "d"}, "data_dir: got 'd'; 'npz:FILE' takes none"),
+    ],
+)
+def test_arguments_that_are_wrong_or_not_taken(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        load(name, **options)
+
+
+def test_a_source_is_given_what_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[Request] = []
+
+    def read(request: Request) -> tuple[Dataset, Dataset]:
+        asked.append(request)
+        return digits()
+
+    table = (
+        Source("none:NAME", "", read, takes_image_shape=True),
+        Source("optional:NAME", "", read, data_dir="optional"),
+        Source("needed:NAME", "", read, data_dir="needed"),
+    )
+    monkeypatch.setattr(sources, "SOURCES", table)
+    load("none:a:b", image_shape=(2, 3, 1), resize="pad", on_bad_image="skip", notify=print)
+    load("optional:a")
+    load("optional:a", str(tmp_path))
+    load("needed:a", tmp_path)
+    assert asked == [
+        Request("a:b", None, (2, 3, 1), "pad", "skip", print),
+        Request("a"),
+        Request("a", tmp_path),
+        Request("a", tmp_path),
+    ]
+    with pytest.raises(ValueError, match=r"^data_dir: 'needed:a' needs one; pass --data-dir DIR"):
+        load("needed:a")
+
+
+def test_absolute_names_mean_the_same_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in ("idx", "npz", "folder"):
+        assert absolute(f"{kind}:some/../a:b") == f"{kind}:{tmp_path}/a:b"
+        assert absolute(f"{kind}:/x") == f"{kind}:/x"
+    for name in ("digits", "fashion_mnist", "other:a", "idx"):
+        assert absolute(name) == name
