@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from absl.logging import get_absl_logger
 
 from jcnn.data import DataError, load
 from jcnn.data.tfds_prepare import quiet_tfds
@@ -89,10 +90,11 @@ def test_a_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_tfds_does_to_the_process_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    level = get_absl_logger().level
+    assert level < logging.CRITICAL
     publish(monkeypatch, "mnist", idx_files())
-    level = logging.getLogger("absl").level
     load("mnist", write(tmp_path / "originals", idx_files()))
-    assert logging.getLogger("absl").level == level
+    assert get_absl_logger().level == level
     with quiet_tfds() as tfds:
         assert "mnist" in tfds.list_builders(with_community_datasets=False)
         stock = tfds.builder_cls("mnist")
