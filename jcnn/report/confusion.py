@@ -54,7 +54,8 @@ def confusion_matrix(scores: Scores) -> Picture:
     cell = min(_CELL, _SIDE / classes)
     side = max(cell * classes, 2.2)
     margin = 0.5 + 0.085 * max(map(len, names))
-    figure = new_figure(side + margin + 0.9, side + margin)
+    large = classes > _LARGE
+    figure = new_figure(side + margin + 0.9, side + (2 * margin if large else margin))
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(
@@ -65,10 +66,11 @@ def confusion_matrix(scores: Scores) -> Picture:
     size = 9 if cell > 0.3 else 7
     axes.set_xticks(ticks, [names[i] for i in ticks], rotation=90, fontsize=size, color=INK)
     axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size, color=INK)
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        literal(label)
     # In a large matrix, the names below are far from the first rows.
-    axes.tick_params(length=0, labeltop=classes > _LARGE)
+    axes.tick_params(length=0, labeltop=large)
+    for tick in (*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()):
+        literal(tick.label1)
+        literal(tick.label2)
     axes.set_xlabel("predicted class", fontsize=10, color=INK)
     axes.set_ylabel("true class", fontsize=10, color=INK)
     axes.spines[:].set_color(GREY)

@@ -94,7 +94,8 @@ def _intro(run: Path, histories: Mapping[str, History], found: Mapping[str, Scor
 def _curves(runs: int, sound: int, drawn: str) -> Section:
     note = "The line is the mean over the runs, the band one standard deviation to either side."
     if 0 < sound < runs:
-        note += f" {runs - sound} runs diverged and are left out."
+        lost = runs - sound
+        note += f" {lost} of them diverged and {'is' if lost == 1 else 'are'} left out."
     html = f'<div class="pair">{drawn}</div>\n{paragraph(note, "soft")}'
     return Section("curves", "Learning curves", html)
 

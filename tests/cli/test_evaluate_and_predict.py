@@ -1,6 +1,7 @@
 """`jcnn evaluate` and `jcnn predict`: the library's numbers, for people and as JSON."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from jcnn.data import digits, read_picture
 from jcnn.run import load
+from jcnn.scores import scores
 from jcnn.train import evaluate, predict
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
@@ -21,22 +23,45 @@ def test_evaluate_gives_the_librarys_scores(jcnn: Jcnn, trained: Trained) -> Non
     result = jcnn("evaluate", trained.run, "--data", "digits", "--json")
     assert (result.code, result.err) == (0, "")
     found = json.loads(result.out)
-    assert {"loss", "accuracy", "n", "ece", "confusion"} <= set(found)
     model, config = load(trained.run)
-    expected = evaluate(model, digits()[1], batch_size=config.train.batch_size)
-    assert found["loss"] == pytest.approx(expected.loss, rel=1e-5)
+    test = digits()[1]
+    expected = evaluate(model, test, batch_size=config.train.batch_size)
+    assert list(found)[:3] == ["loss", "accuracy", "n"]
+    # `evaluate` has the loss from the logits, the scores from their probabilities in float32.
+    assert found["loss"] == pytest.approx(expected.loss, abs=1e-5)
     assert (found["accuracy"], found["n"]) == (expected.accuracy, 359)
     assert expected.accuracy > 0.8
+    probabilities = predict(model, test.images, batch_size=config.train.batch_size)
+    assert found == scores(probabilities, test.labels, test.class_names).to_json()
 
 
 def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: Trained) -> None:
     result = jcnn("evaluate", trained.run)
     assert (result.code, result.err) == (0, "")
-    scores = json.loads(jcnn("evaluate", trained.run, "--data", "digits", "--json").out)
-    first = result.out.splitlines()[0]
-    assert first.startswith(f"accuracy {scores['accuracy']:.4f}, top-5 accuracy ")
-    assert first.endswith("(359 pictures)")
-    assert trained.result.out.startswith(f"test accuracy {scores['accuracy']:.4f}, ")
+    found = json.loads(jcnn("evaluate", trained.run, "--data", "digits", "--json").out)
+    first, *table = result.out.splitlines()
+    assert first == (
+        f"accuracy {found['accuracy']:.4f}, top-5 accuracy {found['top_k_accuracy']:.4f}, "
+        f"loss {found['loss']:.4f}, calibration error {found['ece']:.4f} (359 pictures)"
+    )
+    rows = [line.split() for line in table]
+    for entry in found["classes"]:
+        numbers = [f"{entry[name]:.4f}" for name in ("precision", "recall", "f1")]
+        assert [entry["name"], *numbers, str(entry["support"])] in rows
+    assert trained.result.out.startswith(f"test accuracy {found['accuracy']:.4f}, ")
+
+
+def test_report_makes_the_page_and_says_where(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    shutil.rmtree(run / "report", ignore_errors=True)
+    result = jcnn("report", run)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{run / 'report' / 'index.html'}\n"
+    found = json.loads(jcnn("evaluate", run, "--json").out)
+    page = (run / "report" / "index.html").read_text(encoding="utf-8")
+    assert f"<dt>test accuracy</dt><dd>{found['accuracy']:.4f}</dd>" in page
+    assert f"<dt>test loss</dt><dd>{found['loss']:.4f}</dd>" in page
 
 
 @pytest.fixture
