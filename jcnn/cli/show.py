@@ -22,6 +22,11 @@ class ShowCommand:
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
     ] = None
     """Folder of the data's files, for sources that need one."""
+    image_size: Annotated[
+        tuple[int, int] | None,
+        tyro.conf.arg(metavar="H W", help_behavior_hint="(default: the pictures')"),
+    ] = None
+    """What pictures of any size are brought to, in colour."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.png")] = Path("sheet.png")
     """Picture to write; a file of that name is replaced."""
     count: int = 8
@@ -35,10 +40,13 @@ class ShowCommand:
         from jcnn.data.transforms import parse
 
         transforms = parse(self.augment)
+        from jcnn.cli.progress import Display
         from jcnn.data import load
         from jcnn.data.sheet import draw_sheet
 
-        train, _ = load(self.source, self.data_dir)
+        shape = None if self.image_size is None else (*self.image_size, 3)
+        with Display() as display:
+            train, _ = load(self.source, self.data_dir, image_shape=shape, notify=display)
         sheet = draw_sheet(train, transforms, rows=self.count, seed=self.seed)
         try:
             sheet.save(self.out)
