@@ -51,7 +51,8 @@ class TrainConfig:
         clip_norm: largest norm of one gradient array.
         global_clip_norm: largest norm of all gradients together.
         accumulate_steps: steps whose mean gradient makes one update.
-        label_smoothing: share of the target that is spread over all classes.
+        label_smoothing: share of the target that is spread over all classes; in training, not
+            in validation.
         class_weights: one for each class; each picture's loss is multiplied by its class's.
         ema: share that the running mean of the weights keeps at an update, such as 0.999; the
             means are then what is validated and kept. 0 turns it off.

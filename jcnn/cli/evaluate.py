@@ -30,6 +30,8 @@ class EvaluateCommand:
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
     """Folder of the data's files, for sources that need one."""
+    flips: bool = False
+    """Judge the mean over each picture and its mirror image."""
     json: bool = False
     """Print {"loss", "accuracy", "n", "top_k_accuracy", "ece", "classes", "confusion", ...}."""
 
@@ -40,7 +42,9 @@ class EvaluateCommand:
         from jcnn.scores import scores
 
         use_cache()
-        _, test, probabilities = predict_test(self.run_folder, self.data, self.data_dir)
+        _, test, probabilities = predict_test(
+            self.run_folder, self.data, self.data_dir, flips=self.flips
+        )
         found = scores(probabilities, test.labels, test.class_names)
         if self.json:
             print(json.dumps(found.to_json()))

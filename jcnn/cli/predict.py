@@ -19,6 +19,8 @@ class PredictCommand:
         tyro.conf.arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(at least one)"),
     ] = ()
     """Picture files; they are brought to the size and colours of the model's input."""
+    flips: bool = False
+    """Take the mean over each picture and its mirror image."""
     json: bool = False
     """Print [{"file", "label", "probability", "probabilities"}]."""
 
@@ -38,7 +40,7 @@ class PredictCommand:
         model, config = load(self.run_folder, on_damage=warn)
         pictures = np.stack([read_picture(file, config.input_shape) for file in self.images])
         results: list[dict[str, Any]] = []
-        for file, row in zip(self.images, predict(model, pictures), strict=True):
+        for file, row in zip(self.images, predict(model, pictures, flips=self.flips), strict=True):
             best = int(row.argmax())
             results.append(
                 {

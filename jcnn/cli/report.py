@@ -27,10 +27,16 @@ class ReportCommand:
 
     def run(self) -> None:
         """Load the run and the data, write the report, and print its path."""
-        from jcnn.cli.tested import predict_test
+        from jcnn.cli.tested import predict_test, read_test, report_population
         from jcnn.compile import use_cache
         from jcnn.report import write_report
+        from jcnn.run import read_config
 
         use_cache()
+        config = read_config(self.run_folder)
+        if len(config.members()) > 1:
+            test = read_test(config, self.data, self.data_dir)
+            print(report_population(self.run_folder, config, test)[0])
+            return
         model, test, probabilities = predict_test(self.run_folder, self.data, self.data_dir)
         print(write_report(self.run_folder, model, test, probabilities))

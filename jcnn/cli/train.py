@@ -64,6 +64,7 @@ class TrainCommand:
         from jcnn.cli.progress import Display
         from jcnn.compile import use_cache
         from jcnn.run import create, write_config
+        from jcnn.train import check_settings
 
         use_cache()
         with Display() as display:
@@ -74,7 +75,9 @@ class TrainCommand:
             else:
                 train, test, config = self._described(display)
                 run = self.out or _free_folder(config.model, config.data)
-                config.members()[0].build()  # a model that does not fit leaves no folder
+                members = config.members()  # what cannot be trained leaves no folder
+                check_settings([member.train for member in members], train)
+                members[0].build()
                 create(run, config)
             display.begin(config, run, len(train), len(test))
             if len(config.members()) > 1:
@@ -184,10 +187,9 @@ def _train_population(
     """Train, judge and report on several models at once; what to print at the end."""
     import numpy as np
 
-    from jcnn.report import write_population_report
-    from jcnn.run import member_folder, write_members
-    from jcnn.scores import scores
-    from jcnn.train import fit_population, predict
+    from jcnn.cli.tested import report_population
+    from jcnn.run import write_members
+    from jcnn.train import fit_population
 
     members = config.members()
     models = [member.build() for member in members]
@@ -202,14 +204,7 @@ def _train_population(
             callbacks=_callbacks(run, command),
         )
     write_members(run, config, models, histories)
-    size = config.train.batch_size
-    judged = {
-        member_folder(run, i).name: scores(
-            predict(model, test.images, batch_size=size), test.labels, test.class_names
-        )
-        for i, model in enumerate(models)
-    }
-    page = write_population_report(run, dict(zip(judged, histories, strict=True)), judged)
+    page, judged = report_population(run, config, test, models)
     accuracies = [result.accuracy for result in judged.values()]
     lines = [
         f"{name}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"

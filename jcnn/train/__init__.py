@@ -10,7 +10,7 @@ from jcnn.train.evaluate import (
     predict,
 )
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
-from jcnn.train.fit import fit, fit_population
+from jcnn.train.fit import check_settings, fit, fit_population
 from jcnn.train.loop import Callback
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Progress",
     "TrainConfig",
     "check_fit",
+    "check_settings",
     "evaluate",
     "fit",
     "fit_population",

@@ -121,21 +121,32 @@ def _train(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
 ) -> tuple[History, ...]:
-    share = configs[0].validation_split
-    if share:
-        if validation is not None:
-            raise ValueError("validation: give either it or config.validation_split, not both")
-        dataset, validation = split(dataset, share)
+    check_settings(configs, dataset, validation)
+    if configs[0].validation_split:
+        dataset, validation = split(dataset, configs[0].validation_split)
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    _check(configs, dataset, validation)
     return train(models, dataset, validation, configs, run, resume, notify, callbacks)
 
 
-def _check(configs: Sequence[TrainConfig], dataset: Dataset, validation: Dataset | None) -> None:
-    """Refuse settings that these data, or a population, cannot be trained with."""
+def check_settings(
+    configs: Sequence[TrainConfig], dataset: Dataset, validation: Dataset | None = None
+) -> None:
+    """Refuse settings that these data cannot be trained with, before anything is begun.
+
+    Args:
+        configs: as for `fit_population`; one for `fit`.
+        dataset, validation: as for `fit`.
+
+    Raises:
+        ValueError: it names the setting.
+    """
     config, classes = configs[0], len(dataset.class_names)
+    if config.validation_split:
+        if validation is not None:
+            raise ValueError("validation: give either it or config.validation_split, not both")
+        dataset, validation = split(dataset, config.validation_split)
     parse(config.augment)
     if config.class_weights is not None and len(config.class_weights) != classes:
         raise ValueError(
