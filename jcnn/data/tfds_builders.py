@@ -129,23 +129,26 @@ class _PlainArchives:
         self.download = downloads.download
 
     def iter_archive(self, path: Any) -> Iterator[tuple[str, IO[bytes]]]:
-        """Each file of a zip or tar archive: its path inside, and its content."""
-        path = Path(path)
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as opened:
-                for member in opened.infolist():
-                    if not member.is_dir() and _is_plain(member.filename):
-                        yield member.filename, io.BytesIO(opened.read(member))
-        else:
-            with tarfile.open(path) as packed:
-                for entry in packed:
-                    content = packed.extractfile(entry) if entry.isfile() else None
-                    if content is not None and _is_plain(entry.name):
-                        yield entry.name, content
+        """Each file of a zip or tar archive that TFDS would yield: its path and its content."""
+        return (member for member in _members(Path(path)) if _is_plain(member[0]))
+
+
+def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as opened:
+            for member in opened.infolist():
+                if not member.is_dir():
+                    yield member.filename, io.BytesIO(opened.read(member))
+    else:
+        with tarfile.open(path) as packed:
+            for entry in packed:
+                content = packed.extractfile(entry) if entry.isfile() else None
+                if content is not None:
+                    yield entry.name, content
 
 
 def _is_plain(name: str) -> bool:
-    """Whether TFDS would yield this member too: hidden files are a Mac's notes, for instance."""
+    """Hidden files, for instance, are a Mac's notes."""
     last = name.rpartition("/")[2]
     return not name.startswith(("/", ".")) and not last.startswith(".") and not name.endswith("~")
 

@@ -98,6 +98,8 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
         aloud(Note(f"preparing {wanted} in {show(home)}, once"))
         try:
             builder.download_and_prepare(download_config=config)
+        except FileExistsError:  # another process was faster; it put the same there
+            return
         except (DataError, OSError):
             raise
         except Exception as error:  # any builder may raise anything

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, load
+from jcnn.data import DataError, Dataset, load
 from jcnn.data.events import Note, Reading
 from jcnn.data.pictures import fit_picture
 from jcnn.data.request import Resize
@@ -218,6 +218,18 @@ def test_a_damaged_original_of_the_right_checksum(
     with pytest.raises(DataError, match=r"/train-images-idx3-ubyte\.gz: "):
         load("mnist", write(tmp_path / "originals", files))
     assert not list((tmp_path / "home").glob("mnist/*"))
+
+
+def test_two_preparations_at_once_both_end_well(originals: Path) -> None:
+    """The second starts in the middle of the first, and is faster."""
+    inner: list[Dataset] = []
+
+    def load_again(event: Reading | Note) -> None:
+        if not inner and event == Reading("preparing mnist test", 5, 5):
+            inner.extend(load("mnist", originals))
+
+    outer = load("mnist", originals, notify=load_again)
+    assert [pairs_of(part) for part in inner] == [pairs_of(part) for part in outer]
 
 
 @pytest.mark.slow
