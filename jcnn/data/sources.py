@@ -160,7 +160,7 @@ def takes_image_shape(name: str) -> bool:
 
 
 def absolute(name: str) -> str:
-    """The same source whatever the working directory: "idx:DIR" with the whole path of DIR."""
+    """The same source whatever the working directory: a DIR or FILE becomes its whole path."""
     prefix, colon, words = name.partition(":")
     paths = {source.name for source in SOURCES if source.name.endswith((":DIR", ":FILE"))}
     here = not paths.isdisjoint((f"{prefix}{colon}DIR", f"{prefix}{colon}FILE"))
