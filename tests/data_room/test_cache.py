@@ -88,7 +88,9 @@ def test_plain_pairs_are_taken_too() -> None:
 
 def test_more_rows_than_are_written_at_once() -> None:
     make = Maker(Parts(dataset(4097, 1), dataset(8193, 2)))
-    assert_equal(cached("long", "key", make), make.parts)
+    for _ in range(2):
+        assert_equal(cached("long", "key", make, refuse), make.parts)
+    assert make.made == 1
 
 
 def test_streamed_pictures_are_kept_decoded() -> None:

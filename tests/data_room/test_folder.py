@@ -187,6 +187,7 @@ def swap(folder: Path) -> None:
         lambda folder: (folder / "ant/05.png").unlink(),
         lambda folder: (folder / "ant/05.png").rename(folder / "ant/zz.png"),
         lambda folder: (folder / "ant/05.png").rename(folder / "bee/05.png"),
+        lambda folder: (folder / "ant/09.png").rename(folder / "bee/0.png"),  # the last, now first
         lambda folder: (folder / "ant").rename(folder / "emu"),
         lambda folder: shutil.copytree(folder / "ant", folder / "fly"),
     ],
