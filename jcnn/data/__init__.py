@@ -9,12 +9,13 @@ from jcnn.data.npz import read_npz
 from jcnn.data.pictures import read_picture
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape
-from jcnn.data.streamed import StreamedImages
+from jcnn.data.streamed import Images, StreamedImages
 
 __all__ = [
     "SOURCES",
     "DataError",
     "Dataset",
+    "Images",
     "Note",
     "Notify",
     "OnBadImage",
