@@ -23,7 +23,7 @@ class DataCommand:
 
     action: Annotated[_Action, tyro.conf.arg(name="")] = None
     json: bool = False
-    """Print [{"name", "description", "needs_data_dir"}]."""
+    """Print [{"name", "description", "takes_data_dir"}]."""
 
     def run(self) -> None:
         """Print a row for each source, or draw a sheet."""
@@ -39,7 +39,7 @@ class DataCommand:
                 {
                     "name": source.name,
                     "description": source.description,
-                    "needs_data_dir": source.needs_data_dir,
+                    "takes_data_dir": source.takes_data_dir,
                 }
                 for source in SOURCES
             ]
@@ -47,7 +47,6 @@ class DataCommand:
             return
         table = Table("name", "what it is", "--data-dir", box=SIMPLE_HEAD)
         for source in SOURCES:
-            table.add_row(
-                source.name, source.description, "needed" if source.needs_data_dir else "-"
-            )
+            folder = "if offline" if source.takes_data_dir else "-"
+            table.add_row(source.name, source.description, folder)
         show(table)

@@ -5,6 +5,7 @@ from jcnn.data.embedded import digits, mnist5k
 from jcnn.data.events import Note, Notify, Reading, silent
 from jcnn.data.idx import read_idx, read_idx_dir
 from jcnn.data.memory import memory_budget
+from jcnn.data.npz import read_npz
 from jcnn.data.pictures import read_picture
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape
@@ -30,6 +31,7 @@ __all__ = [
     "mnist5k",
     "read_idx",
     "read_idx_dir",
+    "read_npz",
     "read_picture",
     "silent",
     "split",

@@ -12,7 +12,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -24,6 +26,7 @@ from jcnn.data.events import Note, Notify, silent
 
 _FORMAT = 1
 _ROWS = 4096  # written at a time
+_ABANDONED = 3600  # seconds since the last write, after which nobody is writing any more
 
 
 class Parts(NamedTuple):
@@ -90,6 +93,7 @@ def _write(folder: Path, key: str, parts: Parts) -> str:
     beside = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder.parent)
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         _write_files(beside, key, parts)
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been opened
@@ -100,6 +104,15 @@ def _write(folder: Path, key: str, parts: Parts) -> str:
         if beside is not None:
             shutil.rmtree(beside, ignore_errors=True)
     return "damaged as soon as it was written"
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove what processes have left that were killed while they wrote."""
+    for folder in parent.glob(".*"):
+        with suppress(OSError):  # gone in the meantime
+            touched = max(file.stat().st_mtime for file in (folder, *folder.iterdir()))
+            if time.time() - touched > _ABANDONED:
+                shutil.rmtree(folder)
 
 
 def _write_files(folder: Path, key: str, parts: Parts) -> None:

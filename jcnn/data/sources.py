@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from jcnn.data.dataset import Dataset
 from jcnn.data.embedded import digits, mnist5k
@@ -24,8 +24,7 @@ class Source:
         name: what `load` is given; in "idx:DIR" the capitals stand for the user's own words.
         description: one line for people.
         read: returns the training and the test part.
-        data_dir: whether `load` may, or must, be given the folder with the source's files.
-        folder_holds: what that folder must hold, for the message where it is needed and missing.
+        takes_data_dir: whether `load` may be given a folder with the source's files.
         takes_image_shape: whether it reads pictures of any size, and so takes `image_shape`,
             `resize` and `on_bad_image`.
     """
@@ -33,14 +32,8 @@ class Source:
     name: str
     description: str
     read: Callable[[Request], tuple[Dataset, Dataset]]
-    data_dir: Literal["none", "optional", "needed"] = "none"
-    folder_holds: str = ""
+    takes_data_dir: bool = False
     takes_image_shape: bool = False
-
-    @property
-    def needs_data_dir(self) -> bool:
-        """Whether `load` must be given a `data_dir`."""
-        return self.data_dir == "needed"
 
 
 def _tfds(name: str, description: str) -> Source:
@@ -49,7 +42,7 @@ def _tfds(name: str, description: str) -> Source:
     def read(request: Request) -> tuple[Dataset, Dataset]:
         return read_tfds(request, name)
 
-    return Source(name, description, read, data_dir="optional", takes_image_shape=True)
+    return Source(name, description, read, takes_data_dir=True, takes_image_shape=True)
 
 
 # A new source is one new file that reads it, and its line here.
@@ -73,7 +66,7 @@ SOURCES: tuple[Source, ...] = (
         "tfds:NAME",
         "any image classification of tensorflow-datasets: NAME/CONFIG:VERSION",
         lambda request: read_tfds(request, request.words),
-        data_dir="optional",
+        takes_data_dir=True,
         takes_image_shape=True,
     ),
     Source(
@@ -124,12 +117,7 @@ def load(
         DataError: a file is wrong.
     """
     source, words = _find(name)
-    if source.data_dir == "needed" and data_dir is None:
-        raise ValueError(
-            f"data_dir: {name!r} needs one; pass --data-dir DIR, a folder that holds "
-            f"{source.folder_holds}"
-        )
-    if source.data_dir == "none" and data_dir is not None:
+    if not source.takes_data_dir and data_dir is not None:
         raise ValueError(f"data_dir: got {str(data_dir)!r}; {source.name!r} takes none")
     for argument, value, choices in (
         ("resize", resize, get_args(Resize)),
@@ -157,7 +145,7 @@ def takes_image_shape(name: str) -> bool:
 
 
 def absolute(name: str) -> str:
-    """The same source whatever the working directory: "idx:DIR" with the whole path of DIR."""
+    """The same source whatever the working directory: a DIR or FILE becomes its whole path."""
     prefix, colon, words = name.partition(":")
     paths = {source.name for source in SOURCES if source.name.endswith((":DIR", ":FILE"))}
     here = not paths.isdisjoint((f"{prefix}{colon}DIR", f"{prefix}{colon}FILE"))

@@ -71,8 +71,10 @@ def test_models(jcnn: Jcnn) -> None:
 def test_data(jcnn: Jcnn) -> None:
     found = json.loads(jcnn("data", "--json").out)
     assert [row["name"] for row in found] == [source.name for source in SOURCES]
-    assert list(found[0]) == ["name", "description", "needs_data_dir"]
-    assert [row["name"] for row in found if row["needs_data_dir"]] == []
+    assert list(found[0]) == ["name", "description", "takes_data_dir"]
+    offline = {row["name"] for row in found if row["takes_data_dir"]}
+    assert {"fashion_mnist", "tfds:NAME"} < offline
+    assert offline.isdisjoint({"mnist5k", "idx:DIR", "folder:DIR"})
     table = jcnn("data")
     assert (table.code, table.err) == (0, "")
     for source in SOURCES:

@@ -13,6 +13,7 @@ from PIL import Image
 from jcnn.data import Dataset, Note, Reading, load
 
 Event = Reading | Note
+COUNTS = {"ant": 10, "bee": 5, "cat": 3}
 
 
 def pixels(seed: int, height: int = 4, width: int = 6) -> npt.NDArray[np.uint8]:
@@ -34,6 +35,12 @@ def write_classes(folder: Path, counts: Mapping[str, int], first_seed: int = 0) 
             write(folder / name / f"{number:02}.png", seed)
             seed += 1
     return folder
+
+
+def expected_pictures() -> set[tuple[str, bytes]]:
+    """What `write_classes(folder, COUNTS)` writes, as `pictures` gives it."""
+    names = [name for name, count in COUNTS.items() for _ in range(count)]
+    return {(name, pixels(seed).tobytes()) for seed, name in enumerate(names)}
 
 
 def pictures(*parts: Dataset) -> set[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def test_plain_pairs_are_taken_too() -> None:
 
 def test_more_rows_than_are_written_at_once() -> None:
     make = Maker(Parts(dataset(4097, 1), dataset(8193, 2)))
-    assert_equal(cached("long", "key", make), make.parts)
+    for _ in range(2):
+        assert_equal(cached("long", "key", make, refuse), make.parts)
+    assert make.made == 1
 
 
 def test_streamed_pictures_are_kept_decoded() -> None:
@@ -230,6 +233,22 @@ def test_another_process_was_faster(cache: Path) -> None:
     assert_equal(cached("digits", "key", slow, refuse), make.parts)
     assert make.made == 1
     assert [file.name for file in cache.iterdir()] == [only_entry(cache).name]
+
+
+def test_what_a_killed_process_left_is_removed_after_a_while(cache: Path) -> None:
+    left, busy, slow = (cache / f".digits-{name}.x" for name in ("left", "busy", "slow"))
+    long_ago = time.time() - 5000
+    for folder in (left, busy, slow):
+        folder.mkdir(parents=True)
+        (folder / "images.npy").write_bytes(b"half")
+    os.utime(left / "images.npy", (long_ago, long_ago))
+    for folder in (left, slow):  # in the latter, one large file is still growing
+        os.utime(folder, (long_ago, long_ago))
+    make = Maker()
+    assert_equal(cached("digits", "key", make, refuse), make.parts)
+    assert not left.exists()
+    assert busy.is_dir()
+    assert slow.is_dir()
 
 
 def test_the_folder_follows_the_environment(

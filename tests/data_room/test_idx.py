@@ -139,6 +139,17 @@ def test_any_bytes_are_an_array_or_a_data_error(folder: Path, head: bytes, rest:
         assert idx_bytes(read) == head + rest
 
 
+def test_trailing_bytes_behind_the_compressed_data(tmp_path: Path) -> None:
+    whole = gzip.compress(idx_bytes(PICTURES), mtime=0)
+    path = tmp_path / "more.gz"
+    path.write_bytes(whole + b"junk")
+    assert refused(path).startswith("cannot be read (Not a gzipped file (b'ju')")
+    path.write_bytes(whole + gzip.compress(b"x", mtime=0))
+    assert refused(path) == "more bytes of data; its header says 24 (2 x 3 x 4)"
+    path.write_bytes(whole + bytes(512))  # a tape's padding, which gzip itself lets pass
+    np.testing.assert_array_equal(read_idx(path), PICTURES)
+
+
 def test_a_gzip_bomb_is_left_unread(tmp_path: Path) -> None:
     # 1 GiB of zeros behind a header of 7,840 bytes; the damage at the end proves that the
     # reader never came there, or it would be the reason given.

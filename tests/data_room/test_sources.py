@@ -123,22 +123,17 @@ def test_a_source_is_given_what_was_asked_for(
 
     table = (
         Source("none:NAME", "", read, takes_image_shape=True),
-        Source("optional:NAME", "", read, data_dir="optional"),
-        Source("needed:NAME", "", read, data_dir="needed"),
+        Source("optional:NAME", "", read, takes_data_dir=True),
     )
     monkeypatch.setattr(sources, "SOURCES", table)
     load("none:a:b", image_shape=(2, 3, 1), resize="pad", on_bad_image="skip", notify=print)
     load("optional:a")
     load("optional:a", str(tmp_path))
-    load("needed:a", tmp_path)
     assert asked == [
         Request("a:b", None, (2, 3, 1), "pad", "skip", print),
         Request("a"),
         Request("a", tmp_path),
-        Request("a", tmp_path),
     ]
-    with pytest.raises(ValueError, match=r"^data_dir: 'needed:a' needs one; pass --data-dir DIR"):
-        load("needed:a")
 
 
 def test_absolute_names_mean_the_same_from_anywhere(
