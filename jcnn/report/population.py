@@ -126,6 +126,16 @@ def _members(
     means: list[Cell] = ["mean", *blanks, *(mean for mean, _ in spreads)]
     deviations: list[Cell] = ["deviation", *blanks, *(deviation for _, deviation in spreads)]
     html = table(["run", *varied, *header], rows, means, deviations)
+    tried = [key for key in varied if key != "seed"]
+    if tried and "seed" in varied:
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for i, values in enumerate(settings.values()):
+            groups.setdefault(tuple(as_text(values[key]) for key in tried), []).append(i)
+        by_setting: list[list[Cell]] = [
+            [*group, *(_plus_minus([of[i] for i in places]) for of in numbers)]
+            for group, places in groups.items()
+        ]
+        html += f"<h3>Over the seeds</h3>\n{table([*tried, *header], by_setting)}"
     return Section("runs", "Each run", html)
 
 

@@ -85,7 +85,7 @@ def test_data(jcnn: Jcnn) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--help"], ["train", "evaluate", "predict", "summary", "models", "data"]),
+        (["--help"], ["train", "evaluate", "predict", "report", "summary", "models", "data"]),
         (["train", "--help"], ["--resume RUN", "(default: conv4)", "--batch-size INT"]),
         (["predict", "--help"], ["RUN", "IMAGE [IMAGE ...]", "--json"]),
     ],

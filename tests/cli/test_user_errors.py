@@ -62,6 +62,8 @@ def assert_refused(result: Result, *named: str) -> None:
         ("evaluate", "RUN"),
         ("evaluate nowhere", "nowhere: is no run folder"),
         ("evaluate a b", "b"),
+        ("report", "RUN"),
+        ("report nowhere", "nowhere: is no run folder"),
         ("predict nowhere x.png", "nowhere: is no run folder"),
         ("predict nowhere", "images: got none; name at least one picture file"),
         ("summary", "MODEL"),
@@ -84,7 +86,7 @@ def test_a_mistake_in_the_words(
 def test_a_run_that_is_a_file(jcnn: Jcnn, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("mine", encoding="utf-8")
-    for words in ("evaluate RUN", "predict RUN RUN", "train --resume RUN"):
+    for words in ("evaluate RUN", "report RUN", "predict RUN RUN", "train --resume RUN"):
         result = jcnn(*words.replace("RUN", str(file)).split())
         assert_refused(result, f"{file}: is no run folder")
     train = ["train", "--data", "digits", "--model", "mlp", "--out"]
@@ -104,7 +106,8 @@ def test_a_run_without_its_parts(jcnn: Jcnn, trained: Trained, tmp_path: Path) -
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(trained.run / "config.json", run)
-    assert_refused(jcnn("evaluate", run), f"{run}: has no checkpoint yet")
+    for command in ("evaluate", "report"):
+        assert_refused(jcnn(command, run), f"{run}: has no checkpoint yet")
     (run / "config.json").write_text('{"model": "conv1"}', encoding="utf-8")
     assert_refused(jcnn("evaluate", run), f"{run / 'config.json'}: is not a run's configuration")
     (run / "config.json").write_text("{\n\n", encoding="utf-8")

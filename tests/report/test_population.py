@@ -74,6 +74,10 @@ def test_the_numbers(tmp_path: Path, validated: bool) -> None:
     assert [row[4] for row in rows] == [f"{loss:.4f}" for loss in losses]
     assert means[3:5] == [f"{statistics.mean(x):.4f}" for x in (accuracies, losses)]
     assert deviations[3:5] == [f"{statistics.stdev(x):.4f}" for x in (accuracies, losses)]
+    header, low, high = page.section("runs").all("table")[1].rows()
+    assert header == columns[2:]
+    for row, rate, two in ((low, "0.001", accuracies[:2]), (high, "0.1", accuracies[2:])):
+        assert row[:2] == [rate, f"{statistics.mean(two):.4f} ± {statistics.stdev(two):.4f}"]
     recalls = [s.classes[0].recall for s in found.values()]
     first = page.section("classes").all("table")[0].rows()[1]
     assert first[0] == "<b>bold</b>"
