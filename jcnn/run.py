@@ -33,6 +33,7 @@ from jcnn.data import load as load_data
 from jcnn.files import unfinished, write_text
 from jcnn.history import History, write_history
 from jcnn.layers import Sequential, take_apart
+from jcnn.machine import describe_machine
 from jcnn.models import build
 
 T = TypeVar("T")
@@ -156,7 +157,8 @@ def write_config(run: Path, config: RunConfig) -> None:
             "jcnn": __version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("jax", "flax", "optax", "numpy")},
-        }
+        },
+        "machine": describe_machine(),
     }
     write_text(run / "config.json", json.dumps(content, indent=2) + "\n")
 

@@ -32,7 +32,7 @@ ROOMS = {
     "schedules": "config",
     "train": "checkpoint config data history layers metrics models ops plateau programs schedules",
     "logs": "files history",
-    "run": "checkpoint config data files history layers models",
+    "run": "checkpoint config data files history layers machine models",
     "report": "compile config data history layers machine models run scores",
     "cli": ANY,
     "__main__": "cli",

@@ -38,7 +38,9 @@ class PredictCommand:
 
         use_cache()
         model, config = load(self.run_folder, on_damage=warn)
-        pictures = np.stack([read_picture(file, config.input_shape) for file in self.images])
+        pictures = np.stack(
+            [read_picture(file, config.input_shape, config.resize) for file in self.images]
+        )
         results: list[dict[str, Any]] = []
         for file, row in zip(self.images, predict(model, pictures, flips=self.flips), strict=True):
             best = int(row.argmax())

@@ -67,7 +67,8 @@ def report_population(
         models: of the members; None reads them from their folders.
 
     Returns:
-        The path of the page, and the scores of each member by the name of its folder.
+        The path of the page, and the scores of each member that did not diverge, by the name of
+        its folder.
     """
     judged, histories = {}, {}
     for i in range(len(config.members())):
@@ -75,6 +76,7 @@ def report_population(
         model = load_run(folder, on_damage=warn)[0] if models is None else models[i]
         check_fit(model, test)
         probabilities = predict(model, test.images, batch_size=config.train.batch_size)
-        judged[folder.name] = scores(probabilities, test.labels, test.class_names)
+        if np.isfinite(probabilities).all():  # else it diverged
+            judged[folder.name] = scores(probabilities, test.labels, test.class_names)
         histories[folder.name] = read_history(folder / "history.jsonl")
     return write_population_report(run, histories, judged), judged

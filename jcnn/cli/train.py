@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
     from jcnn.run import RunConfig
+    from jcnn.scores import Scores
     from jcnn.train import Callback
 
 # What a resumed run takes from the command line; all else is in its folder.
@@ -207,16 +208,23 @@ def _train_population(
     page, judged = report_population(run, config, test, models)
     accuracies = [result.accuracy for result in judged.values()]
     lines = [
-        f"{name}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"
+        f"member-{i}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"
         + ("" if member.dropout is None else f", dropout {member.dropout:g}")
-        + f": test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
-        for (name, result), member in zip(judged.items(), members, strict=True)
+        + _result(judged.get(f"member-{i}"))
+        for i, member in enumerate(members)
     ]
-    lines.append(
-        f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
-        f"(mean and standard deviation of {len(members)} models, {len(test)} pictures)"
-    )
+    if len(accuracies) > 1:
+        lines.append(
+            f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
+            f"(mean and standard deviation of {len(accuracies)} models, {len(test)} pictures)"
+        )
     return "\n".join([*lines, f"report {page}", _next_steps(run, config, len(histories[0]))])
+
+
+def _result(scores: "Scores | None") -> str:
+    if scores is None:
+        return ": diverged"
+    return f": test accuracy {scores.accuracy:.4f}, test loss {scores.loss:.4f}"
 
 
 def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
