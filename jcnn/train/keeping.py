@@ -53,12 +53,13 @@ def start(
         return tree, beginning
     if not resume:
         raise ValueError(f"run: {run} already holds a training; resume it or name another")
+    kept = len(member_histories(run))
+    if kept not in (0, members):
+        raise checkpoint.CheckpointError(
+            f"{run}: holds a training of {kept} models, not of {members}"
+        )
     restored, meta = checkpoint.restore(run, tree, on_damage=lambda text: notify(Note(text)))
     histories = tuple(from_rows(rows) for rows in meta["histories"])
-    if len(histories) != members:
-        raise checkpoint.CheckpointError(
-            f"{run}: holds a training of {len(histories)} models, not of {members}"
-        )
     write_history(mean_history(histories), run)  # a kill may have left its files behind
     return restored, Position(histories, int(meta["step"]), float(meta["seconds"]))
 
