@@ -21,7 +21,7 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.data.batches import step_key
 from jcnn.history import EpochResult, History, mean_history
-from jcnn.layers import training
+from jcnn.layers import evaluating, training
 from jcnn.metrics import Totals, zero_totals
 from jcnn.programs import State, compiled_part, epoch_program, first_state, order_program
 from jcnn.schedules import learning_rate_factor
@@ -78,7 +78,8 @@ def train(
         members=way_of_members() if many else "one",
     )
     factor = learning_rate_factor(config, steps / config.accumulate_steps)
-    score = partial(scores, models, validation, config.batch_size)
+    judged = stack(models, evaluating)
+    score = partial(scores, judged, len(models), validation, config.batch_size)
     done = _has_ended(config, histories)
     try:
         with open_feed(dataset, order, config, notify, closed=done) as feed:

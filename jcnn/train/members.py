@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn.data import Dataset
-from jcnn.layers import Dropout, Parts, Rate, evaluating, take_apart
+from jcnn.layers import Dropout, Parts, Rate, take_apart
 from jcnn.train.evaluate import Evaluation, all_logits, judge
 
 
@@ -57,13 +57,20 @@ def way_of_members() -> Literal["at once", "in turn"]:
 
 
 def scores(
-    models: Sequence[nnx.Module], dataset: Dataset | None, batch_size: int, arrays: tuple[Any, Any]
+    parts: Parts, members: int, dataset: Dataset | None, batch_size: int, arrays: tuple[Any, Any]
 ) -> list[Evaluation | None]:
-    """Loss and accuracy of each member with these `params` and `rest`; None without a data set."""
+    """Loss and accuracy of each member; None for each without a data set.
+
+    Args:
+        parts: from `stack(models, evaluating)`.
+        members: how many models.
+        dataset: to judge them on.
+        batch_size: examples computed at a time.
+        arrays: their `params` and `rest`.
+    """
     if dataset is None:
-        return [None] * len(models)
-    many = len(models) > 1
-    parts = stack(models, evaluating)
+        return [None] * members
+    many = members > 1
     states = (arrays[0], parts.streams, arrays[1])
     logits = all_logits(parts.graphdef, states, dataset.images, batch_size, members=many)
     return [judge(rows, dataset.labels) for rows in (logits if many else [logits])]
