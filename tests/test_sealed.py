@@ -87,6 +87,13 @@ def test_every_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_array_equal(arrays["odd"], bits[:1, :3])
 
 
+def test_texts_come_back(tmp_path: Path) -> None:
+    """In whatever order the format's writer puts them."""
+    texts = {name: f'{{"Öl \\ \x00\u2028": "{name}"}}' for name in "hgfedcba"} | {"none": ""}
+    sealed.write(tmp_path / "file", {}, texts)
+    assert sealed.read(tmp_path / "file") == ({}, texts)
+
+
 @pytest.mark.parametrize("dtype", ["complex64", ">f4", "float8_e4m3fn", "S3"])
 def test_other_dtypes_are_refused(tmp_path: Path, dtype: str) -> None:
     array = np.zeros(2, jnp.dtype(dtype))
