@@ -21,9 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcnn import safetensors
+from jcnn import sealed
 from jcnn.files import unfinished
-from jcnn.safetensors import DamagedError
+from jcnn.sealed import DamagedError
 
 # The newest, and the one before it in case the newest is damaged.
 KEEP = 2
@@ -59,7 +59,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             _remove(file.parent.glob(unfinished(Path("*")).name))  # of a process that was killed
-            safetensors.write(file, arrays, texts)
+            sealed.write(file, arrays, texts)
         except (OSError, ValueError) as error:
             last = _newest_whole(run)
             raise CheckpointError(
@@ -165,7 +165,7 @@ def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoi
 
 def _read(run: Path, step: int) -> _Checkpoint:
     try:
-        arrays, texts = safetensors.read(_file(run, step))
+        arrays, texts = sealed.read(_file(run, step))
     except OSError as error:
         raise DamagedError(f"it cannot be read: {_reason(error)}") from error
     if texts.get("step") != str(step):

@@ -40,8 +40,10 @@ def tensorboard_log(folder: Path | str) -> Log:
     def log(_model: nnx.Module, history: History) -> None:
         row = dataclasses.asdict(history.epochs[-1])
         epoch = row.pop("epoch")
-        # Opened anew each time: what a killed training has written is whole.
-        with SummaryWriter(str(folder), purge_step=epoch) as writer:
+        # A file an epoch: what a killed training has written is whole. The names must differ by
+        # more than their second.
+        suffix = f".{epoch:06d}"
+        with SummaryWriter(str(folder), purge_step=epoch, filename_suffix=suffix) as writer:
             for name, value in row.items():
                 if value is not None:
                     writer.add_scalar(name, value, epoch)

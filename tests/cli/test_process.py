@@ -24,7 +24,8 @@ def test_help_and_a_mistyped_option_answer_without_jax(words: list[str]) -> None
         "from jcnn.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = 'jax jaxlib flax optax orbax chex numpy PIL sklearn mlxtend matplotlib'.split()\n"
+        "heavy = 'jax jaxlib flax optax safetensors chex numpy PIL sklearn mlxtend '\n"
+        "heavy = (heavy + 'matplotlib tensorflow_datasets').split()\n"
         "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)

@@ -20,7 +20,7 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
-from jcnn import files, safetensors
+from jcnn import files, sealed
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
@@ -197,14 +197,18 @@ class Watch:
 
 
 def before_every_call(act: Callable[[], None]) -> None:
-    """Let this process `act` before it opens, makes, renames or removes a file or writes to one."""
+    """Let this process `act` before it opens, makes, renames or removes a file or writes to one.
+
+    A write is two, so that half of a file is met, too.
+    """
     write_bytes = vars(files)["write_bytes"]
 
     def watched(file: Path, pieces: Iterable[bytes | memoryview]) -> None:
         def counted() -> Iterable[bytes | memoryview]:
             for piece in pieces:
-                act()
-                yield piece
+                for half in (piece[: len(piece) // 2], piece[len(piece) // 2 :]):
+                    act()
+                    yield half
 
         write_bytes(file, counted())
 
@@ -212,7 +216,7 @@ def before_every_call(act: Callable[[], None]) -> None:
         if event in ("open", "os.mkdir", "os.rename", "os.remove"):
             act()
 
-    vars(files)["write_bytes"] = vars(safetensors)["write_bytes"] = watched
+    vars(files)["write_bytes"] = vars(sealed)["write_bytes"] = watched
     sys.addaudithook(audit)
 
 

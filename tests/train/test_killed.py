@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn import checkpoint, safetensors
+from jcnn import checkpoint, sealed
 from jcnn import run as runs
 from jcnn.config import TrainConfig
 from jcnn.run import RunConfig
@@ -46,7 +46,7 @@ def chance() -> random.Random:
 def outcome(run: Path) -> tuple[dict[str, np.ndarray], list[Any]]:
     """Every number of the newest checkpoint, and what is told in words, but for the clock's."""
     step = checkpoint.steps(run)[-1]
-    arrays, texts = safetensors.read(run / "checkpoints" / f"{step}.safetensors")
+    arrays, texts = sealed.read(run / "checkpoints" / f"{step}.safetensors")
     rows = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
     return arrays, [step, without_times([json.loads(texts["meta"]), *map(json.loads, rows)])]
 
