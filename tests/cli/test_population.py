@@ -69,7 +69,7 @@ def test_a_folder_is_brought_to_the_models_size_or_the_chosen(
     jcnn: Jcnn, shapes: Path, tmp_path: Path
 ) -> None:
     words = ["train", "--model", "mlp", "--data", f"folder:{shapes}", "--epochs", "60", "--out"]
-    result = jcnn(*words, tmp_path / "a")
+    result = jcnn(*words, tmp_path / "a", "--learning-rate", "0.01")
     assert result.code == 0, result.err
     assert read_config(tmp_path / "a").input_shape == (28, 28, 1)
     assert json.loads(jcnn("evaluate", tmp_path / "a", "--json").out)["accuracy"] == 1.0

@@ -119,7 +119,7 @@ def test_a_checkpoint_that_lost_its_end_is_passed_over(
     shutil.copytree(trained.run, run)
     os.truncate(run / "checkpoints/46.safetensors", 5000)
     note = (
-        f"{run}: the checkpoint of step 46 is damaged (it does not match its checksum); "
+        f"{run}: the checkpoint of step 46 is damaged (its header cannot be read); "
         "going back to that of step 23"
     )
     result = finish(start(cache, "evaluate", str(run)))
