@@ -204,7 +204,8 @@ def load(
     model = config.build()
     parts = take_apart(model)
     wanted: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
-    if config.train.keeps_apart:
+    meta = checkpoint.read_meta(Path(run))
+    if config.train.keeps_apart or (meta and meta["step"]):  # within an epoch, it is kept apart
         wanted = {"kept": wanted}
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     kept = saved.get("kept", saved)

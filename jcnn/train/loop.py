@@ -64,9 +64,12 @@ def train(
     params, rest = _copy((parts.params, parts.rest))  # the program takes these buffers over
     begin = partial(first_state, config=compiled_part(config))
     state = (jax.vmap(begin) if many else begin)(params, rest)
-    tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)), config)
-    tree, (histories, step, seconds) = keeping.start(run, resume, tree, len(models), notify)
-    state, totals, kept = _from_tree(tree, config)
+    tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)))
+    apart = config.keeps_apart
+    tree, (histories, step, seconds) = keeping.start(
+        run, resume, tree, len(models), notify, apart=apart
+    )
+    state, totals, kept = _from_tree(tree)
 
     seeds = jnp.stack([jax.random.key(c.seed) for c in configs]).reshape(axis)
     order = partial(order_program(n, shuffle=config.shuffle, members=many), seeds)
@@ -110,9 +113,9 @@ def train(
                         raise _diverged("the loss became NaN or infinite", epoch, config)
                     notify(_progress(epoch, step, steps, means, (feed.waited - waited) / seconds))
                     if step < steps and time.perf_counter() - saved > SAVE_SECONDS:
-                        tree = _tree(state, totals, kept, config)
+                        tree = _tree(state, totals, kept)
                         position = Position(histories, step, seconds)
-                        keeping.save(run, before + step, tree, position)
+                        keeping.save(run, before + step, tree, position, apart=apart)
                         saved = time.perf_counter()
 
                 whole = _whole(state.params, many)
@@ -129,8 +132,8 @@ def train(
                 )
                 kept = _better(kept, after, config, histories) if config.restore_best else after
                 totals, step, seconds = zero_totals(axis), 0, 0.0
-                tree = _tree(state, totals, kept, config)
-                keeping.save(run, epoch * steps, tree, Position(histories))
+                tree = _tree(state, totals, kept)
+                keeping.save(run, epoch * steps, tree, Position(histories), apart=apart)
                 notify(mean_history(histories).epochs[-1])
                 done = _has_ended(config, histories)
                 for i, model in enumerate(models if callbacks else ()):
@@ -228,13 +231,11 @@ def _gain(config: TrainConfig) -> dict[str, Any]:
     return {"min_delta": config.min_delta, "larger_is_better": larger}
 
 
-def _tree(state: State, totals: Totals, kept: Kept, config: TrainConfig) -> dict[str, Any]:
-    """What a checkpoint holds; `kept` only where it is not the state's own."""
-    own = {"kept": kept._asdict()} if config.keeps_apart else {}
-    return {**state._asdict(), "totals": totals._asdict(), **own}
+def _tree(state: State, totals: Totals, kept: Kept) -> dict[str, Any]:
+    return {**state._asdict(), "totals": totals._asdict(), "kept": kept._asdict()}
 
 
-def _from_tree(tree: dict[str, Any], config: TrainConfig) -> tuple[State, Totals, Kept]:
+def _from_tree(tree: dict[str, Any]) -> tuple[State, Totals, Kept]:
     state = State(**{name: tree[name] for name in State._fields})
     own = tree.get("kept", {"params": state.params, "rest": state.rest})
     return state, Totals(**tree["totals"]), Kept(*_copy((own["params"], own["rest"])))

@@ -15,7 +15,10 @@ from jcnn.history import EpochResult, History
 from jcnn.train import Event, keeping
 from jcnn.train.keeping import Position
 
-TREE = {"params": {"kernel": np.arange(6, dtype=np.float32)}}
+TREE = {
+    "params": {"kernel": np.arange(6, dtype=np.float32)},
+    "kept": {"kernel": np.arange(6, 12, dtype=np.float32)},
+}
 ROW = EpochResult(1, 1.5, 0.25, None, None, 2.0, 10.0, 0.1)
 ONE = History((ROW,))
 OTHER = History((replace(ROW, loss=1.25),))
@@ -24,7 +27,7 @@ TWO = History((ROW, replace(ROW, epoch=2, loss=1.25)))
 
 def start(run: Path | None, *, resume: bool = True, members: int = 1) -> tuple[Any, list[Event]]:
     told: list[Event] = []
-    tree, position = keeping.start(run, resume, TREE, members, told.append)
+    tree, position = keeping.start(run, resume, TREE, members, told.append, apart=False)
     np.testing.assert_array_equal(tree["params"]["kernel"], TREE["params"]["kernel"])
     return position, told
 
@@ -36,16 +39,28 @@ def files(run: Path) -> dict[str, bytes]:
 def test_a_position_comes_back(tmp_path: Path) -> None:
     """Of each member, within an epoch too."""
     middle = Position((ONE, OTHER), 7, 1.75)
-    keeping.save(tmp_path, 15, TREE, middle)
+    keeping.save(tmp_path, 15, TREE, middle, apart=False)
     assert start(tmp_path, members=2) == (middle, [])
     assert keeping.finished(tmp_path) == 1
     assert [asdict(h) for h in keeping.member_histories(tmp_path)] == [asdict(ONE), asdict(OTHER)]
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("step", [0, 7])
+def test_what_becomes_the_models_is_kept_apart_where_it_is_another(
+    tmp_path: Path, apart: bool, step: int
+) -> None:
+    keeping.save(tmp_path, 15, TREE, Position((ONE,), step), apart=apart)
+    tree, _ = keeping.start(tmp_path, True, TREE, 1, lambda event: None, apart=apart)
+    assert ("kept" in tree) == (apart or step > 0)
+    if "kept" in tree:
+        np.testing.assert_array_equal(tree["kept"]["kernel"], TREE["kept"]["kernel"])
+
+
 def test_histories_that_a_kill_left_behind_or_ahead_are_put_right(tmp_path: Path) -> None:
-    keeping.save(tmp_path, 8, TREE, Position((ONE,)))
+    keeping.save(tmp_path, 8, TREE, Position((ONE,)), apart=False)
     one = files(tmp_path)
-    keeping.save(tmp_path, 16, TREE, Position((TWO,)))
+    keeping.save(tmp_path, 16, TREE, Position((TWO,)), apart=False)
     two = files(tmp_path)
     assert one.keys() == two.keys() == {"history.jsonl", "history.csv"}
     for name, content in one.items():  # killed between the checkpoint and these
@@ -66,7 +81,7 @@ def test_what_cannot_be_begun_or_resumed(tmp_path: Path) -> None:
     assert start(tmp_path / "new") == (nothing, [])
     with pytest.raises(ValueError, match=r"^resume: needs a run folder to resume from$"):
         start(None)
-    keeping.save(tmp_path, 8, TREE, Position((ONE,)))
+    keeping.save(tmp_path, 8, TREE, Position((ONE,)), apart=False)
     message = re.escape(f"run: {tmp_path} already holds a training; resume it or name another")
     with pytest.raises(ValueError, match=f"^{message}$"):
         start(tmp_path, resume=False)

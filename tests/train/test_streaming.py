@@ -1,13 +1,17 @@
 """Pictures that do not fit on the device come window by window, and nothing else changes."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
+from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import DataError, Dataset, Note, StreamedImages
+from jcnn.layers import take_apart
 from jcnn.train import Event, Progress, evaluate, fit, loop, predict
 from tests.train import small
 
@@ -122,6 +126,16 @@ def test_a_long_epoch_is_saved_in_its_middle(
 
     with pytest.raises(KeyboardInterrupt):
         fit(small.model(), data, CONFIG, run=tmp_path, on_event=interrupt)
+    # The model is that of the last finished epoch, for whoever looks into the run now.
+    one = small.model()
+    fit(one, data, replace(CONFIG, epochs=1))
+    parts = take_apart(small.model(5))
+    wanted = {"kept": {"params": parts.params, "rest": parts.rest}}
+    kept = checkpoint.restore(tmp_path, wanted)[0]["kept"]
+    now = small.model(5)
+    nnx.update(now, kept["params"], kept["rest"])
+    small.assert_same_bits(one, now)
+
     seen: list[Progress] = []
 
     def keep(event: Event) -> None:
