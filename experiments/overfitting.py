@@ -5,9 +5,9 @@
 Trains `mlp` with six dropout rates at once on 1,000 real digits, several seeds each. Training
 accuracy is measured without dropout, as the test accuracy is.
 
-Time: a minute on two CPU cores. Expected: every rate learns the training digits by heart
-(accuracy above 0.99, but for rates near 1), and of the test digits it knows about 0.88; dropout
-raises the test accuracy by about a point and lowers the test loss much more.
+Time: half a minute on two CPU cores. Expected: up to a rate of 0.8 the training digits are learned
+by heart (accuracy above 0.99) and of the test digits 0.88 are known; dropout raises the test
+accuracy by less than a point, but lowers the test loss by a fifth.
 --quick: two rates, one seed, two epochs.
 """
 

@@ -1,9 +1,9 @@
-"""A classifier of handwritten digits in a minute, without a download.
+"""A classifier of handwritten digits in half a minute, without a download.
 
     python -m experiments.quickstart [--quick]
 
 Trains `conv2pool` on 4,000 real digits for five epochs and tests it on 1,000 others.
-Expected: test accuracy about 0.96, in about a minute on two CPU cores (--quick: 300 digits, one
+Expected: test accuracy about 0.95, in half a minute on two CPU cores (--quick: 300 digits, one
 epoch, a few seconds; the accuracy means nothing then).
 """
 
