@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,6 +69,26 @@ def test_a_run_whose_making_was_cut_short_can_be_made_again(tmp_path: Path) -> N
     runs.create(tmp_path, CONFIG)
     assert runs.read_config(tmp_path).model == CONFIG.model
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "step", "apart"),
+    [({}, 0, False), ({}, 5, True), ({"ema": 0.9}, 0, True), ({"restore_best": True}, 0, True)],
+)
+def test_the_weights_that_are_kept_are_loaded(
+    tmp_path: Path, settings: dict[str, Any], step: int, apart: bool
+) -> None:
+    """Within an epoch, as for means and the best, others than those that training goes on with."""
+    config = replace(CONFIG, train=replace(CONFIG.train, **settings))
+    runs.create(tmp_path, config)
+    models = [build("conv1", CONFIG.input_shape, 3, seed=seed) for seed in (1, 2)]
+    going_on, kept = (
+        {"params": parts.params, "rest": parts.rest} for parts in map(take_apart, models)
+    )
+    checkpoint.save(tmp_path, 9, {**going_on, "kept": kept}, {"histories": [[]], "step": step})
+    loaded, _ = runs.load(tmp_path)
+    kernel = models[apart].dense.kernel[...]
+    np.testing.assert_array_equal(loaded.dense.kernel[...], kernel)
 
 
 def test_describe_takes_what_the_data_says() -> None:
