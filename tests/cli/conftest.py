@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from jcnn.cli import main
-from tests.cli.words import Result, finish, start
+from tests.cli.words import Result, environment, finish, start
 
 _SETTINGS = (
     "jax_compilation_cache_dir",
@@ -43,8 +43,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Trained:
 def _own_settings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What `main` does to JAX's configuration ends with the test."""
     before = {name: getattr(jax.config, name) for name in _SETTINGS}
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("COLUMNS", "120")
+    for name, value in environment(cache).items():
+        monkeypatch.setenv(name, value)
     yield
     for name, value in before.items():
         jax.config.update(name, value)

@@ -70,8 +70,8 @@ def test_without_augmentation_a_row_shows_one_class(
 
 def test_the_genuine_fashion_mnist(jcnn: Jcnn, tmp_path: Path) -> None:
     out = tmp_path / "clothes.png"
-    words = ["--data-dir", fashion_mnist_dir(), "--augment", "shift,rotate,cutout", "--out", out]
-    assert jcnn("data", "show", "fashion_mnist", *words, "--count", "10").code == 0
+    words = ["--augment", "shift,rotate,cutout", "--count", "10", "--out", out]
+    assert jcnn("data", "show", f"idx:{fashion_mnist_dir()}", *words).code == 0
     found = cells(read(out), 10, 84, 84)
     for row in found:
         assert len(np.unique(row.reshape(COLUMNS, -1), axis=0)) == COLUMNS

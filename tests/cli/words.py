@@ -18,8 +18,9 @@ class Result:
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """The variables of this process, with another cache folder and room for wide tables."""
-    return {**os.environ, "XDG_CACHE_HOME": str(cache), "COLUMNS": "120"}
+    """The variables of this process, with other cache folders and room for wide tables."""
+    own = {"XDG_CACHE_HOME": str(cache), "TFDS_DATA_DIR": str(cache / "tfds"), "COLUMNS": "120"}
+    return os.environ | own
 
 
 def start(cache: Path, *words: str, folder: Path | None = None) -> subprocess.Popen[str]:
