@@ -221,32 +221,33 @@ def epoch_program(
             carry = lax.cond(stop > full, last, lambda carry: carry, carry)
         return carry
 
-    def in_turn(
-        state: State,
-        streams: Any,
-        totals: Totals,
-        images: jax.Array,
-        labels: jax.Array,
-        order: jax.Array,
-        first: jax.Array,
-        key: jax.Array,
-        learning_rate: jax.Array,
-        *bounds: jax.Array,
-    ) -> Carry:
-        def one(member: Any) -> Carry:
-            state, totals, order, key, rate = member
-            return run(state, streams, totals, images, labels, order, first, key, rate, *bounds)
-
-        carry: Carry = lax.map(one, (state, totals, order, key, learning_rate))
-        return carry
-
-    at_once = jax.vmap(run, in_axes=(0, None, 0, None, None, 0, None, 0, 0, None, None, None))
+    axes = (0, None, 0, None, None, 0, None, 0, 0, None, None, None)
     programs: dict[Members, Callable[..., Carry]] = {
         "one": run,
-        "in turn": in_turn,
-        "at once": at_once,
+        "in turn": _in_turn(run, axes),
+        "at once": jax.vmap(run, in_axes=axes),
     }
     return jit(programs[members], donate_argnums=(0, 2))
+
+
+def _in_turn(function: Callable[..., Carry], axes: tuple[int | None, ...]) -> Callable[..., Carry]:
+    """What `jax.vmap(function, in_axes=axes)` gives, one row after the other; axes 0 or None."""
+
+    def mapped(*arguments: Any) -> Carry:
+        def one(rows: list[Any]) -> Carry:
+            left = iter(rows)
+            return function(
+                *(
+                    x if axis is None else next(left)
+                    for x, axis in zip(arguments, axes, strict=True)
+                )
+            )
+
+        rows = [x for x, axis in zip(arguments, axes, strict=True) if axis is not None]
+        carry: Carry = lax.map(one, rows)
+        return carry
+
+    return mapped
 
 
 @functools.lru_cache(maxsize=16)

@@ -64,6 +64,7 @@ class TrainCommand:
         """Train, print the test accuracy, and say what can be done next."""
         from jcnn.cli.progress import Display
         from jcnn.compile import use_cache
+        from jcnn.models import zoo_summary
         from jcnn.run import create, write_config
         from jcnn.train import check_settings
 
@@ -78,7 +79,7 @@ class TrainCommand:
                 run = self.out or _free_folder(config.model, config.data)
                 members = config.members()  # what cannot be trained leaves no folder
                 check_settings([member.train for member in members], train)
-                members[0].build()
+                zoo_summary(config.model, config.input_shape, len(config.class_names))
                 create(run, config)
             display.begin(config, run, len(train), len(test))
             if len(config.members()) > 1:

@@ -13,6 +13,7 @@ from flax import nnx
 from jcnn import ops
 from jcnn.data import Dataset, Images, StreamedImages, memory_budget
 from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart
+from jcnn.metrics import correct
 from jcnn.models.calls import recorded_calls
 from jcnn.programs import logits_program
 
@@ -115,8 +116,7 @@ def judge(logits: jax.Array, labels: np.ndarray) -> Evaluation:
     chex.assert_rank(logits, 2)
     target = jnp.asarray(labels)
     loss = jnp.mean(ops.cross_entropy(logits, target))
-    right = int(jnp.sum(jnp.argmax(logits, axis=-1) == target))
-    return Evaluation(float(loss), right / len(labels), len(labels))
+    return Evaluation(float(loss), int(correct(logits, target)) / len(labels), len(labels))
 
 
 def all_logits(

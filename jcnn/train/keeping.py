@@ -1,6 +1,6 @@
 """What a training keeps in its run folder, and where it goes on from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,9 +105,3 @@ def finished(run: Path) -> int:
     """How many epochs of a run are finished; 0 where nothing is kept yet."""
     meta = checkpoint.read_meta(run)
     return len(meta["histories"][0]) if meta else 0
-
-
-def member_histories(run: Path) -> Sequence[History]:
-    """The history of each member of a run, from its newest checkpoint."""
-    meta = checkpoint.read_meta(run)
-    return [from_rows(rows) for rows in meta["histories"]] if meta else []

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jcnn import checkpoint
 from jcnn.checkpoint import CheckpointError
 from jcnn.data import Note
-from jcnn.history import EpochResult, History
+from jcnn.history import EpochResult, History, from_rows
 from jcnn.train import Event, keeping
 from jcnn.train.keeping import Position
 
@@ -42,7 +43,10 @@ def test_a_position_comes_back(tmp_path: Path) -> None:
     keeping.save(tmp_path, 15, TREE, middle, apart=False)
     assert start(tmp_path, members=2) == (middle, [])
     assert keeping.finished(tmp_path) == 1
-    assert [asdict(h) for h in keeping.member_histories(tmp_path)] == [asdict(ONE), asdict(OTHER)]
+    meta = checkpoint.read_meta(tmp_path)
+    assert meta is not None
+    kept = [from_rows(rows) for rows in meta["histories"]]
+    assert [asdict(h) for h in kept] == [asdict(ONE), asdict(OTHER)]
 
 
 @pytest.mark.parametrize("apart", [False, True])
