@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pairs import Setup, machine, time_in_turn
+from jcnn.bench.pairs import Setup, machine, time_in_turn
 
 BATCH = 64
 CONVOLUTIONS = ((1, 32), (32, 64), (64, 64), (64, 128))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pairs import machine, time_in_turn
+from jcnn.bench.pairs import machine, time_in_turn
 
 EXAMPLES, BATCH = 1600, 64
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pairs import Setup, machine, time_in_turn
+from jcnn.bench.pairs import Setup, machine, time_in_turn
 
 EXAMPLES = 2000
 

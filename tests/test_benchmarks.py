@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pairs import machine, time_in_turn
+from jcnn.bench.pairs import machine, time_in_turn
 
 ROOT = Path(__file__).parents[1]
 
