@@ -53,7 +53,7 @@ class Conv2D(nnx.Module):
         activation: Function | None = None,
         use_bias: bool = True,
         kernel_init: Initializer = glorot_uniform,
-        method: str = "lax",
+        method: str = "auto",
         rngs: nnx.Rngs,
     ) -> None:
         rows, columns = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size

@@ -93,7 +93,7 @@ def faults(name: str, source: str) -> list[str]:
             found.append(f"{name}: imports {module}")
         if any(part.startswith("_") for part in parts):
             found.append(f"{name}: imports {module}, which is private")
-    doors = {"compiler_options": "compile.py", "conv_general_dilated": "ops/_conv_primitive.py"}
+    doors = {"compiler_options": "compile.py", "conv_general_dilated": "ops/_form_lax.py"}
     used = set(names_in(tree))
     found += [f"{name}: uses {x}" for x, door in doors.items() if x in used and name != door]
     return found

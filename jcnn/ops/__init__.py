@@ -24,6 +24,7 @@ from jcnn.ops._window import (
     receptive_field,
     resolve_window,
 )
+from jcnn.ops.conv_directions import explain_conv
 
 __all__ = [
     "METHODS",
@@ -43,6 +44,7 @@ __all__ = [
     "dense",
     "dense_params",
     "dropout",
+    "explain_conv",
     "flatten",
     "gelu",
     "im2col",

@@ -2,7 +2,7 @@
 
 import jax
 
-from jcnn.ops import _conv_im2col, _conv_lax, _conv_shift
+from jcnn.ops import _conv_auto, _conv_im2col, _conv_lax, _conv_shift
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
@@ -10,6 +10,7 @@ from jcnn.ops._window import Padding, Size, conv_window
 
 # A new algorithm is one new file that ends in `METHOD`, and its line here.
 METHODS: dict[str, ConvMethod] = {
+    "auto": _conv_auto.METHOD,
     "lax": _conv_lax.METHOD,
     "im2col": _conv_im2col.METHOD,
     "shift": _conv_shift.METHOD,
@@ -25,7 +26,7 @@ def conv2d(
     padding: Padding = "SAME",
     dilation: Size = 1,
     groups: int = 1,
-    method: str = "lax",
+    method: str = "auto",
     precision: Precision = None,
 ) -> jax.Array:
     """Two-dimensional convolution: the inner product of the kernel with every window of `x`.
@@ -42,8 +43,9 @@ def conv2d(
         padding: "SAME", "VALID", an int, or `((top, bottom), (left, right))` zeros.
         dilation: cells between neighbouring taps of the kernel.
         groups: divides both C and O.
-        method: "lax" (XLA's convolution), "im2col" (one matrix product) or "shift" (a sum of
-            shifted matrix products). All agree within rounding; see `METHODS`.
+        method: "auto" (what was measured to be fastest: see `explain_conv`), "lax" (XLA's
+            convolution), "im2col" (one matrix product) or "shift" (a sum of shifted matrix
+            products). All agree within rounding; see `METHODS`.
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:

@@ -14,6 +14,7 @@ def conv2d_lax(
     return conv(
         x,
         kernel,
+        form="lax",
         stride=window.stride,
         padding=window.padding,
         in_dilation=(1, 1),

@@ -24,36 +24,34 @@ inputs and kernels together lands there, `vmap` over one of them folds into N or
 Reference: the transposes are those of Dumoulin and Visin (2016), chapter 4.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-Pads = tuple[tuple[int, int], tuple[int, int]]
-Pair = tuple[int, int]
-
-
-class Params(TypedDict):
-    """How the kernel moves; every pair is (rows, columns). Padding may be negative: it crops."""
-
-    stride: Pair
-    padding: Pads
-    in_dilation: Pair
-    dilation: Pair
-    groups: int
-    precision: Any
-
+from jcnn.ops._form import Params, dilated, out_size
+from jcnn.ops.conv_forms import FORMS
+from jcnn.ops.conv_table import Conv, choose
+from jcnn.ops.conv_table_file import tables
 
 conv_p = Primitive("jcnn_conv")
 
 
-def conv(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
-    """Convolve `x (N, H, W, C)` with `kernel (KH, KW, C // groups, O)`; `params` as `Params`."""
-    return _bind(x[None], kernel[None], **params)[0]
+def conv(x: jax.Array, kernel: jax.Array, *, form: str = "auto", **params: Any) -> jax.Array:
+    """Convolve `x (N, H, W, C)` with `kernel (KH, KW, C // groups, O)`.
+
+    Args:
+        x: input.
+        kernel: cross-correlated with it.
+        form: what it and its derivatives are lowered to: "auto" (each what the table names for
+            it) or a name in `FORMS`.
+        params: those of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
+    """
+    return _bind(x[None], kernel[None], form=form, **params)[0]
 
 
 def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
@@ -61,27 +59,8 @@ def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
     return y
 
 
-def _out_size(size: int, kernel: int, stride: int, pads: Pair, in_dil: int, dil: int) -> int:
-    span = (kernel - 1) * dil + 1
-    return (_dilated(size, in_dil) + sum(pads) - span) // stride + 1
-
-
-def _dilated(size: int, dilation: int) -> int:
-    return (size - 1) * dilation + 1
-
-
-def _shape(x: Any, kernel: Any, **p: Any) -> jax.core.ShapedArray:
-    out = [
-        _out_size(
-            x.shape[2 + a],
-            kernel.shape[1 + a],
-            p["stride"][a],
-            p["padding"][a],
-            p["in_dilation"][a],
-            p["dilation"][a],
-        )
-        for a in (0, 1)
-    ]
+def _shape(x: Any, kernel: Any, *, form: str, precision: Any, **p: Any) -> jax.core.ShapedArray:
+    out = out_size(x.shape[1:], kernel.shape[1:], Params(**p))
     return jax.core.ShapedArray((*x.shape[:2], *out, kernel.shape[-1]), x.dtype)
 
 
@@ -91,66 +70,51 @@ conv_p.def_abstract_eval(_shape)
 # --- what reaches the compiler --------------------------------------------------------------------
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, **p: Any) -> jax.Array:
-    """M convolutions as one with M times the groups: what an accelerator runs in one call."""
+def _lower(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
     models, filters = x.shape[0], kernel.shape[-1]
     if models == 1:
-        return _canonical(x[0], kernel[0], **p)[None]
-    side_by_side = jnp.concatenate(list(x), axis=-1)
-    y = _canonical(
-        side_by_side,
-        jnp.concatenate(list(kernel), axis=-1),
-        **{**p, "groups": p["groups"] * models},
-    )
+        return _one(x[0], kernel[0], platform=platform, **p)[None]
+    if platform == "cpu":
+        # In turn, since a grouped convolution is many times slower there than its parts.
+        parts = zip(x, kernel, strict=True)
+        return jnp.stack([_one(a, k, platform=platform, **p) for a, k in parts])
+    # As one with M times the groups, which an accelerator runs in one call.
+    side_by_side = [jnp.concatenate(list(operand), axis=-1) for operand in (x, kernel)]
+    y = _one(*side_by_side, platform=platform, **{**p, "groups": p["groups"] * models})
     return jnp.moveaxis(y.reshape(*y.shape[:3], models, filters), 3, 0)
 
 
-def _convolve_one_by_one(x: jax.Array, kernel: jax.Array, **p: Any) -> jax.Array:
-    """M convolutions in turn: on CPU a grouped convolution is many times slower than its parts."""
-    return jnp.stack([_canonical(a, k, **p) for a, k in zip(x, kernel, strict=True)])
+def _one(
+    x: jax.Array, kernel: jax.Array, *, platform: str, form: str, precision: Any, **p: Any
+) -> jax.Array:
+    params = Params(**p)
+    if form == "auto":
+        form = "lax"
+        # A size without a number (`jax.export`) is in no table.
+        if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
+            conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
+            form = choose(conv, tables()).form
+    return FORMS[form].fn(x, kernel, precision, params)
 
 
-def _canonical(x: jax.Array, kernel: jax.Array, **p: Any) -> jax.Array:
-    padding, in_dilation = list(p["padding"]), p["in_dilation"]
-    for axis in (0, 1):
-        x, padding[axis] = _crop(x, 1 + axis, padding[axis], in_dilation[axis])
-    if any(kernel.shape[axis] > x.shape[1 + axis] for axis in (0, 1)):
-        # XLA would let such a small input and the kernel change places: a slow form in a loop,
-        # and for some strides its own check then aborts the process ("Window dimensions do not
-        # match RHS shape"; jaxlib 0.10.2 and 0.12.0). Padded, the input is not small; the
-        # barrier keeps XLA from taking the padding back into the convolution.
-        config = [(*pads, gap - 1) for pads, gap in zip(padding, in_dilation, strict=True)]
-        x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
-        x = lax.optimization_barrier(x)
-        padding, in_dilation = [(0, 0), (0, 0)], (1, 1)
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=p["stride"],
-        padding=padding,
-        lhs_dilation=in_dilation,
-        rhs_dilation=p["dilation"],
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=p["groups"],
-        precision=p["precision"],
-    )
+@functools.cache
+def _program(**params: Any) -> Any:
+    return jax.jit(functools.partial(conv_p.bind, **params))
 
 
-def _crop(x: jax.Array, axis: int, pads: Pair, dilation: int) -> tuple[jax.Array, Pair]:
-    """Carry out negative padding as a slice of `x`, which leaves padding >= 0."""
-    dropped = [-(min(pad, 0) // dilation) for pad in pads]
-    if sum(dropped) >= x.shape[axis]:  # every window lay in padding: one zero stands for it
-        nothing = jnp.zeros_like(lax.slice_in_dim(x, 0, 1, axis=axis))
-        return nothing, (_dilated(x.shape[axis], dilation) + sum(pads) - 1, 0)
-    x = lax.slice_in_dim(x, dropped[0], x.shape[axis] - dropped[1], axis=axis)
-    return x, (pads[0] + dropped[0] * dilation, pads[1] + dropped[1] * dilation)
+def _run(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
+    """Outside of `jit`, one program all the same: some forms are dozens of operations."""
+    with jax.disable_jit(False):
+        y: jax.Array = _program(**params)(x, kernel)
+    return y
 
 
-conv_p.def_impl(_convolve)
-mlir.register_lowering(conv_p, mlir.lower_fun(_convolve, multiple_results=False))
-mlir.register_lowering(
-    conv_p, mlir.lower_fun(_convolve_one_by_one, multiple_results=False), platform="cpu"
-)
+conv_p.def_impl(_run)
+_elsewhere = mlir.lower_fun(functools.partial(_lower, platform="other"), multiple_results=False)
+mlir.register_lowering(conv_p, _elsewhere)
+for _name, _platform in {"cpu": "cpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}.items():
+    _rule = mlir.lower_fun(functools.partial(_lower, platform=_platform), multiple_results=False)
+    mlir.register_lowering(conv_p, _rule, platform=_name)
 
 
 # --- derivatives ----------------------------------------------------------------------------------
@@ -159,10 +123,10 @@ mlir.register_lowering(
 def _input_gradient(g: jax.Array, x: Any, kernel: jax.Array, **p: Any) -> jax.Array:
     padding = []
     for a in (0, 1):
-        span = _dilated(kernel.shape[1 + a], p["dilation"][a])
+        span = dilated(kernel.shape[1 + a], p["dilation"][a])
         before = span - 1 - p["padding"][a][0]
-        covered = _dilated(x.aval.shape[2 + a], p["in_dilation"][a]) + span - 1
-        padding.append((before, covered - _dilated(g.shape[2 + a], p["stride"][a]) - before))
+        covered = dilated(x.aval.shape[2 + a], p["in_dilation"][a]) + span - 1
+        padding.append((before, covered - dilated(g.shape[2 + a], p["stride"][a]) - before))
     m, kh, kw, i, o = kernel.shape
     groups = p["groups"]
     swapped = kernel[:, ::-1, ::-1].reshape(m, kh, kw, i, groups, o // groups)
@@ -176,16 +140,17 @@ def _input_gradient(g: jax.Array, x: Any, kernel: jax.Array, **p: Any) -> jax.Ar
         dilation=p["dilation"],
         groups=groups,
         precision=p["precision"],
+        form=p["form"],
     )
 
 
 def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.Array:
     padding = []
     for a in (0, 1):
-        span = _dilated(kernel.aval.shape[1 + a], p["dilation"][a])
-        covered = _dilated(g.shape[2 + a], p["stride"][a]) + span - 1
+        span = dilated(kernel.aval.shape[1 + a], p["dilation"][a])
+        covered = dilated(g.shape[2 + a], p["stride"][a]) + span - 1
         before = p["padding"][a][0]
-        padding.append((before, covered - _dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
+        padding.append((before, covered - dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
     m, n, h, w, c = x.shape
     groups = p["groups"]
     turned = x.reshape(m, n, h, w, groups, c // groups).transpose(0, 5, 2, 3, 4, 1)
@@ -198,6 +163,7 @@ def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.A
         dilation=p["stride"],
         groups=groups,
         precision=p["precision"],
+        form=p["form"],
     )
     return gradient.transpose(0, 2, 3, 1, 4)
 

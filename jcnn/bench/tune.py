@@ -1,0 +1,114 @@
+"""Which form is fastest for which convolution on this machine: the table of method "auto".
+
+Every form that can do a convolution is run in turn with the others, in rounds, under the compiler
+options of `jcnn.compile`. Another form than "lax" is chosen only where its median is at least a
+tenth lower: below that the difference may be the day's.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jcnn.bench.pairs import machine
+from jcnn.bench.tune_cases import default_cases
+from jcnn.compile import jit
+from jcnn.files import write_text
+from jcnn.ops.conv_directions import Direction, directions
+from jcnn.ops.conv_forms import FORMS
+from jcnn.ops.conv_table import Conv, Measured
+from jcnn.ops.conv_table_file import text, tuned_file
+
+# A form must be this much faster than "lax" to be chosen.
+GAIN = 0.9
+# A form this many times slower than the fastest is not run again.
+_HOPELESS = 3.0
+# How far two forms may differ, in units of the largest number of the answer.
+_AGREE = {"float64": 1e-10, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+
+
+def tune(
+    cases: dict[str, Conv] | None = None,
+    out: Path | None = None,
+    *,
+    rounds: int = 9,
+    progress: Callable[[str], None] = print,
+) -> Path:
+    """Measure the forms of each convolution and of its gradients, and write the table.
+
+    Args:
+        cases: forward convolutions by name; None is `default_cases()`.
+        out: file to write; None is the user's table, which method "auto" reads first. A running
+            process keeps the table that it has read.
+        rounds: how often each form is timed.
+        progress: told one line for each direction of each case.
+
+    Returns:
+        The file.
+
+    Raises:
+        RuntimeError: two forms of one convolution disagree.
+    """
+    out = tuned_file() if out is None else out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lines: dict[Conv, Measured] = {}
+    for name, forward in (default_cases() if cases is None else cases).items():
+        for direction, one in directions(forward).items():
+            if one.conv in lines or (direction == "by input" and forward.x[3] <= 3):
+                continue  # no one asks for the gradient by the pictures
+            line = _measure(f"{name}, {direction}", forward, direction, rounds)
+            lines[one.conv] = line
+            times = ", ".join(f"{form} {ms:.3g} ms" for form, ms in line.milliseconds.items())
+            progress(f"{line.name}: {line.form} ({times})")
+            write_text(out, text(machine("jax", "jaxlib"), lines.values()))
+    return out
+
+
+def _measure(name: str, forward: Conv, direction: str, rounds: int) -> Measured:
+    conv = directions(forward)[direction].conv
+    able = [
+        form
+        for form, how in FORMS.items()
+        if how.unsupported(conv.x, conv.kernel, conv.params) is None
+    ]
+    runs = {form: _prepared(directions(forward, form)[direction]) for form in able}
+    wanted = runs["lax"]()
+    for form, run in runs.items():
+        _check(f"{name}: {form}", run(), wanted)
+    seconds: dict[str, list[float]] = {form: [] for form in able}
+    for number in range(rounds):
+        order = able if number % 2 == 0 else able[::-1]
+        medians = {form: statistics.median(taken) for form, taken in seconds.items() if taken}
+        for form in order:
+            hopeless = len(medians) == len(able) and number > 1
+            if hopeless and medians[form] > _HOPELESS * min(medians.values()):
+                continue
+            start = time.perf_counter()
+            runs[form]()
+            seconds[form].append(time.perf_counter() - start)
+    medians = {form: 1e3 * statistics.median(taken) for form, taken in seconds.items()}
+    best = min(able, key=medians.__getitem__)
+    chosen = best if medians[best] <= GAIN * medians["lax"] else "lax"
+    return Measured(conv, chosen, {form: round(ms, 4) for form, ms in medians.items()}, name)
+
+
+def _prepared(direction: Direction) -> Callable[[], Any]:
+    """The direction, compiled, with random arrays to run on."""
+    rng = np.random.default_rng(0)
+    arrays = [
+        jax.numpy.asarray(rng.standard_normal(shape), direction.conv.dtype)
+        for shape in direction.shapes
+    ]
+    program = jit(direction.function).lower(*arrays).compile()
+    return lambda: jax.block_until_ready(program(*arrays))
+
+
+def _check(name: str, got: jax.Array, wanted: jax.Array) -> None:
+    one, other = (np.asarray(array).astype(np.float64) for array in (got, wanted))
+    difference = np.abs(one - other).max() / np.abs(other).max()
+    if not difference <= _AGREE[str(wanted.dtype)]:
+        raise RuntimeError(f"{name} differs from lax by {difference:.1e}")
