@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_rank, check_same_dtype
 from jcnn.ops._conv_method import Precision
+from jcnn.ops._random import less_than
 
 
 def flatten(x: jax.Array) -> jax.Array:
@@ -91,12 +92,12 @@ def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Arr
     check_floating("x", x)
     if isinstance(rate, jax.Array):
         kept = jnp.maximum(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1)
-        mask = jax.random.bits(key, x.shape, jnp.uint16).astype(jnp.int32) < kept
+        mask = less_than(key, x.shape, kept)
         return jnp.where(mask, x * (65536 / kept).astype(x.dtype), 0)
     if not 0 <= rate < 1:
         raise ValueError(f"rate: got {rate!r}; accepted: 0 <= rate < 1")
     whole = max(65536 - round(rate * 65536), 1)
     if whole == 65536:
         return x
-    mask = jax.random.bits(key, x.shape, jnp.uint16) < whole
+    mask = less_than(key, x.shape, whole)
     return jnp.where(mask, x * jnp.asarray(65536 / whole, x.dtype), 0)
