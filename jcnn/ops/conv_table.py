@@ -5,6 +5,7 @@ the same kind with each of its three extents within a factor of two. Beyond that
 that all of its family agree on, if at least three were measured. Else it is "lax".
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,14 +49,14 @@ class Conv:
             return rows, terms * math.prod(self.kernel[:2]), filters
         return rows * math.prod(self.out), terms, filters
 
-    @property
+    @functools.cached_property
     def kind(self) -> tuple[Any, ...]:
         """What must be equal of two convolutions for one to speak for the other."""
         cells = self.out if self.is_by_kernel else self.kernel[:2]
         moves = (self.params.stride, self.params.in_dilation, self.params.dilation)
         return (*self.family[:-1], cells, moves)
 
-    @property
+    @functools.cached_property
     def family(self) -> tuple[Any, ...]:
         """What is equal of all convolutions of one sort, whatever their kernel's size and step."""
         groups = "one" if self.params.groups == 1 else "several"

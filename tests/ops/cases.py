@@ -91,7 +91,7 @@ CASES = {
     "asymmetric padding": Case((2, 5, 4, 2), (2, 3, 2, 3), padding=((0, 2), (3, 1))),
     "padding larger than kernel": Case((1, 3, 4, 2), (2, 1, 2, 3), stride=(2, 1), padding=4),
     "everything": Case((2, 7, 6, 4), (2, 3, 2, 4), (2, 3), ((3, 0), (1, 4)), (3, 2), 2),
-    # XLA would swap the input gradient's operands, and abort; see `_conv_primitive._canonical`.
+    # XLA would swap the input gradient's operands, and abort; see `_form_lax.py`.
     "swapped operands": Case((1, 3, 4, 2), (2, 2, 2, 3), stride=(3, 2), padding=((3, 4), (3, 2))),
     # A stride that steps over the whole picture: every window lies in the padding.
     "all in the padding": Case((1, 1, 2, 1), (1, 1, 1, 2), stride=(3, 5), padding=((2, 2), (3, 3))),

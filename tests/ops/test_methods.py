@@ -10,7 +10,7 @@ from jax.extend import core
 
 from jcnn import ops
 from jcnn.ops import ConvMethod, Precision, Window
-from tests.ops.cases import Case, conv, operands
+from tests.ops.cases import Case, conv, gradients, operands
 
 CASE = Case((2, 5, 6, 4), (3, 2, 2, 6), groups=2)
 
@@ -33,10 +33,26 @@ def traced(method: str) -> list[str]:
     return primitives(jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel))
 
 
-def test_lax_is_one_convolution() -> None:
-    names = traced("lax")
+def forms(jaxpr: core.ClosedJaxpr) -> list[str]:
+    """The form that each convolution of a jaxpr asks for."""
+    found = equations(jaxpr.jaxpr)
+    return [e.params["form"] for e in found if e.primitive.name == "jcnn_conv"]
+
+
+@pytest.mark.parametrize("method", ["auto", "lax"])
+def test_auto_and_lax_are_one_convolution(method: str) -> None:
+    names = traced(method)
     assert names.count("jcnn_conv") == 1
     assert "dot_general" not in names
+
+
+@pytest.mark.parametrize("method", ["auto", "lax"])
+def test_gradients_ask_for_the_form_that_the_convolution_asked_for(method: str) -> None:
+    a = operands(CASE)
+    run = jax.vmap(gradients(CASE, method), (0, 0, None, 0))
+    stacked = [array[None] for array in (a.x, a.kernel, a.g)]
+    jaxpr = jax.make_jaxpr(run)(stacked[0], stacked[1], a.bias, stacked[2])
+    assert forms(jaxpr) == [method] * 3
 
 
 def test_im2col_is_one_matrix_product() -> None:
@@ -74,10 +90,10 @@ def test_precision_reaches_every_product_and_its_gradients(method: str) -> None:
     assert [e for e in products if "HIGHEST" not in str(e.params["precision"]).upper()] == []
 
 
-def test_lax_is_the_default() -> None:
+def test_auto_is_the_default() -> None:
     a = operands(CASE)
     jaxpr = jax.make_jaxpr(lambda x, k: ops.conv2d(x, k, groups=2))(a.x, a.kernel)
-    assert primitives(jaxpr) == traced("lax")
+    assert forms(jaxpr) == ["auto"]
 
 
 def test_a_method_gets_the_resolved_window(monkeypatch: pytest.MonkeyPatch) -> None:
