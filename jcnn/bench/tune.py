@@ -70,11 +70,7 @@ def tune(
 
 def _measure(name: str, forward: Conv, direction: str, rounds: int) -> Measured:
     conv = directions(forward)[direction].conv
-    able = [
-        form
-        for form, how in FORMS.items()
-        if how.unsupported(conv.x, conv.kernel, conv.params) is None
-    ]
+    able = [form for form, how in FORMS.items() if how.unsupported(conv) is None]
     runs = {form: _prepared(directions(forward, form)[direction]) for form in able}
     wanted = runs["lax"]()
     for form, run in runs.items():

@@ -70,7 +70,7 @@ conv_p.def_abstract_eval(_shape)
 # --- what reaches the compiler --------------------------------------------------------------------
 
 
-def _lower(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
+def _convolve(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
     models, filters = x.shape[0], kernel.shape[-1]
     if models == 1:
         return _one(x[0], kernel[0], platform=platform, **p)[None]
@@ -85,7 +85,14 @@ def _lower(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.A
 
 
 def _one(
-    x: jax.Array, kernel: jax.Array, *, platform: str, form: str, precision: Any, **p: Any
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    platform: str,
+    plain: bool,
+    form: str,
+    precision: Any,
+    **p: Any,
 ) -> jax.Array:
     params = Params(**p)
     if form == "auto":
@@ -93,7 +100,8 @@ def _one(
         # A size without a number (`jax.export`) is in no table.
         if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
             conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
-            form = choose(conv, tables()).form
+            plain = plain or precision not in (None, jax.lax.Precision.DEFAULT)
+            form = choose(conv, tables(), plain=plain).form
     return FORMS[form].fn(x, kernel, precision, params)
 
 
@@ -109,12 +117,17 @@ def _run(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
     return y
 
 
+def _lower(platform: str, context: mlir.LoweringRuleContext, *operands: Any, **p: Any) -> Any:
+    # What is exported runs elsewhere, without jcnn's own functions.
+    plain = context.module_context.lowering_parameters.for_export
+    convolve = functools.partial(_convolve, platform=platform, plain=plain)
+    return mlir.lower_fun(convolve, multiple_results=False)(context, *operands, **p)
+
+
 conv_p.def_impl(_run)
-_elsewhere = mlir.lower_fun(functools.partial(_lower, platform="other"), multiple_results=False)
-mlir.register_lowering(conv_p, _elsewhere)
+mlir.register_lowering(conv_p, functools.partial(_lower, "other"))
 for _name, _platform in {"cpu": "cpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}.items():
-    _rule = mlir.lower_fun(functools.partial(_lower, platform=_platform), multiple_results=False)
-    mlir.register_lowering(conv_p, _rule, platform=_name)
+    mlir.register_lowering(conv_p, functools.partial(_lower, _platform), platform=_name)
 
 
 # --- derivatives ----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ Forms have no gradients of their own: they are what the primitive is lowered to,
 derivatives is the primitive again, with a form of its own.
 """
 
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,18 +32,70 @@ class Params:
 
 
 @dataclass(frozen=True)
+class Conv:
+    """One convolution as the primitive has it, without its values."""
+
+    platform: str
+    dtype: str
+    x: Shape
+    kernel: Shape
+    params: Params
+
+    @property
+    def out(self) -> Pair:
+        """Height and width of the result."""
+        return out_size(self.x, self.kernel, self.params)
+
+    @property
+    def is_by_kernel(self) -> bool:
+        """Whether the kernel is larger than the result, as in a gradient by kernel."""
+        return math.prod(self.kernel[:2]) > math.prod(self.out)
+
+    @property
+    def extents(self) -> tuple[int, int, int]:
+        """Positions of the output in all pictures, channels and filters of the real kernel."""
+        first, channels, filters = self.x[0], self.kernel[2], self.kernel[3]
+        if self.is_by_kernel:  # the batch and the channels have changed places
+            return channels * math.prod(self.kernel[:2]), first, filters
+        return first * math.prod(self.out), channels, filters
+
+    @functools.cached_property
+    def kind(self) -> tuple[Any, ...]:
+        """What must be equal of two convolutions for one to speak for the other."""
+        cells = self.out if self.is_by_kernel else self.kernel[:2]
+        moves = (self.params.stride, self.params.in_dilation, self.params.dilation)
+        return (*self.family[:-1], cells, moves)
+
+    @functools.cached_property
+    def family(self) -> tuple[Any, ...]:
+        """What is equal of all convolutions of one sort, whatever their kernel's size and step."""
+        groups = "one" if self.params.groups == 1 else "several"
+        if self.params.groups > 1 and self.kernel[3] == self.params.groups:
+            groups = "depthwise"
+        moves = (
+            max(self.params.stride) > 1,
+            max(self.params.in_dilation) > 1,
+            max(self.params.dilation) > 1,
+        )
+        return (self.platform, self.dtype, self.is_by_kernel, groups, moves)
+
+
+@dataclass(frozen=True)
 class Form:
     """One way to write a convolution.
 
     Attributes:
         fn: `fn(x (N, H, W, C), kernel (KH, KW, C // groups, O), precision, params)` to
             `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
-        unsupported: `unsupported(x_shape, kernel_shape, params)` to the reason why `fn` cannot
-            do this convolution, or would be absurd for it; None where it can.
+        unsupported: `unsupported(conv)` to the reason why `fn` cannot do this convolution, or
+            would be absurd for it; None where it can.
+        plain: whether it is made of XLA's own operations: it can be exported, and heeds the
+            precision that is asked for.
     """
 
     fn: Callable[[jax.Array, jax.Array, Any, Params], jax.Array]
-    unsupported: Callable[[Shape, Shape, Params], str | None]
+    unsupported: Callable[[Conv], str | None]
+    plain: bool = True
 
 
 def out_size(x_shape: Shape, kernel_shape: Shape, p: Params) -> Pair:

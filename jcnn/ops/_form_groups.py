@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jcnn.ops import _form_lax
-from jcnn.ops._form import Form, Params, Shape
+from jcnn.ops._form import Conv, Form, Params
 
 # Groups, each of which is compiled.
 _MOST = 64
@@ -22,9 +22,10 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     return jnp.concatenate(made, axis=-1)
 
 
-def _unsupported(x: Shape, kernel: Shape, p: Params) -> str | None:
-    if not 1 < p.groups <= _MOST:
-        return f"{p.groups} groups; from 2 to {_MOST}, as each is compiled"
+def _unsupported(conv: Conv) -> str | None:
+    groups = conv.params.groups
+    if not 1 < groups <= _MOST:
+        return f"{groups} groups; from 2 to {_MOST}, as each is compiled"
     return None
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops._form import Form, Pair, Params, Shape, dilated, pad
+from jcnn.ops._form import Conv, Form, Pair, Params, dilated, pad
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
@@ -47,7 +47,7 @@ def _crop(x: jax.Array, axis: int, pads: Pair, dilation: int) -> tuple[jax.Array
     return x, (pads[0] + dropped[0] * dilation, pads[1] + dropped[1] * dilation)
 
 
-def _unsupported(x: Shape, kernel: Shape, p: Params) -> None:
+def _unsupported(conv: Conv) -> None:
     """No reason to refuse anything."""
 
 

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcnn.ops import _form_lax
-from jcnn.ops._form import Form, Pair, Params, Shape, dilated, out_size
+from jcnn.ops._form import Conv, Form, Pair, Params, dilated, out_size
 
 
 class _Phase(NamedTuple):
@@ -120,7 +120,8 @@ def _part(
     return inner(read, taps, precision, plain)
 
 
-def _unsupported(x: Shape, kernel: Shape, p: Params) -> str | None:
+def _unsupported(conv: Conv) -> str | None:
+    p = conv.params
     axes = list(zip(p.stride, p.in_dilation, p.dilation, strict=True))
     if any(s > 1 and a > 1 for s, a, _ in axes):
         return "an axis has both a stride and an input dilation"

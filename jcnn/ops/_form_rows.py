@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops._form import Form, Params, Shape, dilated, out_size, pad, wide
+from jcnn.ops._form import Conv, Form, Params, dilated, out_size, pad, wide
 
 # Products in the body of the loop, each of which is compiled; half and twice as many are slower.
 _PRODUCTS = 256
@@ -56,9 +56,10 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     return jnp.sum(sums, axis=1).astype(x.dtype).reshape(1, rows, columns, groups)
 
 
-def _unsupported(x: Shape, kernel: Shape, p: Params) -> str | None:
-    rows, columns = out_size(x, kernel, p)
-    if p.groups == 1 or x[0] != 1 or kernel[3] != p.groups:
+def _unsupported(conv: Conv) -> str | None:
+    rows, columns = conv.out
+    groups = conv.params.groups
+    if groups == 1 or conv.x[0] != 1 or conv.kernel[3] != groups:
         return "not the gradient by kernel of a depthwise convolution"
     if rows * columns > _CELLS:
         return f"{rows * columns} cells of the gradient; at most {_CELLS}"

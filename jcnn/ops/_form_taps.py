@@ -5,13 +5,14 @@ the compiler fuses into one loop over the output; XLA:CPU's grouped convolution 
 long and more. With few input channels the same sum has a term for each channel.
 """
 
+import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jcnn.ops import _form_phases
-from jcnn.ops._form import Form, Params, Shape, out_size, pad, under, wide
+from jcnn.ops._form import Conv, Form, Params, out_size, pad, under, wide
 
 # Products of one output, each of which is compiled.
 _MOST = 128
@@ -41,12 +42,12 @@ def _add_products(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) ->
     return y.astype(x.dtype)
 
 
-def _unsupported(x: Shape, kernel: Shape, p: Params) -> str | None:
-    products = kernel[0] * kernel[1] * kernel[2]
+def _unsupported(conv: Conv) -> str | None:
+    products = math.prod(conv.kernel[:3])
     if products > _MOST:
         return f"{products} products an output; at most {_MOST}, as each is compiled"
-    if max(p.in_dilation) > 1:
-        return _form_phases.FORM.unsupported(x, kernel, p)
+    if max(conv.params.in_dilation) > 1:
+        return _form_phases.FORM.unsupported(conv)
     return None
 
 

@@ -40,6 +40,7 @@ ROWS = {
     ("bfloat16", "lax"): 4.0,
     ("bfloat16", "im2col"): 6.0,
     ("bfloat16", "shift"): 6.0,
+    ("float32", "native"): 310.0,
     ("float64", "dense"): 8.0,
     ("float32", "dense"): 8.0,
     ("float16", "dense"): 4.0,

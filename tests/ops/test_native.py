@@ -1,0 +1,202 @@
+"""Form "native": the C++ functions against the oracle, how they are made, and where they run."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from jcnn import ops
+from jcnn.ops import _native
+from jcnn.ops._conv_primitive import conv
+from jcnn.ops._form import Conv, Params
+from jcnn.ops.conv_forms import FORMS
+from jcnn.ops.conv_table import Measured, Table, choose
+from tests.ops import oracle
+from tests.ops.cases import Case, Operands, draw, expected, operands
+from tests.ops.strategies import check_random
+from tests.ops.tolerances import assert_close
+
+pytestmark = pytest.mark.skipif(
+    _native.unavailable() is not None, reason=str(_native.unavailable())
+)
+
+
+def run(case: Case, form: str = "native") -> Any:
+    """`f(x, kernel)`: the case's convolution in one form, gradients included."""
+    window = ops.resolve_window(case.x_shape[1:3], (3, 3), padding=case.padding)
+    how = {"stride": (1, 1), "in_dilation": (1, 1), "dilation": (1, 1), "groups": 1}
+    return lambda x, k: conv(x, k, form=form, padding=window.padding, precision=None, **how)
+
+
+def value_and_gradients(case: Case, a: Operands) -> tuple[jax.Array, ...]:
+    def both(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[jax.Array, ...]:
+        y, pull_back = jax.vjp(run(case), x, kernel)
+        return (y, *pull_back(g))
+
+    return jax.jit(both)(a.x, a.kernel, a.g)
+
+
+def check(case: Case) -> None:
+    a = operands(case)
+    y, by_x, by_kernel, _ = expected(case, a)
+    wanted = (y - oracle.float64(a.bias), by_x, by_kernel)
+    for got, want, terms in zip(value_and_gradients(case, a), wanted, case.terms, strict=False):
+        assert_close(got, want, dtype="float32", method="native", terms=terms)
+
+
+CASES = {
+    "whole tiles": Case((2, 8, 12, 16), (3, 3, 16, 32)),
+    "tiles cut off": Case((3, 7, 9, 32), (3, 3, 32, 16), padding="VALID"),
+    "one row, three columns": Case((2, 1, 3, 16), (3, 3, 16, 16)),
+    "padding of four sizes": Case((1, 5, 6, 48), (3, 3, 48, 16), padding=((0, 4), (3, 1))),
+    "several blocks of tiles": Case((5, 21, 18, 16), (3, 3, 16, 48)),
+    "groups of output channels": Case((1, 6, 5, 496), (3, 3, 496, 48)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradients(name: str) -> None:
+    check(CASES[name])
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Any size and padding; 16 to 48 channels."""
+    channels, filters = (draw(st.sampled_from([16, 32, 48])) for _ in range(2))
+    height, width = draw(st.integers(1, 13)), draw(st.integers(1, 13))
+    pads = [(draw(st.integers(1, 3)), draw(st.integers(1, 3))) for _ in range(2)]
+    shape = (draw(st.integers(1, 3)), height, width, channels)
+    return Case(shape, (3, 3, channels, filters), padding=(pads[0], pads[1]))
+
+
+def test_random_cases() -> None:
+    check_random(check, cases(), 25)
+
+
+def test_a_cropped_input() -> None:
+    """Padding below zero, as the gradient of a convolution with a wide padding has."""
+    x, kernel = draw("x", (2, 11, 9, 16)), draw("kernel", (3, 3, 16, 16))
+    params = Params((1, 1), ((-2, 1), (3, -4)), (1, 1), (1, 1), 1)
+    got = jax.jit(FORMS["native"].fn, static_argnums=(2, 3))(x, kernel, None, params)
+    whole = np.pad(oracle.float64(x)[:, 2:, :-4], ((0, 0), (0, 1), (3, 0), (0, 0)))
+    want = oracle.conv2d(whole, oracle.float64(kernel), padding="VALID")
+    assert_close(got, want, dtype="float32", method="native", terms=144)
+
+
+def test_the_same_bits_twice_in_a_scan_and_under_vmap() -> None:
+    case = Case((3, 20, 17, 16), (3, 3, 16, 32))
+    a = operands(case)
+    first = value_and_gradients(case, a)
+    for one, other in zip(first, value_and_gradients(case, a), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+    def step(carry: jax.Array, _: None) -> tuple[jax.Array, Any]:
+        value, pull_back = jax.vjp(run(case), a.x + carry, a.kernel)
+        return carry, (value, *pull_back(a.g))
+
+    _, looped = jax.jit(lambda: jax.lax.scan(step, jnp.zeros(()), length=2))()
+    xs = jnp.stack([a.x, 2 * a.x])
+    mapped = jax.jit(jax.vmap(run(case), in_axes=(0, None)))(xs, a.kernel)
+    each = jax.jit(jax.vmap(run(case)))(xs, jnp.stack([a.kernel, -a.kernel]))
+    for one, in_loop in zip(first, looped, strict=True):
+        np.testing.assert_array_equal(in_loop[1], one)
+    np.testing.assert_array_equal(mapped[1], 2 * first[0])
+    np.testing.assert_array_equal(each[1], -2 * first[0])
+
+
+def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
+    """More calls than threads, all of which want the whole pool."""
+    x, kernel = draw("x", (4, 16, 16, 16)), draw("kernel", (3, 3, 16, 16))
+    one = run(Case(x.shape, kernel.shape))
+    many = jax.jit(lambda x: [one(x + i, kernel) for i in range(64)])(x)
+    np.testing.assert_array_equal(many[63], jax.jit(one)(x + 63, kernel))
+
+
+def program(function: Any, *arrays: jax.Array) -> str:
+    return str(jax.jit(function).lower(*arrays).as_text())
+
+
+def test_auto_calls_it_and_its_transpositions_vanish() -> None:
+    x, kernel = draw("x", (64, 14, 14, 64)), draw("kernel", (3, 3, 64, 64))
+    gradients = jax.grad(lambda x, k: ops.conv2d(x, k).sum(), argnums=(0, 1))
+    text = str(jax.jit(gradients).lower(x, kernel).compile().as_text())
+    assert text.count('custom_call_target="jcnn_winograd"') == 1
+    assert text.count('custom_call_target="jcnn_winograd_kernel_gradient"') == 1
+    assert " convolution(" not in text
+    # Of the three arrays, only the kernel is turned round.
+    assert "64,14,14,64]{3,2,1,0} transpose(" not in text
+    assert "64,14,14,64]{3,2,1,0} copy(" not in text
+
+
+def test_a_precision_or_an_export_gets_xlas_own() -> None:
+    x, kernel = draw("x", (64, 14, 14, 64)), draw("kernel", (3, 3, 64, 64))
+    assert "jcnn_winograd" in program(ops.conv2d, x, kernel)
+    precise = program(lambda x, k: ops.conv2d(x, k, precision="highest"), x, kernel)
+    assert "jcnn_winograd" not in precise
+    exported = jax.export.export(jax.jit(ops.conv2d))(x, kernel).mlir_module()
+    assert "jcnn_winograd" not in exported
+
+
+def test_where_it_cannot_run_the_next_best_is_chosen() -> None:
+    params = Params((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1)
+    able = Conv("cpu", "float32", (8, 14, 14, 16), (3, 3, 16, 16), params)
+    unable = Conv("cpu", "float32", (8, 14, 14, 24), (3, 3, 24, 16), params)
+    times = {"lax": 3.0, "native": 1.0, "taps": 2.0}
+    table = Table(Path("table.json"), "a machine", (Measured(able, "native", times, "16"),))
+    assert choose(able, [table]).form == "native"
+    assert choose(able, [table], plain=True).form == "lax"  # taps are for few products
+    assert choose(unable, [table]).form == "lax"
+
+
+# --- how it is made -------------------------------------------------------------------------------
+
+
+def reason(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str | None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return _native.unavailable.__wrapped__()
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "JCNN_NATIVE=0" in str(reason({"JCNN_NATIVE": "0"}, monkeypatch))
+
+
+def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = reason({"PATH": str(tmp_path), "CXX": ""}, monkeypatch)
+    assert told is not None
+    assert told.startswith("no C++ compiler was found (c++, g++, clang++")
+
+
+def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho no such luck >&2\nexit 1\n')
+    broken.chmod(0o755)
+    told = reason({"CXX": str(broken), "XDG_CACHE_HOME": str(tmp_path)}, monkeypatch)
+    assert told == f"{broken} did not make a library: no such luck"
+    assert not list(tmp_path.rglob("*.so"))
+
+
+@pytest.mark.slow
+def test_a_damaged_library_is_made_anew(tmp_path: Path) -> None:
+    """In processes of their own: a library that is loaded cannot be loaded again."""
+    code = "from jcnn.ops import _native; print(_native.unavailable())"
+    environment = {"XDG_CACHE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"}
+
+    def start() -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+        )
+        assert done.stdout == "None\n", done.stderr
+
+    start()
+    (library,) = tmp_path.rglob("*.so")
+    whole = library.stat().st_size
+    library.write_bytes(b"not a library")
+    start()
+    assert library.stat().st_size == whole
