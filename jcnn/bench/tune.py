@@ -1,8 +1,8 @@
 """Which form is fastest for which convolution on this machine: the table of method "auto".
 
 Every form that can do a convolution is run in turn with the others, in rounds, under the compiler
-options of `jcnn.compile`. Another form than "lax" is chosen only where its median is at least a
-tenth lower: below that the difference may be the day's.
+options of `jcnn.compile`. Another form than "lax" is chosen only where both its median and its
+fastest run are at least a tenth lower: below that the difference may be the day's.
 """
 
 import statistics
@@ -35,7 +35,7 @@ def tune(
     cases: dict[str, Conv] | None = None,
     out: Path | None = None,
     *,
-    rounds: int = 9,
+    rounds: int = 11,
     progress: Callable[[str], None] = print,
 ) -> Path:
     """Measure the forms of each convolution and of its gradients, and write the table.
@@ -88,8 +88,11 @@ def _measure(name: str, forward: Conv, direction: str, rounds: int) -> Measured:
             seconds[form].append(time.perf_counter() - start)
     medians = {form: 1e3 * statistics.median(taken) for form, taken in seconds.items()}
     best = min(able, key=medians.__getitem__)
-    chosen = best if medians[best] <= GAIN * medians["lax"] else "lax"
-    return Measured(conv, chosen, {form: round(ms, 4) for form, ms in medians.items()}, name)
+    gains = medians[best] <= GAIN * medians["lax"] and min(seconds[best]) <= GAIN * min(
+        seconds["lax"]
+    )
+    rounded = {form: float(f"{ms:.4g}") for form, ms in medians.items()}
+    return Measured(conv, best if gains else "lax", rounded, name)
 
 
 def _prepared(direction: Direction) -> Callable[[], Any]:
