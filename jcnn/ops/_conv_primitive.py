@@ -34,7 +34,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jcnn.ops._form import Params, dilated, out_size
-from jcnn.ops.conv_forms import FORMS
+from jcnn.ops.conv_forms import COARSER, FORMS
 from jcnn.ops.conv_table import Conv, choose
 from jcnn.ops.conv_table_file import tables
 
@@ -48,7 +48,7 @@ def conv(x: jax.Array, kernel: jax.Array, *, form: str = "auto", **params: Any) 
         x: input.
         kernel: cross-correlated with it.
         form: what it and its derivatives are lowered to: "auto" (each what the table names for
-            it) or a name in `FORMS`.
+            it) or a name in `FORMS` or `COARSER`.
         params: those of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
     return _bind(x[None], kernel[None], form=form, **params)[0]
@@ -94,7 +94,7 @@ def _one(
         if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
             conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
             form = choose(conv, tables()).form
-    return FORMS[form].fn(x, kernel, precision, params)
+    return (FORMS | COARSER)[form].fn(x, kernel, precision, params)
 
 
 @functools.cache

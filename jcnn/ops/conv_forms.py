@@ -1,6 +1,13 @@
 """The forms by name, and which of them a convolution may take."""
 
-from jcnn.ops import _form_groups, _form_lax, _form_phases, _form_rows, _form_taps
+from jcnn.ops import (
+    _form_groups,
+    _form_lax,
+    _form_phases,
+    _form_rows,
+    _form_taps,
+    _form_winograd,
+)
 from jcnn.ops._form import Form
 
 # A new form is one new file that ends in `FORM`, and its line here.
@@ -10,4 +17,10 @@ FORMS: dict[str, Form] = {
     "taps": _form_taps.FORM,
     "rows": _form_rows.FORM,
     "groups": _form_groups.FORM,
+}
+
+# Forms that round more than "lax": taken where they are asked for by name, never by "auto".
+COARSER: dict[str, Form] = {
+    "winograd2": _form_winograd.FORM2,
+    "winograd4": _form_winograd.FORM4,
 }
