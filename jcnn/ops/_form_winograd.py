@@ -32,9 +32,9 @@ The price is rounding. Points beyond 0, 1 and -1 make large and small numbers me
 NaN or an infinity kept to the windows that see it: it spreads over its tiles.
 
 References: Winograd, "Arithmetic Complexity of Computations", 1980; Lavin and Gray, "Fast
-Algorithms for Convolutional Neural Networks", CVPR 2016; on rounding, Barabasz, Anderson, Soodhalter
-and Gregg, "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural
-Networks", ACM TOMS 46 (2020).
+Algorithms for Convolutional Neural Networks", CVPR 2016; on rounding, Barabasz, Anderson,
+Soodhalter and Gregg, "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep
+Neural Networks", ACM TOMS 46 (2020).
 """
 
 import functools
@@ -44,7 +44,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from jcnn.ops._cook_toom import Filtering, Matrix, cook_toom
@@ -88,7 +87,7 @@ def _forward(
 ) -> jax.Array:
     """`x (M, N, H, W, C)` with `kernel (M, 3, 3, C, O)` to `(M, N, *out, O)`, M times."""
     tiles = [-(-size // filtering.outputs) for size in out]
-    weights = _two_axes("pi,qj,mijco->qpmco", filtering, kernel.astype(wide(kernel)))
+    weights = _on_both_axes(filtering.kernel, kernel.astype(wide(kernel)).transpose(2, 1, 0, 3, 4))
     weights = weights.reshape(-1, *weights.shape[2:])
 
     def some(x: jax.Array) -> jax.Array:
@@ -98,11 +97,20 @@ def _forward(
         y = _outputs(products.reshape(-1, m * n, *tiles, kernel.shape[-1]), filtering)
         return y[:, : out[0], : out[1]].astype(x.dtype).reshape(m, n, *out, -1)
 
+    pictures = x.shape[1]
     size = _pictures_at_once(x, kernel.shape[-1], tiles, filtering)
-    if size == x.shape[1]:
+    if size == pictures:
         return some(x)
-    y = jnp.moveaxis(lax.map(some, _chunks(x, size)), 0, 1)
-    return y.reshape(y.shape[0], -1, *y.shape[3:])[:, : x.shape[1]]
+
+    def put(chunk: jax.Array, y: jax.Array) -> jax.Array:
+        # The last chunk goes back a little where it would go over the end.
+        first = jnp.minimum(chunk * size, pictures - size)
+        made = some(lax.dynamic_slice_in_dim(x, first, size, axis=1))
+        return lax.dynamic_update_slice_in_dim(y, made, first, axis=1)
+
+    y = jnp.zeros((*x.shape[:2], *out, kernel.shape[-1]), x.dtype)
+    y = lax.fori_loop(0, -(-pictures // size), put, y)
+    return y
 
 
 def _by_kernel(
@@ -110,30 +118,32 @@ def _by_kernel(
 ) -> jax.Array:
     """`x (M, N, H, W, C)` and `g (M, N, OH, OW, O)` to `(M, 3, 3, C, O)`."""
     tiles = [-(-size // filtering.outputs) for size in g.shape[2:4]]
-    back: Matrix = tuple(zip(*filtering.output, strict=True))
-    models, channels, filters = x.shape[0], x.shape[-1], g.shape[-1]
+    models, pictures, channels, filters = *x.shape[:2], x.shape[-1], g.shape[-1]
 
-    def add(total: jax.Array, some: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        x, g = (array.astype(total.dtype) for array in some)
+    def some(x: jax.Array, g: jax.Array) -> jax.Array:
+        x, g = x.astype(wide(x)), g.astype(wide(g))
         data = _transform(x, filtering.data, tiles, start, filtering.outputs)
-        slopes = _transform(g, back, tiles, (0, 0), filtering.outputs)
-        return total + jnp.einsum("pmtc,pmto->pmco", data, slopes, precision=precision), None
+        slopes = _transform(g, _transposed(filtering.output), tiles, (0, 0), filtering.outputs)
+        return jnp.einsum("pmtc,pmto->pmco", data, slopes, precision=precision)
 
-    total = jnp.zeros((filtering.cells**2, models, channels, filters), wide(x))
     size = _pictures_at_once(x, filters, tiles, filtering)
-    if size == x.shape[1]:
-        total, _ = add(total, (x, g))
+    if size == pictures:
+        total = some(x, g)
     else:
-        total, _ = lax.scan(add, total, (_chunks(x, size), _chunks(g, size)))
+        chunks = -(-pictures // size)
+        # A picture must not count twice: the last chunk is filled up with pictures of zeros.
+        missing = [(0, chunks * size - pictures if axis == 1 else 0, 0) for axis in range(5)]
+        x, g = (lax.pad(array, jnp.zeros((), array.dtype), missing) for array in (x, g))
+
+        def add(chunk: jax.Array, total: jax.Array) -> jax.Array:
+            at = chunk * size
+            return total + some(*(lax.dynamic_slice_in_dim(a, at, size, axis=1) for a in (x, g)))
+
+        zeros = jnp.zeros((filtering.cells**2, models, channels, filters), wide(x))
+        total = lax.fori_loop(0, chunks, add, zeros)
     total = total.reshape(filtering.cells, filtering.cells, *total.shape[1:])
-    gradient = _two_axes("pi,qj,qpmco->mijco", filtering, total)
-    return (gradient / filtering.denominator**2).astype(x.dtype)
-
-
-def _two_axes(subscripts: str, filtering: Filtering, array: jax.Array) -> jax.Array:
-    """Multiply both axes of a kernel, or of what becomes one, by `filtering.kernel`."""
-    matrix = np.array(filtering.kernel, array.dtype)
-    return jnp.einsum(subscripts, matrix, matrix, array, precision="highest")
+    gradient = _on_both_axes(_transposed(filtering.kernel), total) / filtering.denominator**2
+    return gradient.transpose(2, 1, 0, 3, 4).astype(x.dtype)
 
 
 def _transform(
@@ -165,44 +175,41 @@ def _transform(
 def _outputs(products: jax.Array, filtering: Filtering) -> jax.Array:
     """Of `(positions, N, TH, TW, O)`, the outputs `(N, TH * outputs, TW * outputs, O)`."""
     cells, outputs = filtering.cells, filtering.outputs
-    products = products.reshape(cells, cells, *products.shape[1:])
-    rows = _combine(filtering.output, [products[:, p] for p in range(cells)])
-    both = _combine(filtering.output, [rows[:, q] for q in range(cells)])
-    columns_first = both / filtering.denominator**2
-    _, _, n, th, tw, filters = both.shape
-    return columns_first.transpose(2, 3, 1, 4, 0, 5).reshape(n, th * outputs, tw * outputs, filters)
+    y = _on_both_axes(filtering.output, products.reshape(cells, cells, *products.shape[1:]))
+    _, _, n, th, tw, filters = y.shape
+    y = (y / filtering.denominator**2).transpose(2, 3, 1, 4, 0, 5)
+    return y.reshape(n, th * outputs, tw * outputs, filters)
+
+
+def _on_both_axes(matrix: Matrix, array: jax.Array) -> jax.Array:
+    """Multiply the columns and the rows of `array (columns, rows, ...)` by the matrix."""
+    rows = _combine(matrix, [array[:, row] for row in range(array.shape[1])])
+    return _combine(matrix, [rows[:, column] for column in range(rows.shape[1])])
 
 
 def _combine(matrix: Matrix, parts: Sequence[jax.Array]) -> jax.Array:
-    """Multiply a column of arrays by the matrix, leaving out its zeros.
-
-    The barrier keeps a step from being computed again in each place that reads it.
-    """
+    """Multiply a column of arrays by the matrix, leaving out its zeros."""
     rows = []
     for row in matrix:
         terms = [part * factor for factor, part in zip(row, parts, strict=True) if factor]
         rows.append(functools.reduce(jnp.add, terms))
-    return lax.optimization_barrier(jnp.stack(rows))
+    return jnp.stack(rows)
 
 
 def _pictures_at_once(
     x: jax.Array, filters: int, tiles: Sequence[int], filtering: Filtering
 ) -> int:
     """How many pictures are transformed at once: all, or on a CPU as many as its caches hold."""
-    models, n, channels = x.shape[0], x.shape[1], x.shape[-1]
+    models, n, channels = x.shape[0], int(x.shape[1]), x.shape[-1]
     if jax.default_backend() != "cpu":
         return n
     numbers = models * filtering.cells**2 * math.prod(tiles) * (channels + filters)
-    most = max(1, _CHUNK // (numbers * jnp.dtype(wide(x)).itemsize))
+    most: int = max(1, _CHUNK // (numbers * jnp.dtype(wide(x)).itemsize))
     return -(-n // -(-n // most))
 
 
-def _chunks(x: jax.Array, size: int) -> jax.Array:
-    """`(M, N, ...)` to `(chunks, M, size, ...)`; what is missing at the end is pictures of 0."""
-    chunks = -(-x.shape[1] // size)
-    config = [(0, chunks * size - x.shape[1] if axis == 1 else 0, 0) for axis in range(x.ndim)]
-    x = lax.pad(x, jnp.zeros((), x.dtype), config)
-    return jnp.moveaxis(x.reshape(x.shape[0], chunks, size, *x.shape[2:]), 1, 0)
+def _transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
 
 
 def _unsupported(x: Shape, kernel: Shape, p: Params) -> str | None:
