@@ -2,7 +2,7 @@
 
 import jax
 
-from jcnn.ops import _conv_auto, _conv_im2col, _conv_lax, _conv_shift
+from jcnn.ops import _conv_auto, _conv_im2col, _conv_lax, _conv_shift, _conv_winograd
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
@@ -14,6 +14,8 @@ METHODS: dict[str, ConvMethod] = {
     "lax": _conv_lax.METHOD,
     "im2col": _conv_im2col.METHOD,
     "shift": _conv_shift.METHOD,
+    "winograd2": _conv_winograd.METHOD2,
+    "winograd4": _conv_winograd.METHOD4,
 }
 
 
@@ -44,8 +46,9 @@ def conv2d(
         dilation: cells between neighbouring taps of the kernel.
         groups: divides both C and O.
         method: "auto" (what was measured to be fastest: see `explain_conv`), "lax" (XLA's
-            convolution), "im2col" (one matrix product) or "shift" (a sum of shifted matrix
-            products). All agree within rounding; see `METHODS`.
+            convolution), "im2col" (one matrix product), "shift" (a sum of shifted matrix
+            products), "winograd2" or "winograd4" (fewer multiplications and more rounding, for
+            3x3 kernels in steps of one). All agree within rounding; see `METHODS`.
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:

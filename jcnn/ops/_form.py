@@ -89,8 +89,8 @@ class Form:
             `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
         unsupported: `unsupported(conv)` to the reason why `fn` cannot do this convolution, or
             would be absurd for it; None where it can.
-        plain: whether it is made of XLA's own operations: it can be exported, and heeds the
-            precision that is asked for.
+        plain: whether it rounds as XLA's convolution does and needs nothing but XLA. What is
+            exported, and what asks for a precision, takes plain forms only.
     """
 
     fn: Callable[[jax.Array, jax.Array, Any, Params], jax.Array]

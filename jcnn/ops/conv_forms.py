@@ -7,6 +7,7 @@ from jcnn.ops import (
     _form_phases,
     _form_rows,
     _form_taps,
+    _form_winograd,
 )
 from jcnn.ops._form import Form
 
@@ -18,4 +19,6 @@ FORMS: dict[str, Form] = {
     "rows": _form_rows.FORM,
     "groups": _form_groups.FORM,
     "native": _form_native.FORM,
+    "winograd2": _form_winograd.FORM2,
+    "winograd4": _form_winograd.FORM4,
 }

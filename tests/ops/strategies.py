@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ops.cases import DTYPES, Case, PoolCase
-from tests.ops.oracle import Padding, pair
+from tests.ops.oracle import Padding, Size, pair
 
 T = TypeVar("T")
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 # for the gradients of "shift".
 COUNTS: dict[str, dict[str | None, int]] = {
     "shape": {None: 1000},
-    "value": {"lax": 350, None: 50},
-    "gradients": {"lax": 150, None: 30},
-    "linearity": {"lax": 250, None: 30},
+    "value": {"lax": 350, "winograd2": 15, "winograd4": 15, None: 50},
+    "gradients": {"lax": 150, "winograd2": 8, "winograd4": 8, None: 30},
+    "linearity": {"lax": 250, "winograd2": 8, "winograd4": 8, None: 30},
     "agreement": {None: 100},
     "adjoint": {None: 150},
     "matrix product": {None: 100},
@@ -26,6 +26,9 @@ COUNTS: dict[str, dict[str | None, int]] = {
     "average pooling": {None: 80},
 }
 BY_METHOD = ("value", "gradients", "linearity")
+
+# Methods that refuse all but 3x3 kernels in steps of one, which random cases would seldom be.
+ONLY_3X3 = ("winograd2", "winograd4")
 
 # Hypothesis may draw a case twice; at least this share of a property's cases must be different.
 DISTINCT = 0.85
@@ -74,11 +77,22 @@ def _smallest(padding: Padding, axis: int, span: int) -> int:
 
 
 @st.composite
-def conv_cases(draw: st.DrawFn, dtype: str | None = None) -> Case:
-    """Stride x padding x dilation x groups x even, odd and oblong kernels x dtype."""
-    kernel = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    stride = draw(st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 4), st.integers(1, 4))))
-    dilation = draw(st.one_of(st.integers(1, 2), st.tuples(st.integers(1, 3), st.integers(1, 3))))
+def _steps(draw: st.DrawFn) -> tuple[tuple[int, int], Size, Size]:
+    """Kernel, stride and dilation."""
+    return (
+        (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        draw(st.one_of(st.integers(1, 3), st.tuples(st.integers(1, 4), st.integers(1, 4)))),
+        draw(st.one_of(st.integers(1, 2), st.tuples(st.integers(1, 3), st.integers(1, 3)))),
+    )
+
+
+@st.composite
+def conv_cases(draw: st.DrawFn, dtype: str | None = None, method: str | None = None) -> Case:
+    """Stride x padding x dilation x groups x even, odd and oblong kernels x dtype.
+
+    For a method of `ONLY_3X3`, what it does of these.
+    """
+    kernel, stride, dilation = draw(_steps()) if method not in ONLY_3X3 else ((3, 3), 1, 1)
     span = [(k - 1) * d + 1 for k, d in zip(kernel, pair(dilation), strict=True)]
     padding = _pads(draw, (4, 4))
     smallest = [_smallest(padding, axis, span[axis]) for axis in (0, 1)]

@@ -23,6 +23,7 @@ from tests.ops.cases import (
     reason_against,
     skip_unsupported,
 )
+from tests.ops.strategies import ONLY_3X3
 from tests.ops.tolerances import assert_close
 
 every_method = pytest.mark.parametrize("method", ops.METHODS)
@@ -59,6 +60,7 @@ def test_without_jit(method: str, name: str) -> None:
 def test_sums_in_at_least_32_bits(method: str) -> None:
     """Ten thousand ones add to ten thousand: in bfloat16 alone the sum would stop at 256."""
     case = dataclasses.replace(CASES["1x1"], x_shape=(4, 50, 50, 1), kernel_shape=(1, 1, 1, 1))
+    skip_unsupported(method, case)
     x = jnp.ones(case.x_shape, "bfloat16")
     kernel = jnp.ones((1, 1, 1, 1), "bfloat16")
     bias = jnp.zeros(1, "bfloat16")
@@ -78,8 +80,7 @@ def test_sums_over_the_kernel_in_at_least_32_bits(method: str) -> None:
 
 @every_method
 def test_no_bias_is_a_bias_of_zero(method: str) -> None:
-    case = CASES["depthwise"]
-    skip_unsupported(method, case)
+    case = CASES["groups"]
     arrays = operands(case)
     run = jax.jit(conv(case, method))
     without = run(arrays.x, arrays.kernel)
@@ -88,7 +89,8 @@ def test_no_bias_is_a_bias_of_zero(method: str) -> None:
 
 
 @every_method
-def test_a_method_does_most_cases(method: str) -> None:
+def test_a_method_does_several_cases(method: str) -> None:
     """A method whose `unsupported` refuses everything would pass by skipping."""
-    done = [name for name, case in CASES.items() if reason_against(method, case) is None]
-    assert len(done) > len(CASES) / 2
+    done = {name for name, case in CASES.items() if reason_against(method, case) is None}
+    assert done == set(CASES) or method in ONLY_3X3
+    assert done >= {"plain", "groups", "asymmetric padding"}

@@ -22,8 +22,8 @@ from tests.ops.oracle import Array
 from tests.ops.strategies import check_random
 from tests.ops.tolerances import assert_close
 
-# "native" has cases of its own, in `test_native.py`.
-every_form = pytest.mark.parametrize("form", [name for name in FORMS if name != "native"])
+# Those that round more have cases of their own, in `test_native.py` and `test_winograd.py`.
+every_form = pytest.mark.parametrize("form", [name for name in FORMS if FORMS[name].plain])
 
 
 @dataclass(frozen=True)

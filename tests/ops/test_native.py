@@ -39,7 +39,8 @@ def value_and_gradients(case: Case, a: Operands) -> tuple[jax.Array, ...]:
         y, pull_back = jax.vjp(run(case), x, kernel)
         return (y, *pull_back(g))
 
-    return jax.jit(both)(a.x, a.kernel, a.g)
+    made: tuple[jax.Array, ...] = jax.jit(both)(a.x, a.kernel, a.g)
+    return made
 
 
 def check(case: Case) -> None:
@@ -112,8 +113,8 @@ def test_the_same_bits_twice_in_a_scan_and_under_vmap() -> None:
 
 def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
     """More calls than threads, all of which want the whole pool."""
-    x, kernel = draw("x", (4, 16, 16, 16)), draw("kernel", (3, 3, 16, 16))
-    one = run(Case(x.shape, kernel.shape))
+    case = Case((4, 16, 16, 16), (3, 3, 16, 16))
+    x, kernel, one = draw("x", case.x_shape), draw("kernel", case.kernel_shape), run(case)
     many = jax.jit(lambda x: [one(x + i, kernel) for i in range(64)])(x)
     np.testing.assert_array_equal(many[63], jax.jit(one)(x + 63, kernel))
 

@@ -63,7 +63,7 @@ def test_value_equals_the_oracle(method: str) -> None:
             want = oracle.conv2d(oracle.float64(a.x), oracle.float64(a.kernel), **case.how)
             assert_close(got, want, dtype=case.dtype, method=method, terms=case.terms[0])
 
-    check_random(check, conv_cases(), count("value", method))
+    check_random(check, conv_cases(method=method), count("value", method))
 
 
 @every_method
@@ -79,7 +79,7 @@ def test_gradients_equal_the_oracle(method: str) -> None:
             for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
                 assert_close(one, want, dtype=case.dtype, method=method, terms=terms)
 
-    check_random(check, conv_cases(), count("gradients", method))
+    check_random(check, conv_cases(method=method), count("gradients", method))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -180,4 +180,4 @@ def test_linear_in_input_and_kernel(method: str) -> None:
             ones = np.ones(case.x_shape), np.ones(case.kernel_shape)
             np.testing.assert_array_equal(run(*ones), oracle.conv2d(*ones, **case.how))
 
-    check_random(check, conv_cases("float64"), count("linearity", method))
+    check_random(check, conv_cases("float64", method), count("linearity", method))

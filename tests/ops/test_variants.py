@@ -10,7 +10,7 @@ import numpy as np
 
 from jcnn import ops
 from tests.ops import oracle
-from tests.ops.cases import CASES, conv, draw, expected, gradients, operands
+from tests.ops.cases import CASES, conv, draw, expected, gradients, operands, reason_against
 from tests.ops.tolerances import assert_close
 
 SHAPE = (2, 5, 6, 3)
@@ -28,7 +28,7 @@ class TestVariants(chex.TestCase):
         """Values of every method."""
         case = CASES["everything"]
         a = operands(case)
-        for method in ops.METHODS:
+        for method in [m for m in ops.METHODS if reason_against(m, case) is None]:
             y = self.variant(conv(case, method))(a.x, a.kernel, a.bias)
             want = expected(case, a)[0]
             assert_close(y, want, dtype="float32", method=method, terms=case.terms[0])
@@ -36,9 +36,9 @@ class TestVariants(chex.TestCase):
     @twice
     def test_conv2d_gradients(self) -> None:
         """By input, kernel and bias."""
-        case = CASES["groups"]
+        case = CASES["padding larger than kernel"]
         a = operands(case)
-        for method in ops.METHODS:
+        for method in [m for m in ops.METHODS if reason_against(m, case) is None]:
             got = self.variant(gradients(case, method))(a.x, a.kernel, a.bias, a.g)
             for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
                 assert_close(one, want, dtype="float32", method=method, terms=terms)

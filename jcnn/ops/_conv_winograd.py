@@ -1,0 +1,51 @@
+"""Methods "winograd2" and "winograd4": 3x3 kernels by F(2x2,3x3) and F(4x4,3x3).
+
+The convolution and both of its gradients are the primitive's, in the form that
+`_form_winograd.py` derives.
+"""
+
+import functools
+
+import jax
+
+from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._conv_primitive import conv
+from jcnn.ops._window import Window
+
+
+def conv2d_winograd(
+    x: jax.Array,
+    kernel: jax.Array,
+    window: Window,
+    groups: int,
+    precision: Precision,
+    *,
+    form: str,
+) -> jax.Array:
+    """Convolve through `_conv_primitive`, its gradients in the same form."""
+    return conv(
+        x,
+        kernel,
+        form=form,
+        stride=window.stride,
+        padding=window.padding,
+        in_dilation=(1, 1),
+        dilation=window.dilation,
+        groups=groups,
+        precision=precision,
+    )
+
+
+def _unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
+    for name, (rows, columns), accepted in (
+        ("kernel", window.kernel, 3),
+        ("stride", window.stride, 1),
+        ("dilation", window.dilation, 1),
+    ):
+        if (rows, columns) != (accepted, accepted):
+            return f"{name} {rows}x{columns}; it does {accepted}x{accepted} alone"
+    return None
+
+
+METHOD2 = ConvMethod(functools.partial(conv2d_winograd, form="winograd2"), _unsupported)
+METHOD4 = ConvMethod(functools.partial(conv2d_winograd, form="winograd4"), _unsupported)
