@@ -2,7 +2,7 @@
 
 import jax
 
-from jcnn.ops import _conv_im2col, _conv_lax, _conv_shift
+from jcnn.ops import _conv_fft, _conv_im2col, _conv_lax, _conv_shift
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
@@ -13,6 +13,7 @@ METHODS: dict[str, ConvMethod] = {
     "lax": _conv_lax.METHOD,
     "im2col": _conv_im2col.METHOD,
     "shift": _conv_shift.METHOD,
+    "fft": _conv_fft.METHOD,
 }
 
 
@@ -25,7 +26,7 @@ def conv2d(
     padding: Padding = "SAME",
     dilation: Size = 1,
     groups: int = 1,
-    method: str = "lax",
+    method: str | ConvMethod = "lax",
     precision: Precision = None,
 ) -> jax.Array:
     """Two-dimensional convolution: the inner product of the kernel with every window of `x`.
@@ -42,8 +43,9 @@ def conv2d(
         padding: "SAME", "VALID", an int, or `((top, bottom), (left, right))` zeros.
         dilation: cells between neighbouring taps of the kernel.
         groups: divides both C and O.
-        method: "lax" (XLA's convolution), "im2col" (one matrix product) or "shift" (a sum of
-            shifted matrix products). All agree within rounding; see `METHODS`.
+        method: "lax" (XLA's convolution), "im2col" (one matrix product), "shift" (a sum of shifted
+            matrix products) or "fft" (products of spectra, for large kernels), or a `ConvMethod`
+            such as `im2col_in_chunks` gives. All agree within rounding; see `METHODS`.
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:
@@ -60,11 +62,19 @@ def conv2d(
     check_floating("x", x)
     check_same_dtype(x, kernel=kernel, bias=bias)
     check_bias(bias, kernel)
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}; accepted: {', '.join(map(repr, METHODS))}")
-    chosen = METHODS[method]
+    chosen = _chosen(method)
     reason = chosen.unsupported(x, kernel, window, groups)
     if reason is not None:
-        raise NotImplementedError(f"method {method!r}: {reason}")
+        name = f"method {method!r}" if isinstance(method, str) else "method"
+        raise NotImplementedError(f"{name}: {reason}")
     y = chosen.fn(x, kernel, window, groups, precision)
     return add_bias(y, bias)
+
+
+def _chosen(method: str | ConvMethod) -> ConvMethod:
+    if isinstance(method, ConvMethod):
+        return method
+    if method not in METHODS:
+        names = ", ".join(map(repr, METHODS))
+        raise ValueError(f"method: got {method!r}; accepted: {names}, or a ConvMethod")
+    return METHODS[method]

@@ -16,9 +16,9 @@ T = TypeVar("T")
 # for the gradients of "shift".
 COUNTS: dict[str, dict[str | None, int]] = {
     "shape": {None: 1000},
-    "value": {"lax": 350, None: 50},
-    "gradients": {"lax": 150, None: 30},
-    "linearity": {"lax": 250, None: 30},
+    "value": {"lax": 350, "fft": 30, None: 50},
+    "gradients": {"lax": 150, "fft": 15, None: 30},
+    "linearity": {"lax": 250, "fft": 15, None: 30},
     "agreement": {None: 100},
     "adjoint": {None: 150},
     "matrix product": {None: 100},

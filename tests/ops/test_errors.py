@@ -126,8 +126,11 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
         "bias: got shape (1, 8) for kernel (3, 3, 4, 8); expected (8,)",
     ),
     "method": (
-        conv(method="fft"),
-        f"method: got 'fft'; accepted: {', '.join(map(repr, ops.METHODS))}",
+        conv(method="karatsuba"),
+        (
+            f"method: got 'karatsuba'; accepted: {', '.join(map(repr, ops.METHODS))}, "
+            "or a ConvMethod"
+        ),
     ),
     "shape: x rank": (
         shape((5, 6, 4), (3, 3, 4, 8)),
