@@ -21,6 +21,7 @@ COUNTS: dict[str, dict[str | None, int]] = {
     "linearity": {"lax": 250, "fft": 15, None: 30},
     "agreement": {None: 100},
     "adjoint": {None: 150},
+    "transposed": {None: 60},
     "matrix product": {None: 100},
     "max pooling": {None: 80},
     "average pooling": {None: 80},
