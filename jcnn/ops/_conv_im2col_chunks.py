@@ -19,16 +19,17 @@ from jcnn.ops._window import Window, resolve_window
 
 @functools.cache  # one object for one bound: a model that holds it compiles once
 def im2col_in_chunks(max_bytes: int) -> ConvMethod:
-    """The method "im2col" with a patch matrix of at most `max_bytes` at a time.
+    """The method "im2col" with at most `max_bytes` of patches at a time.
 
     `conv2d(x, kernel, method=im2col_in_chunks(2**24))` gives what `method="im2col"` does, as a
     loop over parts of the batch or, where even one picture's patches are too many, over rows of
     its output. Gradients keep the bound. Under `vmap`, every mapped convolution has its own.
 
     Args:
-        max_bytes: for the patches of one chunk, `(positions, KH * KW * C)`, and once more for the
-            pieces that they are put together from, which XLA keeps meanwhile. 16-bit numbers
-            count as the 32-bit ones that some backends multiply in their place.
+        max_bytes: for all that a chunk's patches take at once, which is three times the patch
+            matrix `(positions, KH * KW * C)`: the matrix, the pieces that it is put together
+            from and, going backward, its gradient. 16-bit numbers count as the 32-bit ones that
+            some backends multiply in their place.
 
     Returns:
         A `ConvMethod` for `conv2d` and the layers. It raises ValueError where the patches of one
@@ -37,7 +38,7 @@ def im2col_in_chunks(max_bytes: int) -> ConvMethod:
     Raises:
         ValueError: `max_bytes` is not a positive int.
     """
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
+    if not isinstance(max_bytes, int) or max_bytes < 1:
         raise ValueError(f"max_bytes: got {max_bytes!r}; accepted: a positive int")
 
     def convolve(
@@ -52,7 +53,7 @@ def im2col_in_chunks(max_bytes: int) -> ConvMethod:
 def _chunk(max_bytes: int, x: jax.Array, window: Window) -> tuple[int, int]:
     """How many pictures, and rows of their output, the chunks have that fit: all about equal."""
     item = jnp.promote_types(x.dtype, jnp.float32).itemsize
-    row = 2 * window.out_size[1] * math.prod(window.kernel) * x.shape[3] * item
+    row = 3 * window.out_size[1] * math.prod(window.kernel) * x.shape[3] * item
     if row > max_bytes:
         raise ValueError(
             f"max_bytes: got {max_bytes}; the patches of one output row take {row} bytes for "
