@@ -84,7 +84,8 @@ def test_transformed() -> None:
 
     def product(kernel: jax.Array) -> jax.Array:
         loss = jax.grad(lambda k: jnp.sum(ops.depthwise_conv2d(x, k, **HOW) ** 2) / 2)
-        return jax.jvp(loss, (kernel,), (kernel,))[1]
+        along: jax.Array = jax.jvp(loss, (kernel,), (kernel,))[1]
+        return along
 
     got = quickly(
         lambda ks: jax.lax.scan(lambda c, k: (c, jax.vmap(product)(k)), 0, ks)[1], kernels
