@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,16 @@ from jcnn.layers import (
     AveragePooling2D,
     BatchNormalization,
     Conv2D,
+    Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     Initializer,
     Layer,
     LayerError,
     MaxPooling2D,
+    SeparableConv2D,
     Sequential,
     as_model,
     evaluating,
@@ -38,7 +42,9 @@ def draw(*shape: int, seed: int = 0) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
-def fill_bias(layer: Conv2D | Dense) -> jax.Array:
+def fill_bias(
+    layer: Conv2D | Conv2DTranspose | DepthwiseConv2D | SeparableConv2D | Dense,
+) -> jax.Array:
     """Put numbers in a bias: at zero, a layer that forgot it would look the same."""
     assert layer.bias is not None
     layer.bias[...] = draw(*layer.bias.shape, seed=9)
@@ -75,6 +81,73 @@ def test_conv2d_is_its_op() -> None:
     assert float(expected.min()) < 0
     np.testing.assert_array_equal(layer(x), ops.relu(expected))
     assert layer.window((5, 7)).out_size == expected.shape[1:3]
+
+
+def test_conv2d_transpose_is_its_op() -> None:
+    layer = Conv2DTranspose(
+        4,
+        6,
+        (2, 3),
+        stride=(3, 2),
+        padding=((1, 0), (1, 1)),
+        output_padding=(2, 1),
+        dilation=(2, 1),
+        groups=2,
+        activation=ops.relu,
+        rngs=nnx.Rngs(0),
+    )
+    bias, x = fill_bias(layer), draw(2, 3, 4, 4)
+    expected = ops.conv_transpose2d(
+        x,
+        layer.kernel[...],
+        bias,
+        stride=(3, 2),
+        padding=((1, 0), (1, 1)),
+        output_padding=(2, 1),
+        dilation=(2, 1),
+        groups=2,
+    )
+    assert layer.kernel.shape == (2, 3, 3, 4)
+    assert float(expected.min()) < 0
+    np.testing.assert_array_equal(layer(x), ops.relu(expected))
+
+
+def test_depthwise_conv2d_is_its_op() -> None:
+    how: dict[str, Any] = {"stride": (1, 2), "padding": "VALID", "dilation": 2, "method": "shift"}
+    layer = DepthwiseConv2D(
+        4, (2, 3), **how, depth_multiplier=2, activation=ops.relu, rngs=nnx.Rngs(0)
+    )
+    bias, x = fill_bias(layer), draw(2, 5, 7, 4)
+    expected = ops.depthwise_conv2d(x, layer.kernel[...], bias, **how)
+    assert layer.kernel.shape == (2, 3, 4, 2)
+    assert float(expected.min()) < 0
+    np.testing.assert_array_equal(layer(x), ops.relu(expected))
+    assert layer.window((5, 7)).out_size == expected.shape[1:3]
+
+
+def test_separable_conv2d_is_its_op() -> None:
+    how: dict[str, Any] = {"stride": (1, 2), "padding": "VALID", "dilation": 2, "method": "shift"}
+    layer = SeparableConv2D(
+        4, 5, (2, 3), **how, depth_multiplier=2, activation=ops.relu, rngs=nnx.Rngs(0)
+    )
+    bias, x = fill_bias(layer), draw(2, 5, 7, 4)
+    kernels = layer.depthwise_kernel[...], layer.pointwise_kernel[...]
+    assert [kernel.shape for kernel in kernels] == [(2, 3, 4, 2), (1, 1, 8, 5)]
+    expected = ops.separable_conv2d(x, *kernels, bias, **how)
+    assert float(expected.min()) < 0
+    np.testing.assert_array_equal(layer(x), ops.relu(expected))
+    assert layer.window((5, 7)).out_size == expected.shape[1:3]
+
+
+def test_a_layer_takes_a_method_of_its_own() -> None:
+    """The structures of two such models are equal, so that one program does for both."""
+    layers = [
+        Conv2D(1, 2, method=ops.im2col_in_chunks(10_000), rngs=nnx.Rngs(seed)) for seed in (0, 1)
+    ]
+    assert nnx.graphdef(layers[0]) == nnx.graphdef(layers[1])
+    x = draw(2, 4, 5, 1)
+    expected = ops.conv2d(x, layers[0].kernel[...], method="im2col")
+    np.testing.assert_allclose(layers[0](x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_dense_is_its_op() -> None:
@@ -296,6 +369,18 @@ def test_output_shape_is_that_of_the_call() -> None:
     [
         (Dense(5, 3, rngs=nnx.Rngs(0)), "layer 'dense': kernel: got shape (5, 3) for x (1, 24)"),
         (Conv2D(3, 4, rngs=nnx.Rngs(0)), "layer 'conv2d': x: got shape (1, 24)"),
+        (
+            Conv2DTranspose(3, 4, rngs=nnx.Rngs(0)),
+            "layer 'conv2d_transpose': x: got shape (1, 24)",
+        ),
+        (
+            DepthwiseConv2D(3, rngs=nnx.Rngs(0)),
+            "layer 'depthwise_conv2d': x: got shape (1, 24)",
+        ),
+        (
+            SeparableConv2D(3, 4, rngs=nnx.Rngs(0)),
+            "layer 'separable_conv2d': x: got shape (1, 24)",
+        ),
         (
             Sequential([ops.relu, Dense(5, 3, rngs=nnx.Rngs(0))]),
             "layer 'dense': kernel: got shape (5, 3) for x (1, 24)",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import ops
-from jcnn.layers import Layer, Sequential, as_model, evaluating
+from jcnn.layers import Conv2DTranspose, Layer, Sequential, as_model, evaluating
 from jcnn.models.calls import Call, recorded_calls
 from jcnn.models.zoo import ZOO, trace
 
@@ -25,7 +25,8 @@ class LayerRow:
         multiply_adds: products of an input and a weight.
         activation_bytes: memory of its output in the output's dtype.
         receptive_field: rows and columns of the input that one unit sees; None after the
-            feature maps end, or where the layers are no chain.
+            feature maps end, where the layers are no chain, and from a transposed convolution
+            on, whose units differ in what they see.
     """
 
     name: str
@@ -120,6 +121,9 @@ def count_params(model: nnx.Module) -> int:
 
 
 def _multiply_adds(call: Call) -> int:
+    own = getattr(call.module, "multiply_adds", None)
+    if own is not None:
+        return int(own(call.input.shape, call.output.shape))
     kernel = getattr(call.module, "kernel", None)
     return 0 if kernel is None else ops.multiply_adds(call.output.shape, kernel.shape)
 
@@ -127,10 +131,12 @@ def _multiply_adds(call: Call) -> int:
 def _receptive_fields(calls: Sequence[Call]) -> list[tuple[int, int] | None]:
     fields: list[tuple[int, int] | None] = []
     windows: list[ops.Window] = []
+    upsampled = False
     for call in calls:
+        upsampled = upsampled or isinstance(call.module, Conv2DTranspose)
         window = getattr(call.module, "window", None)
         if window is not None:
             windows.append(window(call.input.shape[1:3]))
-        is_map = len(call.output.shape) == 4
-        fields.append(ops.receptive_field(windows).size if is_map else None)
+        has_field = len(call.output.shape) == 4 and not upsampled
+        fields.append(ops.receptive_field(windows).size if has_field else None)
     return fields

@@ -10,8 +10,11 @@ from jcnn.ops._activations import (
     tanh,
 )
 from jcnn.ops._conv import METHODS, conv2d
+from jcnn.ops._conv_depthwise import depthwise_conv2d, separable_conv2d
 from jcnn.ops._conv_im2col import col2im, im2col
+from jcnn.ops._conv_im2col_chunks import im2col_in_chunks
 from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._conv_transpose import conv_transpose2d
 from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
@@ -21,6 +24,7 @@ from jcnn.ops._window import (
     Size,
     Window,
     conv_output_shape,
+    conv_transpose_output_shape,
     receptive_field,
     resolve_window,
 )
@@ -40,20 +44,25 @@ __all__ = [
     "conv_multiply_adds",
     "conv_output_shape",
     "conv_params",
+    "conv_transpose2d",
+    "conv_transpose_output_shape",
     "cross_entropy",
     "dense",
     "dense_params",
+    "depthwise_conv2d",
     "dropout",
     "explain_conv",
     "flatten",
     "gelu",
     "im2col",
+    "im2col_in_chunks",
     "leaky_relu",
     "max_pool2d",
     "multiply_adds",
     "receptive_field",
     "relu",
     "resolve_window",
+    "separable_conv2d",
     "sigmoid",
     "softmax",
     "tanh",

@@ -2,7 +2,7 @@
 
 import jax
 
-from jcnn.ops import _conv_auto, _conv_im2col, _conv_lax, _conv_shift, _conv_winograd
+from jcnn.ops import _conv_auto, _conv_fft, _conv_im2col, _conv_lax, _conv_shift, _conv_winograd
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
@@ -16,6 +16,7 @@ METHODS: dict[str, ConvMethod] = {
     "shift": _conv_shift.METHOD,
     "winograd2": _conv_winograd.METHOD2,
     "winograd4": _conv_winograd.METHOD4,
+    "fft": _conv_fft.METHOD,
 }
 
 
@@ -28,7 +29,7 @@ def conv2d(
     padding: Padding = "SAME",
     dilation: Size = 1,
     groups: int = 1,
-    method: str = "auto",
+    method: str | ConvMethod = "auto",
     precision: Precision = None,
 ) -> jax.Array:
     """Two-dimensional convolution: the inner product of the kernel with every window of `x`.
@@ -48,7 +49,9 @@ def conv2d(
         method: "auto" (what was measured to be fastest: see `explain_conv`), "lax" (XLA's
             convolution), "im2col" (one matrix product), "shift" (a sum of shifted matrix
             products), "winograd2" or "winograd4" (fewer multiplications and more rounding, for
-            3x3 kernels in steps of one). All agree within rounding; see `METHODS`.
+            3x3 kernels in steps of one), "fft" (products of spectra, for large kernels), or a
+            `ConvMethod` such as `im2col_in_chunks` gives. All agree within rounding; see
+            `METHODS`.
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:
@@ -65,11 +68,19 @@ def conv2d(
     check_floating("x", x)
     check_same_dtype(x, kernel=kernel, bias=bias)
     check_bias(bias, kernel)
-    if method not in METHODS:
-        raise ValueError(f"method: got {method!r}; accepted: {', '.join(map(repr, METHODS))}")
-    chosen = METHODS[method]
+    chosen = _chosen(method)
     reason = chosen.unsupported(x, kernel, window, groups)
     if reason is not None:
-        raise NotImplementedError(f"method {method!r}: {reason}")
+        name = f"method {method!r}" if isinstance(method, str) else "method"
+        raise NotImplementedError(f"{name}: {reason}")
     y = chosen.fn(x, kernel, window, groups, precision)
     return add_bias(y, bias)
+
+
+def _chosen(method: str | ConvMethod) -> ConvMethod:
+    if isinstance(method, ConvMethod):
+        return method
+    if method not in METHODS:
+        names = ", ".join(map(repr, METHODS))
+        raise ValueError(f"method: got {method!r}; accepted: {names}, or a ConvMethod")
+    return METHODS[method]

@@ -84,19 +84,21 @@ def col2im(
 def conv2d_im2col(
     x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
 ) -> jax.Array:
-    """Convolve as `im2col` and one matrix product a group."""
+    """Convolve as patches and one matrix product, with an axis for the groups.
+
+    With the groups first, the product and both of its gradients need no copy of the patches.
+    """
     kh, kw, per_group, filters = kernel.shape
-    columns = jnp.stack(list(taps(x, window)), axis=3)  # (N, OH, OW, KH * KW, C)
-    columns = columns.reshape(*columns.shape[:3], kh * kw, groups, per_group)
-    matrix = kernel.reshape(kh * kw, per_group, groups, filters // groups)
-    y = jnp.einsum(
-        "nhwkgc,kcgo->nhwgo",
-        columns,
+    rows = [tap.reshape(-1, groups, per_group).swapaxes(0, 1) for tap in taps(x, window)]
+    matrix = kernel.reshape(kh * kw * per_group, groups, filters // groups).swapaxes(0, 1)
+    y = jnp.matmul(
+        jnp.concatenate(rows, axis=-1),  # (groups, N * OH * OW, KH * KW * C // groups)
         matrix,
         precision=precision,
         preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     )
-    return y.astype(x.dtype).reshape(*y.shape[:3], filters)
+    y = y.swapaxes(0, 1).astype(x.dtype)
+    return y.reshape(x.shape[0], *window.out_size, filters)
 
 
 METHOD = ConvMethod(conv2d_im2col)

@@ -5,6 +5,8 @@
 It reads like the formula, needs no patch matrix, and is what im2col computes in another order.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -16,20 +18,24 @@ from jcnn.ops._window import Window
 def conv2d_shift(
     x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
 ) -> jax.Array:
-    """Convolve as `KH * KW` matrix products, added up in at least 32 bits."""
+    """Convolve as `KH * KW` matrix products, added up in at least 32 bits.
+
+    With the groups first, the products and their gradients need no copies.
+    """
     kh, kw, per_group, filters = kernel.shape
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    cells = kernel.reshape(kh * kw, per_group, groups, filters // groups)
-    y = jnp.zeros((x.shape[0], *window.out_size, groups, filters // groups), wide)
-    for tap, cell in zip(taps(x, window), cells, strict=True):
-        y += jnp.einsum(
-            "nhwgc,cgo->nhwgo",
-            tap.reshape(*tap.shape[:3], groups, per_group),
+    cells = kernel.reshape(kh * kw, per_group, groups, filters // groups).swapaxes(1, 2)
+    products = (
+        jnp.matmul(
+            tap.reshape(-1, groups, per_group).swapaxes(0, 1),
             cell,
             precision=precision,
-            preferred_element_type=wide,
+            preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
         )
-    return y.astype(x.dtype).reshape(*y.shape[:3], filters)
+        for tap, cell in zip(taps(x, window), cells, strict=True)
+    )
+    y = functools.reduce(jnp.add, products)  # (groups, N * OH * OW, O // groups)
+    y = y.swapaxes(0, 1).astype(x.dtype)
+    return y.reshape(x.shape[0], *window.out_size, filters)
 
 
 METHOD = ConvMethod(conv2d_shift)

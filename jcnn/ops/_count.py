@@ -42,8 +42,10 @@ def multiply_adds(output_shape: Sequence[int], kernel_shape: Sequence[int]) -> i
     pixels. A convolution shares its weights: it has far more connections than parameters.
 
     Args:
-        output_shape: `(OH, OW, O)` or `(U,)`; with a batch axis N before, all examples count.
-        kernel_shape: `(KH, KW, C // groups, O)` or `(D, U)`.
+        output_shape: `(OH, OW, O)` or `(U,)`; with a batch axis N before, all examples count. Of
+            a transposed convolution the input's, `(H, W, C)`: it is the other way's output.
+        kernel_shape: `(KH, KW, C // groups, O)` or `(D, U)`; transposed, `(KH, KW, O // groups,
+            C)`; depthwise, `(KH, KW, 1, C * M)`.
 
     Raises:
         ValueError: the last axes differ.

@@ -157,6 +157,87 @@ def conv_window(
     )
 
 
+def conv_transpose_output_shape(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    output_padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> tuple[int, int, int, int]:
+    """Shape of `conv_transpose2d`'s result, without computing it.
+
+    Args:
+        x_shape: `(N, H, W, C)`.
+        kernel_shape: `(KH, KW, O // groups, C)`.
+        stride, padding, output_padding, dilation, groups: as for `conv_transpose2d`.
+
+    Returns:
+        `(N, OH, OW, O)`.
+
+    Raises:
+        ValueError: the shapes do not fit each other; the message names the argument.
+    """
+    window = conv_transpose_window(
+        x_shape, kernel_shape, stride, padding, output_padding, dilation, groups
+    )
+    return (x_shape[0], *window.in_size, kernel_shape[2] * groups)
+
+
+def conv_transpose_window(
+    x_shape: Sequence[int],
+    kernel_shape: Sequence[int],
+    stride: Size,
+    padding: Padding,
+    output_padding: Size,
+    dilation: Size,
+    groups: int,
+) -> Window:
+    """Check a transposed convolution's shapes, and resolve the window of the convolution it undoes.
+
+    That one reads what the transposed convolution writes: `in_size` is the size of the result.
+    """
+    x_shape, kernel_shape = tuple(x_shape), tuple(kernel_shape)
+    if len(x_shape) != 4:
+        raise ValueError(f"x: got shape {x_shape}; expected four axes (N, H, W, C)")
+    if len(kernel_shape) != 4:
+        raise ValueError(
+            f"kernel: got shape {kernel_shape}; expected four axes (KH, KW, O // groups, C)"
+        )
+    groups = _positive("groups", groups, "a positive int")
+    channels = x_shape[3]
+    if kernel_shape[3] != channels:
+        raise ValueError(
+            f"kernel: got shape {kernel_shape} for x {x_shape}; "
+            f"its last axis must be C = {channels}"
+        )
+    if channels % groups:
+        raise ValueError(
+            f"groups: got {groups}, which does not divide the {channels} channels of x"
+        )
+    in_size = _pair("x", x_shape[1:3])
+    kernel = _pair("kernel", kernel_shape[:2])
+    stride, dilation = _pair("stride", stride), _pair("dilation", dilation)
+    extra = _output_padding(output_padding, stride, padding)
+
+    spans = [(cells - 1) * gap + 1 for cells, gap in zip(kernel, dilation, strict=True)]
+    same = (in_size[0] * stride[0], in_size[1] * stride[1])
+    pads = _resolve_padding(padding, same, (spans[0], spans[1]), stride)
+    out = same
+    if padding != "SAME":
+        covered = [(n - 1) * s + cells for n, s, cells in zip(in_size, stride, spans, strict=True)]
+        sizes = [c - sum(p) + e for c, p, e in zip(covered, pads, extra, strict=True)]
+        if min(sizes) < 1:
+            raise ValueError(
+                f"padding: got {padding!r}, which leaves nothing of the {covered[0]}x{covered[1]} "
+                "cells that the windows cover"
+            )
+        out = (sizes[0], sizes[1])
+    return resolve_window(out, kernel, stride=stride, padding=pads, dilation=dilation)
+
+
 def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
     """Receptive field of one unit after a chain of windows, first layer first.
 
@@ -205,6 +286,23 @@ def _resolve_padding(
     if min(*pads[0], *pads[1]) < 0:
         raise ValueError(f"padding: got {padding!r}; accepted: {_PADDING_KINDS}")
     return pads
+
+
+def _output_padding(value: Size, stride: tuple[int, int], padding: Padding) -> tuple[int, int]:
+    values: Sequence[int] = value if isinstance(value, Sequence) else (value, value)
+    try:
+        rows, columns = (operator.index(number) for number in values)
+    except (TypeError, ValueError):
+        rows, columns = -1, -1
+    most = (0, 0) if padding == "SAME" else (stride[0] - 1, stride[1] - 1)
+    if not (0 <= rows <= most[0] and 0 <= columns <= most[1]):
+        accepted = (
+            f'0 with padding "SAME", which gives {stride[0]}x{stride[1]} times the cells'
+            if padding == "SAME"
+            else f"an int or a pair (rows, columns), >= 0 and below the stride {stride}"
+        )
+        raise ValueError(f"output_padding: got {value!r}; accepted: {accepted}")
+    return rows, columns
 
 
 def _pair(name: str, value: Size | Sequence[int]) -> tuple[int, int]:

@@ -10,9 +10,12 @@ from jcnn import ops
 from jcnn.layers import (
     BatchNormalization,
     Conv2D,
+    Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
     Flatten,
     MaxPooling2D,
+    SeparableConv2D,
     Sequential,
 )
 from jcnn.models import build, intermediates, summary, zoo_summary
@@ -53,6 +56,38 @@ def test_grouped_convolutions_and_batch_normalisation_are_counted() -> None:
     assert [layer.params for layer in found.layers] == [3 * 2 * 6, 12, 0, 73 * 5]
     assert [layer.multiply_adds for layer in found.layers] == [3 * 4 * 6 * 6, 0, 0, 72 * 5]
     assert found.params == 36 + 12 + 365
+
+
+def test_other_convolutions_are_counted() -> None:
+    rngs = nnx.Rngs(0)
+    model = [
+        DepthwiseConv2D(3, (3, 2), depth_multiplier=2, rngs=rngs),
+        SeparableConv2D(6, 5, (1, 3), stride=2, depth_multiplier=4, use_bias=False, rngs=rngs),
+        Conv2DTranspose(5, 4, (2, 3), stride=(2, 3), groups=1, rngs=rngs),
+        Conv2D(4, 2, rngs=rngs),
+    ]
+    found = summary(model, (6, 8, 3))
+    assert [layer.output_shape for layer in found.layers] == [
+        (6, 8, 6),
+        (3, 4, 5),
+        (6, 12, 4),
+        (6, 12, 2),
+    ]
+    assert [layer.params for layer in found.layers] == [
+        3 * 2 * 6 + 6,
+        1 * 3 * 24 + 24 * 5,
+        2 * 3 * 4 * 5 + 4,
+        9 * 4 * 2 + 2,
+    ]
+    # Depthwise: one channel an output. Transposed: each input by the whole kernel of its channel.
+    assert [layer.multiply_adds for layer in found.layers] == [
+        6 * 8 * 6 * 3 * 2,
+        3 * 4 * (24 * 3 + 24 * 5),
+        3 * 4 * 5 * 2 * 3 * 4,
+        6 * 12 * 2 * 9 * 4,
+    ]
+    fields = [layer.receptive_field for layer in found.layers]
+    assert fields == [(3, 2), (3, 4), None, None]
 
 
 def test_the_receptive_field_is_what_moves_a_unit() -> None:

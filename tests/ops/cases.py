@@ -136,7 +136,7 @@ def operands(case: Case, name: str = "") -> Operands:
     )
 
 
-def conv(case: Case, method: str) -> Callable[..., jax.Array]:
+def conv(case: Case, method: str | ops.ConvMethod) -> Callable[..., jax.Array]:
     """`ops.conv2d` of a case as a function of arrays alone."""
 
     def run(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
@@ -145,7 +145,7 @@ def conv(case: Case, method: str) -> Callable[..., jax.Array]:
     return run
 
 
-def gradients(case: Case, method: str) -> Callable[..., tuple[jax.Array, ...]]:
+def gradients(case: Case, method: str | ops.ConvMethod) -> Callable[..., tuple[jax.Array, ...]]:
     """`f(x, kernel, bias, g)`: the value, and the gradients of `sum(value * g)`."""
 
     def run(

@@ -133,6 +133,60 @@ def conv2d_gradients(
     )
 
 
+def conv_transpose2d_size(
+    hw: tuple[int, int], kernel: Size, stride: Size, padding: Padding, extra: Size, dilation: Size
+) -> tuple[int, int]:
+    """SAME multiplies by the stride; all else cuts cells off what the windows cover."""
+    sizes = []
+    for axis in (0, 1):
+        step, cells = pair(stride)[axis], hw[axis]
+        if padding == "SAME":
+            sizes.append(cells * step)
+            continue
+        covered = max(
+            o * step + i * pair(dilation)[axis] + 1
+            for o in range(cells)
+            for i in range(pair(kernel)[axis])
+        )
+        cut = 0 if padding == "VALID" else sum(padding_of_axis(0, 0, 1, axis, padding))
+        sizes.append(covered - cut + pair(extra)[axis])
+    return sizes[0], sizes[1]
+
+
+def conv_transpose2d(
+    x: Array,
+    kernel: Array,
+    bias: Array,
+    g: Array,
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    dilation: Size = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array, Array]:
+    """Add every input times the kernel to its window of the output, which has the shape of `g`.
+
+    Returns that, and the gradients of `sum(value * g)` by x, kernel and bias.
+    """
+    n, h, w, c = x.shape
+    kh, kw, per_group, _ = kernel.shape
+    hw = (g.shape[1], g.shape[2])
+    xs = x.reshape(n, h, w, groups, c // groups)
+    ks = kernel.reshape(kh, kw, per_group, groups, c // groups)
+    gs = g.reshape(n, *hw, groups, per_group)
+    y, by_x, by_kernel = np.zeros_like(gs), np.zeros_like(xs), np.zeros_like(ks)
+    for (r, s), tap, (row, column) in touches(hw, (kh, kw), stride, padding, dilation):
+        y[:, row, column] += np.einsum("ngi,ogi->ngo", xs[:, r, s], ks[tap])
+        by_x[:, r, s] += np.einsum("ngo,ogi->ngi", gs[:, row, column], ks[tap])
+        by_kernel[tap] += np.einsum("ngi,ngo->ogi", xs[:, r, s], gs[:, row, column])
+    return (
+        y.reshape(g.shape) + bias,
+        by_x.reshape(x.shape),
+        by_kernel.reshape(kernel.shape),
+        g.sum(axis=(0, 1, 2)),
+    )
+
+
 def im2col(
     x: Array, kernel: Size, *, stride: Size = 1, padding: Padding = "VALID", dilation: Size = 1
 ) -> Array:

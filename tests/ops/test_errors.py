@@ -12,11 +12,16 @@ from tests.ops.refusals import FLOATS, PADS, PAIR, refusal
 
 X = jnp.ones((2, 5, 6, 4))
 K = jnp.ones((3, 3, 4, 8))
+T = jnp.ones((3, 3, 8, 4))
 _THREE: Any = (5, 6, 4)
 
 
 def conv(x: Any = X, kernel: Any = K, bias: Any = None, **how: Any) -> Callable[[], Any]:
     return lambda: ops.conv2d(x, kernel, bias, **how)
+
+
+def transposed(x: Any = X, kernel: Any = T, bias: Any = None, **how: Any) -> Callable[[], Any]:
+    return lambda: ops.conv_transpose2d(x, kernel, bias, **how)
 
 
 def shape(*shapes: Any, **how: Any) -> Callable[[], Any]:
@@ -126,8 +131,11 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
         "bias: got shape (1, 8) for kernel (3, 3, 4, 8); expected (8,)",
     ),
     "method": (
-        conv(method="fft"),
-        f"method: got 'fft'; accepted: {', '.join(map(repr, ops.METHODS))}",
+        conv(method="karatsuba"),
+        (
+            f"method: got 'karatsuba'; accepted: {', '.join(map(repr, ops.METHODS))}, "
+            "or a ConvMethod"
+        ),
     ),
     "shape: x rank": (
         shape((5, 6, 4), (3, 3, 4, 8)),
@@ -144,6 +152,86 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
     "window: input": (
         lambda: ops.resolve_window((5, 6, 7), 1),
         f"in_hw: got (5, 6, 7); accepted: {PAIR}",
+    ),
+    "transposed: x rank": (
+        transposed(X[0]),
+        "x: got shape (5, 6, 4); expected four axes (N, H, W, C)",
+    ),
+    "transposed: kernel rank": (
+        transposed(kernel=T[0]),
+        "kernel: got shape (3, 8, 4); expected four axes (KH, KW, O // groups, C)",
+    ),
+    "transposed: channels": (
+        transposed(kernel=K),
+        "kernel: got shape (3, 3, 4, 8) for x (2, 5, 6, 4); its last axis must be C = 4",
+    ),
+    "transposed: groups": (
+        transposed(groups=3),
+        "groups: got 3, which does not divide the 4 channels of x",
+    ),
+    "transposed: bias": (
+        transposed(bias=jnp.ones(8), groups=2),
+        "bias: got shape (8,) for kernel (3, 3, 8, 4) with groups=2; expected (16,)",
+    ),
+    "transposed: stride": (transposed(stride=0), f"stride: got 0; accepted: {PAIR}"),
+    "transposed: padding": (transposed(padding="FULL"), f"padding: got 'FULL'; {PADS}"),
+    "transposed: nothing left": (
+        transposed(padding=((4, 3), (0, 0))),
+        (
+            "padding: got ((4, 3), (0, 0)), which leaves nothing of the 7x8 cells that the "
+            "windows cover"
+        ),
+    ),
+    "transposed: output padding": (
+        transposed(padding="VALID", stride=2, output_padding=(0, 2)),
+        (
+            "output_padding: got (0, 2); accepted: an int or a pair (rows, columns), >= 0 and "
+            "below the stride (2, 2)"
+        ),
+    ),
+    "transposed: output padding not whole": (
+        transposed(padding=1, stride=3, output_padding=0.5),
+        (
+            "output_padding: got 0.5; accepted: an int or a pair (rows, columns), >= 0 and "
+            "below the stride (3, 3)"
+        ),
+    ),
+    "transposed: output padding of SAME": (
+        transposed(stride=2, output_padding=1),
+        'output_padding: got 1; accepted: 0 with padding "SAME", which gives 2x2 times the cells',
+    ),
+    "transposed: integers": (
+        transposed(X.astype("int32"), T.astype("int32")),
+        f"x: got dtype int32; {FLOATS}",
+    ),
+    "transposed: mixed": (
+        transposed(kernel=T.astype("float16")),
+        "kernel: got dtype float16 for x of dtype float32",
+    ),
+    "depthwise: x rank": (
+        lambda: ops.depthwise_conv2d(X[0], jnp.ones((3, 3, 4, 2))),
+        "x: got shape (5, 6, 4); expected 4 axes (N, H, W, C)",
+    ),
+    "depthwise: channels": (
+        lambda: ops.depthwise_conv2d(X, jnp.ones((3, 3, 1, 4))),
+        (
+            "kernel: got shape (3, 3, 1, 4) for x (2, 5, 6, 4); "
+            "expected four axes (KH, KW, C, M) with C = 4"
+        ),
+    ),
+    "separable: depthwise": (
+        lambda: ops.separable_conv2d(X, jnp.ones((3, 3, 4)), jnp.ones((1, 1, 8, 5))),
+        (
+            "depthwise_kernel: got shape (3, 3, 4) for x (2, 5, 6, 4); "
+            "expected four axes (KH, KW, C, M) with C = 4"
+        ),
+    ),
+    "separable: pointwise": (
+        lambda: ops.separable_conv2d(X, jnp.ones((3, 3, 4, 2)), jnp.ones((1, 1, 4, 5))),
+        (
+            "pointwise_kernel: got shape (1, 1, 4, 5) for x (2, 5, 6, 4) and depthwise_kernel "
+            "(3, 3, 4, 2); expected (1, 1, C * M = 8, O)"
+        ),
     ),
     "im2col rank": (
         lambda: ops.im2col(X[0], 3),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops.cases import CASES, gradients, operands, skip_unsupported
+from tests.ops.cases import CASES, draw, gradients, operands, skip_unsupported
 from tests.ops.oracle import float64, padding_of_axis, pair
 from tests.ops.tolerances import assert_close
 
@@ -59,6 +59,31 @@ def test_convolution(name: str, method: str) -> None:
     got = jax.jit(gradients(case, method))(a.x, a.kernel, a.bias, a.g)
     for one, want, terms in zip(got, wanted, case.terms, strict=True):
         assert_close(one, want, dtype="float32", method=method, terms=terms)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_transposed_convolution(groups: int, padding: int) -> None:
+    """Its weight is (C, O // groups, KH, KW)."""
+    how: dict[str, Any] = {
+        "stride": (3, 2),
+        "padding": padding,
+        "output_padding": (2, 1),
+        "dilation": (1, 2),
+        "groups": groups,
+    }
+    x, kernel = draw("x", (2, 4, 3, 4)), draw("kernel", (3, 2, 3, 4))
+    bias = draw("bias", (3 * groups,))
+    operands = nchw(x), torch.tensor(float64(kernel).transpose(3, 2, 0, 1)).requires_grad_()
+    y = torch.nn.functional.conv_transpose2d(*operands, torch.tensor(float64(bias)), **how)
+    got, pull_back = jax.vjp(lambda x, k: ops.conv_transpose2d(x, k, bias, **how), x, kernel)
+    assert_close(got, nhwc(y), dtype="float32", method="lax", terms=25)
+    g = draw("g", got.shape)
+    y.backward(nchw(g).detach())
+    by_x, by_kernel = pull_back(g)
+    assert_close(by_x, nhwc(operands[0].grad), dtype="float32", method="lax", terms=18)
+    want = operands[1].grad.numpy().transpose(2, 3, 1, 0)
+    assert_close(by_kernel, want, dtype="float32", method="lax", terms=24)
 
 
 @pytest.mark.parametrize("stride", [None, (2, 1)])

@@ -1,0 +1,57 @@
+"""Layers: the functions of `jcnn.ops` with their parameters, as Flax NNX modules.
+
+Names and defaults are those of Keras; sizes are explicit, as in NNX. A layer that gets an input
+it was not made for says which layer it is and what it got.
+"""
+
+from jcnn.layers._basic import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Rate,
+)
+from jcnn.layers._conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
+from jcnn.layers._model import (
+    LayerError,
+    Parts,
+    Sequential,
+    as_model,
+    evaluating,
+    output_shape,
+    take_apart,
+    training,
+)
+from jcnn.layers._types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
+
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "Function",
+    "Initializer",
+    "Layer",
+    "LayerError",
+    "MaxPooling2D",
+    "Parts",
+    "Rate",
+    "SeparableConv2D",
+    "Sequential",
+    "as_model",
+    "evaluating",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "output_shape",
+    "take_apart",
+    "training",
+]
