@@ -67,9 +67,9 @@ def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choic
 def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
     able = [line for line in table.lines if line.conv.family == conv.family]
     near = [line for line in able if line.conv.kind == conv.kind]
-    distances = [_distance(line.conv, conv) for line in near]
-    if distances and min(distances) <= 1:
-        line = near[distances.index(min(distances))]
+    # Of two equally near, the very same: padding is in no distance.
+    line = min(near, key=lambda one: (_distance(one.conv, conv), one.conv != conv), default=None)
+    if line is not None and _distance(line.conv, conv) <= 1:
         reason = "measured" if line.conv == conv else f"nearest measured: {line.name}"
     else:
         if len(able) < _AGREED or len({line.form for line in able}) > 1:
