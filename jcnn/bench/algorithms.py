@@ -164,7 +164,7 @@ class _Measured:
                 figures=self._figures(taken, programs.get(method), rate),
                 error=errors.get(method),
                 tolerance=TOLERANCES[self.dtype] if method in errors else None,
-                note=notes.get(method, ""),
+                note=notes.get(method, self._remark()),
             )
 
     def _arrays(self) -> list[jax.Array]:
@@ -187,6 +187,9 @@ class _Measured:
         """What of the gradient is computed: of pictures, only that by the kernel."""
         by_kernel = self.direction == "gradient" and self.case.of_pictures
         return "by kernel" if by_kernel else self.direction
+
+    def _remark(self) -> str:
+        return "by kernel only" if self._asked() != self.direction else ""
 
     def _function(self, method: str) -> Callable[..., Any]:
         case, asked = self.case, self._asked()

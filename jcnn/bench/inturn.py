@@ -36,9 +36,10 @@ def time_in_rounds(
     repeats: dict[str, int] = {}
     turns: dict[str, int] = {}
     for name, call in calls.items():
-        if _seconds(call, 1) > most:
+        first = _seconds(call, 1)
+        if first > most:
             continue
-        once = _seconds(call, 1)
+        once = first if first > _BUDGET else _seconds(call, 1)
         repeats[name] = max(1, math.ceil(_LEAST / once))
         affordable = max(_FEWEST, int(_BUDGET / (repeats[name] * once)))
         turns[name] = min(rounds, affordable)
