@@ -103,7 +103,9 @@ _Ways = dict[str, tuple[list[np.ndarray], Callable[[], Any], int]]
 def _alone(made: Training, *, plain: bool) -> _Ways:
     batch = (made.carries[0], made.images, made.labels, jax.random.key(0))
     ways: _Ways = {}
-    compilers = {"": jit, ", plain jax.jit": jax.jit} if plain else {"": jit}
+    compilers: dict[str, Callable[..., Any]] = {"": jit}
+    if plain:
+        compilers[", plain jax.jit"] = jax.jit
     for suffix, compiler in compilers.items():
         step = compiler(made.step).lower(*batch, jnp.int32(0)).compile()
         loop = compiler(in_a_loop(made.step)).lower(*batch, jnp.int32(1)).compile()
