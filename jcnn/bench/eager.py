@@ -59,12 +59,18 @@ def rows(
 
 def findings(rows: list[Row]) -> list[str]:
     """How many times faster the compiled are."""
-    shares = {
-        row.case: 1 / share
-        for row in rows
-        if row.contestant == "compiled" and (share := ratio(rows, row, "eager"))
-    }
-    return [f"eager / compiled: {case} {share:.1f}" for case, share in shares.items()]
+    lines = []
+    for group in dict.fromkeys(row.group for row in rows):
+        shares = {
+            f"{row.case}, {row.contestant}" if group == "step" else row.case: 1 / share
+            for row in rows
+            if row.group == group
+            and row.contestant != "eager"
+            and (share := ratio(rows, row, "eager"))
+        }
+        texts = (f"{name} {share:.1f}" for name, share in shares.items())
+        lines.append(f"times faster than eager: {'; '.join(texts)}")
+    return lines
 
 
 def cases(batch: int) -> dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]]:

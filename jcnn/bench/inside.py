@@ -22,7 +22,7 @@ from jcnn.compile import jit
 
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"
-_CONVOLUTIONS: tuple[Convolution, ...] = ("jcnn", "nnx.Conv")
+CONVOLUTIONS: tuple[Convolution, ...] = ("jcnn", "nnx.Conv")
 TOLERANCE = 1e-3
 # A loop has so many steps.
 _STEPS = 2
@@ -50,7 +50,7 @@ def rows(
     found: list[Row] = []
     for name in models:
         for count in (1, *members):
-            notify(f"{name}, {count} models")
+            notify(name if count == 1 else f"{count} x {name}")
             found += _measure(name, count, batch, rounds)
     return found
 
@@ -60,18 +60,17 @@ def findings(rows: list[Row]) -> list[str]:
     lines = []
     for row in rows:
         convolution, _, way = row.contestant.partition(", ")
-        beside = "bare" if way.startswith("loop") else "Python loop"
-        if way in ("loop", "vmap", "lax.map"):
-            share = ratio(rows, row, f"{convolution}, {beside}")
-            if share is not None:
-                lines.append(f"{row.case}, {convolution}: {way} / {beside} {share:.2f}")
+        beside = {"loop": "bare", "vmap": "Python loop", "lax.map": "Python loop"}.get(way)
+        share = ratio(rows, row, f"{convolution}, {beside}")
+        if share is not None:
+            lines.append(f"{row.case}, {convolution}: {way} / {beside} {share:.2f}")
     return lines
 
 
 def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
     contestants: dict[str, tuple[Callable[[], Any], int]] = {}
     answers: dict[str, list[np.ndarray]] = {}
-    for convolution in _CONVOLUTIONS:
+    for convolution in CONVOLUTIONS:
         made = training_of(name, batch, models=members, convolution=convolution)
         ways = _alone(made, plain=convolution == "nnx.Conv") if members == 1 else _several(made)
         for way, (first, run, steps) in ways.items():

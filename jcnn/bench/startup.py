@@ -65,7 +65,7 @@ def rows(
             COLD: [*step, "COLD", model, f"{batch}"],
             CACHED: [*step, f"{folders / 'kept'}", model, f"{batch}"],
         }
-        _run(words[CACHED])  # fills the cache, and the disk's
+        run(words[CACHED])  # fills the cache, and the disk's
         seconds: dict[str, list[float]] = {name: [] for name in words}
         losses: dict[str, list[float]] = {COLD: [], CACHED: []}
         for number in range(rounds):
@@ -73,7 +73,7 @@ def rows(
                 notify(f"{name}, {number + 1} of {rounds}")
                 fresh = f"{folders / f'cold-{number}'}"
                 start = time.perf_counter()
-                out = _run([fresh if word == "COLD" else word for word in arguments])
+                out = run([fresh if word == "COLD" else word for word in arguments])
                 seconds[name].append(time.perf_counter() - start)
                 if name in losses:
                     losses[name].append(float(out))
@@ -102,7 +102,12 @@ def findings(rows: list[Row]) -> list[str]:
     return [f"the cache makes {cached:.1f} s of {cold:.1f} s to the end of the first step"]
 
 
-def _run(words: list[str]) -> str:
+def run(words: list[str]) -> str:
+    """What Python prints with these arguments, in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; the message has the last line of its complaint.
+    """
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, encoding="utf-8", check=False
     )

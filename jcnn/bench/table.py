@@ -38,9 +38,10 @@ def rich_table(result: Result) -> Table:
     for name in head:
         words = name in ("group", "case", "contestant", "agrees", "note")
         table.add_column(name, justify="left" if words else "right", overflow="fold")
-    for i, line in enumerate(body):
-        new_case = i + 1 < len(body) and body[i + 1][head.index("case")] != ""
-        table.add_row(*line, end_section=new_case)
+    several = any(line[head.index("case")] == "" for line in body)
+    for line, after in zip(body, [*body[1:], None], strict=True):
+        last_of_case = after is not None and after[head.index("case")] != ""
+        table.add_row(*line, end_section=several and last_of_case)
     return table
 
 
@@ -69,7 +70,9 @@ def figure(value: float) -> str:
     """A number to three digits, whole where it is large."""
     if value and not 1e-3 <= abs(value) < 1e7:
         return f"{value:.1e}"
-    digits = next((d for d, least in ((0, 100), (1, 10), (2, 1)) if abs(value) >= least), 3)
+    digits = next(
+        (d for d, least in ((0, 99.95), (1, 9.995), (2, 0.9995)) if abs(value) >= least), 3
+    )
     return f"{value:,.{digits}f}"
 
 
