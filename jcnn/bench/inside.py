@@ -1,10 +1,10 @@
 """Is a training step as fast inside a loop, and for several models at once, as alone?
 
 The same step of the same model, with jcnn's convolution and with `flax.nnx.Conv`: bare; in a
-loop inside one program; and of several models by a Python loop, by `lax.map` (jcnn's way on a
-CPU) and by `vmap` (its way on a GPU). All are compiled with jcnn's options, and `nnx.Conv` bare
-and in a loop also by plain `jax.jit`, as Flax's tutorials do. Every time is that of one step of
-one model.
+loop inside one program; in the epoch's program that `fit` runs; and of several models by a
+Python loop, by `lax.map` (jcnn's way on a CPU) and by `vmap` (its way on a GPU). All are compiled
+with jcnn's options, and `nnx.Conv` bare and in a loop also by plain `jax.jit`, as Flax's
+tutorials do. Every time is that of one step of one model.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from jcnn.bench.inturn import time_in_rounds
 from jcnn.bench.record import Row, ratio, relative_error
 from jcnn.bench.steps import Convolution, Training, answer_of, in_a_loop, training_of
 from jcnn.compile import jit
+from jcnn.programs import Carry, epoch_program, order_program
 
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"
@@ -60,7 +61,12 @@ def findings(rows: list[Row]) -> list[str]:
     lines = []
     for row in rows:
         convolution, _, way = row.contestant.partition(", ")
-        beside = {"loop": "bare", "vmap": "Python loop", "lax.map": "Python loop"}.get(way)
+        beside = {
+            "loop": "bare",
+            "epoch": "bare",
+            "vmap": "Python loop",
+            "lax.map": "Python loop",
+        }.get(way)
         share = ratio(rows, row, f"{convolution}, {beside}")
         if share is not None:
             lines.append(f"{row.case}, {convolution}: {way} / {beside} {share:.2f}")
@@ -72,7 +78,7 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
     answers: dict[str, list[np.ndarray]] = {}
     for convolution in CONVOLUTIONS:
         made = training_of(name, batch, models=members, convolution=convolution)
-        ways = _alone(made, plain=convolution == "nnx.Conv") if members == 1 else _several(made)
+        ways = _alone(made, convolution) if members == 1 else _several(made)
         for way, (first, run, steps) in ways.items():
             contestants[f"{convolution}, {way}"] = (run, steps)
             answers[f"{convolution}, {way}"] = first
@@ -99,11 +105,11 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
 _Ways = dict[str, tuple[list[np.ndarray], Callable[[], Any], int]]
 
 
-def _alone(made: Training, *, plain: bool) -> _Ways:
+def _alone(made: Training, convolution: Convolution) -> _Ways:
     batch = (made.carries[0], made.images, made.labels, jax.random.key(0))
     ways: _Ways = {}
     compilers: dict[str, Callable[..., Any]] = {"": jit}
-    if plain:
+    if convolution == "nnx.Conv":
         compilers[", plain jax.jit"] = jax.jit
     for suffix, compiler in compilers.items():
         step = compiler(made.step).lower(*batch, jnp.int32(0)).compile()
@@ -111,7 +117,38 @@ def _alone(made: Training, *, plain: bool) -> _Ways:
         ways[f"bare{suffix}"] = (*_first(step, *batch, jnp.int32(0)), 1)
         first, _ = _first(loop, *batch, jnp.int32(1))
         ways[f"loop{suffix}"] = (first, _first(loop, *batch, jnp.int32(_STEPS))[1], _STEPS)
+    if convolution == "jcnn":
+        ways["epoch"] = _epoch(made)
     return ways
+
+
+def _epoch(made: Training) -> tuple[list[np.ndarray], Callable[[], Any], int]:
+    """The program that `fit` runs: it shuffles, takes batches and adds up the metrics.
+
+    Its pictures are one batch over and over, so its first step is the bare step.
+    """
+    images, labels = (jnp.concatenate([x] * _STEPS) for x in (made.images, made.labels))
+    examples, key, rate = len(images), jax.random.key(0), jnp.float32(1e-3)
+    program = epoch_program(
+        made.parts.graphdef, made.config, examples=examples, classes=made.classes
+    )
+    order_of = order_program(examples, shuffle=True, members=False)
+
+    def train(carry: Carry, order: jax.Array, steps: int) -> Carry:
+        window, bounds = (images, labels, order, 0), (0, 0, steps)
+        state, totals = carry
+        end: Carry = program(state, made.parts.streams, totals, *window, key, rate, *bounds)
+        return end
+
+    # The program takes over what it is given.
+    kept = [train(jax.tree.map(jnp.copy, made.carries[0]), jnp.arange(examples), 1)]
+    first = answer_of(kept[0])
+
+    def run() -> Carry:
+        kept[0] = train(kept[0], order_of(key, 1), _STEPS)
+        return kept[0]
+
+    return first, run, _STEPS
 
 
 def _several(made: Training) -> _Ways:

@@ -19,12 +19,13 @@ from jcnn.train import TrainConfig, fit, fit_population
 
 QUESTION = "How does time grow with the batch, the pictures, the models and the data set?"
 BASELINE = ""
+MEMBERS = "models trained at once (time of a step of all)"
 EPOCH = "pictures in the data set (time of an epoch)"
 # Each axis, and what its settings are elsewhere.
 SIZES: dict[str, tuple[int, ...]] = {
     "batch size (time of a step)": (16, 32, 64, 128, 256),
     "side of the pictures (time of a step)": (14, 28, 56),
-    "models trained at once (time of a step of all)": (1, 2, 4, 8),
+    MEMBERS: (1, 2, 4, 8),
     EPOCH: (512, 1024, 2048, 4096),
 }
 QUICK: dict[str, tuple[int, ...]] = {
@@ -91,8 +92,17 @@ def rows(
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The line of an epoch's cost, and how far the medians are off it."""
+    """The line of an epoch's cost, how far the medians are off it, and what models share."""
     lines = []
+    for row in rows:
+        alone = [
+            one.median
+            for one in rows
+            if (one.contestant, one.group, one.x) == (row.contestant, MEMBERS, 1)
+        ]
+        if row.group == MEMBERS and row.x != 1 and row.x and row.median and alone and alone[0]:
+            share = row.median / (row.x * alone[0])
+            lines.append(f"{row.x:.0f} x {row.contestant} at once / in turn: {share:.2f}")
     for name in dict.fromkeys(row.contestant for row in rows):
         own = [row for row in rows if row.contestant == name and row.group == EPOCH]
         x = np.array([row.x for row in own if row.x is not None and row.median is not None])

@@ -10,7 +10,7 @@ from flax import nnx
 from jax import lax
 
 from jcnn.config import TrainConfig
-from jcnn.layers import Conv2D, take_apart, training
+from jcnn.layers import Conv2D, Parts, take_apart, training
 from jcnn.metrics import zero_totals
 from jcnn.models import ZOO, build
 from jcnn.programs import Carry, first_state, training_step
@@ -47,12 +47,18 @@ class Training(NamedTuple):
         carries: one for each model.
         images: `(B, H, W, C)` uint8.
         labels: `(B,)` int32.
+        parts: of the first model.
+        config: what the step is made by.
+        classes: K.
     """
 
     step: Step
     carries: list[Carry]
     images: jax.Array
     labels: jax.Array
+    parts: Parts
+    config: TrainConfig
+    classes: int
 
 
 def training_of(
@@ -93,6 +99,9 @@ def training_of(
         [(first_state(part.params, part.rest, config), zero_totals()) for part in parts],
         jnp.asarray(rng.integers(0, 256, (batch, *entry.input_shape)).astype(np.uint8)),
         jnp.asarray(rng.integers(0, entry.classes, batch).astype(np.int32)),
+        parts[0],
+        config,
+        entry.classes,
     )
 
 

@@ -43,6 +43,9 @@ def test_a_line_is_found_and_what_is_off_it() -> None:
         "an epoch of conv1: 2 ms a picture and 10 ms; at most 0.0% off that line"
     ]
     assert scaling.findings(rows[:2]) == []
+    members = [Row("1", "conv1", (0.5,), scaling.MEMBERS, x=1.0)]
+    members.append(Row("4", "conv1", (1.8,), scaling.MEMBERS, x=4.0))
+    assert scaling.findings(members) == ["4 x conv1 at once / in turn: 0.90"]
 
 
 def test_findings_divide_the_medians() -> None:
@@ -100,6 +103,7 @@ def test_inside() -> None:
         for convolution in inside.CONVOLUTIONS
         for way in ("Python loop", "lax.map", "vmap")
     }
+    assert "jcnn, epoch" in {row.contestant for row in rows}
     assert [row.error for row in rows].count(None) == 2  # the reference of each case
 
 
@@ -108,13 +112,15 @@ def test_scaling() -> None:
     sizes = {
         "batch size (time of a step)": (2, 4),
         "side of the pictures (time of a step)": (8, 12),
-        "models trained at once (time of a step of all)": (1, 2),
+        scaling.MEMBERS: (1, 2),
         scaling.EPOCH: (8, 12, 16),
     }
     rows = scaling.rows(("conv1",), sizes, batch=4, rounds=1)
     assert not [row for row in rows if row.wrong]
     assert [row.x for row in rows] == [2, 4, 8, 12, 1, 2, 8, 12, 16]
-    assert len(scaling.findings(rows)) == 1
+    members, line = scaling.findings(rows)
+    assert members.startswith("2 x conv1 at once / in turn: ")
+    assert line.startswith("an epoch of conv1: ")
 
 
 @pytest.mark.slow
