@@ -70,15 +70,19 @@ def rows(
     for dtype, names in chosen.items():
         product = matmul_row(dtype, matmul_size, rounds)
         found.append(product)
-        for direction in directions:
-            for name, case in cases.items():
-                if names is not None and name not in names:
-                    continue
+        # The reference of a case serves all its directions; the table goes by direction.
+        measured: dict[str, list[Row]] = {direction: [] for direction in directions}
+        for name, case in cases.items():
+            if names is not None and name not in names:
+                continue
+            arrays, truth = _drawn(case, dtype)
+            for direction in directions:
                 if direction == "by input" and case.of_pictures:
                     continue
-                notify(f"{direction}, {dtype}: {name}")
-                measured = _Measured(name, case, dtype, direction)
-                found += measured.rows(methods or tuple(METHODS), rounds, _rate(product))
+                notify(f"{dtype}: {name}, {direction}")
+                one = _Measured(name, case, dtype, direction, arrays, truth)
+                measured[direction] += one.rows(methods or tuple(METHODS), rounds, _rate(product))
+        found += [row for rows in measured.values() for row in rows]
     return found
 
 
@@ -123,6 +127,15 @@ def _rate(product: Row) -> float:
     return product.figures["GFLOP/s"]
 
 
+def _drawn(case: Case, dtype: str) -> tuple[list[jax.Array], list[np.ndarray]]:
+    """Random `x`, `kernel` and `dy`; and `y`, `dx` and `dk` in float64, from these as rounded."""
+    rng = np.random.default_rng(0)
+    shapes = (case.x, case.kernel, case.y)
+    arrays = [jnp.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
+    exact = (np.asarray(one.astype(jnp.float32), np.float64) for one in arrays)
+    return arrays, list(reference(*exact, case.window, case.groups))
+
+
 @dataclass(frozen=True)
 class _Measured:
     """One direction of one case in one dtype."""
@@ -131,11 +144,13 @@ class _Measured:
     case: Case
     dtype: str
     direction: str
+    drawn: list[jax.Array]
+    truth: list[np.ndarray]
 
     def rows(self, methods: tuple[str, ...], rounds: int, rate: float) -> Iterator[Row]:
         """A row for each method: timed, or with the reason why not."""
-        arrays = self._arrays()
-        wanted = self._wanted(arrays)
+        arrays = self.drawn[:2] if self.direction == "forward" else self.drawn
+        wanted = self._wanted()
         programs: dict[str, Any] = {}
         errors: dict[str, float] = {}
         notes: dict[str, str] = {}
@@ -167,18 +182,8 @@ class _Measured:
                 note=notes.get(method, self._remark()),
             )
 
-    def _arrays(self) -> list[jax.Array]:
-        rng = np.random.default_rng(0)
-        case = self.case
-        shapes = (case.x, case.kernel, case.y)
-        arrays = [jnp.asarray(rng.standard_normal(shape), self.dtype) for shape in shapes]
-        return arrays[:2] if self.direction == "forward" else arrays
-
-    def _wanted(self, arrays: list[jax.Array]) -> list[np.ndarray]:
-        """The answers in float64, from the inputs as the dtype has rounded them."""
-        x, kernel, *dy = (np.asarray(one.astype(jnp.float32), np.float64) for one in arrays)
-        grown = dy[0] if dy else np.zeros(self.case.y)
-        y, dx, dk = reference(x, kernel, grown, self.case.window, self.case.groups)
+    def _wanted(self) -> list[np.ndarray]:
+        y, dx, dk = self.truth
         if self.direction == "forward":
             return [y]
         return {"by input": [dx], "by kernel": [dk], "gradient": [dx, dk]}[self._asked()]
