@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: help train test test-slow check format clean
+.PHONY: help train test test-slow check format bench clean
 
 help:
 	@echo "make train      train a CNN on 4,000 real digits, with no download, and test it"
 	@echo "make test       run the test suite"
 	@echo "make test-slow  run the tests that take longer, too"
+	@echo "make bench      measure how long things take, against other libraries too"
 	@echo "make check      format, lint and type checks"
 	@echo "make format     mend what the format and lint checks can mend"
 
@@ -30,6 +31,10 @@ format: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format .
 	$(VENV)/bin/python -m ruff check --fix .
 
+bench: $(VENV)/.peers
+	$(VENV)/bin/python -m jcnn bench all --out benchmarks/results
+	$(VENV)/bin/python -m benchmarks.peers
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -43,4 +48,8 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.created pyproject.toml
 	$(PIP) install --quiet --editable ".[test,check]"
+	touch $(VENV)/.installed $@
+
+$(VENV)/.peers: $(VENV)/.created pyproject.toml
+	$(PIP) install --quiet --editable ".[peers]"
 	touch $(VENV)/.installed $@

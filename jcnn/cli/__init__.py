@@ -16,6 +16,7 @@ from typing import Annotated, cast
 
 import tyro
 
+from jcnn.cli.bench import BenchCommand
 from jcnn.cli.data import DataCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.models import ModelsCommand
@@ -32,13 +33,14 @@ Command = (
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
+    | Annotated[BenchCommand, tyro.conf.subcommand("bench")]
 )
 
 DESCRIPTION = "Convolutional neural networks in JAX: train, evaluate, predict, and look inside."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 (training diverged), 2 (user error) or 130 (Ctrl-C).
+    """Run one command; the exit code is 0, 1 (diverged, or wrong), 2 (user error) or 130 (Ctrl-C).
 
     Args:
         arguments: the command line's words; None means those of the process.

@@ -239,8 +239,9 @@ def test_the_shipped_table_is_what_its_reader_would_write() -> None:
     assert text(shipped.measured_on, reversed(shipped.lines)) == SHIPPED.read_text()
     assert {one.form for one in shipped.lines} <= set(FORMS)
     for one in shipped.lines:
-        assert FORMS[one.form].unsupported(one.conv.x, one.conv.kernel, one.conv.params) is None
         assert choose(one.conv, [shipped]).reason == "measured"
+        if one.form != "native":  # which needs a compiler
+            assert FORMS[one.form].unsupported(one.conv) is None
         if one.form != "lax":
             assert one.milliseconds[one.form] <= 0.9 * one.milliseconds["lax"]
 

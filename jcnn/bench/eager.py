@@ -1,0 +1,122 @@
+"""What does compiling gain, op by op and for a whole training step?
+
+Every public op with its arrays on the device, called as it is (each primitive in it is dispatched
+by itself) and under `jcnn.compile.jit`; then `conv4`'s training step so, and as one of several
+in a loop inside one program.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn import ops
+from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.record import Row, ratio, relative_error
+from jcnn.bench.steps import answer_of, in_a_loop, training_of
+from jcnn.compile import jit
+
+QUESTION = "What does compiling gain, op by op and for a whole training step?"
+BASELINE = "eager"
+TOLERANCE = 1e-5
+# After one step, of the loss and of the optimizer's moments.
+STEP_TOLERANCE = 1e-3
+_STEPS = 4
+
+
+def rows(
+    model: str = "conv4",
+    *,
+    batch: int = 64,
+    rounds: int = 9,
+    notify: Callable[[str], None] = lambda line: None,
+) -> list[Row]:
+    """Measure every op, then the step.
+
+    Args:
+        model: of the zoo, whose step is measured.
+        batch: pictures.
+        rounds: runs of each, at the most.
+        notify: told what is measured.
+    """
+    found: list[Row] = []
+    for name, (function, arrays) in cases(batch).items():
+        notify(name)
+        program = jit(function).lower(*arrays).compile()
+        expected = np.asarray(function(*arrays))
+        error = relative_error(np.asarray(program(*arrays)), expected)
+        calls = {"eager": partial(function, *arrays), "compiled": partial(program, *arrays)}
+        seconds = time_in_rounds(calls, rounds=rounds)
+        found.append(Row(name, "eager", seconds["eager"], group="op"))
+        taken = seconds["compiled"]
+        found.append(Row(name, "compiled", taken, "op", error=error, tolerance=TOLERANCE))
+    notify(f"{model}'s step")
+    return found + _step_rows(model, batch, rounds)
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """How many times faster the compiled are."""
+    lines = []
+    for group in dict.fromkeys(row.group for row in rows):
+        shares = {
+            f"{row.case}, {row.contestant}" if group == "step" else row.case: 1 / share
+            for row in rows
+            if row.group == group
+            and row.contestant != "eager"
+            and (share := ratio(rows, row, "eager"))
+        }
+        texts = (f"{name} {share:.1f}" for name, share in shares.items())
+        lines.append(f"times faster than eager: {'; '.join(texts)}")
+    return lines
+
+
+def cases(batch: int) -> dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]]:
+    """Every public op, on arrays of `conv4`'s sizes."""
+    rng = np.random.default_rng(0)
+
+    def normal(*shape: int) -> jax.Array:
+        return jnp.asarray(rng.standard_normal(shape), jnp.float32)
+
+    maps = normal(batch, 28, 28, 32)
+    key = jax.random.key(0)
+    labels = jnp.asarray(rng.integers(0, 10, batch), jnp.int32)
+    table: dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]] = {
+        "conv2d": (ops.conv2d, [maps, normal(3, 3, 32, 64), normal(64)]),
+        "im2col": (partial(ops.im2col, kernel=3), [maps]),
+        "max_pool2d": (partial(ops.max_pool2d, window=2), [maps]),
+        "avg_pool2d": (partial(ops.avg_pool2d, window=2), [maps]),
+        "flatten": (ops.flatten, [maps]),
+        "dense": (ops.dense, [normal(batch, 6272), normal(6272, 10), normal(10)]),
+        "dropout": (lambda x, key: ops.dropout(x, 0.5, key=key), [maps, key]),
+        "cross_entropy": (ops.cross_entropy, [normal(batch, 10), labels]),
+        "softmax": (ops.softmax, [normal(batch, 10)]),
+    }
+    activations = (ops.relu, ops.leaky_relu, ops.gelu, ops.sigmoid, ops.tanh)
+    return table | {function.__name__: (function, [maps]) for function in activations}
+
+
+def _step_rows(model: str, batch: int, rounds: int) -> list[Row]:
+    made = training_of(model, batch)
+    arguments = (made.carries[0], made.images, made.labels, jax.random.key(0))
+    step = jit(made.step).lower(*arguments, jnp.int32(0)).compile()
+    loop = jit(in_a_loop(made.step)).lower(*arguments, jnp.int32(1)).compile()
+    calls: dict[str, Callable[..., Any]] = {"eager": made.step, "compiled": step}
+    answers = {name: answer_of(call(*arguments, jnp.int32(0))) for name, call in calls.items()}
+    answers["in a loop"] = answer_of(loop(*arguments, jnp.int32(1)))
+    timed = {name: partial(call, *arguments, jnp.int32(0)) for name, call in calls.items()}
+    timed["in a loop"] = partial(loop, *arguments, jnp.int32(_STEPS))
+    seconds = time_in_rounds(timed, rounds=rounds, most=30.0)
+    each = {name: _STEPS if name == "in a loop" else 1 for name in timed}
+    found = []
+    for name in timed:
+        taken = tuple(one / each[name] for one in seconds[name])
+        case = f"step of {model}, batch {batch}"
+        if name == "eager":
+            found.append(Row(case, name, taken, "step"))
+            continue
+        error = relative_error(answers[name], answers["eager"])
+        found.append(Row(case, name, taken, "step", error=error, tolerance=STEP_TOLERANCE))
+    return found

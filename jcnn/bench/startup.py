@@ -1,0 +1,117 @@
+"""How long does it take to start?
+
+Importing, `jcnn --help`, and a first training step with nothing compiled yet and with the cache
+of compiled programs: each in a process of its own, from its start to its end, in turn.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from jcnn.bench.record import Row, relative_error
+
+QUESTION = "How long does it take to start?"
+BASELINE = ""
+# The first step of a model, with the cache in the folder given; prints its loss.
+_FIRST_STEP = """
+import sys
+from pathlib import Path
+import numpy as np
+from jcnn.compile import use_cache
+from jcnn.data import Dataset
+from jcnn.models import build
+from jcnn.train import TrainConfig, fit
+folder, model, size = sys.argv[1:]
+use_cache(Path(folder))
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (int(size), 28, 28, 1)).astype(np.uint8)
+labels = rng.integers(0, 10, int(size)).astype(np.int32)
+data = Dataset(images, labels, tuple("0123456789"))
+print(fit(build(model), data, TrainConfig(epochs=1, batch_size=int(size)))["loss"][0])
+"""
+COLD, CACHED = "first step, nothing compiled", "first step, from the cache"
+
+
+def rows(
+    model: str = "conv4",
+    *,
+    batch: int = 64,
+    rounds: int = 5,
+    notify: Callable[[str], None] = lambda line: None,
+) -> list[Row]:
+    """Measure each start `rounds` times, in turn.
+
+    Args:
+        model: of the zoo, for pictures of 28x28x1, whose step is measured.
+        batch: pictures in the step.
+        rounds: processes of each.
+        notify: told what is measured.
+
+    Raises:
+        RuntimeError: a process failed; the message has its last line.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = Path(temporary)
+        step = ["-c", _FIRST_STEP]
+        words = {
+            "python alone": ["-c", "pass"],
+            "import jcnn": ["-c", "import jcnn"],
+            "jcnn --help": ["-m", "jcnn", "--help"],
+            "import jax": ["-c", "import jax"],
+            "import jcnn.ops": ["-c", "import jcnn.ops"],
+            COLD: [*step, "COLD", model, f"{batch}"],
+            CACHED: [*step, f"{folders / 'kept'}", model, f"{batch}"],
+        }
+        run(words[CACHED])  # fills the cache, and the disk's
+        seconds: dict[str, list[float]] = {name: [] for name in words}
+        losses: dict[str, list[float]] = {COLD: [], CACHED: []}
+        for number in range(rounds):
+            for name, arguments in words.items():
+                notify(f"{name}, {number + 1} of {rounds}")
+                fresh = f"{folders / f'cold-{number}'}"
+                start = time.perf_counter()
+                out = run([fresh if word == "COLD" else word for word in arguments])
+                seconds[name].append(time.perf_counter() - start)
+                if name in losses:
+                    losses[name].append(float(out))
+    expected = losses[COLD][0]
+    return [
+        Row(
+            name,
+            "process",
+            tuple(taken),
+            error=max(relative_error(loss, expected) for loss in losses[name])
+            if name in losses
+            else None,
+            # The same program on the same numbers: the same bits.
+            tolerance=0.0 if name in losses else None,
+        )
+        for name, taken in seconds.items()
+    ]
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """What the cache saves."""
+    medians = {row.case: row.median for row in rows}
+    cold, cached = medians.get(COLD), medians.get(CACHED)
+    if not cold or not cached:
+        return []
+    return [f"the cache makes {cached:.1f} s of {cold:.1f} s to the end of the first step"]
+
+
+def run(words: list[str]) -> str:
+    """What Python prints with these arguments, in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; the message has the last line of its complaint.
+    """
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, encoding="utf-8", check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RuntimeError(f"a process that was timed failed: {last}")
+    return done.stdout

@@ -1,0 +1,98 @@
+"""`jcnn bench`: how long things take on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+
+from jcnn.cli.tables import show
+
+if TYPE_CHECKING:
+    from jcnn.bench.questions import Effort, Question
+    from jcnn.bench.record import Result
+
+Name = Literal["all", "eager", "algorithms", "startup", "inside", "scaling"]
+
+
+@dataclass(frozen=True)
+class BenchCommand:
+    """Measure how long things take here: tables, and JSON, Markdown and plots in a folder.
+
+    eager: compiled against op by op. algorithms: every method of convolution on 22 shapes.
+    startup: importing, --help, the first step. inside: a training step alone, in a loop, and of
+    several models. scaling: time against batch, pictures, models and data set. Answers are
+    compared; a wrong one makes the exit code 1.
+    """
+
+    question: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="QUESTION")] = "all"
+    """One of all, eager, algorithms, startup, inside, scaling."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("bench")
+    """Folder for the results; files of an earlier measurement are replaced."""
+    rounds: Annotated[
+        int | None,
+        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the question's own)"),
+    ] = None
+    """How often everything is timed, in turn; what is slow less often."""
+    quick: bool = False
+    """A few cases, for a first look."""
+    full: bool = False
+    """Algorithms: every direction, and bfloat16 on every case."""
+
+    def run(self) -> None:
+        """Measure, print and keep each question."""
+        if self.quick and self.full:
+            raise ValueError("--quick: got --full too; accepted: one of them")
+        if self.rounds is not None and self.rounds < 1:
+            raise ValueError(f"--rounds: got {self.rounds}; accepted: an int >= 1")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"--out: got {self.out}, which is a file; accepted: a folder")
+        self.out.mkdir(parents=True, exist_ok=True)
+        from jcnn.bench.questions import QUESTIONS
+        from jcnn.bench.save import save
+        from jcnn.bench.table import rich_table
+
+        wrong = []
+        for name in QUESTIONS if self.question == "all" else [self.question]:
+            result = self._measure(name, QUESTIONS[name])
+            show(rich_table(result))
+            for line in (*result.findings, result.machine):
+                print(line)
+            print(", ".join(map(str, save(result, self.out))))
+            wrong += [f"{name}: {row.case}, {row.contestant}" for row in result.wrong]
+        if wrong:
+            raise ArithmeticError(f"wrong answers: {'; '.join(wrong)}")
+
+    def _measure(self, name: str, question: "Question") -> "Result":
+        from jcnn.bench.record import new_result
+        from jcnn.machine import describe_machine
+
+        effort: Effort = "quick" if self.quick else "full" if self.full else "usual"
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        with console.status(f"{name} ...") as status:
+
+            def notify(line: str) -> None:
+                if console.is_terminal:
+                    status.update(f"{name}: {escape(line)}")
+                else:
+                    console.print(f"{name}: {line}", markup=False)
+
+            rows = question.rows(effort, self.rounds, notify)
+        device = describe_machine()["device"]
+        return new_result(
+            name,
+            question.text,
+            rows,
+            command=self._command(name),
+            findings=question.findings(rows),
+            baseline=question.baseline,
+            device="" if "(cpu)" in device else device,
+        )
+
+    def _command(self, name: str) -> str:
+        words = ["jcnn bench", name]
+        words += ["--quick"] * self.quick + ["--full"] * self.full
+        words += [] if self.rounds is None else ["--rounds", str(self.rounds)]
+        return " ".join(words)

@@ -1,0 +1,39 @@
+"""Functions of one process are timed in turn, warmed, and given up where they are hopeless."""
+
+import time
+from collections import Counter
+
+import pytest
+
+from jcnn.bench import inturn
+from jcnn.bench.inturn import time_in_rounds
+
+
+def test_each_is_called_in_rounds_whose_order_turns_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inturn, "_LEAST", 0.0)  # one call a run
+    called: list[str] = []
+    calls = {name: lambda name=name: called.append(name) for name in "abc"}
+    seconds = time_in_rounds(calls, rounds=3)
+    assert "".join(called) == "aabbcc" + "abc" + "cba" + "abc"
+    assert {name: len(taken) for name, taken in seconds.items()} == {"a": 3, "b": 3, "c": 3}
+
+
+def test_a_quick_function_is_called_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    count: Counter[str] = Counter()
+
+    def take(name: str, seconds: float) -> None:
+        count[name] += 1
+        clock[0] += seconds
+
+    calls = {
+        "quick": lambda: take("quick", 0.001),
+        "slow": lambda: take("slow", 0.4),
+        "hopeless": lambda: take("hopeless", 7.0),
+    }
+    seconds = time_in_rounds(calls, rounds=5, most=5.0)
+    assert seconds["quick"] == pytest.approx([0.001] * 5)
+    assert count["quick"] >= 2 + 5 * 10  # a run lasts a hundredth of a second
+    assert seconds["slow"] == pytest.approx([0.4] * 3)  # its share of the time, no more
+    assert (seconds["hopeless"], count["hopeless"]) == ((), 1)

@@ -1,0 +1,141 @@
+"""Each question runs at small size, finds the same answers, and says so where one is wrong."""
+
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import ops
+from jcnn.bench import eager, inside, scaling, startup
+from jcnn.bench.questions import QUESTIONS
+from jcnn.bench.record import Row, relative_error
+from jcnn.bench.steps import answer_of, training_of
+from jcnn.cli.bench import Name
+from jcnn.compile import jit
+
+
+def test_every_public_op_is_timed() -> None:
+    functions = {
+        name
+        for name in ops.__all__
+        if callable(getattr(ops, name)) and not isinstance(getattr(ops, name), type)
+    }
+    # Arithmetic on shapes; col2im is the gradient of im2col.
+    plain = {
+        *("conv_multiply_adds", "conv_output_shape", "conv_params", "dense_params"),
+        *("multiply_adds", "receptive_field", "resolve_window", "col2im"),
+    }
+    types = {"Padding", "Precision", "Size"}
+    assert functions - plain - types <= set(eager.cases(1))
+
+
+def test_a_line_is_found_and_what_is_off_it() -> None:
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    slope, start, off = scaling.fit_line(x, 0.5 * x + 3)
+    assert (slope, start, off) == pytest.approx((0.5, 3.0, 0.0), abs=1e-9)
+    bent = 0.5 * x + 3
+    bent[3] *= 1.5
+    assert scaling.fit_line(x, bent)[2] > 0.05
+    rows = [Row(f"{n}", "conv1", (0.002 * n + 0.01,), scaling.EPOCH, x=n) for n in (64.0, 128, 512)]
+    assert scaling.findings(rows) == [
+        "an epoch of conv1: 2 ms a picture and 10 ms; at most 0.0% off that line"
+    ]
+    assert scaling.findings(rows[:2]) == []
+    members = [Row("1", "conv1", (0.5,), scaling.MEMBERS, x=1.0)]
+    members.append(Row("4", "conv1", (1.8,), scaling.MEMBERS, x=4.0))
+    assert scaling.findings(members) == ["4 x conv1 at once / in turn: 0.90"]
+
+
+def test_findings_divide_the_medians() -> None:
+    rows = [
+        Row("m", "jcnn, bare", (1.0,)),
+        Row("m", "jcnn, loop", (0.9,)),
+        Row("m", "nnx.Conv, bare", (2.0,)),
+        Row("m", "nnx.Conv, loop", ()),
+        Row("4 x m", "jcnn, Python loop", (1.0,)),
+        Row("4 x m", "jcnn, vmap", (1.5,)),
+    ]
+    assert inside.findings(rows) == [
+        "m, jcnn: loop / bare 0.90",
+        "4 x m, jcnn: vmap / Python loop 1.50",
+    ]
+    assert eager.findings(
+        [Row("relu", "eager", (3.0,), "op"), Row("relu", "compiled", (1.5,), "op")]
+    ) == ["times faster than eager: relu 2.0"]
+
+
+def test_an_op_that_is_compiled_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {name: case for name, case in eager.cases(1).items() if name in ("relu", "tanh")}
+    monkeypatch.setattr(eager, "cases", lambda batch: table)
+    monkeypatch.setattr(eager, "_step_rows", lambda *all: [])
+    monkeypatch.setattr(
+        "jcnn.bench.eager.jit", lambda f: jit(lambda x: 1.01 * f(x) if f is ops.tanh else f(x))
+    )
+    rows = eager.rows(batch=1, rounds=1)
+    assert [(row.case, row.contestant) for row in rows if row.wrong] == [("tanh", "compiled")]
+    assert all(row.n == 1 for row in rows)
+
+
+def test_nnx_convolutions_make_the_same_step() -> None:
+    answers = []
+    for convolution in inside.CONVOLUTIONS:
+        made = training_of("conv1", 3, convolution=convolution)
+        step = jit(made.step)
+        batch = (made.images, made.labels, jax.random.key(0))
+        answers.append(answer_of(step(made.carries[0], *batch, jnp.int32(0))))
+        other_key = answer_of(
+            step(made.carries[0], made.images, made.labels, jax.random.key(1), jnp.int32(0))
+        )
+        # Another dropout is another answer: the check can tell.
+        assert relative_error(other_key, answers[-1]) > 10 * inside.TOLERANCE
+    assert relative_error(*answers) < inside.TOLERANCE
+
+
+@pytest.mark.slow
+def test_inside() -> None:
+    rows = inside.rows(("conv1",), (2,), batch=2, rounds=1)
+    assert not [row for row in rows if row.wrong]
+    assert all(row.seconds for row in rows)
+    assert {row.contestant for row in rows if row.case.startswith("2 x")} == {
+        f"{convolution}, {way}"
+        for convolution in inside.CONVOLUTIONS
+        for way in ("Python loop", "lax.map", "vmap")
+    }
+    assert "jcnn, epoch" in {row.contestant for row in rows}
+    assert [row.error for row in rows].count(None) == 2  # the reference of each case
+
+
+@pytest.mark.slow
+def test_scaling() -> None:
+    sizes = {
+        "batch size (time of a step)": (2, 4),
+        "side of the pictures (time of a step)": (8, 12),
+        scaling.MEMBERS: (1, 2),
+        scaling.EPOCH: (8, 12, 16),
+    }
+    rows = scaling.rows(("conv1",), sizes, batch=4, rounds=1)
+    assert not [row for row in rows if row.wrong]
+    assert [row.x for row in rows] == [2, 4, 8, 12, 1, 2, 8, 12, 16]
+    members, line = scaling.findings(rows)
+    assert members.startswith("2 x conv1 at once / in turn: ")
+    assert line.startswith("an epoch of conv1: ")
+
+
+@pytest.mark.slow
+def test_startup() -> None:
+    rows = startup.rows("mlp", batch=4, rounds=1)
+    medians = {row.case: row.median for row in rows}
+    assert all(medians.values())
+    assert [row.case for row in rows if row.error == 0] == [startup.COLD, startup.CACHED]
+    assert len(startup.findings(rows)) == 1
+
+
+def test_a_process_that_fails_is_told() -> None:
+    with pytest.raises(RuntimeError, match="failed: ModuleNotFoundError: No module named 'nosuch'"):
+        startup.run(["-c", "import nosuch"])
+
+
+def test_the_questions_are_those_of_the_command_line() -> None:
+    assert ("all", *QUESTIONS) == get_args(Name)
