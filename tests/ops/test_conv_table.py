@@ -86,6 +86,12 @@ def replace_groups(groups: int) -> Params:
     return dataclasses.replace(PLAIN, groups=groups)
 
 
+def test_a_case_speaks_for_more_and_larger_pictures() -> None:
+    for x in ((512, 12, 12, 6), (8, 96, 90, 6)):
+        other = dataclasses.replace(DEPTHWISE, x=x)
+        assert choose(other, [table(line(DEPTHWISE, "taps"))]).form == "taps"
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -93,7 +99,7 @@ def replace_groups(groups: int) -> Params:
         dataclasses.replace(DEPTHWISE, dtype="bfloat16"),
         dataclasses.replace(DEPTHWISE, kernel=(3, 5, 1, 6)),
         dataclasses.replace(DEPTHWISE, kernel=(3, 3, 1, 12)),
-        dataclasses.replace(DEPTHWISE, x=(8, 40, 40, 6)),
+        dataclasses.replace(DEPTHWISE, x=(8, 5, 5, 6)),
         dataclasses.replace(
             DEPTHWISE, params=dataclasses.replace(replace_groups(6), stride=(2, 1))
         ),
