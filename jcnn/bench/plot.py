@@ -1,0 +1,181 @@
+"""A result as a picture: medians with the bars of their quartiles.
+
+Cases that lie on an axis become lines; others a dot for each contestant, a line for each case.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from jcnn.bench.record import Result, Row
+from jcnn.bench.table import TIME_UNITS, unit_of
+from jcnn.report.figure import INK, LINE, literal, new_figure, picture, quiet
+
+# Okabe and Ito's palette, which people with any kind of colour vision tell apart; each with a
+# marker of its own.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a0522d")
+_MARKERS = "osD^vPX*<>hp"
+# Inches: of a panel, of a line of text, and the most of a panel that is filled with lines.
+_WIDTH, _TEXT, _LINES_HEIGHT = 4.6, 0.26, 3.4
+
+
+def png(result: Result) -> bytes:
+    """Draw a result; rows without a timing are left out.
+
+    Returns:
+        The bytes of a PNG.
+
+    Raises:
+        ValueError: no row was timed.
+    """
+    rows = [row for row in result.rows if row.seconds]
+    if not rows:
+        raise ValueError(f"{result.name}: nothing was timed, so there is nothing to plot")
+    groups = list(dict.fromkeys(row.group for row in rows))
+    looks = _looks(result.rows)
+    lines = all(row.x is not None for row in rows)
+    figure = (_draw_lines if lines else _draw_dots)(rows, groups, looks)
+    title = figure.suptitle(
+        f"{result.question}\n{result.machine}", fontsize=10, color=INK, x=0.01, ha="left"
+    )
+    literal(title)
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    labels = [name for name in looks if name in handles]
+    if len(labels) > 1:
+        legend = figure.legend(
+            [handles[name] for name in labels],
+            labels,
+            loc="outside lower left",
+            ncols=max(1, min(len(labels), int(figure.get_figwidth() // 1.8))),
+            frameon=False,
+            fontsize=9,
+            labelcolor=INK,
+        )
+        for text in legend.get_texts():
+            literal(text)
+    return picture(result.name, figure, result.question).png
+
+
+def _looks(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
+    names = dict.fromkeys(row.contestant for row in rows)
+    return {
+        name: (_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
+        for i, name in enumerate(names)
+    }
+
+
+def _draw_dots(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
+    """A panel for each group, side by side; cases from the top down; time to the right, by log."""
+    cases = list(dict.fromkeys(row.case for row in rows))
+    most = max(len({r.contestant for r in rows if r.case == case}) for case in cases)
+    step = max(_TEXT, 0.07 * most)
+    columns = min(len(groups), 4)
+    high = -(-len(groups) // columns)
+    longest = max(map(len, cases))
+    size = (0.075 * longest + _WIDTH * columns, high * (step * len(cases) + 0.7) + 1.3)
+    figure = new_figure(max(size[0], 7.5), size[1])
+    panels = figure.subplots(high, columns, sharey=True, squeeze=False).ravel()
+    for axes, group in zip(panels, groups, strict=False):
+        quiet(axes)
+        axes.grid(visible=False, axis="y")
+        axes.set_xscale("log")
+        own = [row for row in rows if row.group == group]
+        for number in range(len(cases)):
+            if number % 2 == 0:
+                axes.axhspan(number - 0.5, number + 0.5, color=LINE, alpha=0.35, linewidth=0)
+        for name in looks:
+            mine = [row for row in own if row.contestant == name]
+            # Contestants of a case lie one above the other, in the order of the legend.
+            shift = (list(looks).index(name) + 0.5) / len(looks) - 0.5
+            places = [cases.index(row.case) + 0.8 * shift for row in mine]
+            _bars(axes, mine, places, name, looks[name], across=True)
+        axes.set_yticks(range(len(cases)), cases)
+        for label in axes.get_yticklabels():
+            literal(label)
+        axes.set_ylim(len(cases) - 0.5, -0.5)
+        _time_axis(axes.xaxis, own)
+        literal(axes.set_title(group, fontsize=10, color=INK, loc="left", fontweight="bold"))
+    for axes in panels[len(groups) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw_lines(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
+    """A panel for each group, whose name is that of its x axis."""
+    columns = min(len(groups), 2)
+    high = -(-len(groups) // columns)
+    figure = new_figure(max(_WIDTH * columns, 7.5), _LINES_HEIGHT * high + 1.0)
+    panels = figure.subplots(high, columns, squeeze=False).ravel()
+    for axes, group in zip(panels, groups, strict=False):
+        quiet(axes)
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        own = [row for row in rows if row.group == group]
+        for name, (colour, _) in looks.items():
+            mine = [row for row in own if row.contestant == name]
+            places = [row.x for row in mine if row.x is not None]
+            medians = [row.median for row in mine]
+            axes.plot(places, medians, color=colour, linewidth=1.4, zorder=2)
+            _bars(axes, mine, places, name, looks[name], across=False)
+        axes.set_xticks(sorted({row.x for row in own if row.x is not None}))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        literal(axes.set_xlabel(group, fontsize=10, color=INK))
+        _time_axis(axes.yaxis, own)
+    for axes in panels[len(groups) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _bars(
+    axes: Axes,
+    rows: list[Row],
+    places: Sequence[float],
+    name: str,
+    look: tuple[str, str],
+    *,
+    across: bool,
+) -> None:
+    """A point and a bar for each row, at its place; times run to the right, or upwards."""
+    if not rows:
+        return
+    medians = [row.median or 0.0 for row in rows]
+    bounds = [row.quartiles or (0.0, 0.0) for row in rows]
+    below = [m - low for m, (low, _) in zip(medians, bounds, strict=True)]
+    above = [high - m for m, (_, high) in zip(medians, bounds, strict=True)]
+    axes.errorbar(
+        medians if across else places,
+        places if across else medians,
+        xerr=[below, above] if across else None,
+        yerr=None if across else [below, above],
+        linestyle="",
+        marker=look[1],
+        markersize=4.5,
+        color=look[0],
+        elinewidth=1.4,
+        label=name,
+        zorder=3,
+    )
+
+
+def _time_axis(axis: Axis, rows: list[Row]) -> None:
+    """Name the times of a logarithmic axis with their units, few enough to be read."""
+    times = [bound for row in rows for bound in row.quartiles or ()]
+    decades = math.log10(max(times) / min(times)) if min(times) > 0 else 6
+    subs = (1.0, 2.0, 5.0) if decades < 1.5 else (1.0, 3.0) if decades < 2.5 else (1.0,)
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda seconds, _: _tick(seconds)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(seconds: float) -> str:
+    unit = unit_of(seconds)
+    return f"{seconds * dict(TIME_UNITS)[unit]:.3g} {unit}"

@@ -1,0 +1,28 @@
+"""Keeping a result: its JSON, its table in Markdown and its plot, side by side in one folder."""
+
+from pathlib import Path
+
+from jcnn.bench.plot import png
+from jcnn.bench.record import Result, write_json
+from jcnn.bench.table import markdown
+from jcnn.files import write_bytes, write_text
+
+
+def save(result: Result, folder: Path) -> list[Path]:
+    """Write NAME.json, NAME.md and, where anything was timed, NAME.png, each whole or not at all.
+
+    Args:
+        result: of one question; its name is that of the files, which are replaced.
+        folder: made where it is missing.
+
+    Returns:
+        The files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{result.name}.json", folder / f"{result.name}.md"]
+    write_json(result, files[0])
+    write_text(files[1], markdown(result))
+    if any(row.seconds for row in result.rows):
+        files.append(folder / f"{result.name}.png")
+        write_bytes(files[2], [png(result)])
+    return files

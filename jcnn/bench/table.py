@@ -1,0 +1,85 @@
+"""A result as a table: on the terminal, and in Markdown."""
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from jcnn.bench.record import Result, Row, ratio
+
+TIME_UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
+
+
+def cells(result: Result) -> tuple[list[str], list[list[str]]]:
+    """The table's head and rows, as texts; columns that would be empty are left out.
+
+    The case is said once, in the first of its rows.
+    """
+    over = f"/ {result.baseline}"
+    names = list(dict.fromkeys(name for row in result.rows for name in row.figures))
+    head = ["group", "case", "contestant", "median", "quartiles", "n", over, *names]
+    head += ["agrees", "note"]
+    body = []
+    before: tuple[str, str] | None = None
+    for row in result.rows:
+        again = before == (row.group, row.case)
+        before = (row.group, row.case)
+        share = ratio(result.rows, row, result.baseline)
+        texts = ["", ""] if again else [row.group, row.case]
+        texts += [row.contestant, *_times(row), "" if share is None else f"{share:.2f}"]
+        texts += [figure(row.figures[name]) if name in row.figures else "" for name in names]
+        body.append([*texts, row.agreement(), row.note])
+    filled = [i for i in range(len(head)) if any(line[i] for line in body)]
+    return [head[i] for i in filled], [[line[i] for i in filled] for line in body]
+
+
+def rich_table(result: Result) -> Table:
+    """The table for a terminal."""
+    head, body = cells(result)
+    table = Table(title=result.question, title_justify="left", box=SIMPLE_HEAD)
+    for name in head:
+        words = name in ("group", "case", "contestant", "agrees", "note")
+        table.add_column(name, justify="left" if words else "right", overflow="fold")
+    for i, line in enumerate(body):
+        new_case = i + 1 < len(body) and body[i + 1][head.index("case")] != ""
+        table.add_row(*line, end_section=new_case)
+    return table
+
+
+def markdown(result: Result) -> str:
+    """The whole result as a page of Markdown: question, machine, findings, table."""
+    head, body = cells(result)
+    lines = [f"# {result.name}", "", result.question, ""]
+    lines += [f"`{result.command}`, {result.date}. {result.machine}.", ""]
+    lines += [f"- {finding}" for finding in result.findings] + [""] * bool(result.findings)
+    lines += [_line(head), _line(["---"] * len(head)), *map(_line, body)]
+    return "\n".join(lines) + "\n"
+
+
+def time_text(seconds: float, unit: str = "") -> str:
+    """A duration to three digits, in the unit asked for or in the one that suits it."""
+    unit = unit or unit_of(seconds)
+    return f"{figure(seconds * dict(TIME_UNITS)[unit])} {unit}"
+
+
+def unit_of(seconds: float) -> str:
+    """The largest unit of which a duration is at least one."""
+    return next((unit for unit, factor in TIME_UNITS if seconds * factor >= 0.9995), "us")
+
+
+def figure(value: float) -> str:
+    """A number to three digits, whole where it is large."""
+    if value and not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.1e}"
+    digits = next((d for d, least in ((0, 100), (1, 10), (2, 1)) if abs(value) >= least), 3)
+    return f"{value:,.{digits}f}"
+
+
+def _times(row: Row) -> list[str]:
+    if row.median is None or row.quartiles is None:
+        return ["", "", ""]
+    unit = unit_of(row.median)
+    low, high = (time_text(time, unit) for time in row.quartiles)
+    return [time_text(row.median, unit), f"{low.removesuffix(f' {unit}')} to {high}", str(row.n)]
+
+
+def _line(texts: list[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
