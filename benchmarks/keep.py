@@ -1,30 +1,31 @@
-"""Where results go: a table on the terminal; JSON, a page of Markdown and a plot in a folder."""
+"""What every benchmark here ends with: its files written, its table printed, its errors said."""
 
+import os
 from pathlib import Path
 
 from rich.console import Console
 
-from jcnn.bench.plot import png
-from jcnn.bench.record import Result, write_json
-from jcnn.bench.table import markdown, rich_table
-from jcnn.files import write_bytes, write_text
+from jcnn.bench.record import Result
+from jcnn.bench.save import save
+from jcnn.bench.table import rich_table
 
 
 def keep(result: Result, folder: Path) -> None:
-    """Print a result, and write NAME.json, NAME.md and, where something was timed, NAME.png.
-
-    Raises:
-        SystemExit: with status 1 after all is written, where a row's answer is wrong.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(result, folder / f"{result.name}.json")
-    write_text(folder / f"{result.name}.md", markdown(result))
-    if any(row.seconds for row in result.rows):
-        write_bytes(folder / f"{result.name}.png", [png(result)])
-    console = Console()
+    """Write a result's files and print its table, its machine and its findings."""
+    save(result, folder)
+    # A table of many columns is unreadable when folded into a log's 80 characters.
+    console = Console(width=None if os.isatty(1) else 180)
     console.print(rich_table(result))
     for line in (result.machine, *result.findings):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if result.wrong:
-        names = ", ".join(f"{row.case}: {row.contestant}" for row in result.wrong)
-        raise SystemExit(f"the answers disagree: {names}")
+
+
+def refuse_wrong(results: list[Result]) -> None:
+    """End with status 1 where an answer is wrong, naming whose.
+
+    Raises:
+        SystemExit: an answer differs from its reference by more than it may.
+    """
+    wrong = [f"{row.case}: {row.contestant}" for result in results for row in result.wrong]
+    if wrong:
+        raise SystemExit(f"the answers disagree: {'; '.join(wrong)}")

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.keep import keep
+from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, help="turns of each contestant")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     chosen = parser.parse_args(arguments)
+    results = []
     for what in chosen.what:
         rows = []
         for (model, batch), plan in (STEPS if what == "step" else EPOCHS).items():
@@ -108,6 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             packages=PACKAGES,
         )
         keep(result, chosen.out)
+        results.append(result)
+    refuse_wrong(results)
 
 
 def measure_case(what: str, task: Task, plan: Plan, rounds: int | None) -> list[Row]:

@@ -29,24 +29,25 @@ from jcnn.programs import (
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
     """One call a step, on a batch that lies on the device."""
     model, answer = prepared(task)
-    parts = take_apart(training(model))
-    made = training_step(
-        parts.graphdef, parts.streams, settings(task), steps=1, classes=MODELS[task.model].classes
-    )
-    compiled = jit(made, donate_argnums=(0,))
-    images, labels = map(jnp.asarray, pictures(MODELS[task.model], task.batch))
-    carry = [(begin(parts, task), zero_totals())]
-    key, count, rate = jax.random.key(0), jnp.int32(0), jnp.float32(1e-3)
+    compiled, first, batch = program_and_arguments(model, task)
+    carry = [first]
 
     def run() -> None:
-        carry[0] = compiled(carry[0], images, labels, key, count, rate)
+        carry[0] = compiled(carry[0], *batch)
         jax.block_until_ready(carry[0])
 
     return run, answer
 
 
-def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One call an epoch: order, batches, steps and metrics in programs on the device."""
+def epoch(
+    task: Task, *, options: dict[str, str | bool] | None = None
+) -> tuple[Callable[[], None], list[np.ndarray]]:
+    """One call an epoch: order, batches, steps and metrics in programs on the device.
+
+    Args:
+        task: what is trained.
+        options: of the compiler, beside those of `jcnn.compile`.
+    """
     model, answer = prepared(task)
     parts, shape = take_apart(training(model)), MODELS[task.model]
     examples = task.steps * task.batch
@@ -58,15 +59,37 @@ def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
     state = [begin(parts, task)]
     seed, rate = jax.random.key(0), jnp.float32(1e-3)
 
-    def run() -> None:
+    def arguments() -> tuple[Any, ...]:
         window = (images, labels, order(seed, 1), 0)
-        state[0], totals = program(
-            *(state[0], parts.streams, zero_totals(), *window),
-            *(step_key(seed, 1), rate, 0, 0, task.steps),
-        )
+        bounds = (0, 0, task.steps)
+        return state[0], parts.streams, zero_totals(), *window, step_key(seed, 1), rate, *bounds
+
+    if options is not None:
+        program = program.lower(*arguments()).compile(compiler_options=options)
+
+    def run() -> None:
+        state[0], totals = program(*arguments())
         jax.block_until_ready((state[0], totals))
 
     return run, answer
+
+
+def compiled_step(task: Task) -> str:
+    """The program that XLA made of the step, as text."""
+    program, first, batch = program_and_arguments(build(task.model), task)
+    text: str = program.lower(first, *batch).compile().as_text()
+    return text
+
+
+def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tuple[Any, ...]]:
+    """The step to be compiled, what it carries at first, and its batch with key and rate."""
+    parts, shape = take_apart(training(model)), MODELS[task.model]
+    made = training_step(
+        parts.graphdef, parts.streams, settings(task), steps=1, classes=shape.classes
+    )
+    images, labels = map(jnp.asarray, pictures(shape, task.batch))
+    batch = (images, labels, jax.random.key(0), jnp.int32(0), jnp.float32(1e-3))
+    return jit(made, donate_argnums=(0,)), (begin(parts, task), zero_totals()), batch
 
 
 def settings(task: Task) -> TrainConfig:

@@ -1,6 +1,7 @@
 """Flax NNX, as Flax's MNIST tutorial trains: `nnx.jit`, `nnx.Optimizer`, `nnx.MultiMetric`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -118,14 +119,19 @@ def prepared(
     task: Task,
 ) -> tuple[Net, nnx.Optimizer[Any], nnx.MultiMetric, list[np.ndarray]]:
     """The model with the task's parameters, what trains it, and its answer."""
+    model = filled(task)
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3, eps=1e-7), wrt=nnx.Param)
+    metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
+    return model, optimizer, metrics, _answer(filled(replace(task, compute="float32")), task)
+
+
+def filled(task: Task) -> Net:
+    """The model with the task's parameters."""
     model = Net(task, nnx.Rngs(0))
     drawn = parameters(MODELS[task.model])
     for layer, kernel, bias in zip(model.weighted(), drawn[::2], drawn[1::2], strict=True):
         layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
-
-    optimizer = nnx.Optimizer(model, optax.adam(1e-3, eps=1e-7), wrt=nnx.Param)
-    metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
-    return model, optimizer, metrics, _answer(model, task)
+    return model
 
 
 def _answer(model: Any, task: Task) -> list[np.ndarray]:
@@ -134,7 +140,6 @@ def _answer(model: Any, task: Task) -> list[np.ndarray]:
     with jax.default_matmul_precision("highest"):
         gradient = nnx.jit(nnx.value_and_grad(loss_fn, has_aux=True))
         (value, _), gradients = gradient(model, images, labels)
-    model.train()
     found = [
         np.asarray(gradients["layers"][place][part][...])
         for place, layer in enumerate(model.layers)

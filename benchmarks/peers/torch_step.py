@@ -35,15 +35,23 @@ def epoch(
     images, labels = tensors(task, task.steps * task.batch, channels_last=channels_last)
 
     def run() -> None:
-        losses, corrects = torch.zeros((), device=DEVICE), torch.zeros((), device=DEVICE)
-        for rows in torch.randperm(len(images), device=DEVICE).split(task.batch):
-            loss, correct = train(images[rows], labels[rows])
-            losses += loss
-            corrects += correct
-        losses.item(), corrects.item()
+        pass_over(train, images, labels, task.batch)
         finish()
 
     return run, answer
+
+
+Train = Callable[[Any, Any], tuple[Any, Any]]
+
+
+def pass_over(train: Train, images: Any, labels: Any, batch: int) -> tuple[float, float]:
+    """One epoch: every row once, in a new order; the sums of loss and correct at its end."""
+    losses, corrects = torch.zeros((), device=DEVICE), torch.zeros((), device=DEVICE)
+    for rows in torch.randperm(len(images), device=DEVICE).split(batch):
+        loss, correct = train(images[rows], labels[rows])
+        losses += loss
+        corrects += correct
+    return losses.item(), corrects.item()
 
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -67,15 +75,18 @@ def place(images: np.ndarray, *, channels_last: bool) -> Any:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout).to(DEVICE)
 
 
-def prepared(
-    task: Task, *, channels_last: bool, compiled: bool
-) -> tuple[Callable[[Any, Any], tuple[Any, Any]], list[np.ndarray]]:
-    """A training step `train(images, labels)` to the loss and the count of the correct; the answer.
+def prepared(task: Task, *, channels_last: bool, compiled: bool) -> tuple[Train, list[np.ndarray]]:
+    """The training step of a model, and its answer."""
+    model, train = trainer(task, channels_last=channels_last, compiled=compiled)
+    return train, _answer(model, task, channels_last=channels_last)
+
+
+def trainer(task: Task, *, channels_last: bool, compiled: bool) -> tuple[Any, Train]:
+    """The model, and its step `train(images, labels)` to the loss and the count of the correct.
 
     Compiled, the whole of forward and loss is one graph, and Adam is its fused kernel.
     """
     model = network(task, channels_last=channels_last)
-    answer = _answer(model, task, channels_last=channels_last)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=compiled or None)
     half = task.compute == "bfloat16"
 
@@ -93,7 +104,7 @@ def prepared(
         adam.step()
         return loss.detach(), correct
 
-    return train, answer
+    return model, train
 
 
 def network(task: Task, *, channels_last: bool) -> Any:
