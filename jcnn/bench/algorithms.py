@@ -1,0 +1,250 @@
+"""Which algorithm is fastest for which convolution, and how exact is it?
+
+Every method of `jcnn.ops.METHODS` on the shapes of `cases`, forward and backward, each answer
+held against NumPy float64 before it is timed. Beside the time: the rate at which the convolution
+as it is defined would be computed (so an algorithm that multiplies less may pass the machine's
+own rate), its share of the rate of a large matrix product in the same run, and the memory of
+the program: arguments, results and what it needs besides.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn.bench.cases import CASES, Case
+from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.record import Row, ratio, relative_error
+from jcnn.bench.reference import reference
+from jcnn.compile import jit
+from jcnn.ops import METHODS, conv2d
+
+QUESTION = "Which algorithm is fastest for which convolution?"
+BASELINE = "lax"
+# A part of the cases, for a first look.
+QUICK = ("conv4, 2", "conv4, 3", "ResNet 3x3, 14", "ResNet 1x1, 14")
+# Of float32's cases, those that are measured in bfloat16 too.
+BFLOAT16 = ("conv4, 2", "ResNet 3x3, 28", "ResNet 1x1, 56", "depthwise 3x3, 56")
+USUAL = ("forward", "gradient")
+FULL = ("forward", "by input", "by kernel", "gradient")
+# How far an answer may be from float64's, relative to its largest number.
+TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
+# Methods that write out each cell of the kernel are compiled in minutes above so many cells.
+_MOST_CELLS = {"im2col": 200, "shift": 200}
+# A run that takes longer, in seconds, is not timed; nor is a method whose compiling takes as long.
+_MOST = 5.0
+_MATMUL = 2048
+
+
+def rows(
+    cases: Mapping[str, Case] = CASES,
+    dtypes: Mapping[str, tuple[str, ...] | None] | None = None,
+    directions: tuple[str, ...] = USUAL,
+    *,
+    methods: tuple[str, ...] | None = None,
+    rounds: int = 7,
+    matmul_size: int = _MATMUL,
+    notify: Callable[[str], None] = lambda line: None,
+) -> list[Row]:
+    """Measure each method on each case.
+
+    Args:
+        cases: by name.
+        dtypes: for each, the names of the cases measured in it; None for all of them. By default
+            float32 on all and bfloat16 on `BFLOAT16`.
+        directions: of `FULL`; "gradient" is both gradients by one program.
+        methods: of `METHODS`; None means all.
+        rounds: runs of each, at the most.
+        matmul_size: side of the matrices whose product gives the machine's rate.
+        notify: told what is measured.
+
+    Returns:
+        The product of matrices of each dtype, then a row for each direction, case and method.
+    """
+    found: list[Row] = []
+    chosen = {"float32": None, "bfloat16": BFLOAT16} if dtypes is None else dtypes
+    for dtype, names in chosen.items():
+        product = matmul_row(dtype, matmul_size, rounds)
+        found.append(product)
+        for direction in directions:
+            for name, case in cases.items():
+                if names is not None and name not in names:
+                    continue
+                if direction == "by input" and case.of_pictures:
+                    continue
+                notify(f"{direction}, {dtype}: {name}")
+                measured = _Measured(name, case, dtype, direction)
+                found += measured.rows(methods or tuple(METHODS), rounds, _rate(product))
+    return found
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """The machine's rate, and whether "auto" ever loses to "lax"."""
+    lines = [
+        f"{row.group.split(', ')[1]}: a matrix product runs at {_rate(row):.0f} GFLOP/s"
+        for row in rows
+        if row.contestant == "matmul"
+    ]
+    shares = {
+        f"{row.case}, {row.group}": share
+        for row in rows
+        if row.contestant == "auto" and (share := ratio(rows, row, "lax")) is not None
+    }
+    if shares:
+        worst = max(shares, key=shares.__getitem__)
+        over = sum(share > 1.05 for share in shares.values())
+        lines.append(
+            f"auto / lax: {min(shares.values()):.2f} to {shares[worst]:.2f} (worst: {worst}); "
+            f"over 1.05 in {over} of {len(shares)}"
+        )
+    return lines
+
+
+def matmul_row(dtype: str, size: int, rounds: int) -> Row:
+    """The product of two square matrices: the rate that convolutions are held against."""
+    rng = np.random.default_rng(0)
+    a, b = (jnp.asarray(rng.standard_normal((size, size)), dtype) for _ in range(2))
+    program = jit(jnp.matmul).lower(a, b).compile()
+    seconds = time_in_rounds({"matmul": lambda: program(a, b)}, rounds=rounds)["matmul"]
+    return Row(
+        f"{size} x {size} matrices",
+        "matmul",
+        seconds,
+        group=f"forward, {dtype}",
+        figures={"GFLOP/s": 2 * size**3 / statistics.median(seconds) / 1e9, "of matmul": 1.0},
+    )
+
+
+def _rate(product: Row) -> float:
+    return product.figures["GFLOP/s"]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One direction of one case in one dtype."""
+
+    name: str
+    case: Case
+    dtype: str
+    direction: str
+
+    def rows(self, methods: tuple[str, ...], rounds: int, rate: float) -> Iterator[Row]:
+        """A row for each method: timed, or with the reason why not."""
+        arrays = self._arrays()
+        wanted = self._wanted(arrays)
+        programs: dict[str, Any] = {}
+        errors: dict[str, float] = {}
+        notes: dict[str, str] = {}
+        for method in methods:
+            reason = self._refused(method, arrays)
+            if reason is not None:
+                notes[method] = reason
+                continue
+            programs[method] = jit(self._function(method)).lower(*arrays).compile()
+            answer = jax.tree.leaves(programs[method](*arrays))
+            errors[method] = relative_error(
+                [np.asarray(one.astype(jnp.float32)) for one in answer], wanted
+            )
+        calls = {method: _call(program, arrays) for method, program in programs.items()}
+        right = {m: call for m, call in calls.items() if errors[m] <= TOLERANCES[self.dtype]}
+        seconds = time_in_rounds(right, rounds=rounds, most=_MOST)
+        for method in methods:
+            taken = seconds.get(method, ())
+            if method in right and not taken:
+                notes[method] = f"over {_MOST:.0f} s a run"
+            yield Row(
+                self.name,
+                method,
+                taken,
+                group=f"{self.direction}, {self.dtype}",
+                figures=self._figures(taken, programs.get(method), rate),
+                error=errors.get(method),
+                tolerance=TOLERANCES[self.dtype] if method in errors else None,
+                note=notes.get(method, ""),
+            )
+
+    def _arrays(self) -> list[jax.Array]:
+        rng = np.random.default_rng(0)
+        case = self.case
+        shapes = (case.x, case.kernel, case.y)
+        arrays = [jnp.asarray(rng.standard_normal(shape), self.dtype) for shape in shapes]
+        return arrays[:2] if self.direction == "forward" else arrays
+
+    def _wanted(self, arrays: list[jax.Array]) -> list[np.ndarray]:
+        """The answers in float64, from the inputs as the dtype has rounded them."""
+        x, kernel, *dy = (np.asarray(one.astype(jnp.float32), np.float64) for one in arrays)
+        grown = dy[0] if dy else np.zeros(self.case.y)
+        y, dx, dk = reference(x, kernel, grown, self.case.window, self.case.groups)
+        if self.direction == "forward":
+            return [y]
+        return {"by input": [dx], "by kernel": [dk], "gradient": [dx, dk]}[self._asked()]
+
+    def _asked(self) -> str:
+        """What of the gradient is computed: of pictures, only that by the kernel."""
+        by_kernel = self.direction == "gradient" and self.case.of_pictures
+        return "by kernel" if by_kernel else self.direction
+
+    def _function(self, method: str) -> Callable[..., Any]:
+        case, asked = self.case, self._asked()
+
+        def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
+            return conv2d(
+                x,
+                kernel,
+                stride=case.stride,
+                padding=case.padding,
+                dilation=case.dilation,
+                groups=case.groups,
+                method=method,
+            )
+
+        def by_input(x: jax.Array, kernel: jax.Array, dy: jax.Array) -> Any:
+            return jax.vjp(lambda x: forward(x, kernel), x)[1](dy)
+
+        def by_kernel(x: jax.Array, kernel: jax.Array, dy: jax.Array) -> Any:
+            return jax.vjp(lambda kernel: forward(x, kernel), kernel)[1](dy)
+
+        def gradient(x: jax.Array, kernel: jax.Array, dy: jax.Array) -> Any:
+            return jax.vjp(forward, x, kernel)[1](dy)
+
+        made: dict[str, Callable[..., Any]] = {
+            "forward": forward,
+            "by input": by_input,
+            "by kernel": by_kernel,
+            "gradient": gradient,
+        }
+        return made[asked]
+
+    def _refused(self, method: str, arrays: list[jax.Array]) -> str | None:
+        case = self.case
+        reason = METHODS[method].unsupported(arrays[0], arrays[1], case.window, case.groups)
+        if reason is not None:
+            return reason
+        cells = case.kernel[0] * case.kernel[1]
+        if cells > _MOST_CELLS.get(method, cells):
+            return f"writes out each of {cells} cells: compiling takes minutes"
+        return None
+
+    def _figures(self, seconds: tuple[float, ...], program: Any, rate: float) -> dict[str, float]:
+        found: dict[str, float] = {}
+        if seconds:
+            parts = 2 if self._asked() == "gradient" else 1
+            flops = parts * self.case.flops / statistics.median(seconds) / 1e9
+            found = {"GFLOP/s": flops, "of matmul": flops / rate}
+        memory = None if program is None else program.memory_analysis()
+        if memory is not None:
+            needed = (
+                memory.argument_size_in_bytes
+                + memory.output_size_in_bytes
+                + memory.temp_size_in_bytes
+            )
+            found["MiB"] = needed / 2**20
+        return found
+
+
+def _call(program: Any, arrays: list[jax.Array]) -> Callable[[], Any]:
+    return lambda: program(*arrays)
