@@ -31,6 +31,8 @@ from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
+from jcnn.bench.algorithms import rows as algorithm_rows
+from jcnn.bench.cases import CASES, Case
 from jcnn.bench.record import Result, Row, new_result, write_json
 from jcnn.config import Compute
 from jcnn.machine import describe_machine
@@ -115,8 +117,13 @@ def one(part: str, chosen: argparse.Namespace, words: Sequence[str]) -> None:
 
 
 def algorithms(*, small: bool) -> Iterator[Row]:
-    """Every method by shape, direction and dtype, as `jcnn bench algorithms` measures them."""
-    raise SystemExit("algorithms: jcnn.bench.algorithms is not there yet")
+    """Every method by shape, direction and dtype, as `jcnn bench` measures them; case by case."""
+    cases = {"tiny": Case((2, 8, 6, 4), (3, 3, 4, 8))} if small else CASES
+    rounds, size = (1, 128) if small else (7, 8192)
+    for dtype, (name, case) in product(("bfloat16", "float32"), cases.items()):
+        found = algorithm_rows({name: case}, {dtype: None}, rounds=rounds, matmul_size=size)
+        first = name == next(iter(cases))
+        yield from (row for row in found if first or row.contestant != "matmul")
 
 
 def peers(models: Sequence[str] | None, *, small: bool) -> Iterator[Row]:

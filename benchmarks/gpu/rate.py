@@ -3,60 +3,80 @@
 The goal is 60 % of the rate at which the same device multiplies large square matrices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from benchmarks.gpu.clock import seconds
 from jcnn import ops
-from jcnn.bench.record import Row
+from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.record import Row, relative_error
+from jcnn.compile import jit
 
 SHAPES = ((64, 56, 56), (64, 28, 28), (256, 14, 14))
 SMALL = ((2, 8, 6),)
+# How far a method may be from "lax": float32 is multiplied in TF32, with ten bits of mantissa.
+TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2}
 
 
 def measure(*, small: bool) -> Iterator[Row]:
     """A row for the matmul and one for each method and size, in both dtypes."""
-    channels, size, runs = (16, 128, 3) if small else (256, 8192, 20)
-    for dtype in ("float32", "bfloat16"):
-        best = matmul(size, dtype, runs)
+    channels, size, rounds = (16, 128, 3) if small else (256, 8192, 20)
+    for dtype in TOLERANCES:
+        best = matmul(size, dtype, rounds)
         yield best
         for shape in SMALL if small else SHAPES:
-            yield from convolutions((*shape, channels), dtype, runs, best.figures["TFLOP/s"])
+            yield from convolutions((*shape, channels), dtype, rounds, best.figures["TFLOP/s"])
 
 
-def matmul(size: int, dtype: str, runs: int) -> Row:
+def matmul(size: int, dtype: str, rounds: int) -> Row:
     """The product of two square matrices."""
     a, b = (draw(i, (size, size), dtype) for i in range(2))
-    taken = seconds(jax.jit(jnp.matmul), a, b, runs=runs)
-    case = f"{size} x {size} x {size}"
-    return with_rate(Row(case, "matmul", taken, dtype), 2.0 * size**3, None)
+    product = jit(jnp.matmul)
+    taken = time_in_rounds({"matmul": lambda: product(a, b)}, rounds=rounds)["matmul"]
+    return with_rate(Row(f"{size} x {size} x {size}", "matmul", taken, dtype), 2.0 * size**3, None)
 
 
 def convolutions(
-    shape: tuple[int, int, int, int], dtype: str, runs: int, matmul_rate: float
+    shape: tuple[int, int, int, int], dtype: str, rounds: int, matmul_rate: float
 ) -> Iterator[Row]:
     """Each method that does it: forward and the gradients by input and kernel, as one program."""
     channels = shape[3]
-    x, g = draw(0, shape, dtype), draw(1, shape, dtype)
-    kernel = draw(2, (3, 3, channels, channels), dtype)
-    flops = 3 * 2.0 * x.size * 9 * channels
-    for method in ops.METHODS:
-
-        def run(x: Any, kernel: Any, g: Any, method: str = method) -> Any:
-            y, pull_back = jax.vjp(lambda *a: ops.conv2d(*a, method=method), x, kernel)
-            return y, pull_back(g)
-
-        case = "x".join(map(str, shape))
+    arrays = [draw(i, s, dtype) for i, s in enumerate((shape, (3, 3, channels, channels), shape))]
+    flops = 3 * 2.0 * arrays[0].size * 9 * channels
+    rows: dict[str, Row] = {}
+    calls: dict[str, Callable[[], Any]] = {}
+    wanted: list[np.ndarray] = []
+    for method in sorted(ops.METHODS, key=lambda name: name != "lax"):  # lax first
+        rows[method] = Row("x".join(map(str, shape)), method, group=dtype)
+        call = partial(jit(partial(value_and_gradients, method)), *arrays)
         try:
-            taken = seconds(jax.jit(run), x, kernel, g, runs=runs)
-        except Exception as error:  # such as a lack of memory: the other methods are still timed
+            answer = [np.asarray(one.astype(jnp.float32)) for one in call()]
+        except Exception as error:  # such as a lack of memory: the others are still timed
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            yield Row(case, method, group=dtype, note=reason)
+            rows[method] = replace(rows[method], note=reason)
             continue
-        yield with_rate(Row(case, method, taken, dtype), flops, matmul_rate)
+        wanted = wanted or answer
+        far = relative_error(answer, wanted)
+        rows[method] = replace(rows[method], error=far, tolerance=TOLERANCES[dtype])
+        if far <= TOLERANCES[dtype]:
+            calls[method] = call
+    for method, taken in time_in_rounds(calls, rounds=rounds).items():
+        if taken:
+            rows[method] = with_rate(replace(rows[method], seconds=taken), flops, matmul_rate)
+    yield from rows.values()
+
+
+def value_and_gradients(
+    method: str, x: jax.Array, kernel: jax.Array, g: jax.Array
+) -> tuple[jax.Array, ...]:
+    """The convolution, and the gradients of its product with `g` by input and kernel."""
+    y, pull_back = jax.vjp(partial(ops.conv2d, method=method), x, kernel)
+    return (y, *pull_back(g))
 
 
 def draw(seed: int, shape: tuple[int, ...], dtype: str) -> jax.Array:
@@ -71,7 +91,7 @@ def with_rate(row: Row, flops: float, matmul_rate: float | None) -> Row:
     figures = {"TFLOP/s": rate}
     if matmul_rate is not None:
         figures["/ matmul"] = rate / matmul_rate
-    return Row(row.case, row.contestant, row.seconds, row.group, figures=figures)
+    return replace(row, figures=figures)
 
 
 def findings(rows: list[Row]) -> list[str]:
