@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
 
 Backend = Literal["jax", "tensorflow"]
 
@@ -47,6 +47,11 @@ def prepared(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
+    if backend == "tensorflow" and on_gpu():
+        import tensorflow as tf
+
+        if not tf.config.list_physical_devices("GPU"):  # it would go on, silently, on the CPU
+            raise RuntimeError("TensorFlow sees no GPU: pip install 'tensorflow[and-cuda]'")
     answer = _answer(network(task), task, backend)
     if task.compute == "bfloat16":
         keras.mixed_precision.set_global_policy("mixed_bfloat16")

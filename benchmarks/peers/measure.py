@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 from benchmarks.peers.contestants import Contestant, Made
@@ -74,4 +75,6 @@ def guarded(setup: Setup) -> Made:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return (lambda: None), Failed(reason[:200])
-    return run, answer
+    # The next call is the one by which `time_in_turn` has everything compiled, which is done.
+    calls = chain([lambda: None], repeat(run))
+    return (lambda: next(calls)()), answer

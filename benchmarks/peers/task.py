@@ -4,6 +4,8 @@ It is plain Python and NumPy, so that no library gets the others' code, and each
 one writes the same training in the way of its library's own tutorial.
 """
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -130,6 +132,12 @@ def pictures(model: Model, examples: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (examples, *model.shape), np.uint8)
     return images, rng.integers(0, model.classes, examples).astype(np.int32)
+
+
+def on_gpu() -> bool:
+    """Whether the contestants are to run on this machine's NVIDIA GPU, as JAX would be."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    return shutil.which("nvidia-smi") is not None and asked in ("", "cuda")
 
 
 # The check: loss and gradients of the mean loss over these pictures, in float32, dropout off.

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
 
 
 def step(
@@ -54,7 +54,7 @@ def pass_over(train: Train, images: Any, labels: Any, batch: int) -> tuple[float
     return losses.item(), corrects.item()
 
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DEVICE = "cuda" if on_gpu() else "cpu"
 
 
 def finish() -> None:
