@@ -45,14 +45,6 @@ def test_the_epochs_benchmark_checks_its_answers() -> None:
 
 
 @pytest.mark.slow
-def test_the_steps_benchmark_agrees_with_pytorch() -> None:
-    pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
-    command = [sys.executable, "-m", "benchmarks.conv4_step", "--rounds", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.count("jcnn / it: ") == 3
-
-
-@pytest.mark.slow
 def test_the_populations_benchmark_checks_its_answers() -> None:
     words = ["--model", "mlp", "--members", "2", "--rounds", "1"]
     command = [sys.executable, "-m", "benchmarks.population", *words]

@@ -1,0 +1,145 @@
+"""All that needs a GPU, in one command; each part writes its result as soon as it is done.
+
+    python -m benchmarks.gpu --data-dir DIR
+    python -m benchmarks.gpu --parts rate step
+    python -m benchmarks.gpu --small --out /tmp/small    # every part, tiny, on a CPU
+
+`pip install -e '.[cuda,peers]'` first. DIR holds Fashion-MNIST's four IDX files; without it the
+whole training takes random pictures. Each part is a process of its own, so that none keeps memory
+from the next, and one that fails does not stop the others.
+
+methods      which convolution methods are right here: values and gradients, float32 and bfloat16
+algorithms   how fast each is
+rate         a 3x3 convolution of 256 channels against this device's matmul (goal: 60 %)
+step         conv4's step and epoch; copies in the program, command buffers, generator
+peers        steps and epochs against Flax, Keras and PyTorch
+run          lecture D's 50 epochs of conv4 (goal: under 6 s, ten times faster than PyTorch eager)
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from benchmarks.gpu import methods, rate, run, step
+from benchmarks.keep import keep, refuse_wrong
+from benchmarks.peers.contestants import of_epoch, of_step
+from benchmarks.peers.measure import measure
+from benchmarks.peers.task import MODELS, Task
+from jcnn.bench.algorithms import rows as algorithm_rows
+from jcnn.bench.cases import CASES, Case
+from jcnn.bench.record import Result, Row, new_result, write_json
+from jcnn.config import Compute
+from jcnn.machine import describe_machine
+
+PARTS = {
+    "methods": "Which convolution methods are right on this device?",
+    "algorithms": "How fast is each convolution method on this device?",
+    "rate": "What part of the matmul's rate does a 3x3 convolution of 256 channels reach?",
+    "step": "What do a step and an epoch of conv4 cost, and what do XLA's options change?",
+    "peers": "How long are a step and an epoch of training, against other libraries?",
+    "run": "How long do 50 epochs of conv4 take, against other libraries?",
+}
+PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "tensorflow")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the parts that are asked for, each in a process of its own."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, help="of the part peers")
+    parser.add_argument("--data-dir", type=Path, help="folder of Fashion-MNIST's IDX files")
+    parser.add_argument("--small", action="store_true", help="tiny sizes, for a trial on a CPU")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu"))
+    chosen = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    # Contestants share the device's memory: none may take it all when it starts.
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    if len(chosen.parts) == 1:
+        one(chosen.parts[0], chosen, words)
+        return
+    failed = []
+    for part in chosen.parts:
+        command = [sys.executable, "-m", "benchmarks.gpu", *words, "--parts", part]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(part)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+def one(part: str, chosen: argparse.Namespace, words: Sequence[str]) -> None:
+    """Measure one part; its JSON is written after every row, since a run may be cut short.
+
+    Args:
+        part: of `PARTS`.
+        chosen, words: the command line, parsed and as it was.
+    """
+    small, data_dir = chosen.small, chosen.data_dir
+    measured: dict[str, Callable[[], Iterator[Row]]] = {
+        "methods": partial(methods.measure, small=small),
+        "algorithms": partial(algorithms, small=small),
+        "rate": partial(rate.measure, small=small),
+        "step": partial(step.measure, small=small),
+        "peers": partial(peers, chosen.models, small=small),
+        "run": partial(run.measure, data_dir=data_dir, small=small),
+    }
+    findings = {"rate": rate.findings, "run": run.findings}
+    command = f"python -m benchmarks.gpu {' '.join(words)}".strip()
+    device = describe_machine()["device"]
+    rows: list[Row] = []
+
+    def result() -> Result:
+        return new_result(
+            part,
+            PARTS[part],
+            rows,
+            command=command,
+            findings=findings[part](rows) if part in findings else [],
+            packages=PACKAGES,
+            device=device,
+        )
+
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    for row in measured[part]():
+        rows.append(row)
+        write_json(result(), chosen.out / f"{part}.json")
+    keep(result(), chosen.out)
+    refuse_wrong([result()])
+
+
+def algorithms(*, small: bool) -> Iterator[Row]:
+    """Every method by shape, direction and dtype, as `jcnn bench` measures them; case by case."""
+    cases = {"tiny": Case((2, 8, 6, 4), (3, 3, 4, 8))} if small else CASES
+    rounds, size = (1, 128) if small else (7, 8192)
+    for dtype, (name, case) in product(("bfloat16", "float32"), cases.items()):
+        found = algorithm_rows({name: case}, {dtype: None}, rounds=rounds, matmul_size=size)
+        first = name == next(iter(cases))
+        yield from (row for row in found if first or row.contestant != "matmul")
+
+
+def peers(models: Sequence[str] | None, *, small: bool) -> Iterator[Row]:
+    """Steps and epochs in both dtypes; small: bfloat16 only."""
+    computes: tuple[Compute, ...] = ("float32", "bfloat16")
+    for model in models or (("conv1",) if small else ("conv4", "conv2pool", "conv1", "creatures")):
+        for batch, compute in product((4,) if small else (64, 512), computes[small:]):
+            task = Task(model, batch, 2 if small else 64, compute)
+            once = partial(measure, task=task, rounds=1, runs=2 if small else 10)
+            for what, contestants, steps in (
+                ("step", of_step(task), 1),
+                ("epoch, per step", of_epoch(task), task.steps),
+            ):
+                for row in once(contestants, steps=steps):
+                    yield replace(row, group=f"{what}, {row.group}")
+
+
+if __name__ == "__main__":
+    main()

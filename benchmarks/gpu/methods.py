@@ -1,0 +1,115 @@
+"""Which methods are right on this device: values and gradients against float64 on the CPU.
+
+In float32 a GPU multiplies in TF32 unless it is asked not to: its rows are there twice, with
+`precision="highest"`, which the tolerance table holds for, and as it comes, which is reported.
+Most sums that the table was measured on have fewer than 100 terms. The error of one running sum
+grows with the number of its terms, not with the root of it, so a longer one may have more.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn import ops
+from jcnn.bench.record import Row
+from tests.ops.tolerances import ROWS, allowed
+
+
+class Case(NamedTuple):
+    """A convolution: shapes and the keywords of `conv2d`."""
+
+    x: tuple[int, int, int, int]
+    kernel: tuple[int, int, int, int]
+    how: dict[str, Any]
+
+
+CASES = {
+    "3x3": Case((4, 17, 14, 16), (3, 3, 16, 24), {}),
+    "3x3, 64 channels": Case((8, 28, 28, 64), (3, 3, 64, 64), {}),
+    "1x1": Case((4, 9, 7, 32), (1, 1, 32, 16), {"padding": "VALID"}),
+    "7x7, stride 2": Case((2, 33, 30, 3), (7, 7, 3, 16), {"stride": 2}),
+    "dilation": Case((2, 19, 16, 8), (3, 3, 8, 8), {"dilation": 2}),
+    "groups": Case((2, 11, 12, 16), (3, 3, 4, 32), {"groups": 4}),
+    "depthwise": Case((2, 13, 12, 32), (3, 3, 1, 32), {"groups": 32}),
+    "uneven padding": Case((2, 10, 9, 8), (2, 3, 8, 8), {"padding": ((0, 2), (3, 1))}),
+    "large kernel": Case((2, 32, 32, 8), (13, 13, 8, 8), {}),
+}
+SMALL = ("3x3", "depthwise")
+MEASURED = 100
+DTYPES = ("float32", "bfloat16")
+
+
+def measure(*, small: bool) -> Iterator[Row]:
+    """A row for each case, method, dtype, precision and direction; nothing is timed."""
+    for name, case in CASES.items():
+        if small and name not in SMALL:
+            continue
+        for dtype in DTYPES:
+            arrays = operands(case, dtype)
+            want = reference(case, arrays)
+            for method in ops.METHODS:
+                for precision in ("highest", None) if dtype == "float32" else (None,):
+                    yield from rows_of(name, case, method, precision, arrays, want)
+
+
+def operands(case: Case, dtype: str) -> tuple[np.ndarray, ...]:
+    """Input, kernel and the weights of the outputs: standard normal, rounded to the dtype."""
+    rng = np.random.default_rng(0)
+    y = ops.conv_output_shape(case.x, case.kernel, **case.how)
+    shapes = (case.x, case.kernel, y)
+    return tuple(rng.standard_normal(shape).astype(jnp.dtype(dtype)) for shape in shapes)
+
+
+def answers(case: Case, arrays: tuple[Any, ...], method: str, precision: Any) -> list[np.ndarray]:
+    """The value, and the gradients of the weighted outputs by input and kernel."""
+
+    def run(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[jax.Array, ...]:
+        def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+            return ops.conv2d(x, kernel, **case.how, method=method, precision=precision)
+
+        y, pull_back = jax.vjp(conv, x, kernel)
+        return (y, *pull_back(g))
+
+    return [np.asarray(a).astype(np.float64) for a in jax.jit(run)(*map(jnp.asarray, arrays))]
+
+
+def reference(case: Case, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """In float64, by the method that the tests hold against an oracle of their own on a CPU."""
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        return answers(case, tuple(a.astype(np.float64) for a in arrays), "lax", None)
+
+
+def rows_of(
+    name: str,
+    case: Case,
+    method: str,
+    precision: str | None,
+    arrays: tuple[np.ndarray, ...],
+    want: list[np.ndarray],
+) -> Iterator[Row]:
+    """Forward, gradient by input, gradient by kernel; or one row that says why not."""
+    dtype = str(arrays[0].dtype)
+    kind = f"{dtype}, highest precision" if precision else dtype
+    try:
+        got = answers(case, arrays, method, precision)
+    except Exception as error:  # one method that fails must not keep the others from being tried
+        refused = isinstance(error, NotImplementedError)
+        reason = f"{'' if refused else 'FAILED: '}{type(error).__name__}: {error}"
+        yield Row(name, method, group=kind, note=reason.splitlines()[0][:200])
+        return
+    rows, columns, channels, filters = case.kernel
+    positions = want[0].size // filters
+    by_input = rows * columns * filters // case.how.get("groups", 1)
+    terms = (rows * columns * channels, by_input, positions)
+    parts = ("forward", "gradient by input", "gradient by kernel")
+    for part, ours, true, count in zip(parts, got, want, terms, strict=True):
+        largest = np.abs(true).max()
+        bound = None
+        if (dtype, method) in ROWS and (precision or dtype != "float32"):
+            long = max(1.0, count / MEASURED) ** 0.5
+            bound = float(allowed(dtype, method, count) * long / largest)
+        far = float(np.abs(ours - true).max() / largest)
+        yield Row(f"{name}: {part}", method, group=kind, error=far, tolerance=bound)

@@ -1,0 +1,31 @@
+"""What every benchmark here ends with: its files written, its table printed, its errors said."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+
+from jcnn.bench.record import Result
+from jcnn.bench.save import save
+from jcnn.bench.table import rich_table
+
+
+def keep(result: Result, folder: Path) -> None:
+    """Write a result's files and print its table, its machine and its findings."""
+    save(result, folder)
+    # A table of many columns is unreadable when folded into a log's 80 characters.
+    console = Console(width=None if os.isatty(1) else 180)
+    console.print(rich_table(result))
+    for line in (result.machine, *result.findings):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def refuse_wrong(results: list[Result]) -> None:
+    """End with status 1 where an answer is wrong, naming whose.
+
+    Raises:
+        SystemExit: an answer differs from its reference by more than it may.
+    """
+    wrong = [f"{row.case}: {row.contestant}" for result in results for row in result.wrong]
+    if wrong:
+        raise SystemExit(f"the answers disagree: {'; '.join(wrong)}")

@@ -1,0 +1,1 @@
+"""Training step and epoch of four models against other libraries: `python -m benchmarks.peers`."""

@@ -1,0 +1,147 @@
+"""How long are a training step and an epoch, against other libraries in the same minutes?
+
+    python -m benchmarks.peers
+    python -m benchmarks.peers --what step --models conv4 --batch 64 --rounds 8
+
+`pip install -e '.[peers]'` installs the others. Every contestant trains the same model on the same
+pictures (uint8 in memory, divided by 255 inside the step): forward, backward, Adam, dropout, mean
+loss and accuracy, float32. Each has a process of its own and its turn; before it is timed, its
+loss and gradients (dropout off) are held against jcnn's, and may differ by 1e-4 of their size.
+
+A step's batch is ready made. An epoch shuffles, and is what the library's user would write; its
+time is given per step. `benchmarks/results/` gets a table, a plot and JSON for each of the two.
+With no selection the cases that take longest are left out; naming models or batches runs all of
+what is named.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.keep import keep, refuse_wrong
+from benchmarks.peers.contestants import of_epoch, of_step
+from benchmarks.peers.measure import measure
+from benchmarks.peers.task import MODELS, Task
+from jcnn.bench.record import Row, new_result
+
+WHAT = ("step", "epoch")
+BATCHES = (64, 512)
+PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "tensorflow")
+QUESTIONS = {
+    "step": "How long is a training step, against other libraries?",
+    "epoch": "How long is an epoch, per step, against other libraries?",
+}
+
+
+class Plan(NamedTuple):
+    """How much of a case is timed: turns and runs a turn; for an epoch, its steps."""
+
+    rounds: int
+    runs: int
+    steps: int = 1
+    default: bool = True
+
+
+STEPS = {
+    ("conv1", 64): Plan(8, 20),
+    ("conv1", 512): Plan(4, 6),
+    ("conv2pool", 64): Plan(5, 6),
+    ("conv2pool", 512): Plan(2, 2),
+    ("conv4", 64): Plan(8, 6),
+    ("conv4", 512): Plan(2, 2),
+    ("creatures", 64): Plan(2, 2),
+    ("creatures", 512): Plan(1, 3, default=False),
+}
+EPOCHS = {
+    ("conv1", 64): Plan(2, 3, 96),
+    ("conv1", 512): Plan(2, 2, 16, default=False),
+    ("conv2pool", 64): Plan(1, 3, 32),
+    ("conv2pool", 512): Plan(1, 3, 8, default=False),
+    ("conv4", 64): Plan(1, 3, 32),
+    ("conv4", 512): Plan(1, 3, 8, default=False),
+    ("creatures", 64): Plan(1, 3, 4, default=False),
+    ("creatures", 512): Plan(1, 3, 2, default=False),
+}
+
+# What the project wants: at most this of the best peer whose name begins so.
+GOALS = {
+    ("conv4", "batch 64"): {
+        "PyTorch": 0.85,
+        "Keras, TensorFlow": 0.8,
+        "Keras, JAX": 0.35,
+        "Flax NNX": 0.5,
+    },
+    ("conv1", "batch 64"): {"": 1.0},
+    ("conv1", "batch 512"): {"": 1.0},
+    ("conv2pool", "batch 64"): {"": 1.0},
+    ("conv2pool", "batch 512"): {"": 1.0},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Time what is asked for, and print and keep the tables."""
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.peers", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--what", nargs="+", choices=WHAT, default=WHAT)
+    parser.add_argument("--models", nargs="+", choices=MODELS)
+    parser.add_argument("--batch", nargs="+", type=int, choices=BATCHES)
+    parser.add_argument("--rounds", type=int, help="turns of each contestant")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    chosen = parser.parse_args(arguments)
+    results = []
+    for what in chosen.what:
+        rows = []
+        for (model, batch), plan in (STEPS if what == "step" else EPOCHS).items():
+            named = model in (chosen.models or MODELS) and batch in (chosen.batch or BATCHES)
+            if named and (plan.default or chosen.models or chosen.batch):
+                rows += measure_case(what, Task(model, batch, plan.steps), plan, chosen.rounds)
+        words = " ".join(sys.argv[1:] if arguments is None else arguments)
+        result = new_result(
+            f"peers_{what}",
+            QUESTIONS[what],
+            rows,
+            command=f"python -m benchmarks.peers {words}".strip(),
+            findings=findings(rows) if what == "step" else [],
+            packages=PACKAGES,
+        )
+        keep(result, chosen.out)
+        results.append(result)
+    refuse_wrong(results)
+
+
+def measure_case(what: str, task: Task, plan: Plan, rounds: int | None) -> list[Row]:
+    """The rows of one case."""
+    single = what == "step"
+    return measure(
+        of_step(task) if single else of_epoch(task),
+        task,
+        steps=1 if single else task.steps,
+        rounds=rounds or plan.rounds,
+        runs=plan.runs,
+    )
+
+
+def findings(rows: Sequence[Row]) -> list[str]:
+    """How the goals of conv4's step at batch 64 and of the small models are met."""
+    found = []
+    for case, goals in GOALS.items():
+        for peer, goal in goals.items():
+            ratios = [
+                row.figures["jcnn / it"]
+                for row in rows
+                if (row.case, row.group) == case
+                and row.contestant.startswith(peer)
+                and "jcnn / it" in row.figures
+            ]
+            if ratios:
+                text = f"{case[0]}, {case[1]}: jcnn / the best of {peer or 'all'}"
+                found.append(f"{text}: {max(ratios):.2f} (goal: at most {goal})")
+    return found
+
+
+if __name__ == "__main__":
+    main()

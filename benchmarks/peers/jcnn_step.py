@@ -1,0 +1,128 @@
+"""jcnn: the step that `fit` compiles, run one by one; and the epoch's program as `fit` calls it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from jcnn import ops
+from jcnn.compile import jit
+from jcnn.config import TrainConfig
+from jcnn.data.batches import normalise, step_key
+from jcnn.layers import Conv2D, Dense, Parts, evaluating, take_apart, training
+from jcnn.metrics import zero_totals
+from jcnn.models import build
+from jcnn.programs import (
+    State,
+    compiled_part,
+    epoch_program,
+    first_state,
+    order_program,
+    training_step,
+)
+
+
+def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
+    """One call a step, on a batch that lies on the device."""
+    model, answer = prepared(task)
+    compiled, first, batch = program_and_arguments(model, task)
+    carry = [first]
+
+    def run() -> None:
+        carry[0] = compiled(carry[0], *batch)
+        jax.block_until_ready(carry[0])
+
+    return run, answer
+
+
+def epoch(
+    task: Task, *, options: dict[str, str | bool] | None = None
+) -> tuple[Callable[[], None], list[np.ndarray]]:
+    """One call an epoch: order, batches, steps and metrics in programs on the device.
+
+    Args:
+        task: what is trained.
+        options: of the compiler, beside those of `jcnn.compile`.
+    """
+    model, answer = prepared(task)
+    parts, shape = take_apart(training(model)), MODELS[task.model]
+    examples = task.steps * task.batch
+    order = order_program(examples, shuffle=True, members=False)
+    program = epoch_program(
+        parts.graphdef, settings(task), examples=examples, classes=shape.classes
+    )
+    images, labels = map(jnp.asarray, pictures(shape, examples))
+    state = [begin(parts, task)]
+    seed, rate = jax.random.key(0), jnp.float32(1e-3)
+
+    def arguments() -> tuple[Any, ...]:
+        window = (images, labels, order(seed, 1), 0)
+        bounds = (0, 0, task.steps)
+        return state[0], parts.streams, zero_totals(), *window, step_key(seed, 1), rate, *bounds
+
+    if options is not None:
+        program = program.lower(*arguments()).compile(compiler_options=options)
+
+    def run() -> None:
+        state[0], totals = program(*arguments())
+        jax.block_until_ready((state[0], totals))
+
+    return run, answer
+
+
+def compiled_step(task: Task) -> str:
+    """The program that XLA made of the step, as text."""
+    program, first, batch = program_and_arguments(build(task.model), task)
+    text: str = program.lower(first, *batch).compile().as_text()
+    return text
+
+
+def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tuple[Any, ...]]:
+    """The step to be compiled, what it carries at first, and its batch with key and rate."""
+    parts, shape = take_apart(training(model)), MODELS[task.model]
+    made = training_step(
+        parts.graphdef, parts.streams, settings(task), steps=1, classes=shape.classes
+    )
+    images, labels = map(jnp.asarray, pictures(shape, task.batch))
+    batch = (images, labels, jax.random.key(0), jnp.int32(0), jnp.float32(1e-3))
+    return jit(made, donate_argnums=(0,)), (begin(parts, task), zero_totals()), batch
+
+
+def settings(task: Task) -> TrainConfig:
+    """The task as `fit` would be asked for it."""
+    return compiled_part(TrainConfig(batch_size=task.batch, compute=task.compute))
+
+
+def begin(parts: Parts, task: Task) -> State:
+    """The state before the first step, in buffers of its own."""
+    return first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, settings(task))
+
+
+def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
+    """The zoo's model with the task's parameters, and its answer."""
+    shape = MODELS[task.model]
+    model = build(task.model)
+    layers = [layer for layer in model if isinstance(layer, Conv2D | Dense)]
+    drawn = parameters(shape)
+    for layer, kernel, bias in zip(layers, drawn[::2], drawn[1::2], strict=True):
+        assert layer.bias is not None
+        layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
+
+    images, labels = map(jnp.asarray, pictures(shape, CHECKED))
+    still = take_apart(evaluating(model))
+
+    def loss(params: Any) -> jax.Array:
+        whole = nnx.merge(still.graphdef, params, still.streams, still.rest)
+        return jnp.mean(ops.cross_entropy(whole(normalise(images)), labels))
+
+    with jax.default_matmul_precision("highest"):
+        value, gradients = jit(jax.value_and_grad(loss))(still.params)
+    names = [name for name in model.names if isinstance(getattr(model, name), Conv2D | Dense)]
+    found = [
+        np.asarray(gradients[name][part][...]) for name in names for part in ("kernel", "bias")
+    ]
+    return model, digest(float(value), found)
