@@ -5,12 +5,13 @@ training, an evaluation), never to an op.
 """
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+
+from jcnn.caches import cache_folder
 
 # XLA:CPU hands matrix products, convolutions and sums to YNNPACK by default. Of these the sums are
 # up to seven times faster so (a bias's gradient over 64x28x28x64: 0.7 ms against 5.3), and the
@@ -69,8 +70,7 @@ def use_cache(directory: Path | None = None) -> Path:
         The directory.
     """
     if directory is None:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        directory = Path(caches) / "jcnn" / "xla"
+        directory = cache_folder() / "xla"
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -13,10 +13,11 @@ ANY = "any"
 
 # A room is a file or a folder of jcnn; the value names the rooms that it may import.
 ROOMS = {
-    "ops": "",
-    "compile": "",
+    "caches": "",
+    "ops": "caches",
+    "compile": "caches",
     "config": "",
-    "data": "",
+    "data": "caches",
     "files": "",
     "metrics": "",
     "machine": "",

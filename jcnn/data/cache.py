@@ -20,6 +20,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from jcnn.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
@@ -35,11 +36,6 @@ class Parts(NamedTuple):
     train: Dataset
     test: Dataset
     notes: Sequence[str] = ()
-
-
-def cache_folder() -> Path:
-    """Where jcnn keeps what it can make again: `$XDG_CACHE_HOME/jcnn`, else `~/.cache/jcnn`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jcnn"
 
 
 def cached(

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.caches import cache_folder
 from jcnn.data._files import show
-from jcnn.data.cache import cache_folder
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
 from jcnn.data.tfds_folder import TfdsName, identity

@@ -18,6 +18,8 @@ from typing import Any
 
 import jax
 
+from jcnn.caches import cache_folder
+
 SOURCE = Path(__file__).with_name("_native.cc")
 CALLS = ("jcnn_winograd", "jcnn_winograd_kernel_gradient")
 
@@ -57,8 +59,7 @@ def _library(compiler: str) -> Path:
     told = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
     about = (compiler, told.stdout, *_FLAGS, version("jaxlib"), platform.machine(), _processor())
     key = hashlib.sha256(SOURCE.read_bytes() + "\n".join(about).encode()).hexdigest()[:16]
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "jcnn" / "native" / f"{key}.so"
+    return cache_folder() / "native" / f"{key}.so"
 
 
 def _processor() -> str:

@@ -7,12 +7,12 @@ milliseconds of each form. They are read once, when the first convolution is com
 
 import functools
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from jcnn.caches import cache_folder
 from jcnn.ops._form import Pair, Params
 from jcnn.ops.conv_forms import FORMS
 from jcnn.ops.conv_table import Conv, Measured, Table
@@ -23,8 +23,7 @@ SHIPPED = Path(__file__).with_name("conv_table.json")
 
 def tuned_file() -> Path:
     """Where the table measured on this machine lies: in the user's cache folder."""
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(caches) / "jcnn" / "conv_table.json"
+    return cache_folder() / "conv_table.json"
 
 
 @functools.cache

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jcnn.caches import cache_folder
 from jcnn.data import Dataset, Note, Reading, StreamedImages
-from jcnn.data.cache import Parts, cache_folder, cached
+from jcnn.data.cache import Parts, cached
 
 RANDOM = np.random.default_rng(1)
 NAMES = ("cat", "Straße")
