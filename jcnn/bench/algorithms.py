@@ -132,8 +132,8 @@ def _drawn(case: Case, dtype: str) -> tuple[list[jax.Array], list[np.ndarray]]:
     rng = np.random.default_rng(0)
     shapes = (case.x, case.kernel, case.y)
     arrays = [jnp.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
-    exact = (np.asarray(one.astype(jnp.float32), np.float64) for one in arrays)
-    return arrays, list(reference(*exact, case.window, case.groups))
+    x, kernel, dy = (np.asarray(one.astype(jnp.float32), np.float64) for one in arrays)
+    return arrays, list(reference(x, kernel, dy, case.window, case.groups))
 
 
 @dataclass(frozen=True)
