@@ -3,14 +3,14 @@
 Every method of `jcnn.ops.METHODS` on the shapes of `cases`, forward and backward, each answer
 held against NumPy float64 before it is timed. Beside the time: the rate at which the convolution
 as it is defined would be computed (so an algorithm that multiplies less may pass the machine's
-own rate), its share of the rate of a large matrix product in the same run, and the memory of
-the program: arguments, results and what it needs besides.
+own rate), its share of the rate of a large matrix product timed in turn with it, and the memory
+of the program: arguments, results and what it needs besides.
 """
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
 _MOST_CELLS = {"im2col": 200, "shift": 200}
 # A run that takes longer, in seconds, is not timed; nor is a method whose compiling takes as long.
 _MOST = 5.0
-_MATMUL = 2048
+_MATMUL = 1024
 
 
 def rows(
@@ -68,8 +68,8 @@ def rows(
     found: list[Row] = []
     chosen = {"float32": None, "bfloat16": BFLOAT16} if dtypes is None else dtypes
     for dtype, names in chosen.items():
-        product = matmul_row(dtype, matmul_size, rounds)
-        found.append(product)
+        product = _product(dtype, matmul_size)
+        products: tuple[float, ...] = ()
         # The reference of a case serves all its directions; the table goes by direction.
         measured: dict[str, list[Row]] = {direction: [] for direction in directions}
         for name, case in cases.items():
@@ -81,7 +81,10 @@ def rows(
                     continue
                 notify(f"{dtype}: {name}, {direction}")
                 one = _Measured(name, case, dtype, direction, arrays, truth)
-                measured[direction] += one.rows(methods or tuple(METHODS), rounds, _rate(product))
+                timed, beside = one.rows(methods or tuple(METHODS), rounds, product)
+                measured[direction] += timed
+                products += beside
+        found.append(matmul_row(dtype, matmul_size, products))
         found += [row for rows in measured.values() for row in rows]
     return found
 
@@ -89,9 +92,9 @@ def rows(
 def findings(rows: list[Row]) -> list[str]:
     """The machine's rate, and whether "auto" ever loses to "lax"."""
     lines = [
-        f"{row.group.split(', ')[1]}: a matrix product runs at {_rate(row):.0f} GFLOP/s"
+        f"{row.group.split(', ')[1]}: a matrix product runs at {row.figures['GFLOP/s']:.0f} GFLOP/s"
         for row in rows
-        if row.contestant == "matmul"
+        if row.contestant == "matmul" and row.figures
     ]
     shares = {
         f"{row.case}, {row.group}": share
@@ -108,23 +111,29 @@ def findings(rows: list[Row]) -> list[str]:
     return lines
 
 
-def matmul_row(dtype: str, size: int, rounds: int) -> Row:
-    """The product of two square matrices: the rate that convolutions are held against."""
+def matmul_row(dtype: str, size: int, seconds: tuple[float, ...]) -> Row:
+    """The product of two square matrices, as timed beside every case."""
+    figures = {"GFLOP/s": _product_rate(size, seconds), "of matmul": 1.0} if seconds else {}
+    case = f"{size} x {size} matrices"
+    return Row(case, "matmul", seconds, group=f"forward, {dtype}", figures=figures)
+
+
+class _Product(NamedTuple):
+    """A product of two square matrices: the rate that convolutions are held against."""
+
+    size: int
+    run: Callable[[], Any]
+
+
+def _product(dtype: str, size: int) -> _Product:
     rng = np.random.default_rng(0)
-    a, b = (jnp.asarray(rng.standard_normal((size, size)), dtype) for _ in range(2))
-    program = jit(jnp.matmul).lower(a, b).compile()
-    seconds = time_in_rounds({"matmul": lambda: program(a, b)}, rounds=rounds)["matmul"]
-    return Row(
-        f"{size} x {size} matrices",
-        "matmul",
-        seconds,
-        group=f"forward, {dtype}",
-        figures={"GFLOP/s": 2 * size**3 / statistics.median(seconds) / 1e9, "of matmul": 1.0},
-    )
+    pair = [jnp.asarray(rng.standard_normal((size, size)), dtype) for _ in range(2)]
+    return _Product(size, _call(jit(jnp.matmul).lower(*pair).compile(), pair))
 
 
-def _rate(product: Row) -> float:
-    return product.figures["GFLOP/s"]
+def _product_rate(size: int, seconds: tuple[float, ...]) -> float:
+    """Of operations, in 10^9 a second: two for each of `size ** 3` products."""
+    return 2 * size**3 / statistics.median(seconds) / 1e9
 
 
 def _drawn(case: Case, dtype: str) -> tuple[list[jax.Array], list[np.ndarray]]:
@@ -147,8 +156,10 @@ class _Measured:
     drawn: list[jax.Array]
     truth: list[np.ndarray]
 
-    def rows(self, methods: tuple[str, ...], rounds: int, rate: float) -> Iterator[Row]:
-        """A row for each method: timed, or with the reason why not."""
+    def rows(
+        self, methods: tuple[str, ...], rounds: int, product: _Product
+    ) -> tuple[list[Row], tuple[float, ...]]:
+        """A row for each method, timed or with the reason why not; and the product's seconds."""
         arrays = self.drawn[:2] if self.direction == "forward" else self.drawn
         wanted = self._wanted()
         programs: dict[str, Any] = {}
@@ -166,12 +177,16 @@ class _Measured:
             )
         calls = {method: _call(program, arrays) for method, program in programs.items()}
         right = {m: call for m, call in calls.items() if errors[m] <= TOLERANCES[self.dtype]}
-        seconds = time_in_rounds(right, rounds=rounds, most=_MOST)
+        calls_in_turn = right | {"matmul": product.run} if right else {}
+        seconds = time_in_rounds(calls_in_turn, rounds=rounds, most=_MOST)
+        beside = seconds.get("matmul", ())
+        rate = _product_rate(product.size, beside) if beside else None
+        found = []
         for method in methods:
             taken = seconds.get(method, ())
             if method in right and not taken:
                 notes[method] = f"over {_MOST:.0f} s a run"
-            yield Row(
+            row = Row(
                 self.name,
                 method,
                 taken,
@@ -181,6 +196,8 @@ class _Measured:
                 tolerance=TOLERANCES[self.dtype] if method in errors else None,
                 note=notes.get(method, self._remark()),
             )
+            found.append(row)
+        return found, beside
 
     def _wanted(self) -> list[np.ndarray]:
         y, dx, dk = self.truth
@@ -237,12 +254,14 @@ class _Measured:
             return f"writes out each of {cells} cells: compiling takes minutes"
         return None
 
-    def _figures(self, seconds: tuple[float, ...], program: Any, rate: float) -> dict[str, float]:
+    def _figures(
+        self, seconds: tuple[float, ...], program: Any, rate: float | None
+    ) -> dict[str, float]:
         found: dict[str, float] = {}
         if seconds:
             parts = 2 if self._asked() == "gradient" else 1
             flops = parts * self.case.flops / statistics.median(seconds) / 1e9
-            found = {"GFLOP/s": flops, "of matmul": flops / rate}
+            found = {"GFLOP/s": flops} | ({"of matmul": flops / rate} if rate else {})
         memory = None if program is None else program.memory_analysis()
         if memory is not None:
             needed = (

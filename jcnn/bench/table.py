@@ -1,6 +1,7 @@
 """A result as a table: on the terminal, and in Markdown."""
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from jcnn.bench.record import Result, Row, ratio
@@ -11,7 +12,7 @@ TIME_UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
 def cells(result: Result) -> tuple[list[str], list[list[str]]]:
     """The table's head and rows, as texts; columns that would be empty are left out.
 
-    The case is said once, in the first of its rows.
+    Group and case are said once, in the first of their rows.
     """
     over = f"/ {result.baseline}"
     names = list(dict.fromkeys(name for row in result.rows for name in row.figures))
@@ -21,9 +22,10 @@ def cells(result: Result) -> tuple[list[str], list[list[str]]]:
     before: tuple[str, str] | None = None
     for row in result.rows:
         again = before == (row.group, row.case)
-        before = (row.group, row.case)
         share = ratio(result.rows, row, result.baseline)
-        texts = ["", ""] if again else [row.group, row.case]
+        same_group = before is not None and before[0] == row.group
+        texts = ["" if same_group else row.group, "" if again else row.case]
+        before = (row.group, row.case)
         texts += [row.contestant, *_times(row), "" if share is None else f"{share:.2f}"]
         texts += [figure(row.figures[name]) if name in row.figures else "" for name in names]
         body.append([*texts, row.agreement(), row.note])
@@ -37,12 +39,21 @@ def rich_table(result: Result) -> Table:
     table = Table(title=result.question, title_justify="left", box=SIMPLE_HEAD)
     for name in head:
         words = name in ("group", "case", "contestant", "agrees", "note")
-        table.add_column(name, justify="left" if words else "right", overflow="fold")
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
     several = any(line[head.index("case")] == "" for line in body)
     for line, after in zip(body, [*body[1:], None], strict=True):
         last_of_case = after is not None and after[head.index("case")] != ""
         table.add_row(*line, end_section=several and last_of_case)
     return table
+
+
+def terminal(result: Result) -> str:
+    """The table as text, as wide as it must be: a row broken into several cannot be compared."""
+    table = rich_table(result)
+    console = Console(width=Console(width=10_000).measure(table).maximum)
+    with console.capture() as text:
+        console.print(table)
+    return text.get()
 
 
 def markdown(result: Result) -> str:

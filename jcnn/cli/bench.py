@@ -8,8 +8,6 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
-from jcnn.cli.tables import show
-
 if TYPE_CHECKING:
     from jcnn.bench.questions import Effort, Question
     from jcnn.bench.record import Result
@@ -52,12 +50,12 @@ class BenchCommand:
         self.out.mkdir(parents=True, exist_ok=True)
         from jcnn.bench.questions import QUESTIONS
         from jcnn.bench.save import save
-        from jcnn.bench.table import rich_table
+        from jcnn.bench.table import terminal
 
         wrong = []
         for name in QUESTIONS if self.question == "all" else [self.question]:
             result = self._measure(name, QUESTIONS[name])
-            show(rich_table(result))
+            print(terminal(result), end="")
             for line in (*result.findings, result.machine):
                 print(line)
             print(", ".join(map(str, save(result, self.out))))
