@@ -18,11 +18,11 @@ from jax.interpreters import batching, mlir
 from jcnn.ops import _form_pallas
 from jcnn.ops._activations import relu
 from jcnn.ops._bias import add_bias
-from jcnn.ops._conv import conv2d
+from jcnn.ops._conv import resolve
 from jcnn.ops._conv_method import Precision
 from jcnn.ops._conv_primitive import conv
 from jcnn.ops._pool import max_pool2d
-from jcnn.ops._window import Padding, Size, conv_window
+from jcnn.ops._window import Padding, Size, resolve_window
 
 
 def conv2d_relu(
@@ -56,32 +56,19 @@ def conv2d_relu(
     Raises:
         ValueError, NotImplementedError: as for `conv2d` and `max_pool2d`.
     """
-
-    def composed(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
-        y = relu(
-            conv2d(
-                x,
-                kernel,
-                bias,
-                stride=stride,
-                padding=padding,
-                dilation=dilation,
-                groups=groups,
-                method=method,
-                precision=precision,
-            )
-        )
-        return max_pool2d(y, 2) if pool else y
-
+    window, chosen = resolve(x, kernel, bias, stride, padding, dilation, groups, method)
+    if pool:  # the window must fit
+        resolve_window(window.out_size, 2, stride=2)
     if method != "pallas":
-        return composed(x, kernel, bias)
-    jax.eval_shape(composed, x, kernel, bias)  # the same checks, with the same messages
-    window = conv_window(x.shape, kernel.shape, stride, padding, dilation, groups)
+        y = relu(add_bias(chosen.fn(x, kernel, window, groups, precision), bias))
+        return max_pool2d(y, 2) if pool else y
+    _form_pallas.refuse_precision(x, precision)
     if bias is None:
         bias = jnp.zeros(kernel.shape[3:], x.dtype)
-    how = (window.stride, window.padding, window.dilation)
-    y: jax.Array = _fused(x, kernel, bias, how, pool)
-    return y
+    fused: jax.Array = _fused(
+        x, kernel, bias, (window.stride, window.padding, window.dilation), pool
+    )
+    return fused
 
 
 # --- the kernel, and its derivative ---------------------------------------------------------------

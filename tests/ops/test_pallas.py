@@ -183,7 +183,7 @@ def test_fused(pool: bool, interpreter: None) -> None:
     a = operands(case)
     y = jax.jit(relu_of(case, "pallas", pool))(a.x, a.kernel, a.bias)
     want = relu_expected(case, a, pool)
-    assert 0.2 < (want > 0).mean() < 1
+    assert 0.2 < (relu_expected(case, a, False) > 0).mean() < 0.8
     assert_close(y, want, dtype=case.dtype, method="pallas", terms=case.terms[0])
 
 
