@@ -9,6 +9,7 @@ import jax
 from jcnn.ops import _form_pallas
 from jcnn.ops._conv_method import ConvMethod, Precision
 from jcnn.ops._conv_primitive import conv
+from jcnn.ops._form import Conv, Params
 from jcnn.ops._window import Window
 
 
@@ -32,7 +33,8 @@ def conv2d_pallas(
 
 def unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
     """Why this convolution, here, is not for the kernel; None where it is."""
-    return _form_pallas.unsupported(x, kernel, groups)
+    params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
+    return _form_pallas.unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, params))
 
 
 METHOD = ConvMethod(conv2d_pallas, unsupported)

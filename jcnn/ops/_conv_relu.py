@@ -19,8 +19,9 @@ from jcnn.ops import _form_pallas
 from jcnn.ops._activations import relu
 from jcnn.ops._bias import add_bias
 from jcnn.ops._conv import resolve
-from jcnn.ops._conv_method import Precision
+from jcnn.ops._conv_method import ConvMethod, Precision
 from jcnn.ops._conv_primitive import conv
+from jcnn.ops._form import Params
 from jcnn.ops._pool import max_pool2d
 from jcnn.ops._window import Padding, Size, resolve_window
 
@@ -35,7 +36,7 @@ def conv2d_relu(
     dilation: Size = 1,
     groups: int = 1,
     pool: bool = False,
-    method: str = "lax",
+    method: str | ConvMethod = "auto",
     precision: Precision = None,
 ) -> jax.Array:
     """`relu(conv2d(...))`, with `pool` followed by `max_pool2d(..., 2)`.
@@ -129,17 +130,8 @@ def _run(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, *, how: tuple[Any, Any, Any], pool: bool
 ) -> jax.Array:
     stride, padding, dilation = how
-    return _form_pallas.convolve(
-        x,
-        kernel,
-        bias=bias,
-        relu=True,
-        pool=pool,
-        stride=stride,
-        padding=padding,
-        in_dilation=(1, 1),
-        dilation=dilation,
-    )
+    params = Params(stride, padding, (1, 1), dilation, groups=1)
+    return _form_pallas.run(x, kernel, params, bias=bias, relu=True, pool=pool)
 
 
 def _composed(

@@ -12,20 +12,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jcnn.ops import _form_lax
+from jcnn.ops._form import Conv, Form, Params
+
 DTYPES = ("float32", "bfloat16", "float16")
 
 _interpreting: ContextVar[bool] = ContextVar("jcnn_pallas_interpreting", default=False)
 
 
-def unsupported(x: Any, kernel: Any, groups: int) -> str | None:
+def unsupported(conv: Conv) -> str | None:
     """Why the kernel cannot do this convolution here; None where it can."""
-    if str(x.dtype) not in DTYPES:
-        return f"does {', '.join(DTYPES)}, which the tensor cores multiply; this is {x.dtype}"
-    if groups != 1:
-        return f"does groups=1 only; this has {groups}"
-    if 0 in (*x.shape, *kernel.shape):
+    if conv.dtype not in DTYPES:
+        return f"does {', '.join(DTYPES)}, which the tensor cores multiply; this is {conv.dtype}"
+    if conv.params.groups != 1:
+        return f"does groups=1 only; this has {conv.params.groups}"
+    if 0 in (*conv.x, *conv.kernel):
         return "does no empty arrays"
     return _no_device()
+
+
+def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
+    """By the kernel; a derivative that it cannot do, by XLA's convolution."""
+    if unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, p)) is not None:
+        return _form_lax.FORM.fn(x, kernel, precision, p)
+    return run(x, kernel, p)
 
 
 def refuse_precision(x: Any, precision: Any) -> None:
@@ -38,20 +48,16 @@ def refuse_precision(x: Any, precision: Any) -> None:
         )
 
 
-def convolve(
+def run(
     x: jax.Array,
     kernel: jax.Array,
+    p: Params,
     *,
     bias: jax.Array | None = None,
     relu: bool = False,
     pool: bool = False,
-    **params: Any,
 ) -> jax.Array:
-    """Convolve `x (N, H, W, C)` with `kernel (KH, KW, C, O)` by the kernel.
-
-    `params` are those of `_conv_primitive.Params` without groups and precision. `bias (O,)`, `relu`
-    and `pool` (2x2, stride 2) are done before the sums leave the chip.
-    """
+    """Run the kernel; `bias (O,)`, `relu` and `pool` (2x2, stride 2) before anything is written."""
     # Imported here: it takes half as long as JAX itself, and a jaxlib may lack what it needs.
     from jcnn.ops import _pallas_kernel
 
@@ -61,7 +67,7 @@ def convolve(
         x,
         kernel,
         bias,
-        _pallas_kernel.Motion(**params),
+        p,
         _pallas_kernel.Epilogue(relu, pool),
         kernel_transposed=x.dtype == jnp.float32 and not old,
     )
@@ -112,3 +118,7 @@ def effects() -> set[Any]:
 
     declared: set[Any] = get_interpret_effects()
     return declared
+
+
+# Not plain: float32 is rounded to TensorFloat-32, and the program runs on Hopper alone.
+FORM = Form(convolve, unsupported, plain=False)

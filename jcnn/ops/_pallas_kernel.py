@@ -41,7 +41,8 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import mosaic_gpu as plgpu
 
-Pair = tuple[int, int]
+from jcnn.ops._form import Pair, Params, out_size
+
 Triple = tuple[int, int, int]
 
 ROWS = 64  # of a slab: what one instruction of the tensor cores takes
@@ -79,17 +80,7 @@ class Plan:
     splits: int
 
 
-@dataclass(frozen=True)
-class Motion:
-    """How the kernel moves; every pair is (rows, columns). Negative padding crops."""
-
-    stride: Pair
-    padding: tuple[Pair, Pair]
-    in_dilation: Pair
-    dilation: Pair
-
-
-def plan(x: Any, kernel: Any, out_size: Pair, *, pool: bool, may_split: bool) -> Plan:
+def plan(x: Any, kernel: Any, size: Pair, *, pool: bool, may_split: bool) -> Plan:
     """Cut the convolution of `x (N, H, W, C)` with `kernel (KH, KW, C, O)` into blocks."""
     kh, kw, c, o = kernel.shape
     item = x.dtype.itemsize
@@ -101,7 +92,7 @@ def plan(x: Any, kernel: Any, out_size: Pair, *, pool: bool, may_split: bool) ->
         shapes = shapes[:1]
 
     def tiles(slabs: Triple) -> Triple:
-        n, h, w = (x.shape[0], *out_size)
+        n, h, w = (x.shape[0], *size)
         return -(-n // (ROWS * slabs[0])), -(-h // slabs[1]), -(-w // slabs[2])
 
     slabs = min(shapes, key=lambda shape: math.prod(tiles(shape)))
@@ -120,7 +111,7 @@ def convolve(
     x: jax.Array,
     kernel: jax.Array,
     bias: jax.Array | None,
-    motion: Motion,
+    motion: Params,
     epilogue: Epilogue,
     *,
     kernel_transposed: bool,
@@ -131,7 +122,7 @@ def convolve(
         x: `(N, H, W, C)`, float32, bfloat16 or float16.
         kernel: `(KH, KW, C, O)`, the dtype of `x`.
         bias: `(O,)`, the dtype of `x`.
-        motion: how the kernel moves. Input dilation is written out with its zeros.
+        motion: how the kernel moves, with one group. Input dilation is written out in zeros.
         epilogue: what follows the bias.
         kernel_transposed: whether the tensor cores read the kernel as `(O, C)`. They must in
             float32; in 16 bits they read both.
@@ -140,9 +131,9 @@ def convolve(
         `(N, OH, OW, O)`, with pooling `(N, OH // 2, OW // 2, O)`; the dtype of `x`.
     """
     n, o = x.shape[0], kernel.shape[3]
-    out_size = _out_size(x, kernel, motion)
+    height, width = out_size(x.shape, kernel.shape, motion)
     linear = bias is None and epilogue == Epilogue()
-    how = plan(x, kernel, out_size, pool=epilogue.pool, may_split=linear)
+    how = plan(x, kernel, (height, width), pool=epilogue.pool, may_split=linear)
     # Whole tiles and whole steps: all reads and writes of the kernel are inside its arrays.
     padding = [(0, how.tiles[0] * how.slabs[0] * ROWS - n, 0)]
     for a in (0, 1):
@@ -161,20 +152,11 @@ def convolve(
     y = _call(operands, how, motion, epilogue, kernel_transposed)
     y = y[0] if how.splits == 1 else y.sum(axis=0).astype(x.dtype)
     window = 2 if epilogue.pool else 1
-    return y[:n, : out_size[0] // window, : out_size[1] // window, :o]
-
-
-def _out_size(x: jax.Array, kernel: jax.Array, motion: Motion) -> Pair:
-    sizes = []
-    for a in (0, 1):
-        have = (x.shape[1 + a] - 1) * motion.in_dilation[a] + 1 + sum(motion.padding[a])
-        span = (kernel.shape[a] - 1) * motion.dilation[a] + 1
-        sizes.append((have - span) // motion.stride[a] + 1)
-    return sizes[0], sizes[1]
+    return y[:n, : height // window, : width // window, :o]
 
 
 def _call(
-    operands: list[jax.Array], how: Plan, motion: Motion, epilogue: Epilogue, transposed: bool
+    operands: list[jax.Array], how: Plan, motion: Params, epilogue: Epilogue, transposed: bool
 ) -> jax.Array:
     """Run the kernel on padded operands: `(splits, N, OH, OW, O)`, as padded as they are."""
     x, kernel = operands[:2]

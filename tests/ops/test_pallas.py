@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from jcnn.ops._form_pallas import convolve, interpreted
+from jcnn.ops import _form_pallas
+from jcnn.ops._form import Params
+from jcnn.ops._form_pallas import interpreted
 from jcnn.ops._pallas_kernel import FILL, Plan, plan
 from tests.ops import oracle, test_contract, test_contract_transforms
 from tests.ops.cases import CASES, Case, Operands, conv, expected, operands, reason_against
@@ -228,10 +230,10 @@ def test_lowers_for_a_gpu(dtype: str, relu: bool, pool: bool) -> None:
     x = jax.ShapeDtypeStruct((64, 56, 56, 256), dtype)
     kernel = jax.ShapeDtypeStruct((3, 3, 256, 256), dtype)
     bias = jax.ShapeDtypeStruct((256,), dtype) if relu else None
-    how = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "in_dilation": (1, 1)}
+    how = Params((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), groups=1)
 
     def run(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
-        return convolve(x, kernel, bias=bias, relu=relu, pool=pool, dilation=(1, 1), **how)
+        return _form_pallas.run(x, kernel, how, bias=bias, relu=relu, pool=pool)
 
     lowered = jax.jit(run).trace(x, kernel, bias).lower(lowering_platforms=("cuda",))
     assert "mosaic_gpu" in lowered.as_text()
@@ -241,8 +243,8 @@ def test_a_gradient_by_kernel_lowers_for_a_gpu() -> None:
     """In float32, with many rows of the kernel, few tiles and parts to be added."""
     x = jax.ShapeDtypeStruct((256, 30, 30, 64), "float32")
     kernel = jax.ShapeDtypeStruct((28, 28, 64, 256), "float32")
-    how: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0))}
-    run = jax.jit(lambda x, k: convolve(x, k, in_dilation=(1, 1), dilation=(1, 1), **how))
+    how = Params((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), groups=1)
+    run = jax.jit(lambda x, k: _form_pallas.run(x, k, how))
     assert "mosaic_gpu" in run.trace(x, kernel).lower(lowering_platforms=("cuda",)).as_text()
 
 
