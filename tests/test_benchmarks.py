@@ -50,3 +50,11 @@ def test_the_populations_benchmark_checks_its_answers() -> None:
     command = [sys.executable, "-m", "benchmarks.population", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "together / in turn: " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_kernels_benchmark_runs_interpreted() -> None:
+    words = ["--interpret", "--rounds", "1", "--calls", "1"]
+    command = [sys.executable, "-m", "benchmarks.pallas_conv", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("forward+backward, pallas") == 2

@@ -14,6 +14,7 @@ from jcnn.ops._conv_depthwise import depthwise_conv2d, separable_conv2d
 from jcnn.ops._conv_im2col import col2im, im2col
 from jcnn.ops._conv_im2col_chunks import im2col_in_chunks
 from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._conv_relu import conv2d_relu
 from jcnn.ops._conv_transpose import conv_transpose2d
 from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
@@ -41,6 +42,7 @@ __all__ = [
     "avg_pool2d",
     "col2im",
     "conv2d",
+    "conv2d_relu",
     "conv_multiply_adds",
     "conv_output_shape",
     "conv_params",

@@ -2,11 +2,19 @@
 
 import jax
 
-from jcnn.ops import _conv_auto, _conv_fft, _conv_im2col, _conv_lax, _conv_shift, _conv_winograd
+from jcnn.ops import (
+    _conv_auto,
+    _conv_fft,
+    _conv_im2col,
+    _conv_lax,
+    _conv_pallas,
+    _conv_shift,
+    _conv_winograd,
+)
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._window import Padding, Size, conv_window
+from jcnn.ops._window import Padding, Size, Window, conv_window
 
 # A new algorithm is one new file that ends in `METHOD`, and its line here.
 METHODS: dict[str, ConvMethod] = {
@@ -17,6 +25,7 @@ METHODS: dict[str, ConvMethod] = {
     "winograd2": _conv_winograd.METHOD2,
     "winograd4": _conv_winograd.METHOD4,
     "fft": _conv_fft.METHOD,
+    "pallas": _conv_pallas.METHOD,
 }
 
 
@@ -49,9 +58,9 @@ def conv2d(
         method: "auto" (what was measured to be fastest: see `explain_conv`), "lax" (XLA's
             convolution), "im2col" (one matrix product), "shift" (a sum of shifted matrix
             products), "winograd2" or "winograd4" (fewer multiplications and more rounding, for
-            3x3 kernels in steps of one), "fft" (products of spectra, for large kernels), or a
-            `ConvMethod` such as `im2col_in_chunks` gives. All agree within rounding; see
-            `METHODS`.
+            3x3 kernels in steps of one), "fft" (products of spectra, for large kernels), "pallas"
+            (jcnn's own kernel for H100 and H200; float32 as TensorFloat-32), or a `ConvMethod`
+            such as `im2col_in_chunks` gives. All agree within rounding; see `METHODS`.
         precision: as in `jax.lax.conv_general_dilated`.
 
     Returns:
@@ -64,6 +73,22 @@ def conv2d(
 
     Reference: Goodfellow, Bengio and Courville, "Deep Learning", 2016, equation 9.6.
     """
+    window, chosen = resolve(x, kernel, bias, stride, padding, dilation, groups, method)
+    y = chosen.fn(x, kernel, window, groups, precision)
+    return add_bias(y, bias)
+
+
+def resolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None,
+    stride: Size,
+    padding: Padding,
+    dilation: Size,
+    groups: int,
+    method: str | ConvMethod,
+) -> tuple[Window, ConvMethod]:
+    """Check a convolution's arguments; its window and the method that does it."""
     window = conv_window(x.shape, kernel.shape, stride, padding, dilation, groups)
     check_floating("x", x)
     check_same_dtype(x, kernel=kernel, bias=bias)
@@ -73,8 +98,7 @@ def conv2d(
     if reason is not None:
         name = f"method {method!r}" if isinstance(method, str) else "method"
         raise NotImplementedError(f"{name}: {reason}")
-    y = chosen.fn(x, kernel, window, groups, precision)
-    return add_bias(y, bias)
+    return window, chosen
 
 
 def _chosen(method: str | ConvMethod) -> ConvMethod:

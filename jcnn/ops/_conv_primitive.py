@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jcnn.ops import _form_pallas
 from jcnn.ops._form import Params, dilated, out_size
 from jcnn.ops.conv_forms import FORMS
 from jcnn.ops.conv_table import Conv, choose
@@ -59,12 +60,15 @@ def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
     return y
 
 
-def _shape(x: Any, kernel: Any, *, form: str, precision: Any, **p: Any) -> jax.core.ShapedArray:
+def _shape(
+    x: Any, kernel: Any, *, form: str, precision: Any, **p: Any
+) -> tuple[jax.core.ShapedArray, set[Any]]:
     out = out_size(x.shape[1:], kernel.shape[1:], Params(**p))
-    return jax.core.ShapedArray((*x.shape[:2], *out, kernel.shape[-1]), x.dtype)
+    effects = _form_pallas.effects() if form == "pallas" else set()
+    return jax.core.ShapedArray((*x.shape[:2], *out, kernel.shape[-1]), x.dtype), effects
 
 
-conv_p.def_abstract_eval(_shape)
+conv_p.def_effectful_abstract_eval(_shape)
 
 
 # --- what reaches the compiler --------------------------------------------------------------------

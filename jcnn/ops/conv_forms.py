@@ -4,6 +4,7 @@ from jcnn.ops import (
     _form_groups,
     _form_lax,
     _form_native,
+    _form_pallas,
     _form_phases,
     _form_rows,
     _form_taps,
@@ -21,4 +22,5 @@ FORMS: dict[str, Form] = {
     "native": _form_native.FORM,
     "winograd2": _form_winograd.FORM2,
     "winograd4": _form_winograd.FORM4,
+    "pallas": _form_pallas.FORM,
 }

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jcnn import ops
+from jcnn.ops._form_pallas import interpreted
 from tests.ops import oracle
 from tests.ops.oracle import Array, Padding, Size
 
@@ -177,6 +178,11 @@ def reason_against(method: str, case: Case) -> str | None:
     x: Any = jax.ShapeDtypeStruct(case.x_shape, case.dtype)
     kernel: Any = jax.ShapeDtypeStruct(case.kernel_shape, case.dtype)
     return ops.METHODS[method].unsupported(x, kernel, window, case.groups)
+
+
+def anywhere(method: str) -> AbstractContextManager[None]:
+    """Inside, a method that needs a device of its own answers as if it were there."""
+    return interpreted() if method == "pallas" else nullcontext()
 
 
 def skip_unsupported(method: str, case: Case) -> None:

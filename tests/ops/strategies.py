@@ -31,6 +31,9 @@ BY_METHOD = ("value", "gradients", "linearity")
 # Methods that refuse all but 3x3 kernels in steps of one, which random cases would seldom be.
 ONLY_3X3 = ("winograd2", "winograd4")
 
+# Methods that refuse more than one group.
+ONE_GROUP = ("pallas",)
+
 # Hypothesis may draw a case twice; at least this share of a property's cases must be different.
 DISTINCT = 0.85
 
