@@ -170,9 +170,12 @@ def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.A
         padding.append((before, covered - dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
     m, n, h, w, c = x.shape
     groups = p["groups"]
-    # One group as a single transposition, which a form that wants it undone can cancel.
-    turned = x.transpose(0, 4, 2, 3, 1)
-    if groups > 1:
+    # Single transpositions where they do, which a form that wants them undone can cancel.
+    if groups == 1:
+        turned = x.transpose(0, 4, 2, 3, 1)
+    elif groups == c:
+        turned = x.transpose(0, 2, 3, 4, 1).reshape(m, 1, h, w, c * n)
+    else:
         turned = x.reshape(m, n, h, w, groups, c // groups).transpose(0, 5, 2, 3, 4, 1)
         turned = turned.reshape(m, c // groups, h, w, groups * n)
     gradient = _bind(

@@ -1,9 +1,9 @@
 """Form "native": Winograd's convolution F(4x4, 3x3) in C++, for float32 on a CPU.
 
 A 3x3 convolution takes 36 multiplications for a tile of 4x4 outputs instead of 144, and the tiles
-stay in the cache meanwhile; `_native.cc` derives it. The convolution by which the kernel's gradient
-is written for XLA, with batch and channels in each other's places, is put back as it was: XLA
-removes the two transpositions that then follow one another.
+stay in the cache meanwhile; `native/winograd.cc` derives it. The convolution by which the kernel's
+gradient is written for XLA, with batch and channels in each other's places, is put back as it was:
+XLA removes the two transpositions that then follow one another.
 
 Sums of numbers that are larger than the result lose up to a digit of float32 against "lax".
 """
@@ -21,24 +21,16 @@ _LANES = 16
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
     """Convolve in the machine's own code."""
-    (top, _), (left, _) = p.padding
+    how = {"top": p.padding[0][0], "left": p.padding[1][0]}
     size = out_size(x.shape, kernel.shape, p)
     if _is_forward(x.shape, kernel.shape):
-        return _call("jcnn_winograd", (x.shape[0], *size, kernel.shape[3]), x, kernel, top, left)
+        shape: Shape = (x.shape[0], *size, kernel.shape[3])
+        return _native.call("jcnn_winograd", shape, x, kernel, **how)
     assert _is_by_kernel(x.shape, kernel.shape, size), (x.shape, kernel.shape)
     pictures, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
     shape = (3, 3, x.shape[0], kernel.shape[3])
-    by_kernel = _call("jcnn_winograd_kernel_gradient", shape, pictures, gradient, top, left)
+    by_kernel = _native.call("jcnn_winograd_kernel_gradient", shape, pictures, gradient, **how)
     return by_kernel.transpose(2, 0, 1, 3)
-
-
-def _call(
-    name: str, shape: tuple[int, ...], x: jax.Array, other: jax.Array, top: int, left: int
-) -> jax.Array:
-    made: jax.Array = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, x.dtype))(
-        x, other, top=top, left=left
-    )
-    return made
 
 
 def _unsupported(conv: Conv) -> str | None:

@@ -1,4 +1,4 @@
-"""The functions of `_native.cc`: compiled by this machine's C++ compiler once, kept, and loaded.
+"""The functions of `native/`: compiled by this machine's C++ compiler once, kept, and loaded.
 
 JAX calls them from inside compiled programs (`jax.ffi`). Where there is no compiler, or
 `JCNN_NATIVE=0` is set, every convolution is XLA's own, slower by half or more on a CPU.
@@ -20,8 +20,13 @@ import jax
 
 from jcnn.caches import cache_folder
 
-SOURCE = Path(__file__).with_name("_native.cc")
-CALLS = ("jcnn_winograd", "jcnn_winograd_kernel_gradient")
+SOURCES = sorted(Path(__file__).with_name("native").iterdir())
+CALLS = (
+    "jcnn_winograd",
+    "jcnn_winograd_kernel_gradient",
+    "jcnn_depthwise",
+    "jcnn_depthwise_kernel_gradient",
+)
 
 _COMPILERS = ("c++", "g++", "clang++")
 _FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-w")
@@ -54,11 +59,23 @@ def unavailable() -> str | None:
     return None
 
 
+def call(
+    name: str, shape: tuple[int, ...], x: jax.Array, other: jax.Array, **how: Any
+) -> jax.Array:
+    """Call one of the functions: two arrays of one dtype to an array of `shape`."""
+    reason = unavailable()
+    if reason is not None:
+        raise NotImplementedError(reason)
+    made: jax.Array = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, x.dtype))(x, other, **how)
+    return made
+
+
 def _library(compiler: str) -> Path:
     """Where the library lies: under a key of all that it depends on, the processor included."""
     told = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
     about = (compiler, told.stdout, *_FLAGS, version("jaxlib"), platform.machine(), _processor())
-    key = hashlib.sha256(SOURCE.read_bytes() + "\n".join(about).encode()).hexdigest()[:16]
+    content = b"".join(source.read_bytes() for source in SOURCES) + "\n".join(about).encode()
+    key = hashlib.sha256(content).hexdigest()[:16]
     return cache_folder() / "native" / f"{key}.so"
 
 
@@ -72,13 +89,14 @@ def _processor() -> str:
 
 
 def _compile(compiler: str, library: Path) -> None:
-    """Compile `_native.cc`; the library appears whole or not at all."""
+    """Compile `native/`; the library appears whole or not at all."""
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
         headers = ("-isystem", jax.ffi.include_dir())
+        sources = [str(source) for source in SOURCES if source.suffix == ".cc"]
         subprocess.run(
-            [compiler, *_FLAGS, *headers, "-o", str(made), str(SOURCE)],
+            [compiler, *_FLAGS, *headers, "-o", str(made), *sources],
             capture_output=True,
             text=True,
             check=True,

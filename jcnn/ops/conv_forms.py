@@ -1,6 +1,7 @@
 """The forms by name, and which of them a convolution may take."""
 
 from jcnn.ops import (
+    _form_depthwise,
     _form_groups,
     _form_lax,
     _form_native,
@@ -20,6 +21,7 @@ FORMS: dict[str, Form] = {
     "rows": _form_rows.FORM,
     "groups": _form_groups.FORM,
     "native": _form_native.FORM,
+    "native_depthwise": _form_depthwise.FORM,
     "winograd2": _form_winograd.FORM2,
     "winograd4": _form_winograd.FORM4,
     "pallas": _form_pallas.FORM,

@@ -17,34 +17,13 @@
 //
 // Channels must be multiples of 16: the innermost loops run over 16 of them.
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <cstring>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <utility>
-#include <vector>
+#include "common.h"
 
-#include "xla/ffi/api/ffi.h"
-
+namespace jcnn {
 namespace {
 
-namespace ffi = xla::ffi;
-
-// A vector register, and how many rows of a product are summed at once in registers.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16, kRows = 8;
-#else
-constexpr int kLanes = 8, kRows = 4;
-#endif
-typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-
-inline Vec Load(const float* from) { return *reinterpret_cast<const Vec*>(from); }
-inline void Store(float* to, Vec v) { *reinterpret_cast<Vec*>(to) = v; }
-
+// Rows of a product whose sums are in registers at once.
+constexpr int kRows = kLanes / 2;
 constexpr int kPoints = 36;  // positions of a transformed 6x6 patch
 constexpr int kBlock = 32;   // tiles that are worked on together
 
@@ -274,44 +253,7 @@ void Product(Left left, int64_t rows, const float* b, int64_t columns, int64_t d
   }
 }
 
-// --- threads -------------------------------------------------------------------------------------
-
-// Memory of this thread that the next call may use again.
-float* Scratch(int which, int64_t floats) {
-  static thread_local std::vector<float> buffers[3];
-  if (buffers[which].size() < static_cast<size_t>(floats)) buffers[which].resize(floats);
-  return buffers[which].data();
-}
-
-// Runs task(0), ..., task(count - 1) here and on those of the pool's threads that come to help.
-// It waits for tasks that someone has begun, never for a thread to come, so that calls which fill
-// the whole pool cannot wait for each other.
-void Parallel(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> task) {
-  struct Work {
-    std::function<void(int64_t)> task;
-    int64_t count;
-    std::atomic<int64_t> next{0}, done{0};
-    std::mutex mutex;
-    std::condition_variable finished;
-    void Run() {
-      for (int64_t i; (i = next.fetch_add(1)) < count;) {
-        task(i);
-        if (done.fetch_add(1) + 1 == count) {
-          std::lock_guard<std::mutex> lock(mutex);
-          finished.notify_all();
-        }
-      }
-    }
-  };
-  auto work = std::make_shared<Work>();
-  work->task = std::move(task);
-  work->count = count;
-  for (int64_t i = std::min<int64_t>(pool.num_threads(), count) - 1; i > 0; --i)
-    pool.Schedule([work] { work->Run(); });
-  work->Run();
-  std::unique_lock<std::mutex> lock(work->mutex);
-  work->finished.wait(lock, [&] { return work->done.load() == count; });
-}
+// --- the two calls -------------------------------------------------------------------------------
 
 // Runs task(from, to) over pieces of the CO entries of a kernel.
 void OverEntries(ffi::ThreadPool& pool, int64_t co, std::function<void(int64_t, int64_t)> task) {
@@ -320,11 +262,6 @@ void OverEntries(ffi::ThreadPool& pool, int64_t co, std::function<void(int64_t, 
     task(piece * kPiece, std::min(co, (piece + 1) * kPiece));
   });
 }
-
-// --- the two calls -------------------------------------------------------------------------------
-
-using Array = ffi::Buffer<ffi::F32>;
-using Result = ffi::ResultBuffer<ffi::F32>;
 
 // x (N, H, W, C), kernel (3, 3, C, O) -> y (N, OH, OW, O)
 ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, int64_t top,
@@ -396,3 +333,5 @@ auto Binding() {
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jcnn_winograd, Convolve, Binding());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(jcnn_winograd_kernel_gradient, KernelGradient, Binding());
+
+}  // namespace jcnn

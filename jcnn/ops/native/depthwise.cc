@@ -1,0 +1,236 @@
+// Depthwise convolution for CPUs: float32, NHWC, one filter a channel, as XLA custom calls.
+//
+// Each channel is convolved with its own kernel, so there is no matrix product in it: a sum of KH *
+// KW products for every number, bound by how fast pictures come from memory. With input x dilated
+// by a, kernel dilation d, stride s and padding p before,
+//
+//     y[o] = sum over i of dilate(x, a)[s * o + d * i - p] * k[i]          on both axes
+//
+// which is the gradient by the input, too (Dumoulin and Visin, "A guide to convolution arithmetic
+// for deep learning", 2016, chapter 4).
+
+#include "common.h"
+
+namespace jcnn {
+namespace {
+
+// One axis of a convolution.
+struct Axis {
+  int64_t in, out, kernel, stride, dilation, in_dilation, before;
+};
+
+// A product that an output is the sum of: which cell of the kernel, and which of the input.
+struct Term {
+  int64_t cell, at;
+};
+
+std::vector<std::vector<Term>> Terms(const Axis& axis) {
+  std::vector<std::vector<Term>> terms(axis.out);
+  for (int64_t o = 0; o < axis.out; ++o)
+    for (int64_t i = 0; i < axis.kernel; ++i) {
+      int64_t at = axis.stride * o + axis.dilation * i - axis.before;
+      if (at >= 0 && at % axis.in_dilation == 0 && at / axis.in_dilation < axis.in)
+        terms[o].push_back({i, at / axis.in_dilation});
+    }
+  return terms;
+}
+
+using Numbers = ffi::Span<const int64_t>;
+
+// Numbers of type T, a vector or one float, for the channels that fill no vector. (As an argument of
+// a template, Vec forgets that it may lie anywhere.)
+template <typename T>
+inline T Read(const float* from) {
+  return *from;
+}
+template <>
+inline Vec Read<Vec>(const float* from) {
+  return Load(from);
+}
+inline void Write(float* to, float number) { *to = number; }
+inline void Write(float* to, Vec numbers) { Store(to, numbers); }
+
+// Calls use(o, at, inside) for each output of an axis: `at` is the input's cell under the column
+// `first` of the kernel, and `inside` (a constant) whether all of `taps` columns lie in the input.
+template <typename Use>
+void OverOutputs(const Axis& axis, int64_t first, int64_t taps, Use use) {
+  const int64_t shift = axis.dilation * first - axis.before;
+  const int64_t reach = axis.dilation * (taps - 1);
+  int64_t o = 0;
+  for (; o < axis.out && axis.stride * o + shift < 0; ++o)
+    use(o, axis.stride * o + shift, std::false_type());
+  for (; o < axis.out && axis.stride * o + shift + reach < axis.in; ++o)
+    use(o, axis.stride * o + shift, std::true_type());
+  for (; o < axis.out; ++o) use(o, axis.stride * o + shift, std::false_type());
+}
+
+// y[out][C] += one row of pictures under kTaps columns of the kernel, `first` and those after it.
+template <typename T, int kTaps>
+void ConvolveChannels(const float* x, const float* k, const Axis& axis, int64_t first,
+                      int64_t channels, float* y) {
+  T weights[kTaps];
+#pragma GCC unroll 8
+  for (int j = 0; j < kTaps; ++j) weights[j] = Read<T>(k + j * channels);
+  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
+    T sum = Read<T>(y + o * channels);
+#pragma GCC unroll 8
+    for (int j = 0; j < kTaps; ++j) {
+      const int64_t cell = at + axis.dilation * j;
+      if (inside || (cell >= 0 && cell < axis.in)) sum += weights[j] * Read<T>(x + cell * channels);
+    }
+    Write(y + o * channels, sum);
+  });
+}
+
+// sums[kTaps][C] += the products of one row of pictures and one of gradients.
+template <typename T, int kTaps>
+void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t first,
+                       int64_t channels, float* sums) {
+  T total[kTaps];
+#pragma GCC unroll 8
+  for (int j = 0; j < kTaps; ++j) total[j] = Read<T>(sums + j * channels);
+  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
+    const T slope = Read<T>(g + o * channels);
+#pragma GCC unroll 8
+    for (int j = 0; j < kTaps; ++j) {
+      const int64_t cell = at + axis.dilation * j;
+      if (inside || (cell >= 0 && cell < axis.in)) total[j] += slope * Read<T>(x + cell * channels);
+    }
+  });
+#pragma GCC unroll 8
+  for (int j = 0; j < kTaps; ++j) Write(sums + j * channels, total[j]);
+}
+
+template <int kTaps>
+void ConvolveRow(const float* x, const float* k, const Axis& axis, int64_t first, int64_t channels,
+                 float* y) {
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes)
+    ConvolveChannels<Vec, kTaps>(x + c, k + c, axis, first, channels, y + c);
+  for (; c < channels; ++c)
+    ConvolveChannels<float, kTaps>(x + c, k + c, axis, first, channels, y + c);
+}
+
+template <int kTaps>
+void CorrelateRow(const float* x, const float* g, const Axis& axis, int64_t first, int64_t channels,
+                  float* sums) {
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes)
+    CorrelateChannels<Vec, kTaps>(x + c, g + c, axis, first, channels, sums + c);
+  for (; c < channels; ++c)
+    CorrelateChannels<float, kTaps>(x + c, g + c, axis, first, channels, sums + c);
+}
+
+// Calls one of three templates for five, three or one of the columns that are left.
+template <typename Five, typename Three, typename One>
+void OverColumns(int64_t columns, Five five, Three three, One one) {
+  for (int64_t j = 0; j < columns;) {
+    const int64_t left = columns - j;
+    if (left >= 5) {
+      five(j);
+      j += 5;
+    } else if (left >= 3) {
+      three(j);
+      j += 3;
+    } else {
+      one(j);
+      j += 1;
+    }
+  }
+}
+
+// x (N, H, W, C), kernel (KH, KW, 1, C) -> y (N, OH, OW, C)
+ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbers stride,
+                    Numbers dilation, Numbers in_dilation, Numbers before) {
+  auto in = x.dimensions(), out = y->dimensions(), cells = kernel.dimensions();
+  const int64_t channels = in[3], width = cells[1];
+  const Axis columns = {in[2],       out[2],         cells[1], stride[1],
+                        dilation[1], in_dilation[1], before[1]};
+  const auto rows = Terms({in[1], out[1], cells[0], stride[0], dilation[0], in_dilation[0],
+                           before[0]});
+  const auto terms = Terms(columns);
+  const float *from = x.typed_data(), *k = kernel.typed_data();
+  float* to = y->typed_data();
+  Parallel(pool, out[0] * out[1], [&](int64_t line) {
+    const int64_t n = line / out[1], row = line % out[1];
+    float* result = to + line * out[2] * channels;
+    std::memset(result, 0, sizeof(float) * out[2] * channels);
+    for (const Term& r : rows[row]) {
+      const float* pictures = from + (n * in[1] + r.at) * in[2] * channels;
+      const float* weights = k + r.cell * width * channels;
+      if (in_dilation[1] == 1) {
+        auto add = [&](auto row) {
+          return [&, row](int64_t j) { row(pictures, weights + j * channels, columns, j, channels, result); };
+        };
+        OverColumns(width, add(ConvolveRow<5>), add(ConvolveRow<3>), add(ConvolveRow<1>));
+        continue;
+      }
+      for (int64_t column = 0; column < out[2]; ++column)
+        for (const Term& c : terms[column])
+          for (int64_t e = 0; e < channels; ++e)
+            result[column * channels + e] +=
+                pictures[c.at * channels + e] * weights[c.cell * channels + e];
+    }
+  });
+  return ffi::Error::Success();
+}
+
+// x (N, H, W, C), dy (N, OH, OW, C) -> dk (KH, KW, 1, C); stride, dilation and padding as forward.
+ffi::Error KernelGradient(ffi::ThreadPool pool, Array x, Array dy, Result dk, Numbers stride,
+                          Numbers dilation, Numbers before) {
+  auto in = x.dimensions(), out = dy.dimensions(), cells = dk->dimensions();
+  const int64_t channels = in[3], size = cells[0] * cells[1] * channels;
+  const Axis columns = {in[2], out[2], cells[1], stride[1], dilation[1], 1, before[1]};
+  // Chunks of lines, fixed by the shapes alone, each with its own sums.
+  const int64_t lines = out[0] * out[1], chunks = std::min<int64_t>(lines, 16);
+  const float *from = x.typed_data(), *g = dy.typed_data();
+  float *to = dk->typed_data(), *sums = Scratch(0, chunks * size);
+  Parallel(pool, chunks, [&](int64_t chunk) {
+    float* mine = sums + chunk * size;
+    std::memset(mine, 0, sizeof(float) * size);
+    for (int64_t line = chunk * lines / chunks; line < (chunk + 1) * lines / chunks; ++line) {
+      const int64_t n = line / out[1], row = line % out[1];
+      for (int64_t i = 0; i < cells[0]; ++i) {
+        const int64_t at = stride[0] * row + dilation[0] * i - before[0];
+        if (at < 0 || at >= in[1]) continue;
+        const float* pictures = from + (n * in[1] + at) * in[2] * channels;
+        const float* slopes = g + line * out[2] * channels;
+        float* part = mine + i * cells[1] * channels;
+        auto add = [&](auto row) {
+          return [&, row](int64_t j) { row(pictures, slopes, columns, j, channels, part + j * channels); };
+        };
+        OverColumns(cells[1], add(CorrelateRow<5>), add(CorrelateRow<3>), add(CorrelateRow<1>));
+      }
+    }
+  });
+  for (int64_t e = 0; e < size; ++e) {
+    float sum = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += sums[chunk * size + e];
+    to[e] = sum;
+  }
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jcnn_depthwise, Convolve,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Arg<Array>()
+                                  .Ret<Array>()
+                                  .Attr<Numbers>("stride")
+                                  .Attr<Numbers>("dilation")
+                                  .Attr<Numbers>("in_dilation")
+                                  .Attr<Numbers>("before"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(jcnn_depthwise_kernel_gradient, KernelGradient,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Arg<Array>()
+                                  .Ret<Array>()
+                                  .Attr<Numbers>("stride")
+                                  .Attr<Numbers>("dilation")
+                                  .Attr<Numbers>("before"));
+
+}  // namespace jcnn
