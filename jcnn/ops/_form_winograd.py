@@ -73,13 +73,21 @@ def convolve(
             *(out, start, precision, filtering),
         )
         return y.transpose(1, 2, 3, 0, 4).reshape(n, *out, -1)
-    # The gradient by a 3x3 kernel comes with pictures and channels exchanged.
-    y = _by_kernel(
-        pictures.transpose(3, 4, 1, 2, 0),
-        cells.transpose(3, 2, 0, 1, 4),
-        *(start, precision, filtering),
+    if out == (3, 3):  # the gradient by a 3x3 kernel, with pictures and channels exchanged
+        y = _by_kernel(
+            pictures.transpose(3, 4, 1, 2, 0),
+            cells.transpose(3, 2, 0, 1, 4),
+            *(start, precision, filtering),
+        )
+        return y.transpose(3, 1, 2, 0, 4).reshape(n, *out, -1)
+    # The gradient of that one by its pictures: 3x3 is what is convolved with the large kernel.
+    # Turned round, the two change places.
+    y = _forward(
+        cells[::-1, ::-1].transpose(3, 4, 0, 1, 2),
+        pictures[:, ::-1, ::-1].transpose(3, 1, 2, 4, 0),
+        *(out, (start[0] - kh + 3, start[1] - kw + 3), precision, filtering),
     )
-    return y.transpose(3, 1, 2, 0, 4).reshape(n, *out, -1)
+    return y.transpose(4, 2, 3, 0, 1).reshape(n, *out, -1)
 
 
 def _forward(
