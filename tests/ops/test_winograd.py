@@ -14,6 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from jcnn import ops
 from jcnn.ops import _form_winograd
 from jcnn.ops._cook_toom import cook_toom
+from jcnn.ops._form import Pads, Params
+from jcnn.ops.conv_forms import FORMS
 from tests.ops import oracle
 from tests.ops.cases import Case, draw, expected, gradients, operands, quickly
 from tests.ops.tolerances import assert_close
@@ -161,6 +163,33 @@ def test_in_chunks_it_is_the_same(outputs: int, monkeypatch: pytest.MonkeyPatch)
     got = quickly(run, a.x, a.kernel, a.bias, a.g)
     for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
         assert_close(one, want, dtype="float32", method=method, terms=terms)
+
+
+# Shapes of x and kernel, and padding: a value, with a gradient's crop; a gradient by kernel; and
+# that one's gradient by its pictures.
+FAMILY: dict[str, tuple[tuple[int, ...], tuple[int, ...], Pads]] = {
+    "3x3 kernel": ((2, 5, 6, 4), (3, 3, 2, 6), ((-1, 2), (3, -2))),
+    "3x3 result": ((2, 7, 6, 4), (7, 5, 2, 6), ((-1, 3), (2, -1))),
+    "3x3 input": ((2, 3, 3, 4), (4, 5, 2, 6), ((2, 4), (5, 1))),
+}
+
+
+@both
+@pytest.mark.parametrize("kind", FAMILY)
+def test_the_three_kinds_that_gradients_are_made_of(kind: str, outputs: int) -> None:
+    """With two groups, which may be those of two models."""
+    x_shape, kernel_shape, pads = FAMILY[kind]
+    x, kernel = draw("x", x_shape), draw("kernel", kernel_shape)
+    params = Params((1, 1), pads, (1, 1), (1, 1), 2)
+    form = FORMS[f"winograd{outputs}"]
+    y = quickly(lambda x, kernel: form.fn(x, kernel, None, params), x, kernel)
+    rows, columns = ((max(before, 0), max(after, 0)) for before, after in pads)
+    whole = np.pad(oracle.float64(x), ((0, 0), rows, columns, (0, 0)))
+    (top, bottom), (left, right) = ([-min(pad, 0) for pad in both] for both in pads)
+    whole = whole[:, top : whole.shape[1] - bottom, left : whole.shape[2] - right]
+    want = oracle.conv2d(whole, oracle.float64(kernel), padding="VALID", groups=2)
+    terms = int(np.prod(kernel_shape[:3]))
+    assert_close(y, want, dtype="float32", method=f"winograd{outputs}", terms=terms)
 
 
 @both
