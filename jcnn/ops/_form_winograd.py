@@ -116,8 +116,8 @@ def _forward(
         return some(x)
 
     def put(chunk: jax.Array, y: jax.Array) -> jax.Array:
-        # The last chunk goes back a little where it would go over the end.
-        first = jnp.minimum(chunk * size, pictures - size)
+        # Where the last chunk would go over the end, both slices go back as far as is needed.
+        first = chunk * size
         made = some(lax.dynamic_slice_in_dim(x, first, size, axis=1))
         return lax.dynamic_update_slice_in_dim(y, made, first, axis=1)
 

@@ -130,6 +130,16 @@ def test_sums_over_the_batch_in_at_least_32_bits(outputs: int) -> None:
     np.testing.assert_array_equal(by_kernel, jnp.full((3, 3, 1, 1), 10_000, "bfloat16"))
 
 
+@both
+def test_16_bits_are_transformed_in_32(outputs: int) -> None:
+    """Asked for, not left to the backend: a CPU would do much of it anyway."""
+    method, case = f"winograd{outputs}", Case((2, 5, 7, 3), (3, 3, 3, 4), dtype="bfloat16")
+    text = lowered(case, method, gradients(case, method))
+    done = re.findall(r"stablehlo\.(?:multiply|divide|dot_general) .*x(\w+)>", text)
+    assert len(done) > 20
+    assert set(done) == {"f32"}
+
+
 # --- what runs ------------------------------------------------------------------------------------
 
 
