@@ -26,10 +26,11 @@ one pass to the other, and scatter the input's gradient out of overlapping tiles
 busy cores, both gradients take 1.1 to 2 times as long so, for three shapes of 32 to 256 channels.
 
 On a CPU a few pictures are done at a time. The tiles of a whole batch leave the cache, and writing
-them to memory that is new each time costs more than the convolution: in chunks of 16 MiB, 64x28x28x32 to 64 filters takes
-9 ms by F(4x4) instead of 28 (by XLA's convolution 11), 32x56x56x64 to 64 takes 34 ms instead of 73
-(XLA 44). Those are the fastest of a few runs on two shared cores. Its many short steps suffer from
-other work on the machine, up to twice the time, where XLA's single long one does not.
+them to memory that is new each time costs more than the convolution: in chunks of 16 MiB,
+64x28x28x32 to 64 filters takes 9 ms by F(4x4) instead of 28 (by XLA's convolution 11), 32x56x56x64
+to 64 takes 34 ms instead of 73 (XLA 44). Those are the fastest of a few runs on two shared cores.
+Its many short steps suffer from other work on the machine, up to twice the time, where XLA's single
+long one does not.
 
 The price is rounding. Evaluation at 2 and -2 adds numbers of different sizes; the error of F(4x4)
 is 5 to 10 times that of a plain convolution over 8 to 512 channels, that of F(2x2) 1 to 2 times
