@@ -9,7 +9,9 @@ where a row is 1.4 to 4 times the largest `error / (eps * sqrt(n))` of a value o
 random cases of `strategies.conv_cases` and all of `cases.CASES`, on x86 with JAX 0.10.2 and
 0.12.0. The 64- and 32-bit rows hold the error of the summation (n up to 300), the 16-bit rows
 that of the last rounding. "im2col" and "shift" add the input gradients of overlapping windows in
-the dtype itself, one rounding for each kernel cell, which their 16-bit rows show.
+the dtype itself, one rounding for each kernel cell, which their 16-bit rows show. The rows of
+"winograd2" and "winograd4" are of 1,200 draws of values in eight shapes: the transforms of the
+second add large and small numbers, and its rows hold their error.
 
 `test_tolerances.py` proves the rows tight: a flipped kernel or one lost tap exceeds each of them.
 """
@@ -42,13 +44,13 @@ ROWS = {
     ("bfloat16", "shift"): 6.0,
     ("float32", "native"): 310.0,
     ("float64", "winograd2"): 20.0,
-    ("float64", "winograd4"): 200.0,
+    ("float64", "winograd4"): 250.0,
     ("float32", "winograd2"): 20.0,
-    ("float32", "winograd4"): 200.0,
-    ("float16", "winograd2"): 4.0,
-    ("float16", "winograd4"): 4.0,
-    ("bfloat16", "winograd2"): 4.0,
-    ("bfloat16", "winograd4"): 4.0,
+    ("float32", "winograd4"): 250.0,
+    ("float16", "winograd2"): 5.0,
+    ("float16", "winograd4"): 5.0,
+    ("bfloat16", "winograd2"): 5.0,
+    ("bfloat16", "winograd4"): 5.0,
     ("float64", "fft"): 16.0,
     ("float32", "fft"): 10.0,
     ("float16", "fft"): 4.0,
