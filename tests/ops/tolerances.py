@@ -11,6 +11,9 @@ random cases of `strategies.conv_cases` and all of `cases.CASES`, on x86 with JA
 that of the last rounding. "im2col" and "shift" add the input gradients of overlapping windows in
 the dtype itself, one rounding for each kernel cell, which their 16-bit rows show.
 
+"pallas" has the rows of "lax", for its kernel interpreted on a CPU, where float32 is not rounded to
+TensorFloat-32: too slow there for random cases. `test_pallas_gpu.py` has tolerances of its own.
+
 `test_tolerances.py` proves the rows tight: a flipped kernel or one lost tap exceeds each of them.
 """
 
