@@ -100,8 +100,9 @@ def plan(x: Any, kernel: Any, size: Pair, *, pool: bool, may_split: bool) -> Pla
     steps = kh * kw * -(-c // channels)
     splits = 1
     if may_split and blocks < FILL:
-        able = [s for s in range(1, kh + 1) if kh % s == 0 and steps // s >= 16]
-        splits = next((s for s in able if s * blocks >= FILL), max(able, default=1))
+        # Rounds of blocks times the length of each: the least, of splits that leave 16 steps.
+        able = [1, *(s for s in range(2, kh + 1) if kh % s == 0 and steps // s >= 16)]
+        splits = min(able, key=lambda s: -(-s * blocks // FILL) / s)
     left = SHARED_BYTES - 2 * ROWS * columns * (4 if splits > 1 else item)
     stages = min(4, left // ((SLABS * ROWS + columns) * channels * item), steps // splits)
     return Plan(slabs, tiles(slabs), columns, channels, stages, splits)

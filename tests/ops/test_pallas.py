@@ -90,6 +90,14 @@ def test_tiles(name: str, interpreter: None) -> None:
     assert_close(y, want, dtype=case.dtype, method="pallas", terms=case.terms[0])
 
 
+def test_splits_fill_the_gpu_and_start_no_second_round() -> None:
+    """A gradient by kernel: 3x3, 256 channels to 256, 56x56, batch 64; 18 blocks without."""
+    x: Any = jax.ShapeDtypeStruct((256, 58, 58, 64), "bfloat16")
+    kernel: Any = jax.ShapeDtypeStruct((56, 56, 64, 256), "bfloat16")
+    p = plan(x, kernel, (3, 3), pool=False, may_split=True)
+    assert (p.slabs, math.prod(p.tiles) * 2, p.splits) == ((4, 1, 1), 18, 7)
+
+
 def test_the_cases_have_what_they_are_for() -> None:
     assert planned(TILES["split"][0]).splits == 2
     ring = planned(TILES["channels"][0])

@@ -13,6 +13,9 @@ the dtype itself, one rounding for each kernel cell, which their 16-bit rows sho
 "winograd2" and "winograd4" are of 1,200 draws of values in eight shapes: the transforms of the
 second add large and small numbers, and its rows hold their error.
 
+"pallas" has the rows of "lax", for its kernel interpreted on a CPU, where float32 is not rounded to
+TensorFloat-32: too slow there for random cases. `test_pallas_gpu.py` has tolerances of its own.
+
 `test_tolerances.py` proves the rows tight: a flipped kernel or one lost tap exceeds each of them.
 """
 
