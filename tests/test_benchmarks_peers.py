@@ -13,7 +13,7 @@ from flax import nnx
 from benchmarks.peers import contestants, nnx_tutorial
 from benchmarks.peers.__main__ import EPOCHS, STEPS, findings
 from benchmarks.peers.contestants import Contestant, Made, of_epoch, of_step
-from benchmarks.peers.measure import measure
+from benchmarks.peers.measure import guarded, measure
 from benchmarks.peers.task import (
     MODELS,
     TOLERANCE,
@@ -103,6 +103,17 @@ def test_rows_say_who_is_wrong_who_failed_and_what_to_install() -> None:
     assert same.figures["jcnn / it"] == pytest.approx(ours.median / same.median)
     assert (same.error, same.wrong, other.wrong) == (0, False, True)
     assert (failed.n, failed.note, failed.wrong) == (0, "OSError: no such", False)
+
+
+def test_a_guarded_set_up_has_run_once_when_its_first_call_is_asked_for() -> None:
+    runs: list[int] = []
+    run, answer = guarded(lambda: (lambda: runs.append(len(runs)), "answer"))
+    assert (runs, answer) == ([0], "answer")
+    run()
+    assert runs == [0]
+    run()
+    run()
+    assert runs == [0, 1, 2]
 
 
 def test_a_missing_library_is_a_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
