@@ -58,3 +58,12 @@ def test_the_populations_benchmark_checks_its_answers() -> None:
     command = [sys.executable, "-m", "benchmarks.population", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert "together / in turn: " in done.stdout
+
+
+@pytest.mark.slow
+def test_transposed_and_depthwise_agree_with_pytorch() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    words = ["--rounds", "1"]
+    command = [sys.executable, "-m", "benchmarks.transposed_depthwise", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("auto / it: ") == 4 * 8
