@@ -58,3 +58,12 @@ def test_the_kernels_benchmark_runs_interpreted() -> None:
     command = [sys.executable, "-m", "benchmarks.pallas_conv", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("forward+backward, pallas") == 2
+
+
+@pytest.mark.slow
+def test_transposed_and_depthwise_agree_with_pytorch() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: pip install torch==2.13.0")
+    words = ["--rounds", "1"]
+    command = [sys.executable, "-m", "benchmarks.transposed_depthwise", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("auto / it: ") == 4 * 8

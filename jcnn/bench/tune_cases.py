@@ -52,6 +52,7 @@ KNOWN = {
     "depthwise 3x3, 56": Known((32, 56, 56, 64), (3, 3, 1, 64), groups=64),
     "depthwise 3x3, 28": Known((64, 28, 28, 32), (3, 3, 1, 32), groups=32),
     "depthwise 3x3, 14": Known((8, 14, 14, 512), (3, 3, 1, 512), groups=512),
+    "depthwise 3x3 stride 2, 112": Known((8, 112, 112, 32), (3, 3, 1, 32), 2, groups=32),
     "depthwise 3x3 stride 2, 56": Known((32, 56, 56, 64), (3, 3, 1, 64), 2, groups=64),
     "depthwise 3x3 stride 2, 28": Known((8, 28, 28, 256), (3, 3, 1, 256), 2, groups=256),
     "depthwise 3x3 times 2": Known((32, 28, 28, 32), (3, 3, 1, 64), groups=32),

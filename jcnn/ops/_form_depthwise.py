@@ -13,6 +13,8 @@ import numpy as np
 from jcnn.ops import _native
 from jcnn.ops._form import Conv, Form, Params, out_size
 
+_MOST_ROWS = 64  # `kMostRows` in depthwise.cc
+
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
     """Convolve in the machine's own code."""
@@ -20,6 +22,7 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     filters = kernel.shape[3]
     how = {"before": _numbers((p.padding[0][0], p.padding[1][0]))}
     if not _is_by_kernel(Conv("cpu", str(x.dtype), x.shape, kernel.shape, p)):
+        assert kernel.shape[2] == 1, (x.shape, kernel.shape)
         how |= {name: _numbers(getattr(p, name)) for name in ("stride", "dilation", "in_dilation")}
         return _native.call("jcnn_depthwise", (x.shape[0], *out, filters), x, kernel, **how)
     # Stride and kernel dilation of the gradient are the dilation and stride of the convolution.
@@ -43,11 +46,15 @@ def _unsupported(conv: Conv) -> str | None:
         return "it needs one filter for each of several channels"
     if not _is_by_kernel(conv) and conv.kernel[2] != 1:
         return "it needs one channel for each filter"
+    if not _is_by_kernel(conv) and conv.kernel[0] > _MOST_ROWS:
+        return f"a kernel of {conv.kernel[0]} rows; at most {_MOST_ROWS}"
     return _native.unavailable()
 
 
 def _is_by_kernel(conv: Conv) -> bool:
-    return conv.is_by_kernel and conv.x[0] == 1 and conv.params.in_dilation == (1, 1)
+    one = conv.x[0] == 1 and conv.params.in_dilation == (1, 1)
+    # Of one picture both ways are right.
+    return one and (conv.kernel[2] > 1 or conv.is_by_kernel)
 
 
 FORM = Form(convolve, _unsupported, plain=False)

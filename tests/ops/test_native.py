@@ -27,11 +27,26 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def run(case: Case, form: str = "native") -> Any:
-    """`f(x, kernel)`: the case's convolution in one form, gradients included."""
-    window = ops.resolve_window(case.x_shape[1:3], (3, 3), padding=case.padding)
-    how = {"stride": (1, 1), "in_dilation": (1, 1), "dilation": (1, 1), "groups": 1}
-    return lambda x, k: conv(x, k, form=form, padding=window.padding, precision=None, **how)
+def run(case: Case) -> Any:
+    """`f(x, kernel)`: the case's convolution in its form, gradients included."""
+    window = ops.resolve_window(
+        case.x_shape[1:3],
+        case.kernel_shape[:2],
+        stride=case.stride,
+        padding=case.padding,
+        dilation=case.dilation,
+    )
+    return lambda x, k: conv(
+        x,
+        k,
+        form="native" if case.groups == 1 else "native_depthwise",
+        stride=window.stride,
+        padding=window.padding,
+        in_dilation=(1, 1),
+        dilation=window.dilation,
+        groups=case.groups,
+        precision=None,
+    )
 
 
 def value_and_gradients(case: Case, a: Operands) -> tuple[jax.Array, ...]:
@@ -47,8 +62,9 @@ def check(case: Case) -> None:
     a = operands(case)
     y, by_x, by_kernel, _ = expected(case, a)
     wanted = (y - oracle.float64(a.bias), by_x, by_kernel)
+    row = "native" if case.groups == 1 else "lax"  # the sums of "native_depthwise" are plain
     for got, want, terms in zip(value_and_gradients(case, a), wanted, case.terms, strict=False):
-        assert_close(got, want, dtype="float32", method="native", terms=terms)
+        assert_close(got, want, dtype="float32", method=row, terms=terms)
 
 
 CASES = {
@@ -58,6 +74,12 @@ CASES = {
     "padding of four sizes": Case((1, 5, 6, 48), (3, 3, 48, 16), padding=((0, 4), (3, 1))),
     "several blocks of tiles": Case((5, 21, 18, 16), (3, 3, 16, 48)),
     "groups of output channels": Case((1, 6, 5, 496), (3, 3, 496, 48)),
+    "depthwise": Case((2, 9, 11, 19), (3, 3, 1, 19), groups=19),
+    "depthwise, every parameter": Case(
+        (3, 10, 9, 33), (4, 7, 1, 33), (2, 3), ((0, 4), (3, 1)), (2, 1), 33
+    ),
+    "depthwise, one picture": Case((1, 5, 6, 3), (2, 5, 1, 3), groups=3),
+    "depthwise, a wide kernel": Case((2, 6, 13, 16), (1, 11, 1, 16), stride=2, groups=16),
 }
 
 
@@ -78,6 +100,30 @@ def cases(draw: st.DrawFn) -> Case:
 
 def test_random_cases() -> None:
     check_random(check, cases(), 25)
+
+
+@st.composite
+def depthwise_cases(draw: st.DrawFn) -> Case:
+    """Any kernel, stride, dilation and padding; 2 to 20 channels."""
+    channels = draw(st.integers(2, 20))
+    kernel, stride, dilation = ((draw(st.integers(1, 4)), draw(st.integers(1, 4))) for _ in "ksd")
+    pads = [(draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(2)]
+    size = [
+        max(1, (k - 1) * d + 1 - sum(p)) + draw(st.integers(0, 6))
+        for k, d, p in zip(kernel, dilation, pads, strict=True)
+    ]
+    return Case(
+        (draw(st.integers(1, 3)), size[0], size[1], channels),
+        (*kernel, 1, channels),
+        stride,
+        (pads[0], pads[1]),
+        dilation,
+        channels,
+    )
+
+
+def test_random_depthwise_cases() -> None:
+    check_random(check, depthwise_cases(), 25)
 
 
 def test_a_cropped_input() -> None:
@@ -121,6 +167,17 @@ def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
 
 def program(function: Any, *arrays: jax.Array) -> str:
     return str(jax.jit(function).lower(*arrays).as_text())
+
+
+def test_the_transpositions_of_a_depthwise_gradient_vanish() -> None:
+    case = Case((8, 9, 12, 24), (3, 3, 1, 24), groups=24)
+    gradients = jax.grad(lambda x, k: run(case)(x, k).sum(), argnums=(0, 1))
+    a = operands(case)
+    text = str(jax.jit(gradients).lower(a.x, a.kernel).compile().as_text())
+    assert text.count('custom_call_target="jcnn_depthwise"') == 1
+    assert text.count('custom_call_target="jcnn_depthwise_kernel_gradient"') == 1
+    assert "transpose_copy" not in text
+    assert "8,9,12,24]{3,2,1,0} copy(" not in text
 
 
 def test_auto_calls_it_and_its_transpositions_vanish() -> None:

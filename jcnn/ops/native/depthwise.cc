@@ -64,21 +64,53 @@ void OverOutputs(const Axis& axis, int64_t first, int64_t taps, Use use) {
   for (; o < axis.out; ++o) use(o, axis.stride * o + shift, std::false_type());
 }
 
-// y[out][C] += one row of pictures under kTaps columns of the kernel, `first` and those after it.
-template <typename T, int kTaps>
-void ConvolveChannels(const float* x, const float* k, const Axis& axis, int64_t first,
-                      int64_t channels, float* y) {
-  T weights[kTaps];
-#pragma GCC unroll 8
-  for (int j = 0; j < kTaps; ++j) weights[j] = Read<T>(k + j * channels);
-  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
-    T sum = Read<T>(y + o * channels);
+constexpr int64_t kMostRows = 64;  // of a kernel
+constexpr int64_t kLines = 16;     // rows of outputs that are worked on together
+
+// Rows of pictures and of the kernel that one row of outputs is the sum of.
+struct Rows {
+  int64_t count = 0;
+  const float *pictures[kMostRows], *weights[kMostRows];
+};
+
+// One output's sum of all rows under kTaps columns of the kernel, which begin at the input's cell
+// `at`; without kInside, those of them that the input has.
+template <typename T, int kTaps, bool kInside>
+inline T Sum(const Rows& rows, int64_t at, const Axis& axis, int64_t first, int64_t channels,
+             int64_t c) {
+  T sums[kTaps] = {};
+  for (int64_t row = 0; row < rows.count; ++row) {
+    const float* x = rows.pictures[row] + at * channels + c;
+    const float* k = rows.weights[row] + first * channels + c;
 #pragma GCC unroll 8
     for (int j = 0; j < kTaps; ++j) {
       const int64_t cell = at + axis.dilation * j;
-      if (inside || (cell >= 0 && cell < axis.in)) sum += weights[j] * Read<T>(x + cell * channels);
+      if (kInside || (cell >= 0 && cell < axis.in))
+        sums[j] += Read<T>(k + j * channels) * Read<T>(x + axis.dilation * j * channels);
     }
-    Write(y + o * channels, sum);
+  }
+  T sum = sums[0];
+#pragma GCC unroll 8
+  for (int j = 1; j < kTaps; ++j) sum += sums[j];
+  return sum;
+}
+
+// y[out][C] = all rows under kTaps columns of the kernel, `first` and those after it; where
+// `first` is not 0, it is added to y.
+template <int kTaps>
+void ConvolveRow(const Rows& rows, const Axis& axis, int64_t first, int64_t channels, float* y) {
+  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
+    float* to = y + o * channels;
+    constexpr bool kInside = decltype(inside)::value;
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes) {
+      const Vec sum = Sum<Vec, kTaps, kInside>(rows, at, axis, first, channels, c);
+      Store(to + c, first ? Load(to + c) + sum : sum);
+    }
+    for (; c < channels; ++c) {
+      const float sum = Sum<float, kTaps, kInside>(rows, at, axis, first, channels, c);
+      to[c] = first ? to[c] + sum : sum;
+    }
   });
 }
 
@@ -89,7 +121,7 @@ void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t
   T total[kTaps];
 #pragma GCC unroll 8
   for (int j = 0; j < kTaps; ++j) total[j] = Read<T>(sums + j * channels);
-  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
+  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
     const T slope = Read<T>(g + o * channels);
 #pragma GCC unroll 8
     for (int j = 0; j < kTaps; ++j) {
@@ -102,16 +134,6 @@ void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t
 }
 
 template <int kTaps>
-void ConvolveRow(const float* x, const float* k, const Axis& axis, int64_t first, int64_t channels,
-                 float* y) {
-  int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes)
-    ConvolveChannels<Vec, kTaps>(x + c, k + c, axis, first, channels, y + c);
-  for (; c < channels; ++c)
-    ConvolveChannels<float, kTaps>(x + c, k + c, axis, first, channels, y + c);
-}
-
-template <int kTaps>
 void CorrelateRow(const float* x, const float* g, const Axis& axis, int64_t first, int64_t channels,
                   float* sums) {
   int64_t c = 0;
@@ -121,21 +143,18 @@ void CorrelateRow(const float* x, const float* g, const Axis& axis, int64_t firs
     CorrelateChannels<float, kTaps>(x + c, g + c, axis, first, channels, sums + c);
 }
 
-// Calls one of three templates for five, three or one of the columns that are left.
-template <typename Five, typename Three, typename One>
-void OverColumns(int64_t columns, Five five, Three three, One one) {
+// Calls use(number of columns, first of them) for five, three or one of the kernel's at a time.
+template <typename Use>
+void OverColumns(int64_t columns, Use use) {
   for (int64_t j = 0; j < columns;) {
     const int64_t left = columns - j;
-    if (left >= 5) {
-      five(j);
-      j += 5;
-    } else if (left >= 3) {
-      three(j);
-      j += 3;
-    } else {
-      one(j);
-      j += 1;
-    }
+    if (left >= 5)
+      use(std::integral_constant<int, 5>(), j);
+    else if (left >= 3)
+      use(std::integral_constant<int, 3>(), j);
+    else
+      use(std::integral_constant<int, 1>(), j);
+    j += left >= 5 ? 5 : left >= 3 ? 3 : 1;
   }
 }
 
@@ -151,26 +170,33 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbe
   const auto terms = Terms(columns);
   const float *from = x.typed_data(), *k = kernel.typed_data();
   float* to = y->typed_data();
-  Parallel(pool, out[0] * out[1], [&](int64_t line) {
-    const int64_t n = line / out[1], row = line % out[1];
+  const auto convolve_line = [&](int64_t line, Rows& used) {
+    const int64_t n = line / out[1];
     float* result = to + line * out[2] * channels;
+    used = {};
+    for (const Term& r : rows[line % out[1]]) {
+      used.pictures[used.count] = from + (n * in[1] + r.at) * in[2] * channels;
+      used.weights[used.count++] = k + r.cell * width * channels;
+    }
+    if (in_dilation[1] == 1) {
+      OverColumns(width, [&](auto taps, int64_t j) {
+        ConvolveRow<decltype(taps)::value>(used, columns, j, channels, result);
+      });
+      return;
+    }
     std::memset(result, 0, sizeof(float) * out[2] * channels);
-    for (const Term& r : rows[row]) {
-      const float* pictures = from + (n * in[1] + r.at) * in[2] * channels;
-      const float* weights = k + r.cell * width * channels;
-      if (in_dilation[1] == 1) {
-        auto add = [&](auto row) {
-          return [&, row](int64_t j) { row(pictures, weights + j * channels, columns, j, channels, result); };
-        };
-        OverColumns(width, add(ConvolveRow<5>), add(ConvolveRow<3>), add(ConvolveRow<1>));
-        continue;
-      }
-      for (int64_t column = 0; column < out[2]; ++column)
+    for (int64_t column = 0; column < out[2]; ++column)
+      for (int64_t r = 0; r < used.count; ++r)
         for (const Term& c : terms[column])
           for (int64_t e = 0; e < channels; ++e)
             result[column * channels + e] +=
-                pictures[c.at * channels + e] * weights[c.cell * channels + e];
-    }
+                used.pictures[r][c.at * channels + e] * used.weights[r][c.cell * channels + e];
+  };
+  const int64_t lines = out[0] * out[1];
+  Parallel(pool, (lines + kLines - 1) / kLines, [&](int64_t piece) {
+    Rows used;
+    for (int64_t line = piece * kLines; line < std::min(lines, (piece + 1) * kLines); ++line)
+      convolve_line(line, used);
   });
   return ffi::Error::Success();
 }
@@ -196,10 +222,10 @@ ffi::Error KernelGradient(ffi::ThreadPool pool, Array x, Array dy, Result dk, Nu
         const float* pictures = from + (n * in[1] + at) * in[2] * channels;
         const float* slopes = g + line * out[2] * channels;
         float* part = mine + i * cells[1] * channels;
-        auto add = [&](auto row) {
-          return [&, row](int64_t j) { row(pictures, slopes, columns, j, channels, part + j * channels); };
-        };
-        OverColumns(cells[1], add(CorrelateRow<5>), add(CorrelateRow<3>), add(CorrelateRow<1>));
+        OverColumns(cells[1], [&](auto taps, int64_t j) {
+          CorrelateRow<decltype(taps)::value>(pictures, slopes, columns, j, channels,
+                                              part + j * channels);
+        });
       }
     }
   });
