@@ -85,6 +85,19 @@ def cases(batch: int) -> dict[str, tuple[Callable[..., jax.Array], list[jax.Arra
     labels = jnp.asarray(rng.integers(0, 10, batch), jnp.int32)
     table: dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]] = {
         "conv2d": (ops.conv2d, [maps, normal(3, 3, 32, 64), normal(64)]),
+        "conv2d_relu": (
+            partial(ops.conv2d_relu, pool=True),
+            [maps, normal(3, 3, 32, 64), normal(64)],
+        ),
+        "conv_transpose2d": (
+            partial(ops.conv_transpose2d, stride=2),
+            [maps, normal(3, 3, 16, 32), normal(16)],
+        ),
+        "depthwise_conv2d": (ops.depthwise_conv2d, [maps, normal(3, 3, 32, 1), normal(32)]),
+        "separable_conv2d": (
+            ops.separable_conv2d,
+            [maps, normal(3, 3, 32, 1), normal(1, 1, 32, 64), normal(64)],
+        ),
         "im2col": (partial(ops.im2col, kernel=3), [maps]),
         "max_pool2d": (partial(ops.max_pool2d, window=2), [maps]),
         "avg_pool2d": (partial(ops.avg_pool2d, window=2), [maps]),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jcnn.bench.questions import Effort, Question
     from jcnn.bench.record import Result
 
-Name = Literal["all", "eager", "algorithms", "startup", "inside", "scaling"]
+Name = Literal["all", "eager", "algorithms", "startup", "inside", "scaling", "tune"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,12 @@ class BenchCommand:
     eager: compiled against op by op. algorithms: every method of convolution on 22 shapes.
     startup: importing, --help, the first step. inside: a training step alone, in a loop, and of
     several models. scaling: time against batch, pictures, models and data set. Answers are
-    compared; a wrong one makes the exit code 1.
+    compared; a wrong one makes the exit code 1. tune: which form of convolution is fastest here,
+    kept for method "auto"; no part of all, since it changes what is measured.
     """
 
     question: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="QUESTION")] = "all"
-    """One of all, eager, algorithms, startup, inside, scaling."""
+    """One of all, eager, algorithms, startup, inside, scaling, tune."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("bench")
     """Folder for the results; files of an earlier measurement are replaced."""
     rounds: Annotated[
@@ -47,6 +48,9 @@ class BenchCommand:
             raise ValueError(f"--rounds: got {self.rounds}; accepted: an int >= 1")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out: got {self.out}, which is a file; accepted: a folder")
+        if self.question == "tune":
+            self._tune()
+            return
         self.out.mkdir(parents=True, exist_ok=True)
         from jcnn.bench.questions import QUESTIONS
         from jcnn.bench.save import save
@@ -62,6 +66,11 @@ class BenchCommand:
             wrong += [f"{name}: {row.case}, {row.contestant}" for row in result.wrong]
         if wrong:
             raise ArithmeticError(f"wrong answers: {'; '.join(wrong)}")
+
+    def _tune(self) -> None:
+        from jcnn.bench.tune import tune
+
+        print(tune(rounds=self.rounds or 11))
 
     def _measure(self, name: str, question: "Question") -> "Result":
         from jcnn.bench.record import new_result

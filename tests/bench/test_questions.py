@@ -22,10 +22,11 @@ def test_every_public_op_is_timed() -> None:
         for name in ops.__all__
         if callable(getattr(ops, name)) and not isinstance(getattr(ops, name), type)
     }
-    # Arithmetic on shapes; col2im is the gradient of im2col.
+    # Arithmetic on shapes and what tells of methods; col2im is the gradient of im2col.
     plain = {
         *("conv_multiply_adds", "conv_output_shape", "conv_params", "dense_params"),
         *("multiply_adds", "receptive_field", "resolve_window", "col2im"),
+        *("conv_transpose_output_shape", "explain_conv", "im2col_in_chunks"),
     }
     types = {"Padding", "Precision", "Size"}
     assert functions - plain - types <= set(eager.cases(1))
@@ -138,4 +139,4 @@ def test_a_process_that_fails_is_told() -> None:
 
 
 def test_the_questions_are_those_of_the_command_line() -> None:
-    assert ("all", *QUESTIONS) == get_args(Name)
+    assert ("all", *QUESTIONS, "tune") == get_args(Name)
