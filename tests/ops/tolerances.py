@@ -27,7 +27,7 @@ ROWS = {
     ("float64", "lax"): 12.0,
     ("float64", "im2col"): 12.0,
     ("float64", "shift"): 10.0,
-    ("float64", "fft"): 16.0,
+    ("float64", "fft"): 24.0,
     ("float32", "lax"): 12.0,
     ("float32", "im2col"): 10.0,
     ("float32", "shift"): 10.0,
