@@ -33,5 +33,14 @@ def test_the_ops_give_the_lectures_numbers(capsys: pytest.CaptureFixture[str]) -
     assert "False" not in printed
 
 
+def test_what_auto_takes_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = run(BLOCKS[3], capsys)
+    assert [line.split(":")[0] for line in printed.splitlines()] == [
+        "forward",
+        "by input",
+        "by kernel",
+    ]
+
+
 def test_there_is_no_other_example() -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4

@@ -21,6 +21,7 @@ FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
 EXAMPLES: dict[str, dict[str, Any]] = {
     example["id"]: example for example in json.loads(FILE.read_text())["examples"]
 }
+ATOL = (0, 1e-5)  # exact, or of spectra
 
 
 def ids(op: str) -> list[str]:
@@ -52,7 +53,7 @@ def convolve(example: dict[str, Any], method: str, flip: bool = False) -> jax.Ar
 @pytest.mark.parametrize("method", ops.METHODS)
 @pytest.mark.parametrize("name", ids("conv2d_correlation"))
 def test_convolution(name: str, method: str) -> None:
-    """Small whole numbers: every method must be exact."""
+    """Small whole numbers: every method must be exact, but "fft", whose roots of one are not."""
     example = EXAMPLES[name]
     skip_unsupported(
         method,
@@ -63,9 +64,10 @@ def test_convolution(name: str, method: str) -> None:
             example["padding"].upper(),
         ),
     )
-    np.testing.assert_array_equal(convolve(example, method), example["expected"])
-    flipped = convolve(example, method, flip=True)
-    np.testing.assert_array_equal(flipped, example["true_convolution"])
+    atol = ATOL[method == "fft"]
+    y, flipped = convolve(example, method), convolve(example, method, flip=True)
+    np.testing.assert_allclose(y, example["expected"], rtol=0, atol=atol)
+    np.testing.assert_allclose(flipped, example["true_convolution"], rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("name", ids("conv2d_correlation"))
@@ -91,7 +93,8 @@ def test_convolution_of_a_row(name: str, method: str) -> None:
     y = ops.conv2d(
         picture([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
     )
-    np.testing.assert_array_equal(y[0, 0, :, 0], example["expected"])
+    atol = ATOL[method == "fft"]
+    np.testing.assert_allclose(y[0, 0, :, 0], example["expected"], rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("name", ids("maxpool2d"))

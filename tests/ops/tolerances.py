@@ -54,7 +54,7 @@ ROWS = {
     ("float16", "winograd4"): 5.0,
     ("bfloat16", "winograd2"): 5.0,
     ("bfloat16", "winograd4"): 5.0,
-    ("float64", "fft"): 16.0,
+    ("float64", "fft"): 24.0,
     ("float32", "fft"): 10.0,
     ("float16", "fft"): 4.0,
     ("bfloat16", "fft"): 4.0,

@@ -8,6 +8,7 @@ from jcnn.config import TrainConfig
 from jcnn.layers import take_apart, training
 from jcnn.metrics import zero_totals
 from jcnn.models import build
+from jcnn.ops import _conv_primitive
 from jcnn.programs import epoch_program, first_state
 from tests.hlo import convolutions, faults
 
@@ -20,9 +21,17 @@ on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form is 
     # Forward, by kernel and by input, but no gradient by the pictures.
     [("conv4", (28, 28, 1), 4 + 4 + 3), ("creatures", (20, 20, 3), 4 + 4 + 3)],
 )
+@pytest.mark.parametrize("table", ["shipped", "none"])
 def test_every_convolution_of_an_epoch_is_in_the_fast_form(
-    name: str, shape: tuple[int, int, int], per_step: int
+    name: str,
+    shape: tuple[int, int, int],
+    per_step: int,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if table == "none":  # every convolution is XLA's
+        monkeypatch.setattr(_conv_primitive, "tables", lambda: ())
+    epoch_program.cache_clear()
     parts = take_apart(training(build(name, shape, 10)))
     config = TrainConfig(batch_size=4)
     state = first_state(parts.params, parts.rest, config)
@@ -35,4 +44,5 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     text = lowered.compile().as_text()
     found = convolutions(text)
     assert {line: faults(line) for line in found if faults(line)} == {}
-    assert len(found) == 2 * per_step  # whole batches, and the last of another size
+    if table == "none":
+        assert len(found) == 2 * per_step  # whole batches, and the last of another size

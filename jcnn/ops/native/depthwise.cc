@@ -121,14 +121,15 @@ void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t
   T total[kTaps];
 #pragma GCC unroll 8
   for (int j = 0; j < kTaps; ++j) total[j] = Read<T>(sums + j * channels);
-  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
+  const auto add = [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
     const T slope = Read<T>(g + o * channels);
 #pragma GCC unroll 8
     for (int j = 0; j < kTaps; ++j) {
       const int64_t cell = at + axis.dilation * j;
       if (inside || (cell >= 0 && cell < axis.in)) total[j] += slope * Read<T>(x + cell * channels);
     }
-  });
+  };
+  OverOutputs(axis, first, kTaps, add);
 #pragma GCC unroll 8
   for (int j = 0; j < kTaps; ++j) Write(sums + j * channels, total[j]);
 }
