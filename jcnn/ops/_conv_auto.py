@@ -5,28 +5,9 @@ them is written for the compiler: `_forms.py` has the ways, `_conv_table.py` cho
 platform, dtype, shapes and parameters.
 """
 
-import jax
+from functools import partial
 
-from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._conv_primitive import conv
-from jcnn.ops._window import Window
+from jcnn.ops._conv_by_form import conv2d_by_form
+from jcnn.ops._conv_method import ConvMethod
 
-
-def conv2d_auto(
-    x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
-) -> jax.Array:
-    """Convolve through `_conv_primitive`, in the forms that the table names."""
-    return conv(
-        x,
-        kernel,
-        form="auto",
-        stride=window.stride,
-        padding=window.padding,
-        in_dilation=(1, 1),
-        dilation=window.dilation,
-        groups=groups,
-        precision=precision,
-    )
-
-
-METHOD = ConvMethod(conv2d_auto)
+METHOD = ConvMethod(partial(conv2d_by_form, form="auto"))

@@ -7,8 +7,8 @@ are that kernel again. Where one of these is a convolution that the kernel canno
 import jax
 
 from jcnn.ops import _form_pallas
+from jcnn.ops._conv_by_form import conv2d_by_form
 from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._conv_primitive import conv
 from jcnn.ops._form import Conv, Params
 from jcnn.ops._window import Window
 
@@ -18,17 +18,7 @@ def conv2d_pallas(
 ) -> jax.Array:
     """Convolve by the kernel of `_pallas_kernel`, through `_conv_primitive`."""
     _form_pallas.refuse_precision(x, precision)
-    return conv(
-        x,
-        kernel,
-        form="pallas",
-        stride=window.stride,
-        padding=window.padding,
-        in_dilation=(1, 1),
-        dilation=window.dilation,
-        groups=groups,
-        precision=precision,
-    )
+    return conv2d_by_form(x, kernel, window, groups, precision, form="pallas")
 
 
 def unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:

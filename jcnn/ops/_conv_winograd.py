@@ -8,32 +8,9 @@ import functools
 
 import jax
 
-from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._conv_primitive import conv
+from jcnn.ops._conv_by_form import conv2d_by_form
+from jcnn.ops._conv_method import ConvMethod
 from jcnn.ops._window import Window
-
-
-def conv2d_winograd(
-    x: jax.Array,
-    kernel: jax.Array,
-    window: Window,
-    groups: int,
-    precision: Precision,
-    *,
-    form: str,
-) -> jax.Array:
-    """Convolve through `_conv_primitive`, its gradients in the same form."""
-    return conv(
-        x,
-        kernel,
-        form=form,
-        stride=window.stride,
-        padding=window.padding,
-        in_dilation=(1, 1),
-        dilation=window.dilation,
-        groups=groups,
-        precision=precision,
-    )
 
 
 def _unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
@@ -47,5 +24,5 @@ def _unsupported(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -
     return None
 
 
-METHOD2 = ConvMethod(functools.partial(conv2d_winograd, form="winograd2"), _unsupported)
-METHOD4 = ConvMethod(functools.partial(conv2d_winograd, form="winograd4"), _unsupported)
+METHOD2 = ConvMethod(functools.partial(conv2d_by_form, form="winograd2"), _unsupported)
+METHOD4 = ConvMethod(functools.partial(conv2d_by_form, form="winograd4"), _unsupported)
