@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,9 +135,12 @@ def test_the_goals_are_held_against_the_best_peer() -> None:
 
     rows = [row("PyTorch, NCHW", 0.5), row("PyTorch, compiled", 0.9), row("Flax NNX", 0.25)]
     rows += [row("PyTorch, NCHW", 0.99, "batch 512")]
+    small = [row(name, share) for name, share in (("jcnn, other", 0.9), ("Keras, JAX", 0.3))]
+    rows += [replace(one, case="conv1") for one in small]
     assert findings(rows) == [
         "conv4, batch 64: jcnn / the best of PyTorch: 0.90 (goal: at most 0.85)",
         "conv4, batch 64: jcnn / the best of Flax NNX: 0.25 (goal: at most 0.5)",
+        "conv1, batch 64: jcnn / the best of all: 0.30 (goal: at most 1.0)",
     ]
 
 

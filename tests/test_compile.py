@@ -1,5 +1,9 @@
 """The door to the compiler: the options reach XLA, and the cache goes where it is told."""
 
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,3 +82,34 @@ def test_the_cache_is_in_the_users_cache_folder(
     assert door.use_cache() == tmp_path / ".cache" / "jcnn" / "xla"
     assert door.use_cache(tmp_path / "here") == tmp_path / "here"
     assert settings()["jax_compilation_cache_dir"] == str(tmp_path / "here")
+
+
+@pytest.mark.skipif(
+    jax.default_backend() != "cpu" or platform.libc_ver()[0] != "glibc", reason="glibc's, on a CPU"
+)
+def test_kept_memory_is_not_filled_with_zeros_again() -> None:
+    """A program's 100 MB beside its result: each page of them comes from the kernel once."""
+    pages = 100_000_000 // os.sysconf("SC_PAGE_SIZE")
+    assert faults_of_a_call("") > 0.9 * pages
+    assert faults_of_a_call("keep_memory()") < 0.05 * pages
+
+
+def faults_of_a_call(first: str) -> float:
+    """How many pages a call touches anew once the heap has its size; in a new process."""
+    program = f"""
+import resource, statistics
+import jax, jax.numpy as jnp
+from jcnn.compile import keep_memory
+{first}
+products = jax.jit(lambda x: jnp.tanh(x @ x.T) @ x)
+x = jnp.ones((5000, 40))
+counts = []
+for _ in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    products(x).block_until_ready()
+    counts.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(statistics.median(counts[-9:]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)

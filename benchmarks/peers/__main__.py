@@ -135,6 +135,7 @@ def findings(rows: Sequence[Row]) -> list[str]:
                 for row in rows
                 if (row.case, row.group) == case
                 and row.contestant.startswith(peer)
+                and not row.contestant.startswith("jcnn")
                 and "jcnn / it" in row.figures
             ]
             if ratios:

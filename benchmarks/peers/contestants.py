@@ -43,6 +43,10 @@ def of_step(task: Task) -> list[Contestant]:
     """Whose single training steps are timed; jcnn first."""
     return [
         Contestant("jcnn", partial(jcnn, task), (), "programs.training_step in compile.jit"),
+        Contestant(
+            *("jcnn, memory not kept", partial(jcnn, task, keep=False), ()),
+            "the same without compile.keep_memory",
+        ),
         Contestant("Flax NNX", partial(nnx, task), (), "train_step of its tutorial, in nnx.jit"),
         *(_keras(task, backend, "train_on_batch") for backend in ("jax", "tensorflow")),
         *_torch(task, epoch=False),
@@ -95,10 +99,13 @@ def _torch(task: Task, *, epoch: bool) -> list[Contestant]:
     ]
 
 
-def jcnn(task: Task, *, epoch: bool = False) -> Made:
-    """Ours."""
+def jcnn(task: Task, *, epoch: bool = False, keep: bool = True) -> Made:
+    """Ours, in a process set up as the command line's is."""
     from benchmarks.peers import jcnn_step
+    from jcnn.compile import keep_memory
 
+    if keep:
+        keep_memory()
     return jcnn_step.epoch(task) if epoch else jcnn_step.step(task)
 
 

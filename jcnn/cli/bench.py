@@ -48,6 +48,9 @@ class BenchCommand:
             raise ValueError(f"--rounds: got {self.rounds}; accepted: an int >= 1")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"--out: got {self.out}, which is a file; accepted: a folder")
+        from jcnn.compile import keep_memory
+
+        keep_memory()  # as every command that computes
         if self.question == "tune":
             self._tune()
             return

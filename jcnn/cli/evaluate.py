@@ -38,10 +38,11 @@ class EvaluateCommand:
     def run(self) -> None:
         """Load the run and the data, and print the scores."""
         from jcnn.cli.tested import predict_test
-        from jcnn.compile import use_cache
+        from jcnn.compile import keep_memory, use_cache
         from jcnn.scores import scores
 
         use_cache()
+        keep_memory()
         _, test, probabilities = predict_test(
             self.run_folder, self.data, self.data_dir, flips=self.flips
         )

@@ -31,12 +31,13 @@ class PredictCommand:
         import numpy as np
 
         from jcnn.cli.warn import warn
-        from jcnn.compile import use_cache
+        from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_picture
         from jcnn.run import load
         from jcnn.train import predict
 
         use_cache()
+        keep_memory()
         model, config = load(self.run_folder, on_damage=warn)
         pictures = np.stack(
             [read_picture(file, config.input_shape, config.resize) for file in self.images]

@@ -28,11 +28,12 @@ class ReportCommand:
     def run(self) -> None:
         """Load the run and the data, write the report, and print its path."""
         from jcnn.cli.tested import predict_test, read_test, report_population
-        from jcnn.compile import use_cache
+        from jcnn.compile import keep_memory, use_cache
         from jcnn.report import write_report
         from jcnn.run import read_config
 
         use_cache()
+        keep_memory()
         config = read_config(self.run_folder)
         if len(config.members()) > 1:
             test = read_test(config, self.data, self.data_dir)

@@ -63,12 +63,13 @@ class TrainCommand:
     def run(self) -> None:
         """Train, print the test accuracy, and say what can be done next."""
         from jcnn.cli.progress import Display
-        from jcnn.compile import use_cache
+        from jcnn.compile import keep_memory, use_cache
         from jcnn.models import zoo_summary
         from jcnn.run import create, write_config
         from jcnn.train import check_settings
 
         use_cache()
+        keep_memory()
         with Display() as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
