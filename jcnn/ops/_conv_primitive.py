@@ -209,6 +209,8 @@ def _batch(
         m, b, n = x.shape[:3]
         y = _bind(x.reshape(m, b * n, *x.shape[3:]), kernel, **p)
         return y.reshape(m, b, n, *y.shape[2:]), 1
+    if x_axis is None and _are_models(kernel, kernel_axis, p["groups"]):
+        x, x_axis = jnp.broadcast_to(x, (kernel.shape[kernel_axis], *x.shape)), 0
     if x_axis is None:  # one input, many kernels: more filters, each group's side by side
         kernel = jnp.moveaxis(kernel, kernel_axis, 4)
         m, kh, kw, i, b, o = kernel.shape
@@ -221,6 +223,17 @@ def _batch(
     b, m = x.shape[:2]
     y = _bind(x.reshape(b * m, *x.shape[2:]), kernel.reshape(b * m, *kernel.shape[2:]), **p)
     return y.reshape(b, m, *y.shape[1:]), 0
+
+
+def _are_models(kernel: jax.Array, axis: int, groups: int) -> bool:
+    """Whether kernels for one input are better convolved with in turn, as models of their own.
+
+    On a CPU they are where they are few and large: to take the maps of one model from among those
+    of all costs as much as the first layer. (A Jacobian has a kernel for each of its numbers.)
+    """
+    *_, filters = (size for at, size in enumerate(kernel.shape) if at != axis)
+    few_and_large = kernel.shape[axis] <= 16 and filters // groups >= 16
+    return few_and_large and jax.default_backend() == "cpu"
 
 
 batching.primitive_batchers[conv_p] = _batch

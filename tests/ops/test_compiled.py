@@ -9,12 +9,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
 from jcnn import ops
 from jcnn.compile import jit
 from tests.hlo import FAST, convolutions, faults
+from tests.ops import oracle
 from tests.ops.cases import Case, draw
 
 pytestmark = pytest.mark.skipif(
@@ -135,3 +137,16 @@ def test_vmapped_models_are_not_a_grouped_convolution() -> None:
     found = convolutions(program.lower(xs, kernels).compile().as_text())
     assert len(found) >= 3 * models
     assert [line for line in found if "feature_group_count" in line] == []
+
+
+def test_models_that_share_an_input_are_convolved_in_turn_and_a_jacobian_at_once() -> None:
+    """Models' maps stay apart; kernels without number become filters of one convolution."""
+    x = jnp.asarray(draw("x", (2, 6, 5, 3)))
+    run = jax.vmap(lambda kernel: ops.conv2d(x, kernel, method="lax"), in_axes=4, out_axes=3)
+    large, small = draw("large", (3, 3, 3, 16, 4)), draw("small", (3, 3, 3, 2, 4))
+    for kernels, convolved in ((large, 4), (small, 1)):
+        program = jit(run).lower(jnp.asarray(kernels)).compile()
+        assert len(convolutions(program.as_text())) == convolved
+        models = np.moveaxis(oracle.float64(kernels), 4, 0)
+        each = [oracle.conv2d(oracle.float64(x), kernel) for kernel in models]
+        np.testing.assert_allclose(program(kernels), np.stack(each, axis=3), rtol=0, atol=5e-6)
