@@ -22,7 +22,7 @@ Convolution = Literal["jcnn", "nnx.Conv"]
 # Gradients are not: where two cells of a max pooling are equal but for rounding, or a ReLU's input
 # is zero but for rounding, the form decides which cell gets the gradient or whether it passes, and
 # everything before it changes. Seen with 16 models of conv4: the 7 whose gradients differed
-# between jcnn's convolution and nnx.Conv each had 1 to 3 such cells (1e-8 to 6e-7 from zero, or
+# between jcnn's convolution and nnx.Conv each had 1 to 4 such cells (1e-8 to 6e-7 from zero, or
 # 2e-7 to 1e-5 of the maximum apart); the 5 without any agreed to 4e-6. One and the same compiled
 # step, with every parameter moved by one rounding, 192 times: the loss changed by 2e-7, a norm by
 # up to 3e-3, a gradient by up to 1.2e-2 of its norm, one number by up to 5e-2 of the largest. So

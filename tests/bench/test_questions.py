@@ -141,7 +141,7 @@ def test_a_maximum_that_rounding_moves_is_no_wrong_gradient() -> None:
     cell, filter_ = np.unravel_index(np.abs(errors).argmax(), errors.shape)
     moved = gradient.copy()
     moved[:, filter_] += errors[cell, filter_] * (inputs[cell - 1] - inputs[cell])
-    loss = np.float32(1.0)
+    loss = np.array(1.0)
     assert relative_error(moved, gradient) > 1e-3
     assert 1e-3 < step_error([loss, moved], [loss, gradient]) < 1
 
