@@ -24,10 +24,10 @@ Convolution = Literal["jcnn", "nnx.Conv"]
 # everything before it changes. Seen with 16 models of conv4: the 7 whose gradients differed
 # between jcnn's convolution and nnx.Conv each had 1 to 4 such cells (1e-8 to 6e-7 from zero, or
 # 2e-7 to 1e-5 of the maximum apart); the 5 without any agreed to 4e-6. One and the same compiled
-# step, with every parameter moved by one rounding, 192 times: the loss changed by 2e-7, a norm by
-# up to 3e-3, a gradient by up to 1.2e-2 of its norm, one number by up to 5e-2 of the largest. So
-# no bound on single numbers holds; these are about twice what was seen, and a gradient that is
-# 1 % too large is still wrong.
+# step, with parameters moved by one rounding, changed a norm by up to 3e-3, a gradient by up to
+# 1.2e-2 of its norm and one number by up to 5e-2 of the largest in 192 trials, the loss by 2e-7 in
+# 128 others. So no bound on single numbers holds; those on gradients are about twice what was
+# seen, and a gradient that is 1 % too large is still wrong.
 LOSS, NORM, DIFFERENCE = 1e-5, 5e-3, 3e-2
 # `step(carry, images, labels, key, count)` to the next carry.
 Step = Callable[[Carry, jax.Array, jax.Array, jax.Array, Any], Carry]
