@@ -38,21 +38,6 @@ def test_the_machine_is_named_with_its_versions() -> None:
 
 
 @pytest.mark.slow
-def test_the_epochs_benchmark_checks_its_answers() -> None:
-    command = [sys.executable, "-m", "benchmarks.epoch_and_steps", "--rounds", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "epoch / steps: " in done.stdout
-
-
-@pytest.mark.slow
-def test_the_populations_benchmark_checks_its_answers() -> None:
-    words = ["--model", "mlp", "--members", "2", "--rounds", "1"]
-    command = [sys.executable, "-m", "benchmarks.population", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "together / in turn: " in done.stdout
-
-
-@pytest.mark.slow
 def test_the_kernels_benchmark_runs_interpreted() -> None:
     words = ["--interpret", "--rounds", "1", "--calls", "1"]
     command = [sys.executable, "-m", "benchmarks.pallas_conv", *words]

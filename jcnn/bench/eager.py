@@ -16,14 +16,12 @@ import numpy as np
 from jcnn import ops
 from jcnn.bench.inturn import time_in_rounds
 from jcnn.bench.record import Row, ratio, relative_error
-from jcnn.bench.steps import answer_of, in_a_loop, training_of
+from jcnn.bench.steps import answer_of, in_a_loop, step_error, training_of
 from jcnn.compile import jit
 
 QUESTION = "What does compiling gain, op by op and for a whole training step?"
 BASELINE = "eager"
 TOLERANCE = 1e-5
-# After one step, of the loss and of the optimizer's moments.
-STEP_TOLERANCE = 1e-3
 _STEPS = 4
 
 
@@ -130,6 +128,6 @@ def _step_rows(model: str, batch: int, rounds: int) -> list[Row]:
         if name == "eager":
             found.append(Row(case, name, taken, "step"))
             continue
-        error = relative_error(answers[name], answers["eager"])
-        found.append(Row(case, name, taken, "step", error=error, tolerance=STEP_TOLERANCE))
+        error = step_error(answers[name], answers["eager"])
+        found.append(Row(case, name, taken, "step", error=error, tolerance=1.0))
     return found

@@ -16,15 +16,21 @@ import numpy as np
 from jax import lax
 
 from jcnn.bench.inturn import time_in_rounds
-from jcnn.bench.record import Row, ratio, relative_error
-from jcnn.bench.steps import Convolution, Training, answer_of, in_a_loop, training_of
+from jcnn.bench.record import Row, ratio
+from jcnn.bench.steps import (
+    Convolution,
+    Training,
+    answer_of,
+    in_a_loop,
+    step_error,
+    training_of,
+)
 from jcnn.compile import jit
 from jcnn.programs import Carry, epoch_program, order_program
 
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"
 CONVOLUTIONS: tuple[Convolution, ...] = ("jcnn", "nnx.Conv")
-TOLERANCE = 1e-3
 # A loop has so many steps.
 _STEPS = 2
 # A run that takes longer, in seconds, is not timed.
@@ -83,8 +89,8 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
             contestants[f"{convolution}, {way}"] = (run, steps)
             answers[f"{convolution}, {way}"] = first
     reference = next(iter(answers.values()))
-    errors = {who: relative_error(answer, reference) for who, answer in answers.items()}
-    right = {who: run for who, (run, _) in contestants.items() if errors[who] <= TOLERANCE}
+    errors = {who: step_error(answer, reference) for who, answer in answers.items()}
+    right = {who: run for who, (run, _) in contestants.items() if errors[who] <= 1}
     seconds = time_in_rounds(right, rounds=rounds, most=_MOST)
     case = f"{name}, batch {batch}" if members == 1 else f"{members} x {name}, batch {batch}"
     return [
@@ -94,7 +100,7 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
             tuple(taken / steps for taken in seconds.get(who, ())),
             group="one model" if members == 1 else f"{members} models",
             error=None if answers[who] is reference else errors[who],
-            tolerance=None if answers[who] is reference else TOLERANCE,
+            tolerance=None if answers[who] is reference else 1.0,
             note="" if seconds.get(who) or who not in right else f"over {_MOST:.0f} s a run",
         )
         for who, (_, steps) in contestants.items()

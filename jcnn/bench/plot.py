@@ -4,13 +4,16 @@ Cases that lie on an axis become lines; others a dot for each contestant, a line
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 
 from jcnn.bench.record import Result, Row
 from jcnn.bench.table import TIME_UNITS, unit_of
@@ -20,8 +23,12 @@ from jcnn.report.figure import INK, LINE, literal, new_figure, picture, quiet
 # marker of its own.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a0522d")
 _MARKERS = "osD^vPX*<>hp"
-# Inches: of a panel, of a line of text, and the most of a panel that is filled with lines.
-_WIDTH, _TEXT, _LINES_HEIGHT = 4.6, 0.26, 3.4
+# Inches: of a panel's width, of a panel's title and axis, of a row for one case and for each
+# contestant in it, and the height of a panel of lines.
+_WIDTH, _AROUND, _TEXT, _DOT, _LINES_HEIGHT = 4.6, 0.7, 0.26, 0.07, 3.4
+# Of a character of a label (9 points), about, and of the least figure.
+_CHARACTER, _LEAST_WIDTH = 0.075, 7.5
+_MOST_COLUMNS = 4
 
 
 def png(result: Result) -> bytes:
@@ -33,6 +40,11 @@ def png(result: Result) -> bytes:
     Raises:
         ValueError: no row was timed.
     """
+    return picture(result.name, drawing(result), result.question).png
+
+
+def drawing(result: Result) -> Figure:
+    """The figure of `png`."""
     rows = [row for row in result.rows if row.seconds]
     if not rows:
         raise ValueError(f"{result.name}: nothing was timed, so there is nothing to plot")
@@ -40,9 +52,10 @@ def png(result: Result) -> bytes:
     looks = _looks(result.rows)
     lines = all(row.x is not None for row in rows)
     figure = (_draw_lines if lines else _draw_dots)(rows, groups, looks)
-    title = figure.suptitle(
-        f"{result.question}\n{result.machine}", fontsize=10, color=INK, x=0.01, ha="left"
-    )
+    width = figure.get_figwidth()
+    fits = int(width / (1.1 * _CHARACTER))
+    lines_of_title = [textwrap.fill(text, fits) for text in (result.question, result.machine)]
+    title = figure.suptitle("\n".join(lines_of_title), fontsize=10, color=INK, x=0.01, ha="left")
     literal(title)
     handles: dict[str, Any] = {}
     for axes in figure.axes:
@@ -54,14 +67,14 @@ def png(result: Result) -> bytes:
             [handles[name] for name in labels],
             labels,
             loc="outside lower left",
-            ncols=max(1, min(len(labels), int(figure.get_figwidth() // 1.8))),
+            ncols=max(1, min(len(labels), int(width / (0.6 + _CHARACTER * max(map(len, labels)))))),
             frameon=False,
             fontsize=9,
             labelcolor=INK,
         )
         for text in legend.get_texts():
             literal(text)
-    return picture(result.name, figure, result.question).png
+    return figure
 
 
 def _looks(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
@@ -72,47 +85,85 @@ def _looks(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
     }
 
 
+class _Panel(NamedTuple):
+    """A group: its rows, and its cases from the top down."""
+
+    group: str
+    rows: list[Row]
+    cases: list[str]
+
+
 def _draw_dots(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
-    """A panel for each group, side by side; cases from the top down; time to the right, by log."""
-    cases = list(dict.fromkeys(row.case for row in rows))
-    most = max(len({r.contestant for r in rows if r.case == case}) for case in cases)
-    step = max(_TEXT, 0.07 * most)
-    columns = min(len(groups), 4)
-    high = -(-len(groups) // columns)
-    longest = max(map(len, cases))
-    size = (0.075 * longest + _WIDTH * columns, high * (step * len(cases) + 0.7) + 1.3)
-    figure = new_figure(max(size[0], 7.5), size[1])
-    panels = figure.subplots(high, columns, sharey=True, squeeze=False).ravel()
-    for axes, group in zip(panels, groups, strict=False):
-        quiet(axes)
-        axes.grid(visible=False, axis="y")
-        axes.set_xscale("log")
+    """A panel for each group, with its own cases from the top down; time to the right, by log.
+
+    A case is as high in every panel; one with fewer cases than its neighbours ends above them.
+    """
+    panels = []
+    for group in groups:
         own = [row for row in rows if row.group == group]
-        for number in range(len(cases)):
-            if number % 2 == 0:
-                axes.axhspan(number - 0.5, number + 0.5, color=LINE, alpha=0.35, linewidth=0)
-        for name in looks:
-            mine = [row for row in own if row.contestant == name]
-            # Contestants of a case lie one above the other, in the order of the legend.
-            shift = (list(looks).index(name) + 0.5) / len(looks) - 0.5
-            places = [cases.index(row.case) + 0.8 * shift for row in mine]
-            _bars(axes, mine, places, name, looks[name], across=True)
-        axes.set_yticks(range(len(cases)), cases)
-        for label in axes.get_yticklabels():
-            literal(label)
-        axes.set_ylim(len(cases) - 0.5, -0.5)
-        _time_axis(axes.xaxis, own)
-        literal(axes.set_title(group, fontsize=10, color=INK, loc="left", fontweight="bold"))
-    for axes in panels[len(groups) :]:
-        axes.set_visible(False)
+        panels.append(_Panel(group, own, list(dict.fromkeys(row.case for row in own))))
+    most = max(len({row.contestant for row in panel.rows}) for panel in panels)
+    pitch = max(_TEXT, _DOT * most)
+    label = _CHARACTER * max(len(case) for panel in panels for case in panel.cases)
+    for columns in range(1, min(len(panels), _MOST_COLUMNS) + 1):
+        shelves = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+        named = sum(any(_is_named(shelf, i) for shelf in shelves) for i in range(columns))
+        cases = [max(len(panel.cases) for panel in shelf) for shelf in shelves]
+        width = max(_WIDTH * columns + label * named, _LEAST_WIDTH)
+        height = pitch * sum(cases) + _AROUND * len(shelves) + 1.3
+        if height <= 1.2 * width:
+            break
+    figure = new_figure(width, height)
+    grid = figure.add_gridspec(len(shelves), columns, height_ratios=cases)
+    for number, shelf in enumerate(shelves):
+        for i, panel in enumerate(shelf):
+            axes = figure.add_subplot(grid[number, i])
+            _draw_panel(axes, panel, looks)
+            axes.tick_params(labelleft=_is_named(shelf, i))
+            share = len(panel.cases) / cases[number]
+            axes.set_axes_locator(partial(_upper_part, share))
     return figure
+
+
+def _is_named(shelf: list[_Panel], i: int) -> bool:
+    """Whether panel `i` names its cases: one beside the same does without."""
+    return i == 0 or (i < len(shelf) and shelf[i].cases != shelf[i - 1].cases)
+
+
+def _upper_part(share: float, axes: Any, renderer: Any) -> Bbox:
+    """Where axes lie that take this share of their place, from its top."""
+    place = axes.get_position(original=True)
+    height = share * place.height
+    return Bbox.from_bounds(place.x0, place.y1 - height, place.width, height)
+
+
+def _draw_panel(axes: Axes, panel: _Panel, looks: dict[str, tuple[str, str]]) -> None:
+    quiet(axes)
+    axes.grid(visible=False, axis="y")
+    axes.set_xscale("log")
+    for number in range(0, len(panel.cases), 2):
+        axes.axhspan(number - 0.5, number + 0.5, color=LINE, alpha=0.35, linewidth=0)
+    # Contestants of a case lie one above the other, in the order of the legend.
+    present = {row.contestant for row in panel.rows}
+    names = [name for name in looks if name in present]
+    for i, name in enumerate(names):
+        mine = [row for row in panel.rows if row.contestant == name]
+        shift = (i + 0.5) / len(names) - 0.5
+        places = [panel.cases.index(row.case) + 0.8 * shift for row in mine]
+        _bars(axes, mine, places, name, looks[name], across=True)
+    axes.set_yticks(range(len(panel.cases)), panel.cases)
+    for label in axes.get_yticklabels():
+        literal(label)
+    axes.set_ylim(len(panel.cases) - 0.5, -0.5)
+    _time_axis(axes.xaxis, panel.rows)
+    literal(axes.set_title(panel.group, fontsize=10, color=INK, loc="left", fontweight="bold"))
 
 
 def _draw_lines(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
     """A panel for each group, whose name is that of its x axis."""
     columns = min(len(groups), 2)
     high = -(-len(groups) // columns)
-    figure = new_figure(max(_WIDTH * columns, 7.5), _LINES_HEIGHT * high + 1.0)
+    figure = new_figure(max(_WIDTH * columns, _LEAST_WIDTH), _LINES_HEIGHT * high + 1.0)
     panels = figure.subplots(high, columns, squeeze=False).ravel()
     for axes, group in zip(panels, groups, strict=False):
         quiet(axes)

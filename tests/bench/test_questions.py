@@ -1,6 +1,7 @@
 """Each question runs at small size, finds the same answers, and says so where one is wrong."""
 
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,10 @@ from jcnn import ops
 from jcnn.bench import eager, inside, scaling, startup
 from jcnn.bench.questions import QUESTIONS
 from jcnn.bench.record import Row, relative_error
-from jcnn.bench.steps import answer_of, training_of
+from jcnn.bench.steps import Step, answer_of, in_a_loop, step_error, training_of
 from jcnn.cli.bench import Name
 from jcnn.compile import jit
+from jcnn.programs import Carry
 
 
 def test_every_public_op_is_timed() -> None:
@@ -84,14 +86,64 @@ def test_nnx_convolutions_make_the_same_step() -> None:
     for convolution in inside.CONVOLUTIONS:
         made = training_of("conv1", 3, convolution=convolution)
         step = jit(made.step)
-        batch = (made.images, made.labels, jax.random.key(0))
-        answers.append(answer_of(step(made.carries[0], *batch, jnp.int32(0))))
-        other_key = answer_of(
-            step(made.carries[0], made.images, made.labels, jax.random.key(1), jnp.int32(0))
-        )
+        batch = (made.images, made.labels)
+        key, other = jax.random.key(0), jax.random.key(1)
+        answers.append(answer_of(step(made.carries[0], *batch, key, jnp.int32(0))))
         # Another dropout is another answer: the check can tell.
-        assert relative_error(other_key, answers[-1]) > 10 * inside.TOLERANCE
-    assert relative_error(*answers) < inside.TOLERANCE
+        other_key = answer_of(step(made.carries[0], *batch, other, jnp.int32(0)))
+        assert step_error(other_key, answers[-1]) > 10
+    assert step_error(*answers) < 0.1
+
+
+def test_what_is_wrong_with_a_step_of_several_models_is_found_out() -> None:
+    """Each fault is in one gradient, or in one model of four."""
+    made = training_of("mlp", 8, models=4)
+    step = jit(made.step)
+
+    def together(images: list[jax.Array]) -> list[np.ndarray]:
+        keys = jax.random.split(jax.random.key(0), 4)
+        carries = [
+            step(carry, x, made.labels, key, jnp.int32(0))
+            for carry, x, key in zip(made.carries, images, keys, strict=True)
+        ]
+        return answer_of(jax.tree.map(lambda *leaves: jnp.stack(leaves), *carries))
+
+    right = together([made.images] * 4)
+    assert [a.shape for a in right] == [
+        *((4,), (4, 128), (4, 784, 128)),  # the loss; a layer's bias and kernel
+        *((4, 10), (4, 128, 10)),
+    ]
+    assert step_error(right, right) == 0
+    others = made.images[::-1]
+    assert step_error(together([made.images] * 3 + [others]), right) > 1
+
+    def error_with(number: int, array: np.ndarray) -> float:
+        return step_error([*right[:number], array, *right[number + 1 :]], right)
+
+    for number in range(1, len(right)):
+        assert error_with(number, 1.01 * right[number]) > 1
+        assert error_with(number, 0.99 * right[number]) > 1
+        assert error_with(number, right[number][[1, 0, 2, 3]]) > 1
+        assert error_with(number, right[number][..., ::-1]) > 1
+        assert error_with(number, (1 + 1e-6) * right[number]) < 0.01
+    assert error_with(0, (1 + 3e-5) * right[0]) > 1
+    assert error_with(2, right[2].reshape(4, 128, 784)) == np.inf
+    assert error_with(2, np.where(right[2] == right[2].max(), np.nan, right[2])) == np.inf
+    assert step_error(right[:-1], right) == np.inf
+
+
+def test_a_maximum_that_rounding_moves_is_no_wrong_gradient() -> None:
+    """A kernel's gradient is a sum over cells; one cell's term goes to its neighbour's input."""
+    rng = np.random.default_rng(0)
+    inputs, errors = rng.standard_normal((40_000, 9)), rng.standard_normal((40_000, 16))
+    gradient = inputs.T @ errors
+    # The cell is the one with the largest error of all, alone in its feature map.
+    cell, filter_ = np.unravel_index(np.abs(errors).argmax(), errors.shape)
+    moved = gradient.copy()
+    moved[:, filter_] += errors[cell, filter_] * (inputs[cell - 1] - inputs[cell])
+    loss = np.array(1.0)
+    assert relative_error(moved, gradient) > 1e-3
+    assert 1e-3 < step_error([loss, moved], [loss, gradient]) < 1
 
 
 @pytest.mark.slow
@@ -106,6 +158,24 @@ def test_inside() -> None:
     }
     assert "jcnn, epoch" in {row.contestant for row in rows}
     assert [row.error for row in rows].count(None) == 2  # the reference of each case
+
+
+@pytest.mark.slow
+def test_a_loop_whose_gradient_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong_loop(step: Step) -> Callable[..., Carry]:
+        def loop(*arguments: Any) -> Carry:
+            state, totals = in_a_loop(step)(*arguments)
+            kernels = jax.tree.map(lambda g: 1.01 * g if g.ndim == 4 else g, state.optimizer.mean)
+            return state._replace(optimizer=state.optimizer._replace(mean=kernels)), totals
+
+        return loop
+
+    monkeypatch.setattr(inside, "in_a_loop", wrong_loop)
+    rows = inside.rows(("conv1",), (), batch=2, rounds=1)
+    assert {row.contestant for row in rows if row.wrong} == {
+        *("jcnn, loop", "nnx.Conv, loop", "nnx.Conv, loop, plain jax.jit")
+    }
+    assert all(bool(row.seconds) != row.wrong for row in rows)
 
 
 @pytest.mark.slow

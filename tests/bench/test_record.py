@@ -1,6 +1,7 @@
 """What a benchmark keeps: medians, the check of answers, JSON, tables and plots."""
 
 import io
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from jcnn.bench.plot import png
+from jcnn.bench.plot import drawing, png
 from jcnn.bench.record import Result, Row, new_result, ratio, read_json, relative_error, write_json
 from jcnn.bench.save import save
 from jcnn.bench.table import cells, markdown, time_text
@@ -148,6 +150,40 @@ def test_the_plot_is_a_picture_with_everything_in_it() -> None:
     assert {(0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0, 0x9E, 0x73)} <= colours
     more = [replace(row, case=f"{row.case} again") for row in rows]
     assert Image.open(io.BytesIO(png(made(rows + more)))).height > dots.height
+
+
+def test_each_panel_has_its_own_cases_equally_high_and_none_covers_another() -> None:
+    long = "a case whose name is far longer than that of any"
+    cases = {"forward": [f"case {i}" for i in range(20)], "gradient": ["case 3", "case 5"]}
+    cases |= {"step": [long], "by kernel": ["case 3", "case 5"]}
+    rows = [
+        Row(case, f"method {m}", (0.001 * (m + 1), 0.002), group)
+        for group, own in cases.items()
+        for case in own
+        for m in range(9)
+    ]
+    for chosen in (rows, [row for row in rows if row.group != "forward"]):
+        figure = drawing(made(chosen))
+        FigureCanvasAgg(figure).draw()
+        panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+        assert list(panels) == list(dict.fromkeys(row.group for row in chosen))
+        whole = figure.get_window_extent()
+        (legend,) = figure.legends
+        pitches, boxes = [], [text.get_window_extent() for text in legend.get_texts()]
+        for group, axes in panels.items():
+            assert [label.get_text() for label in axes.get_yticklabels()] == cases[group]
+            pitches.append(axes.get_window_extent().height / len(cases[group]))
+            shown = [label for label in axes.get_yticklabels() if label.get_visible()]
+            boxes += [label.get_window_extent() for label in shown]
+        np.testing.assert_allclose(pitches, pitches[0], rtol=0.02)
+        assert pitches[0] >= 0.05 * 9 * figure.dpi  # nine dots find room
+        for box in boxes:
+            assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+            assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        for a, b in itertools.combinations(boxes, 2):
+            assert not a.overlaps(b)
+        for box, axes in itertools.product(boxes, panels.values()):
+            assert not axes.get_window_extent().overlaps(box)
 
 
 def test_cases_on_an_axis_become_lines() -> None:

@@ -1,16 +1,28 @@
-"""The compiled programs: their convolutions have the fast form, also inside the epoch's loop."""
+"""The compiled programs: an epoch is its steps, and its convolutions have the fast form."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.layers import take_apart, training
+from jcnn.layers import (
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Sequential,
+    take_apart,
+    training,
+)
 from jcnn.metrics import zero_totals
 from jcnn.models import build
-from jcnn.ops import _conv_primitive
-from jcnn.programs import epoch_program, first_state
+from jcnn.ops import _conv_primitive, relu
+from jcnn.programs import epoch_program, first_state, training_step
 from tests.hlo import convolutions, faults
+from tests.train import small
 
 on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form is XLA:CPU's")
 
@@ -46,3 +58,33 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     assert {line: faults(line) for line in found if faults(line)} == {}
     if table == "none":
         assert len(found) == 2 * per_step  # whole batches, and the last of another size
+
+
+def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
+    """Each step alone gets the batch that the order says, the epoch's last one is of 10 only."""
+    rngs = nnx.Rngs(0)
+    layers = [Conv2D(2, 4, activation=relu, rngs=rngs), MaxPooling2D(), Dropout(0.25, rngs=rngs)]
+    parts = take_apart(training(Sequential([*layers, Flatten(), Dense(24, 3, rngs=rngs)])))
+    data = small.dataset(42)
+    config = TrainConfig(batch_size=16, schedule="cosine", epochs=3)
+    order = np.random.default_rng(1).permutation(42).astype(np.int32)
+    key, rate, done = jax.random.key(5), jnp.float32(0.01), 3
+
+    step = jax.jit(training_step(parts.graphdef, parts.streams, config, steps=3, classes=3))
+    carry = (first_state(parts.params, parts.rest, config), zero_totals())
+    for i in range(3):
+        rows = order[16 * i : 16 * (i + 1)]
+        batch = (jnp.asarray(data.images[rows]), jnp.asarray(data.labels[rows]))
+        carry = step(carry, *batch, jax.random.fold_in(key, i), jnp.int32(done + i), rate)
+
+    program = epoch_program(parts.graphdef, config, examples=42, classes=3)
+    first = first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, config)
+    window = (jnp.asarray(data.images), jnp.asarray(data.labels), jnp.asarray(order), 0)
+    whole, totals = program(first, parts.streams, zero_totals(), *window, key, rate, done, 0, 3)
+
+    alone, summed = carry
+    for a, b in zip(jax.tree.leaves(whole.params), jax.tree.leaves(alone.params), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    np.testing.assert_allclose(totals.loss, summed.loss, rtol=1e-5)
+    assert int(totals.correct) == int(summed.correct)
+    assert int(whole.optimizer.t) == 3
