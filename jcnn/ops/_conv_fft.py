@@ -20,11 +20,14 @@ and transforms. (The transpose of `rfft2` by hand, as one real transform, is no 
 Reference: Mathieu, Henaff and LeCun, "Fast Training of Convolutional Networks through FFTs", 2014.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._form import Params, dilated, out_size, wide
 from jcnn.ops._window import Window
 
 
@@ -32,29 +35,35 @@ def conv2d_fft(
     x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
 ) -> jax.Array:
     """Convolve by real Fourier transforms, in at least 32 bits."""
-    wide = jnp.promote_types(x.dtype, jnp.float32)
-    filters = kernel.shape[3]
-    last = [(out - 1) * step for out, step in zip(window.out_size, window.stride, strict=True)]
-    read = [first + cells for first, cells in zip(last, window.span, strict=True)]
-    size = (fast_length(read[0]), fast_length(read[1]))
+    params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
+    return by_spectra(x, kernel, precision, params)
 
-    zero = jnp.zeros((), wide)
-    around = [(*pads, 0) for pads in window.padding]
-    between = [(0, 0, step - 1) for step in window.dilation]
-    maps = lax.pad(x.astype(wide).transpose(0, 3, 1, 2), zero, [(0, 0, 0), (0, 0, 0), *around])
+
+def by_spectra(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
+    """Any convolution of the primitive's family; the function of the form "fft"."""
+    n, filters, groups = x.shape[0], kernel.shape[3], p.groups
+    out = out_size(x.shape, kernel.shape, p)
+    last = [(o - 1) * step for o, step in zip(out, p.stride, strict=True)]
+    spans = [dilated(cells, gap) for cells, gap in zip(kernel.shape[:2], p.dilation, strict=True)]
+    size = tuple(fast_length(first + span) for first, span in zip(last, spans, strict=True))
+
+    zero = jnp.zeros((), wide(x))
+    around = [(*pads, gap - 1) for pads, gap in zip(p.padding, p.in_dilation, strict=True)]
+    between = [(0, 0, gap - 1) for gap in p.dilation]
+    maps = lax.pad(x.astype(wide(x)).transpose(0, 3, 1, 2), zero, [(0, 0, 0), (0, 0, 0), *around])
     taps = lax.pad(
-        kernel.astype(wide).transpose(2, 3, 0, 1), zero, [(0, 0, 0), (0, 0, 0), *between]
+        kernel.astype(wide(x)).transpose(2, 3, 0, 1), zero, [(0, 0, 0), (0, 0, 0), *between]
     )
     of_x = jnp.fft.rfft2(maps, size)  # (N, C, U, V); cells that no window reads are dropped
     of_kernel = jnp.fft.rfft2(taps, size).conj()  # (C // groups, O, U, V)
     of_y = jnp.einsum(
         "ngcuv,cgouv->ngouv",
-        of_x.reshape(x.shape[0], groups, -1, *of_x.shape[2:]),
+        of_x.reshape(n, groups, -1, *of_x.shape[2:]),
         of_kernel.reshape(-1, groups, filters // groups, *of_x.shape[2:]),
         precision=precision,
     )
-    y = jnp.fft.irfft2(of_y.reshape(x.shape[0], filters, *of_x.shape[2:]), size)
-    y = y[:, :, : last[0] + 1 : window.stride[0], : last[1] + 1 : window.stride[1]]
+    y = jnp.fft.irfft2(of_y.reshape(n, filters, *of_x.shape[2:]), size)
+    y = y[:, :, : last[0] + 1 : p.stride[0], : last[1] + 1 : p.stride[1]]
     return y.transpose(0, 2, 3, 1).astype(x.dtype)
 
 

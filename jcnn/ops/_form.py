@@ -53,18 +53,22 @@ class Conv:
 
     @property
     def extents(self) -> tuple[int, int, int]:
-        """Positions of the output in all pictures, channels and filters of the real kernel."""
-        first, channels, filters = self.x[0], self.kernel[2], self.kernel[3]
+        """Positions of the output in all pictures, channels and filters of the real kernel.
+
+        Where each filter has channels of its own, those of all filters count as positions.
+        """
+        positions, channels, filters = self.x[0] * math.prod(self.out), *self.kernel[2:]
         if self.is_by_kernel:  # the batch and the channels have changed places
-            return channels * math.prod(self.kernel[:2]), first, filters
-        return first * math.prod(self.out), channels, filters
+            positions, channels = channels * math.prod(self.kernel[:2]), self.x[0]
+        alone = self.params.groups == filters > 1
+        return (positions * filters, channels, 1) if alone else (positions, channels, filters)
 
     @functools.cached_property
     def kind(self) -> tuple[Any, ...]:
         """What must be equal of two convolutions for one to speak for the other."""
-        cells = self.out if self.is_by_kernel else self.kernel[:2]
+        cells = [_size(n) for n in (self.out if self.is_by_kernel else self.kernel[:2])]
         moves = (self.params.stride, self.params.in_dilation, self.params.dilation)
-        return (*self.family[:-1], cells, moves)
+        return (*self.family[:-1], *cells, moves)
 
     @functools.cached_property
     def family(self) -> tuple[Any, ...]:
@@ -78,6 +82,11 @@ class Conv:
             max(self.params.dilation) > 1,
         )
         return (self.platform, self.dtype, self.is_by_kernel, groups, moves)
+
+
+def _size(cells: int) -> int | str:
+    """The side of a kernel; of large ones, those within a fifth of one another are one size."""
+    return cells if cells < 9 else f"about {2 ** (round(2 * math.log2(cells)) / 2):.0f}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from jcnn.ops import (
     _form_depthwise,
+    _form_fft,
     _form_groups,
     _form_lax,
     _form_native,
@@ -20,6 +21,7 @@ FORMS: dict[str, Form] = {
     "taps": _form_taps.FORM,
     "rows": _form_rows.FORM,
     "groups": _form_groups.FORM,
+    "fft": _form_fft.FORM,
     "native": _form_native.FORM,
     "native_depthwise": _form_depthwise.FORM,
     "winograd2": _form_winograd.FORM2,

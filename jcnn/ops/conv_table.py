@@ -2,8 +2,8 @@
 
 A convolution that was not measured takes the form of the nearest that was, where there is one of
 the same kind with as many channels and filters, within a factor of two, and at least half as many
-positions. Beyond that it takes the form that all of its family agree on, if at least three were
-measured. Else it is "lax".
+positions. (Of a depthwise convolution the numbers count, positions times channels.) Beyond that it
+takes the form that all of its family agree on, if at least three were measured. Else it is "lax".
 """
 
 import math
@@ -66,10 +66,11 @@ def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choic
 
 def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
     able = [line for line in table.lines if line.conv.family == conv.family]
-    near = [line for line in able if line.conv.kind == conv.kind]
-    # Of two equally near, the very same: padding is in no distance.
-    line = min(near, key=lambda one: (_distance(one.conv, conv), one.conv != conv), default=None)
-    if line is not None and _distance(line.conv, conv) <= 1:
+    alike = [line for line in able if line.conv.kind == conv.kind]
+    near = [line for line in alike if _speaks_for(line.conv, conv)]
+    if near:
+        # Of two equally near, the very same: padding is in no distance.
+        line = min(near, key=lambda one: (_distance(one.conv, conv), one.conv != conv))
         reason = "measured" if line.conv == conv else f"nearest measured: {line.name}"
     else:
         if len(able) < _AGREED or len({line.form for line in able}) > 1:
@@ -84,12 +85,21 @@ def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
     return None
 
 
-def _distance(measured: Conv, conv: Conv) -> float:
-    """Powers of two between the extents, of the axis where it is largest.
+def _speaks_for(measured: Conv, conv: Conv) -> bool:
+    """Whether the extents are within a factor of two.
 
-    More pictures, or larger ones, than were measured are no distance: what is faster for many
-    stays so for more.
+    More pictures, or larger ones, than were measured are always: what is faster for many stays so
+    for more.
     """
+    positions, channels, filters = _powers(measured, conv)
+    return max(positions, abs(channels), abs(filters)) <= 1
+
+
+def _distance(measured: Conv, conv: Conv) -> float:
+    return sum(map(abs, _powers(measured, conv)))
+
+
+def _powers(measured: Conv, conv: Conv) -> list[float]:
+    """Powers of two between positions, channels and filters."""
     pairs = zip(measured.extents, conv.extents, strict=True)
-    positions, channels, filters = (math.log2(a / b) for a, b in pairs)
-    return max(positions, abs(channels), abs(filters))
+    return [math.log2(a / b) for a, b in pairs]

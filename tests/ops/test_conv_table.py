@@ -115,6 +115,45 @@ def test_another_kind_or_size_is_not_spoken_for(other: Conv) -> None:
     assert choose(other, [table(line(DEPTHWISE, "taps"))]).form == "lax"
 
 
+def test_a_depthwise_case_speaks_for_other_channels_and_as_many_numbers() -> None:
+    lines = table(line(DEPTHWISE, "taps"))
+
+    def depthwise(*x: int) -> Conv:
+        return dataclasses.replace(
+            DEPTHWISE, x=x, kernel=(3, 3, 1, x[3]), params=replace_groups(x[3])
+        )
+
+    for other in (depthwise(2, 12, 12, 24), depthwise(1, 12, 12, 96)):
+        assert choose(other, [lines]).form == "taps"
+    assert choose(depthwise(1, 8, 8, 24), [lines]).form == "lax"
+
+
+def test_large_kernels_of_nearly_one_size_speak_for_each_other() -> None:
+    def large(side: int, picture: int = 40) -> Conv:
+        around = (side // 2, (side - 1) // 2)
+        params = dataclasses.replace(PLAIN, padding=(around, around))
+        return Conv("cpu", "float32", (8, picture, picture, 16), (side, side, 16, 16), params)
+
+    lines = table(line(large(31), "fft"))
+    for side, form in ((31, "fft"), (29, "fft"), (35, "fft"), (25, "lax"), (41, "lax")):
+        assert choose(large(side), [lines]).form == form, side
+    assert choose(large(31, 80), [lines]).form == "fft"
+    small = table(line(large(7), "native"), line(DEPTHWISE, "lax"))
+    reasons = [choose(large(side), [small]).reason for side in (6, 7, 8)]
+    assert reasons == ["nothing like it was measured", "measured", "nothing like it was measured"]
+
+
+def test_of_the_near_that_of_like_size_speaks() -> None:
+    lines = [
+        line(dataclasses.replace(DEPTHWISE, x=(n, *DEPTHWISE.x[1:])), f)
+        for n, f in ((8, "lax"), (64, "taps"))
+    ]
+    for n, form in ((8, "lax"), (16, "lax"), (60, "taps"), (500, "taps")):
+        other = dataclasses.replace(DEPTHWISE, x=(n, *DEPTHWISE.x[1:]))
+        for order in (lines, lines[::-1]):
+            assert choose(other, [table(*order)]).form == form, n
+
+
 def test_padding_does_not_matter() -> None:
     params = dataclasses.replace(replace_groups(6), padding=((0, 1), (2, 0)))
     other = dataclasses.replace(DEPTHWISE, params=params)

@@ -8,7 +8,10 @@ import pytest
 
 from jcnn import ops
 from jcnn.ops._conv_fft import fast_length
-from tests.ops import oracle
+from jcnn.ops._form import Conv, Params
+from jcnn.ops.conv_directions import directions
+from jcnn.ops.conv_forms import FORMS
+from tests.ops import oracle, test_forms
 from tests.ops.cases import Case, conv, expected, gradients, operands, precision_for, quickly
 from tests.ops.test_methods import equations
 from tests.ops.tolerances import assert_close
@@ -30,6 +33,42 @@ def test_large_kernels(name: str) -> None:
     got = quickly(gradients(case, "fft"), a.x, a.kernel, a.bias, a.g)
     for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
         assert_close(one, want, dtype="float32", method="fft", terms=terms)
+
+
+# The convolutions of the primitive that gradients by large kernels are.
+FAMILY = {
+    "gradient by input": test_forms.Case(
+        (2, 6, 5, 3), (9, 11, 3, 2), (1, 1), ((6, 7), (4, 8)), in_dilation=(3, 2)
+    ),
+    "gradient by input, cropped": test_forms.Case(
+        (1, 9, 12, 4), (9, 10, 2, 6), (1, 1), ((8, -1), (-2, 9)), in_dilation=(2, 1), groups=2
+    ),
+    "gradient by kernel": test_forms.Case(
+        (3, 17, 13, 2), (9, 5, 2, 4), (2, 1), ((9, 8), (4, 3)), dilation=(1, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_form_does_the_whole_family(name: str, dtype: str) -> None:
+    case = dataclasses.replace(FAMILY[name], dtype=dtype)
+    test_forms.check(case, "fft", models=2, method="fft")
+
+
+def test_the_form_refuses_small_kernels_and_gradients_by_them() -> None:
+    small, large = (Case((2, 20, 20, 2), (k, 9, 2, 3)) for k in (8, 9))
+    for case, refused in ((small, True), (large, False)):
+        forward = Conv("cpu", "float32", case.x_shape, case.kernel_shape, params_of(case))
+        made = directions(forward)
+        assert made["by kernel"].conv.is_by_kernel
+        reasons = [FORMS["fft"].unsupported(one.conv) for one in made.values()]
+        assert [reason is not None for reason in reasons] == [refused] * 3
+
+
+def params_of(case: Case) -> Params:
+    rows, columns = (((k - 1) // 2, k // 2) for k in case.kernel_shape[:2])
+    return Params((1, 1), (rows, columns), (1, 1), (1, 1), 1)
 
 
 def test_lengths_are_the_next_products_of_2_3_and_5() -> None:

@@ -22,7 +22,7 @@ from tests.ops.oracle import Array
 from tests.ops.strategies import check_random
 from tests.ops.tolerances import assert_close
 
-# Those that round more have cases of their own, in `test_native.py` and `test_winograd.py`.
+# Those that round more are in `test_native.py`, `test_winograd.py` and `test_fft.py`.
 every_form = pytest.mark.parametrize("form", [name for name in FORMS if FORMS[name].plain])
 
 
@@ -108,7 +108,7 @@ CASES = {
 }
 
 
-def check(case: Case, form: str, models: int = 1) -> None:
+def check(case: Case, form: str, models: int = 1, *, method: str = "auto") -> None:
     with precision_for(case.dtype):
         x = draw("x", (models, *case.x_shape), case.dtype)
         kernel = draw("kernel", (models, *case.kernel_shape), case.dtype)
@@ -120,7 +120,7 @@ def check(case: Case, form: str, models: int = 1) -> None:
         got = quickly(jax.vmap(run), x, kernel)
     pairs = zip(oracle.float64(x), oracle.float64(kernel), strict=True)
     want = np.stack([case.expected(*pair) for pair in pairs])
-    assert_close(got, want, dtype=case.dtype, method="auto", terms=case.terms)
+    assert_close(got, want, dtype=case.dtype, method=method, terms=case.terms)
 
 
 @every_form
