@@ -35,7 +35,8 @@ ONLY_3X3 = ("winograd2", "winograd4")
 ONE_GROUP = ("pallas",)
 
 # Hypothesis may draw a case twice; at least this share of a property's cases must be different.
-DISTINCT = 0.85
+# (Of forty, once in some hundred runs, it draws six or more again.)
+DISTINCT = 0.75
 
 
 def count(name: str, method: str | None = None) -> int:
