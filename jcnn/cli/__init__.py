@@ -1,7 +1,7 @@
 """The command line: one file a command, which parses, calls the library and prints.
 
-JAX is imported inside the commands, after the arguments are parsed, so that `jcnn --help` and a
-mistyped option answer at once.
+JAX and Rich are imported inside the commands, after the arguments are parsed, so that
+`jcnn --help` and a mistyped option answer at once.
 """
 
 import contextlib

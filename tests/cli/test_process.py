@@ -18,14 +18,14 @@ from tests.cli.words import environment, finish, start, ways_to_call
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
-def test_help_and_a_mistyped_option_answer_without_jax(words: list[str]) -> None:
+def test_help_and_a_mistyped_option_answer_without_jax_and_rich(words: list[str]) -> None:
     code = (
         "import sys\n"
         "from jcnn.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = 'jax jaxlib flax optax safetensors chex numpy PIL sklearn mlxtend '\n"
-        "heavy = (heavy + 'matplotlib tensorflow_datasets').split()\n"
+        "heavy = (heavy + 'matplotlib rich tensorflow_datasets').split()\n"
         "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)
