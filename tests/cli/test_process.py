@@ -1,5 +1,7 @@
 """`jcnn` as a process: how fast it answers, Ctrl-C, a closed pipe, and a clean stdout."""
 
+import contextlib
+import gc
 import json
 import os
 import pty
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from jcnn import checkpoint
+from jcnn.cli import main
 from tests.cli.conftest import Trained
 from tests.cli.words import environment, finish, start, ways_to_call
 
@@ -30,6 +33,14 @@ def test_help_and_a_mistyped_option_answer_without_jax_and_rich(words: list[str]
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("words", [["data"], ["train", "--epochs", "0"], ["--help"]])
+def test_the_garbage_collector_is_left_as_it_was(words: list[str]) -> None:
+    before = gc.get_threshold()
+    with contextlib.suppress(SystemExit):
+        main(words)
+    assert gc.get_threshold() == before
 
 
 def test_python_dash_m_jcnn_is_jcnn(trained: Trained, cache: Path) -> None:
