@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Totals(NamedTuple):
@@ -15,7 +16,8 @@ class Totals(NamedTuple):
 
 def zero_totals(shape: tuple[int, ...] = ()) -> Totals:
     """Nothing seen yet; of several models with `shape` `(M,)`."""
-    return Totals(jnp.zeros(shape, jnp.float32), jnp.zeros(shape, jnp.int32))
+    # Brought to the device, not made there: that would compile two programs.
+    return Totals(*jax.device_put((np.zeros(shape, np.float32), np.zeros(shape, np.int32))))
 
 
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -18,7 +18,7 @@ from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
-from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, take_batch
+from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
 from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import take_apart
 from jcnn.metrics import Totals, correct
@@ -57,6 +57,21 @@ def first_state(params: Any, rest: Any, config: TrainConfig) -> State:
         jax.tree.map(jnp.copy, params) if config.ema else (),
         jax.tree.map(jnp.zeros_like, params) if config.accumulate_steps > 1 else (),
     )
+
+
+@functools.lru_cache(maxsize=16)
+def first_state_program(config: TrainConfig, *, members: bool) -> Any:
+    """The compiled `first_state`: one program, where each array of an optimizer would be one.
+
+    Args:
+        config: how to train, as `compiled_part` leaves it.
+        members: whether parameters and state have a leading axis, a row for each of several models.
+
+    Returns:
+        `first(params, rest)` to a `State`, of which `params` and `rest` are the given ones.
+    """
+    first = functools.partial(first_state, config=config)
+    return jit(jax.vmap(first) if members else first)
 
 
 def training_step(
@@ -269,6 +284,17 @@ def order_program(examples: int, *, shuffle: bool, members: bool) -> Any:
         return epoch_order(shuffle_key(seed, epoch), examples)
 
     return jit(jax.vmap(order, in_axes=(0, None)) if members else order)
+
+
+@jax.jit
+def seed_keys(seeds: np.ndarray) -> jax.Array:
+    """The keys of seeds, of one `()` or of several `(M,)`, as one program."""
+    keys: jax.Array = jax.vmap(jax.random.key)(seeds) if seeds.ndim else jax.random.key(seeds)
+    return keys
+
+
+# Compiled as one program: a key made by single calls is four.
+step_keys = jax.jit(step_key)
 
 
 def compiled_part(config: TrainConfig) -> TrainConfig:

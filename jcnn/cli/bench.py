@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.console import Console
-from rich.markup import escape
 
 if TYPE_CHECKING:
     from jcnn.bench.questions import Effort, Question
@@ -76,6 +74,9 @@ class BenchCommand:
         print(tune(rounds=self.rounds or 11))
 
     def _measure(self, name: str, question: "Question") -> "Result":
+        from rich.console import Console
+        from rich.markup import escape
+
         from jcnn.bench.record import new_result
         from jcnn.machine import describe_machine
 

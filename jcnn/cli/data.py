@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from jcnn.cli.show import ShowCommand
-from jcnn.cli.tables import show
 
 _Action = (
     Annotated[ShowCommand, tyro.conf.subcommand("show")]
@@ -32,6 +29,10 @@ class DataCommand:
                 raise ValueError("--json: goes with the list of sources, not with show")
             self.action.run()
             return
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        from jcnn.cli.tables import show
         from jcnn.data import SOURCES
 
         if self.json:

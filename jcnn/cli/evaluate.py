@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
-
-from jcnn.cli.tables import show
 
 if TYPE_CHECKING:
     from jcnn.scores import Scores
@@ -63,6 +58,12 @@ def _line(found: "Scores") -> str:
 
 
 def _print_classes(found: "Scores") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from jcnn.cli.tables import show
+
     table = Table("class", box=SIMPLE_HEAD)
     for name in ("precision", "recall", "F1", "pictures"):
         table.add_column(name, justify="right", no_wrap=True)

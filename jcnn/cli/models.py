@@ -3,11 +3,6 @@
 import json
 from dataclasses import dataclass
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from jcnn.cli.tables import show
-
 
 @dataclass(frozen=True)
 class ModelsCommand:
@@ -18,6 +13,10 @@ class ModelsCommand:
 
     def run(self) -> None:
         """Print a row for each model."""
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        from jcnn.cli.tables import show
         from jcnn.models import ZOO, zoo_summary
 
         rows = [

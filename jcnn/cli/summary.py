@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from jcnn.cli.tables import show
 
 if TYPE_CHECKING:
     from jcnn.models import Summary
@@ -51,6 +47,11 @@ class SummaryCommand:
 
 
 def _print_table(model: str, summary: "Summary") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from jcnn.cli.tables import show
+
     table = Table(
         title=f"{model} for pictures of {_by(summary.input_shape)}",
         show_footer=True,

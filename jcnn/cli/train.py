@@ -156,8 +156,6 @@ def _train_one(
     command: TrainCommand,
 ) -> str:
     """Train, judge and report on one model; what to print at the end."""
-    from jcnn.report import write_report
-    from jcnn.scores import scores
     from jcnn.train import fit, predict
 
     model = config.members()[0].build()
@@ -171,6 +169,9 @@ def _train_one(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
+    from jcnn.report import write_report  # with Matplotlib, for which no training need wait
+    from jcnn.scores import scores
+
     probabilities = predict(model, test.images, batch_size=config.train.batch_size)
     result = scores(probabilities, test.labels, test.class_names)
     page = write_report(run, model, test, probabilities)
@@ -190,7 +191,6 @@ def _train_population(
     """Train, judge and report on several models at once; what to print at the end."""
     import numpy as np
 
-    from jcnn.cli.tested import report_population
     from jcnn.run import write_members
     from jcnn.train import fit_population
 
@@ -207,6 +207,8 @@ def _train_population(
             callbacks=_callbacks(run, command),
         )
     write_members(run, config, models, histories)
+    from jcnn.cli.tested import report_population  # with Matplotlib, as above
+
     page, judged = report_population(run, config, test, models)
     accuracies = [result.accuracy for result in judged.values()]
     lines = [

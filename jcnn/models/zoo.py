@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from jcnn.compile import run_once
@@ -78,11 +80,11 @@ def build(
     """
     zoo_entry(name)
 
-    def draw() -> Sequential:
-        return trace(name, input_shape, classes, seed=seed, kernel_init=kernel_init)
+    def draw(seed: jax.Array) -> Any:
+        key = jax.random.key(seed)
+        return nnx.split(trace(name, input_shape, classes, seed=key, kernel_init=kernel_init))
 
-    graphdef = nnx.graphdef(nnx.eval_shape(draw))
-    model: Sequential = nnx.merge(graphdef, run_once(lambda: nnx.state(draw())))
+    model: Sequential = nnx.merge(*run_once(draw, np.int64(seed)))
     if dropout is not None:
         for layer in model:
             if isinstance(layer, Dropout):

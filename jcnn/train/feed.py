@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jcnn.config import TrainConfig
@@ -72,11 +71,13 @@ class Resident(AbstractContextManager["Resident"]):
     waited = 0.0
 
     def __init__(self, dataset: Dataset, order: Order, steps: int) -> None:
-        self._images = jnp.asarray(dataset.images)
-        self._labels = jnp.asarray(dataset.labels)
+        # On a CPU the first may be a view of the data set's own memory, which may yet change.
+        here = jax.device_put((np.asarray(dataset.images), dataset.labels))
+        self._images, self._labels = jax.device_put(here, may_alias=False)
         self._order = order
         self._steps = steps
-        self._epoch, self._rows = -1, jnp.zeros(0, jnp.int32)
+        self._epoch: int | None = None
+        self._rows: jax.Array
 
     def window(self, epoch: int, step: int) -> tuple[Window, int]:
         """The pictures for `step` of `epoch`, and the step for which they no longer do."""

@@ -19,11 +19,18 @@ from flax import nnx
 from jcnn import plateau
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.data.batches import step_key
 from jcnn.history import EpochResult, History, mean_history
 from jcnn.layers import evaluating, training
 from jcnn.metrics import Totals, zero_totals
-from jcnn.programs import State, compiled_part, epoch_program, first_state, order_program
+from jcnn.programs import (
+    State,
+    compiled_part,
+    epoch_program,
+    first_state_program,
+    order_program,
+    seed_keys,
+    step_keys,
+)
 from jcnn.schedules import learning_rate_factor
 from jcnn.train import keeping
 from jcnn.train.evaluate import Evaluation
@@ -62,8 +69,7 @@ def train(
     axis = (len(models),) if many else ()
     parts = stack(models, training)
     params, rest = _copy((parts.params, parts.rest))  # the program takes these buffers over
-    begin = partial(first_state, config=compiled_part(config))
-    state = (jax.vmap(begin) if many else begin)(params, rest)
+    state = first_state_program(compiled_part(config), members=many)(params, rest)
     tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)))
     apart = config.keeps_apart
     tree, (histories, step, seconds) = keeping.start(
@@ -71,7 +77,7 @@ def train(
     )
     state, totals, kept = _from_tree(tree)
 
-    seeds = jnp.stack([jax.random.key(c.seed) for c in configs]).reshape(axis)
+    seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
     order = partial(order_program(n, shuffle=config.shuffle, members=many), seeds)
     program = epoch_program(
         parts.graphdef,
@@ -89,7 +95,7 @@ def train(
             if not done:  # a run of no steps compiles, and leaves the clock to the epochs
                 notify(Compiling())
                 window, _ = feed.window(len(histories[0]) + 1, step)
-                rate, key = jnp.ones(axis), step_key(seeds, 0)
+                rate, key = np.ones(axis, np.float32), step_keys(seeds, 0)
                 state, totals = program(
                     state, parts.streams, totals, *window, key, rate, 0, step, step
                 )
@@ -97,8 +103,8 @@ def train(
             while not done:
                 epoch = len(histories[0]) + 1
                 before = (epoch - 1) * steps
-                rates, key = _learning_rates(configs, histories), step_key(seeds, epoch)
-                rate = jnp.asarray(rates, jnp.float32).reshape(axis)
+                rates, key = _learning_rates(configs, histories), step_keys(seeds, epoch)
+                rate = rates.astype(np.float32).reshape(axis)
                 began, waited = time.perf_counter() - seconds, feed.waited
                 saved = time.perf_counter()
                 while step < steps:
@@ -215,7 +221,7 @@ def _has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
 def _better(kept: Kept, after: Kept, config: TrainConfig, histories: Sequence[History]) -> Kept:
     """Of each member, what its best epoch left: the last one, or what was kept before."""
     best = [plateau.best_epoch(h[config.monitor], **_gain(config)) for h in histories]
-    now = jnp.asarray([epoch == len(histories[0]) for epoch in best])
+    now = np.asarray([epoch == len(histories[0]) for epoch in best])
 
     def choose(old: jax.Array, new: jax.Array) -> jax.Array:
         if len(histories) == 1:
@@ -243,11 +249,9 @@ def _from_tree(tree: dict[str, Any]) -> tuple[State, Totals, Kept]:
 
 def _whole(params: Any, many: bool) -> np.ndarray:
     """Of each member, whether all of its parameters are finite."""
-    finite = [
-        jnp.isfinite(p).reshape(len(p) if many else 1, -1).all(axis=1)
-        for p in jax.tree.leaves(params)
-    ]
-    return np.asarray(jnp.stack(finite).all(axis=0))
+    arrays = [np.asarray(p) for p in jax.tree.leaves(params)]
+    finite = [np.isfinite(p).reshape(len(p) if many else 1, -1).all(axis=1) for p in arrays]
+    return np.asarray(np.stack(finite).all(axis=0))
 
 
 def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
@@ -258,7 +262,7 @@ def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
 
 
 def _copy(tree: Any) -> Any:
-    return jax.tree.map(jnp.copy, tree)
+    return jax.device_put(tree, may_alias=False)  # `jnp.copy` would compile for each shape
 
 
 def _next_stop(step: int, end: int, seconds: float, config: TrainConfig) -> int:

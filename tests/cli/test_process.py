@@ -1,5 +1,7 @@
 """`jcnn` as a process: how fast it answers, Ctrl-C, a closed pipe, and a clean stdout."""
 
+import contextlib
+import gc
 import json
 import os
 import pty
@@ -13,23 +15,32 @@ from pathlib import Path
 import pytest
 
 from jcnn import checkpoint
+from jcnn.cli import main
 from tests.cli.conftest import Trained
 from tests.cli.words import environment, finish, start, ways_to_call
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
-def test_help_and_a_mistyped_option_answer_without_jax(words: list[str]) -> None:
+def test_help_and_a_mistyped_option_answer_without_jax_and_rich(words: list[str]) -> None:
     code = (
         "import sys\n"
         "from jcnn.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = 'jax jaxlib flax optax safetensors chex numpy PIL sklearn mlxtend '\n"
-        "heavy = (heavy + 'matplotlib tensorflow_datasets').split()\n"
+        "heavy = (heavy + 'matplotlib rich tensorflow_datasets').split()\n"
         "sys.exit(' '.join(name for name in heavy if name in sys.modules) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("words", [["data"], ["train", "--epochs", "0"], ["--help"]])
+def test_the_garbage_collector_is_left_as_it_was(words: list[str]) -> None:
+    before = gc.get_threshold()
+    with contextlib.suppress(SystemExit):
+        main(words)
+    assert gc.get_threshold() == before
 
 
 def test_python_dash_m_jcnn_is_jcnn(trained: Trained, cache: Path) -> None:

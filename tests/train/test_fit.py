@@ -144,8 +144,8 @@ def test_evaluation_and_prediction_agree_with_numpy() -> None:
         np.testing.assert_allclose(probabilities, p, atol=1e-6)
 
 
-def test_the_second_epoch_and_the_second_batch_compile_nothing() -> None:
-    data = small.dataset(50)
+def compiled_after_each_epoch(model: Sequential, data: Dataset, config: TrainConfig) -> list[int]:
+    """How many programs a training has compiled by the end of each epoch."""
     compiled: list[str] = []
     epochs: list[int] = []
 
@@ -158,10 +158,26 @@ def test_the_second_epoch_and_the_second_batch_compile_nothing() -> None:
             epochs.append(len(compiled))
 
     jax.monitoring.register_event_duration_secs_listener(on_compile)
+    fit(model, data, config, on_event=on_event)
+    return epochs
+
+
+def test_the_second_epoch_and_the_second_batch_compile_nothing() -> None:
     config = TrainConfig(epochs=4, batch_size=16, validation_split=0.2)
-    fit(small.model(), data, config, on_event=on_event)
+    epochs = compiled_after_each_epoch(small.model(), small.dataset(50), config)
     assert epochs[0] > 0  # the listener works
     assert epochs[1:] == [epochs[0]] * 3
+
+
+def test_a_training_compiles_a_few_programs_however_many_arrays_it_has() -> None:
+    """Of shapes that no other test has compiled anything for."""
+    sizes = [(60, 17), (17, 19), (19, 23), (23, 29), (29, 3)]
+    layers = [Dense(*size, rngs=nnx.Rngs(0)) for size in sizes]
+    config = TrainConfig(epochs=1, batch_size=17, ema=0.9)
+    (compiled,) = compiled_after_each_epoch(
+        Sequential([Flatten(), *layers]), small.dataset(51), config
+    )
+    assert compiled < 20  # one for each array and each thing done to it would be 50 and more
 
 
 def test_the_lectures_model_learns_real_digits() -> None:
