@@ -71,9 +71,9 @@ class Resident(AbstractContextManager["Resident"]):
     waited = 0.0
 
     def __init__(self, dataset: Dataset, order: Order, steps: int) -> None:
-        # On a CPU the first may be a view of the data set's own memory, which may yet change.
-        here = jax.device_put((np.asarray(dataset.images), dataset.labels))
-        self._images, self._labels = jax.device_put(here, may_alias=False)
+        # Copies: on a CPU an array on the device may be a view of NumPy's, which may yet change.
+        copies = np.array(dataset.images), np.array(dataset.labels)
+        self._images, self._labels = jax.device_put(copies)
         self._order = order
         self._steps = steps
         self._epoch: int | None = None
