@@ -7,6 +7,7 @@ own rate), its share of the rate of a large matrix product timed in turn with it
 of the program: arguments, results and what it needs besides.
 """
 
+import re
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ _MOST_CELLS = {"im2col": 200, "shift": 200}
 # A run that takes longer, in seconds, is not timed; nor is a method whose compiling takes as long.
 _MOST = 5.0
 _MATMUL = 1024
+# Of "auto" where it takes XLA's convolution: their times differ by chance alone.
+_SAME = "the same program as lax"
 
 
 def rows(
@@ -96,17 +99,21 @@ def findings(rows: list[Row]) -> list[str]:
         for row in rows
         if row.contestant == "matmul" and row.figures
     ]
+    autos = [row for row in rows if row.contestant == "auto"]
+    same = sum(_SAME in row.note for row in autos)
     shares = {
         f"{row.case}, {row.group}": share
-        for row in rows
-        if row.contestant == "auto" and (share := ratio(rows, row, "lax")) is not None
+        for row in autos
+        if _SAME not in row.note and (share := ratio(rows, row, "lax")) is not None
     }
+    if same:
+        lines.append(f"auto is {_SAME} in {same} of {len(autos)}")
     if shares:
         worst = max(shares, key=shares.__getitem__)
         over = sum(share > 1.05 for share in shares.values())
         lines.append(
-            f"auto / lax: {min(shares.values()):.2f} to {shares[worst]:.2f} (worst: {worst}); "
-            f"over 1.05 in {over} of {len(shares)}"
+            f"where it is not, auto / lax: {min(shares.values()):.2f} to {shares[worst]:.2f} "
+            f"(worst: {worst}); over 1.05 in {over} of {len(shares)}"
         )
     return lines
 
@@ -194,7 +201,7 @@ class _Measured:
                 figures=self._figures(taken, programs.get(method), rate),
                 error=errors.get(method),
                 tolerance=TOLERANCES[self.dtype] if method in errors else None,
-                note=notes.get(method, self._remark()),
+                note=notes.get(method, self._remark(method, programs)),
             )
             found.append(row)
         return found, beside
@@ -210,8 +217,12 @@ class _Measured:
         by_kernel = self.direction == "gradient" and self.case.of_pictures
         return "by kernel" if by_kernel else self.direction
 
-    def _remark(self) -> str:
-        return "by kernel only" if self._asked() != self.direction else ""
+    def _remark(self, method: str, programs: Mapping[str, Any]) -> str:
+        remarks = ["by kernel only"] if self._asked() != self.direction else []
+        if method == "auto" and "lax" in programs:
+            same = _instructions(programs["auto"]) == _instructions(programs["lax"])
+            remarks += [_SAME] * same
+        return "; ".join(remarks)
 
     def _function(self, method: str) -> Callable[..., Any]:
         case, asked = self.case, self._asked()
@@ -275,3 +286,9 @@ class _Measured:
 
 def _call(program: Any, arrays: list[jax.Array]) -> Callable[[], Any]:
     return lambda: program(*arrays)
+
+
+def _instructions(program: Any) -> list[str]:
+    """A compiled program without the places in the source that it came from."""
+    lines = program.as_text().splitlines()
+    return [re.sub(r", metadata=\{[^}]*\}", "", line) for line in lines if " = " in line]

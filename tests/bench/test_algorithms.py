@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -129,8 +130,27 @@ def test_the_findings_name_where_auto_loses() -> None:
         Row("a", "auto", (0.5,), "forward, float32"),
         Row("b", "auto", (1.2,), "forward, float32"),
         Row("c", "auto", (1.04,), "forward, float32"),
+        Row("d", "auto", (2.0,), "forward, float32", note="the same program as lax"),
     ]
     assert algorithms.findings(rows) == [
         "float32: a matrix product runs at 100 GFLOP/s",
-        "auto / lax: 0.50 to 1.20 (worst: b, forward, float32); over 1.05 in 1 of 3",
+        "auto is the same program as lax in 1 of 4",
+        (
+            "where it is not, auto / lax: 0.50 to 1.20 (worst: b, forward, float32); "
+            "over 1.05 in 1 of 3"
+        ),
     ]
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="the shipped table is of a CPU")
+def test_auto_is_said_to_be_the_same_program_exactly_where_it_is() -> None:
+    cases = {
+        "1x1": Case((2, 6, 5, 4), (1, 1, 4, 3)),
+        "depthwise": Case((8, 14, 14, 512), (3, 3, 1, 512), groups=512),
+    }
+    _, *rows = algorithms.rows(
+        cases, {"float32": None}, ("forward",), methods=("lax", "auto"), rounds=1, matmul_size=16
+    )
+    notes = {(row.case, row.contestant): row.note for row in rows}
+    assert notes["1x1", "auto"] == "the same program as lax"
+    assert [notes[row] for row in notes if row != ("1x1", "auto")] == ["", "", ""]
