@@ -34,9 +34,9 @@ ONLY_3X3 = ("winograd2", "winograd4")
 # Methods that refuse more than one group.
 ONE_GROUP = ("pallas",)
 
-# Hypothesis may draw a case twice; at least this share of a property's cases must be different.
-# (Of forty, once in some hundred runs, it draws six or more again.)
-DISTINCT = 0.75
+# Hypothesis varies what it has drawn and so repeats itself: of forty cases 27 to 38 were different
+# in 36 trials. Fewer than this share would be a strategy that draws little.
+DISTINCT = 0.5
 
 
 def count(name: str, method: str | None = None) -> int:
@@ -45,14 +45,15 @@ def count(name: str, method: str | None = None) -> int:
 
 
 def check_random(check: Callable[[T], None], cases: st.SearchStrategy[T], count: int) -> None:
-    """Run `check` on `count` random cases, and make sure that nearly all were different."""
+    """Run `check` on `count` random cases, each once, and make sure that most were different."""
     seen: set[T] = set()
 
     @settings(max_examples=count)
     @given(cases)
     def body(case: T) -> None:
-        seen.add(case)
-        check(case)
+        if case not in seen:
+            check(case)
+            seen.add(case)  # not before: what has failed is tried again
 
     body()
     assert len(seen) >= DISTINCT * count, f"only {len(seen)} different cases of {count}"
