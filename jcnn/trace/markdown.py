@@ -40,7 +40,7 @@ def _table(row: Row) -> Iterator[str]:
 def _columns(item: Block | str, height: int) -> Iterator[list[str]]:
     """The columns of a grid or a sign, each with its heading first, all `height` figures long."""
     if isinstance(item, str):
-        yield ["", *(item if row == (height - 1) // 2 else "" for row in range(height))]
+        yield ["", *(_escaped(item) if row == (height - 1) // 2 else "" for row in range(height))]
         return
     if item.names:
         yield ["", *map(_escaped, item.names), *[""] * (height - len(item.names))]
@@ -59,4 +59,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_|<>~$])", r"\\\1", text)
+    return re.sub(r"([\\`*_|<>~$&])", r"\\\1", text)

@@ -1,5 +1,6 @@
 """Exact numbers: read from text, computed without rounding, shown as short as they are exact."""
 
+import contextlib
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -23,10 +24,10 @@ def parse_number(text: str) -> Number:
 
 def parse_decimal(text: str) -> Decimal:
     """As `parse_number`, with the digits as they are written."""
-    try:
-        number = Decimal(text) if len(text) <= _LONGEST else Decimal("nan")
-    except InvalidOperation:
-        number = Decimal("nan")
+    number = Decimal("nan")
+    if len(text) <= _LONGEST and "_" not in text:  # as in Python's own 1_000
+        with contextlib.suppress(InvalidOperation):
+            number = Decimal(text)
     if not number.is_finite():
         raise ValueError(f"got {cut(text)}; accepted: a number such as 2, -0.5 or 1e-3")
     if number and not -_LARGEST <= number.adjusted() <= _LARGEST:

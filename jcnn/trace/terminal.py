@@ -63,22 +63,30 @@ def _wrapped(text: str, style: str, width: int) -> Iterator[Text]:
 
 
 def _row(row: Row, width: int) -> Iterator[Text]:
-    """Grids side by side; those that do not fit go below, with the sign before them."""
+    """Grids side by side; those that do not fit go below, with the sign before them if it fits."""
     beside: list[list[Text]] = []
-    used = 0
+    broken = False  # a grid in pieces has nothing beside it
     for item in row.items:
         pieces = [[Text(item)]] if isinstance(item, str) else list(_pieces(item, width))
         for piece in pieces:
-            wide = piece[0].cell_len
-            if beside and used + _GAP + wide > width:
-                sign = beside.pop() if len(beside) > 1 and len(beside[-1]) == 1 else None
-                yield from _joined(beside)
-                yield Text()
-                beside = [] if sign is None else [sign]
-                used = 0 if sign is None else sign[0].cell_len
-            used += wide + (_GAP if beside else 0)
+            if beside and (broken or len(pieces) > 1 or _wide([*beside, piece]) > width):
+                moves = _is_sign(beside[-1]) and _wide([beside[-1], piece]) <= width
+                kept = beside[-1:] if moves else []
+                if above := beside[: len(beside) - len(kept)]:
+                    yield from _joined(above)
+                    yield Text()
+                beside = kept
             beside.append(piece)
+            broken = len(pieces) > 1
     yield from _joined(beside)
+
+
+def _is_sign(piece: Sequence[Text]) -> bool:
+    return len(piece) == 1  # a grid has a title
+
+
+def _wide(pieces: Sequence[Sequence[Text]]) -> int:
+    return sum(piece[0].cell_len for piece in pieces) + _GAP * (len(pieces) - 1)
 
 
 def _joined(pieces: Sequence[Sequence[Text]]) -> Iterator[Text]:
@@ -89,7 +97,7 @@ def _joined(pieces: Sequence[Sequence[Text]]) -> Iterator[Text]:
         line = Text()
         for place, piece in enumerate(pieces):
             line.append(" " * (_GAP if place else 0))
-            if len(piece) == 1:  # a sign
+            if _is_sign(piece):
                 line.append_text(piece[0] if number == middle else Text(" " * piece[0].cell_len))
             elif number < len(piece):
                 line.append_text(piece[number])
