@@ -27,7 +27,7 @@ class _Trace:
     """Numbers such as '0 1; 1 0' ('|' between channels), or a file: text, CSV, npy, a picture."""
     color: Literal["grey", "rgb"] = "grey"
     """What a picture is read as: its luminance, or red, green and blue; 0 to 255 each."""
-    scale: str = "1"
+    scale: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "1"
     """Every number of the input is divided by it; 255 brings a picture to 0..1."""
     check: _Optional = None
     """Printed figures to compare; '?' and '.' are left out. Exit code 1 where one is wrong."""
@@ -55,6 +55,18 @@ class _Trace:
         stacks = [read_stack(s, f"--{name}", color=self.color, scale=scale) for s in sources]
         return join(stacks, f"--{name}")
 
+    def _about_input(self) -> "list[Part]":
+        """What the numbers of the input are, where the command's words changed them."""
+        from jcnn.trace import Line, is_picture
+
+        facts = []
+        if any(map(is_picture, self.input)):
+            kind = "in grey (luminance)" if self.color == "grey" else "in red, green and blue"
+            facts.append(f"a picture {kind}, values 0 to 255")
+        if self.scale != "1":
+            facts.append(f"every number divided by {self.scale}")
+        return [Line(f"Input: {', '.join(facts)}.")] if facts else []
+
     def _show(self, result: "Result", parts: "list[Part]") -> None:
         """Print what is told and the check of it, then fail where a printed figure is wrong."""
         from jcnn.trace import check, read_printed, tell_check, to_html, to_markdown
@@ -64,6 +76,7 @@ class _Trace:
         if self.at is not None and self.check is None:
             raise ValueError("--at: got no --check; accepted: with --check alone")
         found = None
+        parts[1:1] = self._about_input()
         if self.check is not None:
             found = check(result, read_printed(self.check, "--check"), self.at)
             parts = [*parts, *tell_check(found)]

@@ -12,7 +12,7 @@ from jcnn.trace.markdown import to_markdown
 from jcnn.trace.numbers import Number, parse_number, show_number
 from jcnn.trace.parts import Block, Cell, Line, Part, Row
 from jcnn.trace.pool import Pooling, PoolStep, pool
-from jcnn.trace.read import join, read_printed, read_stack
+from jcnn.trace.read import is_picture, join, read_printed, read_stack
 from jcnn.trace.tell_vectors import (
     tell_check,
     tell_dense,
@@ -60,6 +60,7 @@ __all__ = [
     "dense",
     "flatten",
     "im2col",
+    "is_picture",
     "join",
     "lay_out",
     "parse_number",

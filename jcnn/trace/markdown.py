@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from jcnn.trace.parts import Block, Cell, Mark, Part, Row
+from jcnn.trace.parts import Block, Cell, Mark, Part, Row, marks_in
 
 _MARKS: dict[Mark, str] = {
     "": "{}",
@@ -13,11 +13,19 @@ _MARKS: dict[Mark, str] = {
     "right": "{}",
     "open": "{}",
 }
+_LEGEND: dict[Mark, str] = {
+    "padding": "( ) padding",
+    "chosen": "[ ] the maximum",
+    "wrong": "! wrong",
+}
 
 
 def to_markdown(parts: Sequence[Part]) -> str:
     """The same words and numbers; "(0)" lies in the padding, "[8]" is a maximum, "!22" is wrong."""
-    return "\n\n".join(_part(part) for part in parts) + "\n"
+    paragraphs = [_part(part) for part in parts]
+    if legend := [words for mark, words in _LEGEND.items() if mark in marks_in(parts)]:
+        paragraphs.append(_escaped(", ".join(legend)))
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _part(part: Part) -> str:

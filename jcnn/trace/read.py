@@ -79,6 +79,12 @@ def read_stack(source: str, name: str, *, color: Color = "grey", scale: Number =
     return tuple(tuple(tuple(exact(Fraction(x) / scale) for x in r) for r in g) for g in stack)
 
 
+def is_picture(source: str) -> bool:
+    """Whether `read_stack` reads this source as a picture."""
+    path = _file_of(source)
+    return path is not None and path.suffix.lower() in _PICTURES
+
+
 def join(stacks: list[Stack], name: str) -> Stack:
     """The channels of several stacks as one.
 

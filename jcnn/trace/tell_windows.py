@@ -9,7 +9,7 @@ from jcnn.trace.im2col import Im2Col
 from jcnn.trace.numbers import show_number, show_sum
 from jcnn.trace.parts import TIMES, Block, Line, Part, Row, block, column
 from jcnn.trace.pool import Pooling, PoolStep
-from jcnn.trace.windows import SIZE_FORMULA, Patch, cells_under, size_with_numbers
+from jcnn.trace.windows import SIZE_FORMULA, Patch, cells_under, positions, size_with_numbers
 
 MOST_STEPS = 300
 MOST_CELLS = 10_000  # of a patch matrix
@@ -107,7 +107,7 @@ def tell_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
     word = "Average" if found.average else "Maximum"
     inputs = []
     for channel, grid in enumerate(found.inputs):
-        told = [step for step in found.steps() if step.channel == channel]
+        told = [found.step(channel, row, column) for row, column in positions(found.window)]
         chosen = [step.source for step in told if step.source is not None]
         inputs.append(block(_name("input", channel, found.inputs), grid, chosen=chosen))
     parts: list[Part] = [

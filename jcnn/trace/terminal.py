@@ -90,17 +90,16 @@ def _wide(pieces: Sequence[Sequence[Text]]) -> int:
 
 
 def _joined(pieces: Sequence[Sequence[Text]]) -> Iterator[Text]:
-    """Columns of lines beside each other; a sign stands at the middle of the tallest grid."""
+    """Columns of lines beside each other, each at the middle of the tallest grid."""
     height = max(map(len, pieces))
     middle = (height + 1) // 2 if height > 1 else 0  # the first line is the title
     for number in range(height):
         line = Text()
         for place, piece in enumerate(pieces):
             line.append(" " * (_GAP if place else 0))
-            if _is_sign(piece):
-                line.append_text(piece[0] if number == middle else Text(" " * piece[0].cell_len))
-            elif number < len(piece):
-                line.append_text(piece[number])
+            first = middle if _is_sign(piece) else (height - len(piece)) // 2
+            if first <= number < first + len(piece):
+                line.append_text(piece[number - first])
             else:
                 line.append(" " * piece[0].cell_len)
         line.rstrip()

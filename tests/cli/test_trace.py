@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.words import Result
 
@@ -24,9 +25,9 @@ CHECKED = """\
 Convolution: input 3x4, kernel 3x3, stride 1x1, padding 0, dilation 1x1, bias 0
 Cross-correlation: the kernel is not turned round, as in every CNN library.
 
-input         kernel       output
-0 2 3 1       1 2 2        18 20
-4 2 1 2   *   0 0 1    =
+input         kernel
+0 2 3 1       1 2 2        output
+4 2 1 2   *   0 0 1    =   18 20
 2 2 1 3       2 1 1
 
 output = floor((n + p - d(k - 1) - 1) / s) + 1, with n the input, p the padding
@@ -141,9 +142,22 @@ def test_im2col_checks_the_patch_matrix(jcnn: Jcnn) -> None:
 
 
 def test_a_picture_through_a_scale(jcnn: Jcnn, tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([[51, 255]], np.uint8))
-    out = jcnn("trace", "flatten", "--input", tmp_path / "a.npy", "--scale", "255").out
-    assert re.search(r"value +0\.2 +1\n", out)
+    Image.fromarray(np.array([[[51, 255, 0]]], np.uint8)).save(tmp_path / "a.png")
+    words = ["trace", "flatten", "--input", tmp_path / "a.png"]
+    out = jcnn(*words, "--color", "rgb", "--scale", "255").out
+    assert "a picture in red, green and blue, values 0 to 255, every number divided by 255." in out
+    assert re.search(r"value +0\.2 +1 +0\n", out)
+    grey = jcnn(*words).out
+    assert "Input: a picture in grey (luminance), values 0 to 255.\n" in grey
+    assert re.search(r"value +165\n", grey)  # 0.299 * 51 + 0.587 * 255
+
+
+def test_numbers_that_begin_with_a_sign(jcnn: Jcnn) -> None:
+    for kernel in (["--kernel", "-1 0"], ["--kernel", "-1"], ["--kernel=-1,0"]):
+        result = jcnn("trace", "conv", "--input", "-2 5", *kernel)
+        assert (result.code, result.err) == (0, "")
+        assert "Input:" not in result.out
+        assert re.search(r"= +2\b", result.out)
 
 
 @pytest.mark.parametrize("columns", [50, 80])

@@ -112,7 +112,11 @@ def test_im2col_against_the_oracle(case: dict[str, Any]) -> None:
     )
     np.testing.assert_array_equal(np.array(matrix.column, float), kernel.ravel())
     product = np.array(matrix.values[0], float) @ np.array(matrix.column, float) + bias
-    assert product.tolist() == list(matrix.product) == np.ravel(found.values[0]).tolist()
+    assert (
+        product.tolist()
+        == list(matrix.product)
+        == [number for line in found.values[0] for number in line]
+    )
     assert matrix.places == tuple(np.ndindex(*found.window.out_size))
     for row, numbers in enumerate(matrix.patches):
         for column, number in enumerate(numbers):
