@@ -4,18 +4,21 @@ Matplotlib is used by its objects alone: `pyplot` would keep figures alive, and 
 system.
 """
 
+import functools
 import io
 import math
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageFont
 
 # Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
 BLUE, ORANGE = "#1f5f99", "#e0813a"
@@ -82,6 +85,18 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
         FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * _CSS_PIXELS_AN_INCH)
     return Picture(name, out.getvalue(), width, alt)
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of the figures, `size` pixels high, for pictures that are drawn pixel by pixel."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(folder / "DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def rgb(colour: str) -> npt.NDArray[np.uint8]:
+    """A colour such as "#1f5f99" as `(3,)`."""
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
 
 
 def as_colours(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
