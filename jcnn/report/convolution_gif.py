@@ -9,7 +9,7 @@ from PIL import Image
 from jcnn.ops import Padding, Size, Window, resolve_window
 from jcnn.report.canvas import DONE, PADDED, PAPER, READ, READ_PADDED, Canvas, Grid, cell_width
 from jcnn.report.convolution_steps import Numbers, Step, cell_of, exact, shown, steps
-from jcnn.report.figure import font
+from jcnn.report.figure import TIMES, font
 
 MOST_CELLS, MOST_TAPS = 12, 7
 """Along a side of the padded input, and of the kernel."""
@@ -18,7 +18,7 @@ _TITLE, _SUM, _NOTE = 22, 22, 16
 
 
 def convolution_gif(
-    input: npt.ArrayLike,
+    x: npt.ArrayLike,
     kernel: npt.ArrayLike,
     *,
     padding: Padding = "VALID",
@@ -35,7 +35,7 @@ def convolution_gif(
     three decimals. Equal arguments give equal bytes.
 
     Args:
-        input: `(H, W)` integers or floats from -1e6 to 1e6; with padding at most 12 x 12 cells.
+        x: `(H, W)` integers or floats from -1e6 to 1e6; with padding at most 12 x 12 cells.
         kernel: `(KH, KW)` likewise, at most 7 x 7.
         padding, stride, dilation: as for `jcnn.ops.resolve_window`.
         seconds: that a frame stays, in steps of 0.01; the last stays three times as long.
@@ -47,11 +47,11 @@ def convolution_gif(
         ValueError: a grid is too large to be read, or is no grid of such numbers, or the window
             does not fit.
     """
-    x, weights = exact("input", input, MOST_CELLS), exact("kernel", kernel, MOST_TAPS)
+    numbers, weights = exact("x", x, MOST_CELLS), exact("kernel", kernel, MOST_TAPS)
     if not 0.02 <= seconds <= 60:
         raise ValueError(f"seconds: got {seconds}; accepted: 0.02 to 60")
     window = resolve_window(
-        (len(x), len(x[0])),
+        (len(numbers), len(numbers[0])),
         (len(weights), len(weights[0])),
         stride=stride,
         padding=padding,
@@ -63,8 +63,8 @@ def convolution_gif(
             f"padding: got {padding!r}, which makes the input {rows} x {columns}; "
             f"accepted: at most {MOST_CELLS} x {MOST_CELLS} with padding"
         )
-    walk = list(steps(x, weights, window))
-    scene = _Scene(x, weights, window, walk)
+    walk = list(steps(numbers, weights, window))
+    scene = _Scene(numbers, weights, window, walk)
     frames = [scene.frame(number) for number in range(len(walk) + 1)]
     pause, out = 10 * round(100 * seconds), io.BytesIO()
     frames[0].save(
@@ -176,7 +176,7 @@ def _flat(numbers: Numbers) -> list[Fraction]:
 
 def _factors(values: Numbers, kernel: Numbers) -> list[list[str]]:
     return [
-        [f"{shown(value)}×{shown(weight)}" for value, weight in zip(*rows, strict=True)]
+        [f"{shown(value)}{TIMES}{shown(weight)}" for value, weight in zip(*rows, strict=True)]
         for rows in zip(values, kernel, strict=True)
     ]
 
@@ -199,4 +199,4 @@ def _pair(sizes: tuple[int, int]) -> str:
 
 
 def _by(sizes: tuple[int, int]) -> str:
-    return f"{sizes[0]}×{sizes[1]}"
+    return f"{sizes[0]}{TIMES}{sizes[1]}"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.ops import Window
+from jcnn.report.figure import MINUS
 
 LARGEST = 1_000_000
 """Size of a number that a cell has room for."""
@@ -44,7 +45,8 @@ def steps(x: Numbers, kernel: Numbers, window: Window) -> Iterator[Step]:
                 [value * weight for value, weight in zip(*rows, strict=True)]
                 for rows in zip(values, kernel, strict=True)
             ]
-            yield Step((row, column), values, products, sum(map(sum, products), Fraction(0)))
+            total = sum((product for line in products for product in line), Fraction(0))
+            yield Step((row, column), values, products, total)
 
 
 def cell_of(window: Window, at: tuple[int, int], tap: tuple[int, int]) -> tuple[int, int]:
@@ -89,4 +91,4 @@ def shown(number: Fraction) -> str:
     """A number for a cell: whole ones whole, others to three decimals, "≈" where that rounds."""
     rounded = round(number, 3)
     text = f"{float(rounded):.3f}".rstrip("0").rstrip(".")
-    return "≈" * (rounded != number) + text.replace("-", "−")
+    return "≈" * (rounded != number) + text.replace("-", MINUS)

@@ -8,10 +8,10 @@ from flax import nnx
 
 from jcnn.layers import Layer
 from jcnn.models import Summary, summary
-from jcnn.report.figure import BLUE, ORANGE, short
+from jcnn.report.figure import BLUE, ORANGE, TIMES, short
 
 # Of one layer's place, in pixels: at slide width the text is then 20 pixels high, on a page 9 pt.
-_WIDTH, _HEIGHT, _BOX, _TOP, _EDGE = 160, 214, 120, 66, 10
+_WIDTH, _BOX, _BELOW, _TOP, _EDGE = 160, 120, 104, 74, 12
 _COLUMNS = 6
 # A depth of 1 is drawn to the right and upwards by so much.
 _RIGHT, _UP = 0.5, 0.35
@@ -45,40 +45,45 @@ def draw_summary(found: Summary) -> str:
     boxes: list[tuple[str, str, Shape, int]] = [("input", "the picture", found.input_shape, 0)]
     boxes += [(row.name, row.type, row.output_shape, row.params) for row in found.layers]
     unit = min(_unit(shape) for _, _, shape, _ in boxes)
-    width = min(len(boxes), _COLUMNS) * _WIDTH + 2 * _EDGE
-    width = max(width, 3 * _WIDTH)
-    height = _TOP + -(-len(boxes) // _COLUMNS) * _HEIGHT
-    title = f"{found.params:,} parameters"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{_label(boxes, title)}" '
+    rows = [boxes[start : start + _COLUMNS] for start in range(0, len(boxes), _COLUMNS)]
+    width, y = max(len(rows[0]) * _WIDTH, 3 * _WIDTH) + 2 * _EDGE, _TOP
+    title, places = f"{found.params:,} parameters", []
+    for number, row in enumerate(rows):
+        room = max(_drawn_height(shape, unit) for _, _, shape, _ in row)
+        for column, box in enumerate(row):
+            arrow = number + column > 0
+            places.append(_place(_EDGE + column * _WIDTH, y, room, box, unit, arrow=arrow))
+        y += room + _BELOW
+    note = "edges of a box: logarithms of height, width and channels"
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y:.0f}" '
+        f'width="{width}" height="{y:.0f}" role="img" aria-label="{_label(boxes, title)}" '
         'font-family="system-ui, sans-serif" font-size="14" text-anchor="middle" '
-        'fill="currentColor">',
+        'fill="currentColor">'
+    )
+    parts = [
+        head,
         # Inside a page this matches nothing: `:root` is then the page.
         "<style>svg:root { color-scheme: light dark; color: CanvasText }</style>",
         _text(_EDGE, 26, title, 'font-size="18" text-anchor="start"'),
-        _text(
-            _EDGE,
-            48,
-            "edges: logarithms of height, width and channels",
-            'text-anchor="start" opacity="0.75"',
-        ),
-        f'<rect x="{width - 160}" y="14" width="14" height="14" {_paint(True)}/>',
-        _text(width - 138, 26, "learns", 'text-anchor="start"'),
-        f'<rect x="{width - 78}" y="14" width="14" height="14" {_paint(False)}/>',
-        _text(width - 56, 26, "does not", 'text-anchor="start"'),
+        _text(_EDGE, 48, note, 'text-anchor="start" opacity="0.8"'),
+        f'<rect x="{width - 230}" y="14" width="14" height="14" {_paint(True)}/>',
+        _text(width - 210, 26, "learns", 'text-anchor="start"'),
+        f'<rect x="{width - 140}" y="14" width="14" height="14" {_paint(False)}/>',
+        _text(width - 120, 26, "learns nothing", 'text-anchor="start"'),
     ]
-    for number, box in enumerate(boxes):
-        x = _EDGE + number % _COLUMNS * _WIDTH
-        y = _TOP + number // _COLUMNS * _HEIGHT
-        parts.append(_place(x, y, box, unit, arrow=number > 0))
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join([*parts, *places, "</svg>", ""])
 
 
 def _edges(shape: Shape) -> tuple[float, float, float]:
     """Logarithms of height, width and channels; a vector's numbers stand above one another."""
     height, width, channels = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
     return math.log2(1 + height), math.log2(1 + width), math.log2(1 + channels)
+
+
+def _drawn_height(shape: Shape, unit: float) -> float:
+    height, depth, _ = _edges(shape)
+    return unit * (height + _UP * depth)
 
 
 def _unit(shape: Shape) -> float:
@@ -92,13 +97,19 @@ def _unit(shape: Shape) -> float:
 
 
 def _place(
-    x: float, y: float, box: tuple[str, str, Shape, int], unit: float, *, arrow: bool
+    x: float,
+    y: float,
+    room: float,
+    box: tuple[str, str, Shape, int],
+    unit: float,
+    *,
+    arrow: bool,
 ) -> str:
-    """One layer: its box above its name, shape and parameters."""
+    """One layer: its box on the floor of the row's room, above its name, shape and parameters."""
     name, kind, shape, params = box
     height, depth, thickness = (unit * edge for edge in _edges(shape))
     right, up = _RIGHT * depth, _UP * depth
-    middle, floor = x + _WIDTH / 2, y + _BOX + 10
+    middle, floor = x + _WIDTH / 2, y + room
     left, top = middle - (thickness + right) / 2, floor - height
     front = f'<rect x="{left:.1f}" y="{top:.1f}" width="{thickness:.1f}" height="{height:.1f}"/>'
     lid = (
@@ -110,18 +121,15 @@ def _place(
         f'l{-right:.1f} {up:.1f}z"/>'
     )
     lines = [
-        _text(middle, y + _BOX + 34, short(_clean(name), 19), 'font-weight="600"'),
-        _text(middle, y + _BOX + 53, "×".join(map(str, shape)), ""),
+        _text(middle, floor + 24, short(_clean(name), 19), 'font-weight="600"'),
+        _text(middle, floor + 43, _by(shape), ""),
     ]
     if params:
-        lines.append(_text(middle, y + _BOX + 72, f"{params:,} parameters", 'font-size="13"'))
+        lines.append(_text(middle, floor + 62, f"{params:,} parameters", 'font-size="13"'))
     tip = ""
     if arrow:
-        at, ahead = y + _BOX / 2 + 10, x
-        tip = (
-            f'<path d="M{ahead - 9} {at - 5}l9 5l-9 5" fill="none" stroke="currentColor" '
-            'stroke-width="1.5"/>'
-        )
+        path = f"M{x - 10} {y + room / 2:.1f}h20m-7 -5l7 5l-7 5"
+        tip = f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
     full = f"<title>{_escape(f'{name} ({kind})')}</title>"
     return f"<g>{full}{tip}<g {_paint(params > 0)}>{front}{lid}{side}</g>{''.join(lines)}</g>"
 
@@ -136,8 +144,12 @@ def _text(x: float, y: float, text: str, attributes: str) -> str:
 
 
 def _label(boxes: Sequence[tuple[str, str, Shape, int]], title: str) -> str:
-    words = [f"{name} {'×'.join(map(str, shape))}" for name, _, shape, _ in boxes]
+    words = [f"{name} {_by(shape)}" for name, _, shape, _ in boxes]
     return _escape(f"A network of {title}: {', '.join(words)}")
+
+
+def _by(shape: Shape) -> str:
+    return TIMES.join(map(str, shape))
 
 
 def _escape(text: str) -> str:

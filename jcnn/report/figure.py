@@ -23,6 +23,7 @@ from PIL import Image, ImageFont
 # Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
 BLUE, ORANGE = "#1f5f99", "#e0813a"
 INK, GREY, LINE = "#1d2630", "#5c6873", "#dfe4e8"
+TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 # Pixels an inch; and of a figure that is longer than so many inches.
 _DPI, _LONG, _LONG_DPI = 160, 12, 110
 # What a CSS pixel is, by the definition of the inch in CSS.
