@@ -46,7 +46,7 @@ def draw_summary(found: Summary) -> str:
     boxes += [(row.name, row.type, row.output_shape, row.params) for row in found.layers]
     unit = min(_unit(shape) for _, _, shape, _ in boxes)
     rows = [boxes[start : start + _COLUMNS] for start in range(0, len(boxes), _COLUMNS)]
-    width, y = max(len(rows[0]) * _WIDTH, 3 * _WIDTH) + 2 * _EDGE, _TOP
+    width, y = max(len(rows[0]) * _WIDTH, 3 * _WIDTH) + 2 * _EDGE, float(_TOP)
     title, places = f"{found.params:,} parameters", []
     for number, row in enumerate(rows):
         room = max(_drawn_height(shape, unit) for _, _, shape, _ in row)
