@@ -15,7 +15,7 @@ from jcnn.report.figure import GREY, INK, ORANGE, font, rgb
 
 PAPER, NOTE, LINES, PADDED, READ, READ_PADDED, FRAME, DONE = range(8)
 """What the ground of a pixel is."""
-GROUNDS = ("#ffffff", "#ffffff", "#9aa5ae", "#e6eaed", "#fbdfc5", "#e0c7af", ORANGE, "#d6e5f3")
+GROUNDS = ("#ffffff", "#ffffff", "#9aa5ae", "#e6eaed", "#fbdfc5", "#eaddd0", ORANGE, "#d6e5f3")
 """Their colours."""
 _INKS = (INK, GREY, INK, GREY, INK, INK, INK, INK)
 _PARTS = 15

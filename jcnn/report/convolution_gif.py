@@ -116,7 +116,7 @@ class _Scene:
         for i, row in enumerate(self.kernel):
             for j, weight in enumerate(row):
                 self.weights.fill(canvas, i, j, PAPER, shown(weight))
-        for step in self.walk[: number + 1]:
+        for step in self.walk[:number]:
             self.output.fill(canvas, *step.at, DONE, shown(step.total))
         if number < len(self.walk):
             self._show(canvas, self.walk[number])

@@ -11,8 +11,9 @@ from jcnn.models import Summary, summary
 from jcnn.report.figure import BLUE, ORANGE, TIMES, short
 
 # Of one layer's place, in pixels: at slide width the text is then 20 pixels high, on a page 9 pt.
-_WIDTH, _BOX, _BELOW, _TOP, _EDGE = 160, 120, 104, 74, 12
+_WIDTH, _BOX, _BELOW, _TOP, _EDGE = 168, 120, 104, 74, 12
 _COLUMNS = 6
+_ALONE = "color-scheme: light dark; color: CanvasText; background: Canvas"
 # A depth of 1 is drawn to the right and upwards by so much.
 _RIGHT, _UP = 0.5, 0.35
 
@@ -24,8 +25,8 @@ def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[i
 
     A box is as high as the logarithm of its output's height, as deep as that of its width and as
     thick as that of its channels; a vector is a column. Layers that learn are orange. Six stand in
-    a row. Lines and text have the colour of the text around the SVG (`currentColor`); alone, it
-    follows the reader's light or dark scheme.
+    a row. Lines and text have the colour of the text around the SVG (`currentColor`); in a file of its
+    own, they follow the reader's light or dark scheme, and so does the ground.
 
     Args:
         model: the zoo's, a plain `nnx.Module`, or a list of layers.
@@ -63,8 +64,9 @@ def draw_summary(found: Summary) -> str:
     )
     parts = [
         head,
-        # Inside a page this matches nothing: `:root` is then the page.
-        "<style>svg:root { color-scheme: light dark; color: CanvasText }</style>",
+        # Inside a page this matches nothing: `:root` is then the page. In an <img> the reader's
+        # scheme counts, not the page's, so that the ground must come with the text's colour.
+        f"<style>svg:root {{ {_ALONE} }}</style>",
         _text(_EDGE, 26, title, 'font-size="18" text-anchor="start"'),
         _text(_EDGE, 48, note, 'text-anchor="start" opacity="0.8"'),
         f'<rect x="{width - 230}" y="14" width="14" height="14" {_paint(True)}/>',

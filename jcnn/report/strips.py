@@ -30,8 +30,8 @@ def activation_strips(
 
     Every layer has its own colours, from its largest size below 0 (blue) over 0 (white) to its
     largest above (red), over all its channels, and a legend. Channels stand in their order. Maps
-    of more than 96 pixels are drawn smaller, as means over squares. Layers that change nothing,
-    such as dropout here, are left out.
+    of more than 96 pixels are drawn smaller, as means over squares. Of layers with equal outputs,
+    as before and after dropout, the first is drawn.
 
     Args:
         model: the zoo's, a plain `nnx.Module`, or a list of layers.

@@ -45,11 +45,11 @@ def test_a_convolution(jcnn: Jcnn, tmp_path: Path) -> None:
     grids = ["--input", "0 0.1 1;1 -2 3; 4 5 6", "--kernel", "1 -0.5"]
     words = ["--padding", "same", "--stride", "2", "--dilation", "1", "--seconds", "0.5"]
     assert jcnn("draw", "convolution", *grids, *words, "--out", out) == Result(0, f"{out}\n", "")
-    x = [[0, 0.1, 1], [1, -2, 3], [4, 5, 6]]
-    expected = convolution_gif(x, [[1, -0.5]], padding="SAME", stride=2, seconds=0.5)
+    x = np.array([[0, 0.1, 1], [1, -2, 3], [4, 5, 6]])
+    expected = convolution_gif(x, [[1.0, -0.5]], padding="SAME", stride=2, seconds=0.5)
     assert out.read_bytes() == expected
     assert jcnn("draw", "convolution", *grids, "--padding", "2", "--out", out).code == 0
-    assert out.read_bytes() == convolution_gif(x, [[1, -0.5]], padding=2)
+    assert out.read_bytes() == convolution_gif(x, [[1.0, -0.5]], padding=2)
 
 
 CONVOLUTION = ["convolution", "--kernel", "1", "--input"]

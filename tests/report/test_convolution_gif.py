@@ -66,7 +66,7 @@ def test_each_frame_shows_what_its_position_reads_and_what_is_known(
 ) -> None:
     x = RANDOM.integers(1, 10, hw)
     weights = RANDOM.integers(1, 3, kernel)
-    where = {"stride": 1, "padding": "VALID", "dilation": 1} | settings
+    where: dict[str, Any] = {"stride": 1, "padding": "VALID", "dilation": 1} | settings
     found = frames(convolution_gif(x, weights, **settings))
     expected = oracle.conv2d(
         x[None, :, :, None].astype(float), weights[:, :, None, None].astype(float), **where
@@ -150,7 +150,7 @@ def test_whole_numbers_are_shown_whole_and_rounded_ones_are_marked(number: str, 
 
 
 def test_equal_arguments_give_equal_bytes_and_it_plays_for_ever() -> None:
-    x, kernel = [[0.5, 1.25], [-3, 4]], [[1, 0.3]]
+    x, kernel = [[0.5, 1.25], [-3.0, 4.0]], [[1.0, 0.3]]
     gif = convolution_gif(x, kernel, seconds=0.25)
     assert gif == convolution_gif(np.array(x), np.array(kernel), seconds=0.25)
     opened = Image.open(io.BytesIO(gif))

@@ -49,7 +49,7 @@ def test_a_users_module() -> None:
 
 
 def test_boxes_are_to_one_scale_and_stay_in_the_picture() -> None:
-    found = zoo_summary("conv4")
+    found = zoo_summary("conv4", (40, 20, 3))
     svg = draw_summary(found)
     root = ElementTree.fromstring(svg)
     width, height = (float(root.attrib[name]) for name in ("width", "height"))

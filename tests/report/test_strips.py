@@ -1,5 +1,7 @@
 """Strips and filter sheets, cell by cell: each number's colour is found where it belongs."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,7 +38,8 @@ def layers() -> list[nnx.Module]:
 def colours(numbers: npt.NDArray[np.float32]) -> Colours:
     """Red above 0, blue below, as far as the largest size in the whole of `numbers`."""
     share = numbers.astype(np.float64) / np.abs(numbers).max() / 2 + 0.5
-    return np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
+    found: Colours = np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
+    return found
 
 
 def blocks(picture: Picture) -> list[Colours]:
@@ -102,7 +105,7 @@ def test_zero_is_neutral_and_sizes_are_even() -> None:
     assert zero.max() - zero.min() <= 3
 
 
-def test_a_panel_a_layer_that_changes_something() -> None:
+def test_equal_outputs_are_drawn_once() -> None:
     assert len(blocks(activation_strips(layers(), IMAGE, most=8))) == 4
     chosen = activation_strips(layers(), IMAGE, layers=["dropout", "dense"], most=8)
     assert len(blocks(chosen)) == 3
@@ -111,7 +114,8 @@ def test_a_panel_a_layer_that_changes_something() -> None:
 
 
 def test_a_users_module_with_two_channels_and_large_maps() -> None:
-    assert len(blocks(activation_strips(PlainNet(nnx.Rngs(0)), np.ones((6, 5, 2), np.uint8)))) == 4
+    image = np.ones((6, 5, 2), np.uint8)
+    assert len(blocks(activation_strips(PlainNet(nnx.Rngs(0)), image))) == 5  # one is the picture
     rngs = nnx.Rngs(0)
     image = RANDOM.integers(0, 256, (200, 60, 1), np.uint8)
     model = [Conv2D(1, 2, kernel_size=1, rngs=rngs)]
@@ -129,14 +133,16 @@ def test_a_users_module_with_two_channels_and_large_maps() -> None:
 
 def test_strips_refuse() -> None:
     model = layers()
+    floats: Any = IMAGE / 255
     with pytest.raises(ValueError, match=r"^most: got 0; accepted: an int >= 1$"):
         activation_strips(model, IMAGE, most=0)
     with pytest.raises(ValueError, match=r"^image: got float64 of shape \(9, 7, 1\); accepted"):
-        activation_strips(model, IMAGE / 255)
+        activation_strips(model, floats)
     with pytest.raises(ValueError, match=r"^layers: got 'x'; accepted: conv2d, dropout, flatten"):
         activation_strips(model, IMAGE, layers=["x"])
     bad = layers()
     assert isinstance(bad[3], Dense)
+    assert bad[3].bias is not None
     bad[3].bias[...] = jnp.full(5, jnp.nan)
     with pytest.raises(ValueError, match=r"^model: got numbers that are not finite from layer den"):
         activation_strips(bad, IMAGE)
@@ -158,7 +164,7 @@ def test_a_filter_of_one_channel_stands_in_rows_of_16() -> None:
 
 def test_a_column_is_a_filter_and_a_row_an_input_channel() -> None:
     rngs = nnx.Rngs(1)
-    model = [
+    model: list[Any] = [
         Conv2D(1, 3, rngs=rngs),
         Conv2D(3, 5, kernel_size=2, rngs=rngs),
         Conv2DTranspose(5, 4, kernel_size=2, rngs=rngs),
