@@ -20,6 +20,7 @@ import tyro
 from jcnn.cli.bench import BenchCommand
 from jcnn.cli.data import DataCommand
 from jcnn.cli.evaluate import EvaluateCommand
+from jcnn.cli.explore import ExploreCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
@@ -31,6 +32,7 @@ Command = (
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[ExploreCommand, tyro.conf.subcommand("explore")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]

@@ -4,38 +4,45 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from jcnn import ops
-from jcnn.explore._functions import ACCEPTED, settings_between
+from jcnn.explore._functions import (
+    ACCEPTED,
+    ELEMENTWISE,
+    apply_function,
+    equal,
+    settings_between,
+)
 from jcnn.explore._kinds import activation_layer, pool_settings
 from jcnn.explore._layer import Layer
 
 Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
 
+_COMBINE: dict[str, Any] = {"max_pool": np.nanmax, "average_pool": np.nanmean}
 _LARGEST_WINDOW = 7  # of a pooling, besides the whole map
 
 
-def between(name: str, x: Floats, y: Floats, to: str | None) -> list[Layer]:
+def between(name: str, x: Floats, y: Floats, wrong: str) -> list[Layer]:
     """The layers that make `y` of `x`: a function, a pooling and a flatten, or fewer.
 
     Args:
         name: of the layer that gave `x (N, ...)`.
         x: what it gave, random numbers of both signs.
-        y: what the next layer took.
-        to: that layer's name; None after the last.
+        y: what was made of it.
+        wrong: what to say where that is something else.
 
     Raises:
-        ValueError: there is something else between.
+        ValueError: it is something else.
     """
     layers = _found(name, x, y)
     if layers is None:
-        where = "result" if to is None else f"layer {to!r}"
         raise ValueError(
-            f"model: its {where} does not follow from {name!r} alone; accepted between layers: "
-            f"a function ({ACCEPTED}), max or average pooling, a flatten; no skip connection"
+            f"{wrong}; accepted: layers one after the other, with no more between them than max "
+            f"or average pooling, a function ({ACCEPTED}) and a flatten"
         )
     return layers
 
@@ -55,6 +62,12 @@ def _found(name: str, x: Floats, y: Floats) -> list[Layer] | None:
             settings = settings_between(pooled.reshape(y.shape), y)  # softmax: not the same
             if settings is not None:
                 return [*pool, *flat, *_activation(name, settings, y.shape[1:])]
+        if window is not None:
+            for function in ELEMENTWISE:
+                before = apply_function({"function": function}, jnp.asarray(x))
+                if equal(_pooled(np.asarray(before), window, _COMBINE[kind]), spread):
+                    settings = {"function": function}
+                    return [*_activation(name, settings, x.shape[1:]), *pool, *flat]
     return None
 
 
@@ -69,8 +82,8 @@ def _poolings(x: Floats, y: Floats) -> Iterator[tuple[str, ops.Window | None, Fl
     for window in _windows((x.shape[1], x.shape[2])):
         shape = (len(x), *window.out_size, x.shape[3])
         if y.shape in (shape, (len(x), math.prod(shape[1:]))):
-            yield "max_pool", window, _pooled(x, window, np.nanmax)
-            yield "average_pool", window, _pooled(x, window, np.nanmean)
+            for kind, combine in _COMBINE.items():
+                yield kind, window, _pooled(x, window, combine)
 
 
 def _windows(size: tuple[int, int]) -> Iterator[ops.Window]:

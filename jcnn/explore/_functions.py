@@ -16,7 +16,7 @@ from jcnn import ops
 Array = npt.NDArray[np.float32]
 
 # leaky_relu, which has a slope, and softmax, which is no function of single numbers, come besides.
-_ELEMENTWISE: dict[str, Callable[[jax.Array], jax.Array]] = {
+ELEMENTWISE: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": ops.relu,
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
@@ -28,7 +28,7 @@ _ELEMENTWISE: dict[str, Callable[[jax.Array], jax.Array]] = {
     "selu": jax.nn.selu,
     "relu6": jax.nn.relu6,
 }
-ACCEPTED = ", ".join([*_ELEMENTWISE, "leaky_relu", "softmax"])
+ACCEPTED = ", ".join([*ELEMENTWISE, "leaky_relu", "softmax"])
 
 _SAMPLES = 4096
 
@@ -40,7 +40,7 @@ def apply_function(settings: dict[str, Any], x: jax.Array) -> jax.Array:
         return ops.softmax(x)
     if name == "leaky_relu":
         return ops.leaky_relu(x, settings["slope"])
-    return _ELEMENTWISE[name](x)
+    return ELEMENTWISE[name](x)
 
 
 def settings_of(function: Callable[[jax.Array], jax.Array]) -> dict[str, Any] | None:
@@ -60,18 +60,18 @@ def settings_between(x: Array, y: Array) -> dict[str, Any] | None:
     """Settings of the activation that makes `y` of `x`, both `(N, ...)`; as for `settings_of`."""
     if x.shape != y.shape:
         return None
-    if np.array_equal(x, y):
+    if np.arrayequal(x, y):
         return {}
     # Always as many numbers, so that each function is compiled once.
     chosen = np.linspace(0, x.size - 1, _SAMPLES).astype(int)
     some_x, some_y = x.ravel()[chosen], y.ravel()[chosen]
-    for name, function in _ELEMENTWISE.items():
-        if _equal(function(jnp.asarray(some_x)), some_y):
+    for name, function in ELEMENTWISE.items():
+        if equal(function(jnp.asarray(some_x)), some_y):
             return {"function": name}
     slope = _slope(some_x, some_y)
     if slope is not None:
         return {"function": "leaky_relu", "slope": slope}
-    return {"function": "softmax"} if _equal(ops.softmax(jnp.asarray(x)), y) else None
+    return {"function": "softmax"} if equal(ops.softmax(jnp.asarray(x)), y) else None
 
 
 def typical_numbers(shape: tuple[int, ...], seed: int) -> Array:
@@ -86,8 +86,9 @@ def _slope(x: Array, y: Array) -> float | None:
     if not below.any():
         return None
     slope = float(f"{np.median(y[below] / x[below]):.6g}")  # 0.2, which float32 has not exactly
-    return slope if _equal(np.where(x > 0, x, x * np.float32(slope)), y) else None
+    return slope if equal(np.where(x > 0, x, x * np.float32(slope)), y) else None
 
 
-def _equal(found: Any, expected: Array) -> bool:
+def equal(found: Any, expected: Array) -> bool:
+    """Whether two computations of the same function gave these; other functions differ by more."""
     return bool(np.allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6))

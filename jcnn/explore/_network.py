@@ -94,9 +94,11 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
     layers: list[Layer] = []
     name, value = "input", picture
     for call, part, put, found in zip(calls, parts, given, seen, strict=True):
-        layers += between(name, value, found.input, call.name)
+        wrong = f"layer {call.name!r}: takes what does not follow from {name!r} alone"
+        layers += between(name, value, found.input, wrong)
         if isinstance(call.module, Activation):
-            layers += between(call.name, found.input, found.output, None)
+            wrong = f"layer {call.name!r}: is an unknown function"
+            layers += between(call.name, found.input, found.output, wrong)
         elif not _equal(found.by_layers, found.output):
             raise ValueError(
                 f"layer {call.name!r}: does not compute what a {type(call.module).__name__} of its "
@@ -104,7 +106,7 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
             )
         layers += part
         name, value = call.name, put
-    layers += between(name, value, result, None)
+    layers += between(name, value, result, f"model: its result does not follow from {name!r} alone")
     return Network(module, input_shape, tuple(_with_names_of_their_own(layers)))
 
 
@@ -125,10 +127,11 @@ def _innermost_calls(module: nnx.Module, input_shape: tuple[int, int, int]) -> l
             result = jax.eval_shape(module, example)
     except LayerError as error:
         raise ValueError(f"model: cannot take pictures of {input_shape}: {error}") from error
-    if not calls:  # a single layer is its own and only call
+    if not calls:
         raise ValueError("model: calls no layer; accepted: a list of layers, or a module with some")
-    if len(getattr(result, "shape", ())) != 2:
-        raise ValueError("model: does not give one row of numbers a picture")
+    shape = tuple(result.shape[1:])
+    if len(shape) != 1:
+        raise ValueError(f"model: gives {shape} for a picture; accepted: (K,) logits")
     return [c for c in calls if not any(d.name.startswith(f"{c.name}/") for d in calls)]
 
 

@@ -3,12 +3,12 @@
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -191,38 +191,29 @@ def _check_each(argument: str, values: Sequence[object], count: int) -> None:
 
 
 def _html(title: str, content: dict[str, Any], numbers: str) -> str:
-    """`page/index.html` with the styles and the scripts that it names, and the data, inside it."""
+    """`page/index.html` with the styles, the scripts and the data at their places in it."""
     sources = {
         file.name: file.read_text(encoding="utf-8")
         for file in files("jcnn.explore").joinpath("page").iterdir()
         if file.is_file()
     }
-    html = sources.pop("index.html")
-    names = re.findall(r'<link rel="stylesheet" href="([\w-]+\.css)">', html)
-    style = "\n".join(sources[name] for name in names)
+    sheets = sorted(name for name in sources if name.endswith(".css"))
+    style = "\n".join(sources[name] for name in sheets)
     script = joined({name: text for name, text in sources.items() if name.endswith(".js")})
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
-    # "<" occurs in JSON only inside strings, where it may be written so: no text ends the element.
-    data = json.dumps(content).replace("<", "\\u003c")
-    html = re.sub(r'<link rel="stylesheet"[^>]*>\n?', "", html)
-    for before, after in (
-        ("<head>", f'<head>\n<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        ("<title></title>", f"<title>{escape(title)}</title>"),
-        ("</head>", f"<style>{style}</style>\n</head>"),
-        (
-            '<script type="module" src="main.js"></script>',
-            f'<script id="network" type="application/json">{data}</script>\n'
-            f'<script id="numbers" type="text/plain">{numbers}</script>\n'
-            f'<script type="module">{script}</script>',
-        ),
-    ):
-        if html.count(before) != 1:
-            raise ValueError(f"index.html: has {before} {html.count(before)} times; accepted: once")
-        html = html.replace(before, after)
-    return html
+    return Template(sources["index.html"]).substitute(
+        policy=policy,
+        title=escape(title),
+        style=style,
+        script=script,
+        # "<" occurs in JSON only inside strings, where it may be written so: no text ends the
+        # element, or begins a comment.
+        network=json.dumps(content).replace("<", "\\u003c"),
+        numbers=numbers,
+    )
 
 
 def _hash(text: str) -> str:

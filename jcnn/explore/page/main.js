@@ -16,4 +16,4 @@ for (const { name } of network.layers) {
 document.getElementById("sum").dataset.value = String(sum);
 document.getElementById("sum").textContent = String(sum);
 document.getElementById("classes").textContent = network.classes.join(", ");
-document.getElementById("title").textContent = network.title;
+document.body.dataset.ready = "true";
