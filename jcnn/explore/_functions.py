@@ -60,7 +60,7 @@ def settings_between(x: Array, y: Array) -> dict[str, Any] | None:
     """Settings of the activation that makes `y` of `x`, both `(N, ...)`; as for `settings_of`."""
     if x.shape != y.shape:
         return None
-    if np.arrayequal(x, y):
+    if np.array_equal(x, y):
         return {}
     # Always as many numbers, so that each function is compiled once.
     chosen = np.linspace(0, x.size - 1, _SAMPLES).astype(int)

@@ -54,7 +54,7 @@ def test_every_number_arrives_bit_for_bit(made: Page, browser_page: OpenPage) ->
         assert array["data"] == expected.ravel().tolist()
         total += sum(array["data"])
     assert total == pytest.approx(numbers.astype(np.float64).sum(), rel=1e-12)
-    assert len(pairs) == 18 + 2 * 16
+    assert len(pairs) == 15 + 2 * 16
     for pixels, image in zip(shown["pixels"], pictures_of(content), strict=True):
         assert pixels == ["Uint8Array", *image]
 
