@@ -21,6 +21,7 @@ from jcnn.cli.bench import BenchCommand
 from jcnn.cli.data import DataCommand
 from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
+from jcnn.cli.explore import ExploreCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
@@ -33,6 +34,7 @@ Command = (
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[ExploreCommand, tyro.conf.subcommand("explore")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]

@@ -53,11 +53,17 @@ def intermediates(
 
 
 @contextmanager
-def recorded_calls(model: nnx.Module) -> Iterator[list[Call]]:
+def recorded_calls(
+    model: nnx.Module, replace: Callable[[Call], Any] | None = None
+) -> Iterator[list[Call]]:
     """Record each call of each module below `model` while the context is open.
 
     The modules' classes are given a recording `__call__` for that time; nothing is written into
     the modules, so that it works while JAX traces.
+
+    Args:
+        model: any NNX module.
+        replace: given each call, what it is to return instead of its output; None leaves them.
     """
     paths = {id(module): "/".join(map(str, path)) for path, module in nnx.iter_modules(model)}
     del paths[id(model)]
@@ -83,8 +89,9 @@ def recorded_calls(model: nnx.Module) -> Iterator[list[Call]]:
             path = paths[id(self)]
             counts[path] = counts.get(path, 0) + 1
             name = path if counts[path] == 1 else f"{path}#{counts[path]}"
-            calls.append(Call(name, self, args[0], output))
-            return output
+            done = Call(name, self, args[0], output)
+            calls.append(done)
+            return output if replace is None else replace(done)
 
         return recorded
 

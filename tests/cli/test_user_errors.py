@@ -25,7 +25,7 @@ def assert_refused(result: Result, *named: str) -> None:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("", "train, evaluate, predict, report, summary, models, data"),
+        ("", "train, evaluate, predict, report, explore, summary, models, data"),
         ("trian", "trian; Available subcommands: train, evaluate"),
         ("train --modl conv1", "--modl, conv1; Perhaps you meant: --model NAME"),
         ("train somewhere", "somewhere"),
@@ -64,6 +64,14 @@ def assert_refused(result: Result, *named: str) -> None:
         ("evaluate a b", "b"),
         ("report", "RUN"),
         ("report nowhere", "nowhere: is no run folder"),
+        ("explore", "RUN|MODEL"),
+        ("explore nowhere", "model: got 'nowhere'; accepted: a run folder, or mlp, "),
+        ("explore tiny_vgg", "images: tiny_vgg takes 64x64x3; name some with --image or --data"),
+        ("explore mlp --image nowhere.png", "nowhere.png"),
+        ("explore mlp --index 1000", "--index: got 1000; accepted: 0 to 999"),
+        ("explore mlp --index x", "--index"),
+        ("explore mlp --data minst", "data: got 'minst'; accepted: mnist5k, "),
+        ("explore mlp --out no/page.html", "no: no such folder"),
         ("predict nowhere x.png", "nowhere: is no run folder"),
         ("predict nowhere", "images: got none; name at least one picture file"),
         ("summary", "MODEL"),

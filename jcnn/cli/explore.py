@@ -1,0 +1,151 @@
+"""`jcnn explore`: one HTML page on what a model does to pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from flax import nnx
+
+    from jcnn.data import Dataset, Resize
+
+_CLASSES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class ExploreCommand:
+    """One HTML page on what a model does to pictures: every layer, every number.
+
+    It opens offline and needs nothing beside it. A model of the zoo has freshly drawn parameters.
+    """
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL")]
+    """Run folder of jcnn train, or one of: jcnn models."""
+    image: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
+    """Picture files; they are brought to the size and colours of the model's input."""
+    data: Annotated[
+        str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
+    ] = None
+    """One of: jcnn data; its test pictures are shown."""
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
+    ] = None
+    """Folder of the data's files, for sources that need one."""
+    index: Annotated[
+        tuple[int, ...],
+        tyro.conf.arg(metavar="I [I ...]", help_behavior_hint="(default: one of each class)"),
+    ] = ()
+    """Numbers of test pictures, from 0."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.html")] = Path("page.html")
+    """Page to write; a file of that name is replaced."""
+
+    def run(self) -> None:
+        """Load the model and the pictures, write the page, and print its path."""
+        if not self.out.parent.is_dir():
+            raise FileNotFoundError(f"--out: {self.out.parent}: no such folder")
+        if self.out.is_dir():
+            raise ValueError(f"--out: {self.out}: is a folder; accepted: a file's name")
+        import numpy as np
+
+        from jcnn.compile import keep_memory, use_cache
+        from jcnn.data import read_picture
+        from jcnn.explore import page
+
+        use_cache()
+        keep_memory()
+        subject = self._of_run() if Path(self.model).is_dir() else self._of_zoo()
+        pictures = [read_picture(file, subject.shape, subject.resize) for file in self.image]
+        names = [file.name for file in self.image]
+        labels: list[int | None] = [None] * len(pictures)
+        if subject.test is not None:
+            rows = self._rows(subject.test)
+            pictures += list(subject.test.images[rows])
+            names += [f"{row}" for row in rows]
+            labels += [int(label) for label in subject.test.labels[rows]]
+        made = page(
+            subject.model,
+            np.stack(pictures),
+            subject.class_names,
+            labels=labels,
+            names=names,
+            title=subject.title,
+        )
+        made.save(self.out)
+        print(self.out)
+        for sentence in made.left_out:
+            print(f"left out: {sentence}")
+
+    def _of_run(self) -> "_Subject":
+        from jcnn.cli.tested import read_test
+        from jcnn.cli.warn import warn
+        from jcnn.run import load
+        from jcnn.train import check_fit
+
+        model, config = load(self.model, on_damage=warn)
+        test = None
+        if self._shows_data():
+            test = read_test(config, self.data, self.data_dir)
+            check_fit(model, test)
+        title = f"{config.model} on {config.data}"
+        return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
+
+    def _of_zoo(self) -> "_Subject":
+        from jcnn.cli.progress import Display
+        from jcnn.data import load, takes_image_shape
+        from jcnn.models import ZOO, build
+
+        if self.model not in ZOO:
+            raise ValueError(
+                f"model: got {self.model!r}; accepted: a run folder, or {', '.join(ZOO)}"
+            )
+        entry = ZOO[self.model]
+        title = f"{self.model} with freshly drawn parameters, not trained"
+        test, shape, classes = None, entry.input_shape, tuple(map(str, range(entry.classes)))
+        if self._shows_data():
+            data = self.data
+            if data is None:
+                if shape != (28, 28, 1):
+                    raise ValueError(
+                        f"images: {self.model} takes {'x'.join(map(str, shape))}; name some "
+                        "with --image or --data"
+                    )
+                data = "mnist5k"
+            free = takes_image_shape(data)
+            with Display() as display:
+                _, test = load(
+                    data, self.data_dir, image_shape=shape if free else None, notify=display
+                )
+            shape, classes = test.image_shape, test.class_names
+        model = build(self.model, shape, len(classes))
+        return _Subject(model, shape, classes, title, "stretch", test)
+
+    def _shows_data(self) -> bool:
+        return bool(not self.image or self.data or self.data_dir or self.index)
+
+    def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
+        """The test pictures asked for, or the first of each class."""
+        import numpy as np
+
+        for row in self.index:
+            if not 0 <= row < len(test):
+                raise ValueError(f"--index: got {row}; accepted: 0 to {len(test) - 1}")
+        if self.index:
+            return np.array(self.index, np.intp)
+        _, first = np.unique(test.labels, return_index=True)
+        return first[:_CLASSES_SHOWN]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A model, what its pictures are, and those of its data that may be shown."""
+
+    model: "nnx.Module"
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    title: str
+    resize: "Resize"
+    test: "Dataset | None"

@@ -1,0 +1,214 @@
+"""From a module to its layers: one function for each type that the page knows."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from jcnn import ops
+from jcnn.explore._functions import ACCEPTED, settings_of
+from jcnn.explore._layer import Layer
+from jcnn.layers import (
+    Activation,
+    AveragePooling2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    Rate,
+    SeparableConv2D,
+)
+from jcnn.models.calls import Call
+
+Shape = tuple[int, ...]
+
+
+def layers_of(call: Call) -> list[Layer]:
+    """The layers that one call of a module is; the last one's `call` is set.
+
+    Raises:
+        ValueError: the module is of no known type, or has a setting that no layer has.
+    """
+    shapes = (tuple(call.input.shape[1:]), tuple(call.output.shape[1:]))
+    for kind, make in _KINDS.items():
+        if isinstance(call.module, kind):
+            try:
+                layers = make(call, call.module, *shapes)
+            except ValueError as error:
+                raise ValueError(f"layer {call.name!r}: {error}") from error
+            return [*layers[:-1], dataclasses.replace(layers[-1], call=call.name)]
+    kinds: list[type] = [*_KINDS, Activation]
+    accepted = ", ".join(map(_full_name, kinds))
+    raise ValueError(
+        f"layer {call.name!r}: is a {_full_name(type(call.module))}; accepted: {accepted}"
+    )
+
+
+def _conv2d(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    layer = _conv(call, module.kernel, module.bias, module.window(given[:2]), module.groups, given)
+    return [layer, *_activation(call.name, module.activation, layer)]
+
+
+def _depthwise(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    kernel = _depthwise_kernel(module.kernel)
+    layer = _conv(call, kernel, module.bias, module.window(given[:2]), given[2], given)
+    return [layer, *_activation(call.name, module.activation, layer)]
+
+
+def _separable(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    kernel = _depthwise_kernel(module.depthwise_kernel)
+    window = module.window(given[:2])
+    first = _conv(call, kernel, None, window, given[2], given, " depthwise")
+    window = ops.resolve_window(first.out_shape[:2], 1)
+    second = _conv(
+        call, module.pointwise_kernel, module.bias, window, 1, first.out_shape, " pointwise"
+    )
+    return [first, second, *_activation(call.name, module.activation, second)]
+
+
+def _nnx_conv(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    if len(module.kernel_size) != 2 or len(given) != 3:
+        raise ValueError(
+            f"got kernel_size {module.kernel_size} for {given}; accepted: two sizes, for (H, W, C)"
+        )
+    if _pair(module.input_dilation) != (1, 1):
+        raise ValueError(f"got input_dilation {module.input_dilation}; accepted: 1")
+    padding = module.padding
+    if isinstance(padding, str) and padding not in ("SAME", "VALID"):
+        raise ValueError(f"got padding {padding!r}; accepted: 'SAME', 'VALID', numbers")
+    if not isinstance(padding, str | int):
+        (top, bottom), (left, right) = (_pair(sides) for sides in padding)
+        padding = ((top, bottom), (left, right))
+    window = ops.resolve_window(
+        given[:2],
+        tuple(module.kernel_size),
+        stride=_pair(module.strides),
+        padding=padding,
+        dilation=_pair(module.kernel_dilation),
+    )
+    return [_conv(call, module.kernel, module.bias, window, module.feature_group_count, given)]
+
+
+def _dense(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    if len(given) == 3:  # applied to every pixel: a convolution of one cell
+        kernel = _array(module.kernel)[None, None]
+        return [_conv(call, kernel, module.bias, ops.resolve_window(given[:2], 1), 1, given)]
+    arrays = {"kernel": _array(module.kernel)}
+    if module.bias is not None:
+        arrays["bias"] = _array(module.bias)
+    layer = Layer(call.name, "dense", {}, arrays, given, gives)
+    return [layer, *_activation(call.name, getattr(module, "activation", None), layer)]
+
+
+def _pool(kind: str) -> Callable[..., list[Layer]]:
+    def make(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+        window = module.window(given[:2])
+        return [Layer(call.name, kind, pool_settings(window), {}, given, gives)]
+
+    return make
+
+
+def pool_settings(window: ops.Window) -> dict[str, Any]:
+    """Settings of a pooling layer."""
+    return {"window": window.kernel, "stride": window.stride, "padding": window.padding}
+
+
+def _flatten(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    return [Layer(call.name, "flatten", {}, {}, given, gives)]
+
+
+def _dropout(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    rate = module.rate[...] if isinstance(module.rate, Rate) else module.rate
+    return [Layer(call.name, "dropout", {"rate": float(rate)}, {}, given, gives)]
+
+
+def _batch_norm(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+    if module.axis not in (-1, len(given)):
+        raise ValueError(f"got axis {module.axis}; accepted: -1")
+    channels = given[-1]
+    arrays = {
+        "scale": np.ones(channels, np.float32) if module.scale is None else _array(module.scale),
+        "offset": np.zeros(channels, np.float32) if module.bias is None else _array(module.bias),
+        "mean": _array(module.mean),
+        "variance": _array(module.var),
+    }
+    settings = {"epsilon": float(module.epsilon)}
+    return [Layer(call.name, "batch_norm", settings, arrays, given, gives)]
+
+
+_KINDS: dict[type[nnx.Module], Callable[[Call, Any, Shape, Shape], Sequence[Layer]]] = {
+    Conv2D: _conv2d,
+    DepthwiseConv2D: _depthwise,
+    SeparableConv2D: _separable,
+    Dense: _dense,
+    MaxPooling2D: _pool("max_pool"),
+    AveragePooling2D: _pool("average_pool"),
+    Flatten: _flatten,
+    Dropout: _dropout,
+    nnx.Conv: _nnx_conv,
+    nnx.Linear: _dense,
+    nnx.BatchNorm: _batch_norm,
+    nnx.Dropout: _dropout,
+}
+
+
+def _conv(
+    call: Call,
+    kernel: Any,
+    bias: Any,
+    window: ops.Window,
+    groups: int,
+    given: Shape,
+    suffix: str = "",
+) -> Layer:
+    arrays = {"kernel": _array(kernel)}
+    if bias is not None:
+        arrays["bias"] = _array(bias)
+    settings = {
+        "stride": window.stride,
+        "padding": window.padding,
+        "dilation": window.dilation,
+        "groups": groups,
+    }
+    gives = (*window.out_size, arrays["kernel"].shape[3])
+    return Layer(f"{call.name}{suffix}", "conv", settings, arrays, given, gives)
+
+
+def _activation(name: str, function: Any, before: Layer) -> list[Layer]:
+    if function is None:
+        return []
+    settings = settings_of(function)
+    if settings is None:
+        called = getattr(function, "__name__", repr(function))
+        raise ValueError(f"activation: got {called}; accepted: {ACCEPTED}")
+    return [activation_layer(name, settings, before.out_shape)] if settings else []
+
+
+def activation_layer(name: str, settings: dict[str, Any], shape: Shape) -> Layer:
+    """The layer after the one called `name`, with the settings of a function."""
+    return Layer(f"{name} {settings['function']}", "activation", settings, {}, shape, shape)
+
+
+def _depthwise_kernel(kernel: Any) -> Any:
+    """From `(KH, KW, C, M)` to that of C groups, `(KH, KW, 1, C * M)`."""
+    array = _array(kernel)
+    return array.reshape(*array.shape[:2], 1, -1)
+
+
+def _array(variable: Any) -> np.ndarray:
+    return np.asarray(variable[...], np.float32)
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    if size is None:
+        return (1, 1)
+    first, second = (size, size) if isinstance(size, int) else size
+    return int(first), int(second)
+
+
+def _full_name(kind: type) -> str:
+    return f"nnx.{kind.__name__}" if kind.__module__.startswith("flax.") else kind.__name__

@@ -1,0 +1,63 @@
+"""A column of the page: one layer, with every number and setting that its arithmetic needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+
+from jcnn import ops
+from jcnn.explore._functions import apply_function
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of a network, from one array to the next.
+
+    Attributes:
+        name: path in the model, or that and what is done there: "conv2d", "conv2d relu".
+        kind: "conv", "max_pool", "average_pool", "flatten", "dense", "activation", "dropout" or
+            "batch_norm".
+        settings: of its kind, with paddings in cells: what JSON can hold.
+        arrays: its parameters, float32.
+        in_shape: `(H, W, C)` or `(D,)` of what it takes.
+        out_shape: of what it gives.
+        call: the call (`jcnn.models.calls.Call.name`) that ends with this layer; None where none
+            does.
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    arrays: dict[str, npt.NDArray[np.float32]]
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    call: str | None = None
+
+
+def run(layer: Layer, x: jax.Array) -> jax.Array:
+    """What a layer makes of `x (N, *in_shape)`, computed by its settings and arrays alone."""
+    arrays = {name: jnp.asarray(array) for name, array in layer.arrays.items()}
+    settings = layer.settings
+    match layer.kind:
+        case "conv":
+            return ops.conv2d(x, arrays["kernel"], arrays.get("bias"), **settings, method="lax")
+        case "dense":
+            return ops.dense(x, arrays["kernel"], arrays.get("bias"))
+        case "max_pool":
+            return ops.max_pool2d(x, **settings)
+        case "average_pool":
+            return ops.avg_pool2d(x, **settings)
+        case "flatten":
+            return ops.flatten(x)
+        case "dropout":
+            return x
+        case "activation":
+            return apply_function(settings, x)
+        case "batch_norm":
+            deviation = jnp.sqrt(arrays["variance"] + settings["epsilon"])
+            return (x - arrays["mean"]) / deviation * arrays["scale"] + arrays["offset"]
+        case kind:
+            raise AssertionError(f"no layer is a {kind!r}")

@@ -1,0 +1,48 @@
+"""Many float32 numbers as one text, and which of them a page has room for."""
+
+import base64
+import gzip
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+# Where an array lies among all numbers: the number it begins with, and its shape.
+Place = tuple[int, tuple[int, ...]]
+
+
+class Numbers:
+    """Arrays one after the other, to be written as one text.
+
+    The text is base64 of gzip of all numbers, little-endian, in byte planes: every number's first
+    byte, then every number's second, and so on. The last byte, sign and exponent, differs little
+    from number to number, and so compresses best among its like.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[Floats] = []
+        self._count = 0
+
+    def add(self, array: Floats) -> Place:
+        """Append an array; its place."""
+        place = (self._count, array.shape)
+        self._arrays.append(array)
+        self._count += array.size
+        return place
+
+    def text(self) -> str:
+        """All of them; the same text for the same numbers."""
+        return base64.b64encode(gzip.compress(_planes(self._arrays), mtime=0)).decode("ascii")
+
+
+def packed_size(array: Floats) -> int:
+    """About how many characters an array adds to the text."""
+    return -(-len(zlib.compress(_planes([array]), 6)) * 4 // 3)
+
+
+def _planes(arrays: Sequence[Floats]) -> bytes:
+    numbers = np.concatenate([array.ravel() for array in arrays] or [np.empty(0, np.float32)])
+    return numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T.tobytes()

@@ -1,0 +1,221 @@
+"""The page: HTML, styles, scripts, the network and its numbers in one text."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from jcnn.explore._network import Network, network
+from jcnn.explore._numbers import Numbers, Place, packed_size
+from jcnn.explore._scripts import joined
+from jcnn.files import write_text
+from jcnn.layers import Layer
+
+# Bytes of a page: what it is kept under where the parameters leave room, what the checks may
+# have where they do not (those of the last layers, at least), and what no page may need.
+LIMIT = 2_600_000
+_FOR_CHECKS = 50_000
+_REFUSED = 25_000_000
+
+_MOST_PICTURES = 16
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that needs nothing beside it, and runs without a network.
+
+    Attributes:
+        html: all of it.
+        left_out: a sentence for everything that it had no room for.
+    """
+
+    html: str
+    left_out: tuple[str, ...]
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file, whole or not at all."""
+        write_text(Path(path), self.html)
+
+    def _repr_html_(self) -> str:
+        """The page in a notebook's cell: a frame of its own, which sees nothing of the notebook."""
+        return (
+            '<iframe sandbox="allow-scripts" width="100%" height="800" style="border: 0" '
+            f'srcdoc="{escape(self.html)}"></iframe>'
+        )
+
+
+def page(
+    model: nnx.Module | Sequence[Layer],
+    images: npt.NDArray[np.uint8],
+    class_names: Sequence[str],
+    *,
+    labels: Sequence[int | None] | None = None,
+    names: Sequence[str] | None = None,
+    title: str = "",
+) -> Page:
+    """A page on what a model does to pictures: every layer, every number.
+
+    Args:
+        model: the zoo's, a list of layers, or any NNX module that is a chain of layers.
+        images: `(N, H, W, C)` uint8, 1 to 16 pictures, grey or RGB.
+        class_names: of the K logits, in order.
+        labels: class number of each picture; None where it is not known.
+        names: of the pictures.
+        title: over the page.
+
+    Raises:
+        ValueError: the model is no chain of known layers, too large, or does not fit the
+            pictures or the class names; or an argument is wrong. The message names it.
+    """
+    _check_images(images)
+    count, height, width, channels = images.shape
+    found = network(model, (height, width, channels))
+    classes = [str(name) for name in class_names]
+    if isinstance(class_names, str) or len(classes) != found.layers[-1].out_shape[0]:
+        raise ValueError(
+            f"class_names: got {class_names if isinstance(class_names, str) else len(classes)!r}; "
+            f"accepted: {found.layers[-1].out_shape[0]} names, one for each logit of the model"
+        )
+    chosen = [None] * count if labels is None else list(labels)
+    called = [f"{i + 1}" for i in range(count)] if names is None else list(map(str, names))
+    _check_each("labels", chosen, count)
+    _check_each("names", called, count)
+    for label in chosen:
+        if label is not None and not 0 <= label < len(classes):
+            raise ValueError(f"labels: got {label}; accepted: 0 to {len(classes) - 1}, or None")
+
+    numbers = Numbers()
+    layers = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "in": layer.in_shape,
+            "out": layer.out_shape,
+            **layer.settings,
+            "arrays": {name: numbers.add(array) for name, array in layer.arrays.items()},
+        }
+        for layer in found.layers
+    ]
+    content: dict[str, Any] = {
+        "format": 1,
+        "title": title,
+        "classes": classes,
+        "input": {"shape": [height, width, channels], "scale": 255},
+        "layers": layers,
+        "pictures": [
+            {
+                "name": name,
+                "label": None if label is None else int(label),
+                "pixels": base64.b64encode(np.ascontiguousarray(image).tobytes()).decode("ascii"),
+            }
+            for name, label, image in zip(called, chosen, images, strict=True)
+        ],
+        "checks": [],
+        "left_out": [],
+    }
+    size = sum(packed_size(array) for layer in found.layers for array in layer.arrays.values())
+    if size > _REFUSED:
+        raise ValueError(
+            f"model: its parameters take {size / 1e6:.1f} MB in a page; "
+            f"accepted: {_REFUSED / 1e6:.0f} MB at most"
+        )
+    # 5 KB more for the places of the checks, and the estimate is good to a hundredth.
+    size += len(_html(title, content, "")) + 5_000 + size // 100
+    room = max(LIMIT - size, _FOR_CHECKS)
+    checks, left_out = _checks(found, images, called, numbers, room)
+    content["checks"], content["left_out"] = checks, left_out
+    return Page(_html(title, content, numbers.text()), tuple(left_out))
+
+
+def _checks(
+    found: Network,
+    images: npt.NDArray[np.uint8],
+    names: Sequence[str],
+    numbers: Numbers,
+    room: int,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """JAX's own outputs of as many layers and pictures as there is room for, and what is left out.
+
+    Of a picture, the smallest go first: so the last layers, in which every error shows, are there.
+    """
+    checks: list[dict[str, Any]] = []
+    unchecked: list[str] = []
+    for number, image in enumerate(images):
+        if unchecked:
+            break
+        outputs = found.outputs(image)
+        places: list[Place | None] = [None] * len(outputs)
+        for i in sorted(range(len(outputs)), key=lambda i: outputs[i].size):
+            size = packed_size(outputs[i])
+            if size > room:
+                unchecked.append(found.layers[i].name)
+                continue
+            room -= size
+            places[i] = numbers.add(outputs[i])
+        checks.append({"picture": number, "outputs": places})
+    left_out = []
+    if unchecked:
+        left_out.append(
+            f"JAX's outputs of {', '.join(unchecked)} for picture {names[len(checks) - 1]}"
+        )
+    if len(checks) < len(images):
+        left_out.append(f"JAX's outputs for picture {', '.join(names[len(checks) :])}")
+    return checks, left_out
+
+
+def _check_images(images: npt.NDArray[np.uint8]) -> None:
+    form = f"(N, H, W, C) of uint8 with 1 <= N <= {_MOST_PICTURES} and C = 1 or 3"
+    if not isinstance(images, np.ndarray):
+        raise ValueError(f"images: got {type(images).__name__}; accepted: an array {form}")
+    wrong = images.ndim != 4 or images.dtype != np.uint8 or 0 in images.shape
+    if wrong or len(images) > _MOST_PICTURES or images.shape[3] not in (1, 3):
+        raise ValueError(f"images: got {images.shape} of {images.dtype}; accepted: {form}")
+
+
+def _check_each(argument: str, values: Sequence[object], count: int) -> None:
+    if len(values) != count:
+        raise ValueError(f"{argument}: got {len(values)}; accepted: one for each of {count} images")
+
+
+# --- HTML -----------------------------------------------------------------------------------------
+
+
+def _html(title: str, content: dict[str, Any], numbers: str) -> str:
+    """`page/index.html` with the styles, the scripts and the data at their places in it."""
+    sources = {
+        file.name: file.read_text(encoding="utf-8")
+        for file in files("jcnn.explore").joinpath("page").iterdir()
+        if file.is_file()
+    }
+    sheets = sorted(name for name in sources if name.endswith(".css"))
+    style = "\n".join(sources[name] for name in sheets)
+    script = joined({name: text for name, text in sources.items() if name.endswith(".js")})
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    return Template(sources["index.html"]).substitute(
+        policy=policy,
+        title=escape(title),
+        style=style,
+        script=script,
+        # "<" occurs in JSON only inside strings, where it may be written so: no text ends the
+        # element, or begins a comment.
+        network=json.dumps(content).replace("<", "\\u003c"),
+        numbers=numbers,
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"

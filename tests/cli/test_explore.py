@@ -1,0 +1,102 @@
+"""`jcnn explore`: which model, which pictures, and what the page says of them."""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jcnn.data import digits, mnist5k, read_picture
+from jcnn.run import load
+from tests.cli.conftest import Trained
+from tests.cli.words import Result
+
+Jcnn = Callable[..., Result]
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    found = re.search(
+        r'<script id="network" type="application/json">(.*?)</script>',
+        file.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    assert found is not None
+    content: dict[str, Any] = json.loads(found.group(1))
+    return content
+
+
+def assert_shows(content: dict[str, Any], images: Any, labels: list[int | None]) -> None:
+    shown = [base64.b64decode(picture["pixels"]) for picture in content["pictures"]]
+    assert shown == [np.asarray(image).tobytes() for image in images]
+    assert [picture["label"] for picture in content["pictures"]] == labels
+
+
+def test_a_run_with_one_picture_of_each_class(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    result = jcnn("explore", trained.run, "--out", out)
+    assert result == Result(0, f"{out}\n", "")
+    content = content_of(out)
+    assert content["title"] == "conv1 on digits"
+    assert content["classes"] == [*"0123456789"]
+    _, test = digits()
+    rows = [int(np.flatnonzero(test.labels == label)[0]) for label in range(10)]
+    assert_shows(content, test.images[np.array(rows)], [*range(10)])
+    assert [picture["name"] for picture in content["pictures"]] == list(map(str, rows))
+
+
+def test_a_runs_own_parameters_and_chosen_pictures(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path
+) -> None:
+    out, file = tmp_path / "page.html", tmp_path / "<x>.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8)
+    Image.fromarray(pixels).save(file)
+    words = ["--image", file, "--index", "7", "3", "--out", out]
+    assert jcnn("explore", trained.run, *words).code == 0
+    content = content_of(out)
+    _, test = digits()
+    image = read_picture(file, (8, 8, 1))
+    labels = [None, int(test.labels[7]), int(test.labels[3])]
+    assert_shows(content, [image, *test.images[np.array([7, 3])]], labels)
+    assert [picture["name"] for picture in content["pictures"]] == ["<x>.png", "7", "3"]
+    model, _ = load(trained.run)
+    _, shape = content["layers"][-1]["arrays"]["kernel"]
+    assert tuple(shape) == model.dense.kernel.shape
+
+
+def test_a_picture_alone_reads_no_data(
+    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (5, 5), 9).save("nine.png")
+    assert jcnn("explore", "mlp", "--image", "nine.png").out.splitlines()[0] == "page.html"
+    content = content_of(tmp_path / "page.html")
+    assert_shows(content, [np.full((28, 28, 1), 9, np.uint8)], [None])
+
+
+def test_a_model_of_the_zoo_says_that_it_is_not_trained(jcnn: Jcnn, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    assert jcnn("explore", "mlp", "--index", "5", "--out", out).code == 0
+    content = content_of(out)
+    assert content["title"] == "mlp with freshly drawn parameters, not trained"
+    _, test = mnist5k()
+    assert_shows(content, test.images[5:6], [int(test.labels[5])])
+
+
+def test_a_model_of_the_zoo_on_other_data(jcnn: Jcnn, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    result = jcnn("explore", "conv2pool", "--data", "digits", "--index", "0", "--out", out)
+    assert (result.code, result.err) == (0, "")
+    assert content_of(out)["input"]["shape"] == [8, 8, 1]
+
+
+def test_too_many_pictures(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    rows = [str(i) for i in range(17)]
+    result = jcnn("explore", trained.run, "--out", tmp_path / "a.html", "--index", *rows)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("jcnn: images: got (17, 8, 8, 1)")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,243 @@
+"""The chain of layers that a page shows is the model, or the model is refused by name."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn import ops
+from jcnn.explore._functions import settings_of
+from jcnn.explore._network import Network, network
+from jcnn.layers import Conv2D, Conv2DTranspose, Dense, Flatten, Sequential, evaluating
+from jcnn.models import build
+from tests.explore.models import OfFlax, of_every_layer, shaken
+from tests.explore.oracle import FUNCTIONS, run_all
+
+RANDOM = np.random.default_rng(7)
+SHAPE = (6, 5, 2)
+MASK = jnp.asarray(RANDOM.integers(0, 2, (3, 3, 2, 2)), jnp.float32)
+
+
+def as_json(found: Network) -> list[dict[str, Any]]:
+    return [{"kind": v.kind, "arrays": v.arrays, **v.settings} for v in found.layers]
+
+
+def assert_is_the_model(model: nnx.Module, found: Network) -> None:
+    """What the layers say, computed in float64, is what JAX gives for each, and the logits."""
+    image = RANDOM.integers(0, 256, found.input_shape, np.uint8)
+    outputs = found.outputs(image)
+    expected = run_all(as_json(found), image[None] / 255)
+    shapes = [found.input_shape, *(layer.out_shape for layer in found.layers)]
+    for i, (layer, y, wanted) in enumerate(zip(found.layers, outputs, expected, strict=True)):
+        assert (layer.in_shape, layer.out_shape) == (shapes[i], y.shape), layer.name
+        assert y.dtype == np.float32
+        most = 1e-5 * max(1, np.abs(wanted).max())
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=most, err_msg=layer.name)
+    logits = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
+    np.testing.assert_allclose(outputs[-1], logits[0], rtol=1e-5, atol=1e-5)
+    names = [layer.name for layer in found.layers]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("conv4", (9, 8, 1)), ("tiny_vgg", (20, 19, 3)), ("mlp_dropout", (5, 4, 1))],
+)
+def test_the_zoo(name: str, shape: tuple[int, int, int]) -> None:
+    model = shaken(build(name, shape, 3))
+    assert_is_the_model(model, network(model, shape))
+
+
+def test_every_layer_of_jcnn() -> None:
+    model = of_every_layer()
+    found = network(model, (12, 11, 3))
+    assert_is_the_model(model, found)
+    assert [layer.name for layer in found.layers] == [
+        "conv2d",
+        "conv2d leaky_relu",
+        "batch_normalization",
+        "activation gelu",
+        "depthwise_conv2d",
+        "average_pooling2d",
+        "separable_conv2d depthwise",
+        "separable_conv2d pointwise",
+        "separable_conv2d tanh",
+        "conv2d_1",
+        "max_pooling2d",
+        "flatten",
+        "dropout",
+        "dense",
+        "dense swish",
+        "dense_1",
+    ]
+    settings = {layer.name: layer.settings for layer in found.layers}
+    assert settings["conv2d leaky_relu"] == {"function": "leaky_relu", "slope": 0.3}
+    assert settings["dropout"] == {"rate": 0.25}
+    assert settings["average_pooling2d"] == {
+        "window": (3, 3),
+        "stride": (2, 2),
+        "padding": ((1, 1), (0, 1)),
+    }
+
+
+def test_a_module_of_flax() -> None:
+    model = OfFlax()
+    found = network(model, (16, 14, 1))
+    assert_is_the_model(model, found)
+    assert [layer.name for layer in found.layers] == [
+        "conv1",
+        "norm",
+        "norm relu",
+        "norm average_pool",
+        "conv2",
+        "conv2 softplus",
+        "every_pixel",
+        "every_pixel max_pool",
+        "every_pixel elu",
+        "dropout",
+        "dropout flatten",
+        "hidden",
+        "hidden tanh",
+        "head",
+    ]
+
+
+class Between(nnx.Module):
+    """Two convolutions, a function of the model's between them, and a dense layer."""
+
+    def __init__(self, function: Callable[..., Any], *, after: Any = None) -> None:
+        rngs = nnx.Rngs(0)
+        self.conv1 = Conv2D(2, 3, rngs=rngs)
+        self.conv2 = Conv2D(3, 3, rngs=rngs)
+        self.dense = Dense(90, 4, rngs=rngs)
+        self.function = function
+        self.after = after
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits of `x (N, 6, 5, 2)`."""
+        y = self.conv1(x)
+        y = self.function(self.conv2, y)
+        y = self.dense(ops.flatten(y))
+        return y if self.after is None else self.after(y)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            Between(lambda conv, x: conv(x) + x),
+            "layer 'dense': takes what does not follow from 'conv2' alone",
+        ),
+        (
+            Between(lambda conv, x: x + 0 * conv(x)),
+            "layer 'dense': takes what does not follow from 'conv2'",
+        ),
+        (
+            Between(lambda conv, x: conv(jnp.sin(x))),
+            "layer 'conv2': takes what does not follow from 'conv1'",
+        ),
+        (
+            Between(lambda conv, x: conv(x[:, ::-1])),
+            "layer 'conv2': takes what does not follow from 'conv1'",
+        ),
+        (
+            Between(lambda conv, x: conv(conv(x) * 1.001)),
+            "layer 'conv2#2': takes what does not follow from",
+        ),
+        (
+            Between(lambda conv, x: conv(x), after=lambda y: 2 * y),
+            "model: its result does not follow from 'dense' alone",
+        ),
+    ],
+)
+def test_what_is_no_chain_is_refused(model: nnx.Module, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}") as caught:
+        network(model, SHAPE)
+    assert "\n" not in str(caught.value)
+    assert "accepted: layers one after the other, " in str(caught.value)
+
+
+def test_a_skip_connection_that_is_dead_on_every_picture_is_refused_too() -> None:
+    """Its addend is zero for all pictures of 0..1, so no picture shows it."""
+    model = Between(lambda conv, x: conv(x) + jnp.maximum(x - 1e3, 0))
+    with pytest.raises(ValueError, match=r"^layer 'dense': takes what does not follow"):
+        network(model, SHAPE)
+
+
+def test_a_function_of_the_picture_is_no_part_of_the_chain() -> None:
+    model = Sequential([lambda x: 2 * x - 1, Flatten(), Dense(60, 3, rngs=nnx.Rngs(0))])
+    message = r"^layer 'activation': is an unknown function; accepted: "
+    with pytest.raises(ValueError, match=message):
+        network(model, SHAPE)
+
+
+class Twisted(Conv2D):
+    """A convolution that does more than its settings say."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve `x`, and a little more."""
+        return super().__call__(x) * 1.01
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda r: nnx.LayerNorm(2, rngs=r), "is a nnx.LayerNorm; accepted: Conv2D, "),
+        (lambda r: Conv2DTranspose(2, 2, rngs=r), "is a Conv2DTranspose; accepted: Conv2D, "),
+        (lambda r: Twisted(2, 2, rngs=r), "does not compute what a Twisted of its settings does"),
+        (
+            lambda r: nnx.Conv(2, 2, (3, 3), padding="CIRCULAR", rngs=r),
+            "got padding 'CIRCULAR'; accepted: 'SAME', 'VALID', numbers",
+        ),
+        (lambda r: nnx.Conv(2, 2, (3,), rngs=r), r"got kernel_size \(3,\) for \(6, 5, 2\)"),
+        (
+            lambda r: nnx.Conv(2, 2, (3, 3), mask=MASK, rngs=r),
+            "does not compute what a Conv of its settings does",
+        ),
+        (
+            lambda r: Conv2D(2, 2, activation=jnp.sin, rngs=r),
+            "activation: got sin; accepted: relu, sigmoid",
+        ),
+    ],
+)
+def test_an_unknown_layer_is_refused_by_name(
+    layer: Callable[[nnx.Rngs], nnx.Module], message: str
+) -> None:
+    rngs = nnx.Rngs(0)
+    model = Sequential([layer(rngs), Flatten(), Dense(60, 3, rngs=rngs)])
+    with pytest.raises(ValueError, match=rf"^layer '{model.names[0]}': {message}") as caught:
+        network(model, SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^model: cannot take pictures of \(5, 5, 1\): layer"):
+        network(build("mlp", SHAPE, 3), (5, 5, 1))
+
+
+def test_feature_maps_are_no_logits() -> None:
+    with pytest.raises(ValueError, match=r"^model: gives \(6, 5, 2\) for a picture; accepted: "):
+        network(Sequential([Conv2D(2, 2, rngs=nnx.Rngs(0))]), SHAPE)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_known_by_its_values(name: str) -> None:
+    given = {"gelu_tanh": jax.nn.gelu, "gelu": partial(jax.nn.gelu, approximate=False)}
+    own = getattr(jax.nn, name, None) or getattr(jnp, name, None)
+    assert settings_of(given.get(name, own)) == {"function": name}
+
+
+def test_functions_without_a_name() -> None:
+    assert settings_of(lambda x: jnp.maximum(x, 0)) == {"function": "relu"}
+    assert settings_of(lambda x: x) == {}
+    slope = settings_of(partial(jax.nn.leaky_relu, negative_slope=0.07))
+    assert slope == {"function": "leaky_relu", "slope": 0.07}
+    for unknown in (jnp.sin, jax.nn.hard_swish, jnp.abs, lambda x: jax.nn.elu(x, 2.0)):
+        assert settings_of(unknown) is None
+    assert settings_of(lambda x: jnp.clip(x, 0, 50)) is None
+    assert settings_of(lambda x: x @ jnp.ones(3)) is None
