@@ -1,0 +1,2 @@
+// placeholder
+export function showConv(panel, state) { panel.textContent = String(state.selected.unit); }
