@@ -38,6 +38,16 @@ async function start() {
 }
 
 function show(changed, overview, detail) {
+  // The window of a convolution moves often: then only the marks and the panel do.
+  const moved = changed.size === 1 && changed.has("selected");
+  if (moved) overview.mark();
+  else showAll(changed, overview);
+  detail(changed);
+  // A page inside a frame of its own (a notebook) has no address to change.
+  if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
+}
+
+function showAll(changed, overview) {
   const { network, language, view } = state;
   const w = words(language);
   document.documentElement.lang = language;
@@ -50,10 +60,7 @@ function show(changed, overview, detail) {
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = `${w.left_out}: ${network.left_out.join(" ")}`;
   overview.draw();
-  detail(changed);
   if (["outputs", "language", "exact", "edited"].some((name) => changed.has(name))) later(showChecks);
-  // A page inside a frame of its own (a notebook) has no address to change.
-  if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
 }
 
 // After the numbers are on the screen: the check takes as long as the forward pass.

@@ -11,8 +11,8 @@ import { change, state } from "./state.js";
 import { placeOf, sourcesOf } from "./terms.js";
 import { words } from "./words.js";
 
-// Build the overview in an empty element; returns {draw, focus}: `draw` renews everything from the
-// state, `focus` goes to the selected unit's column.
+// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
+// the state, `mark` only what is selected, and `focus` goes to the selected unit's column.
 export function makeOverview(root, readout) {
   const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
   const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
@@ -101,7 +101,7 @@ export function makeOverview(root, readout) {
   }
 
   new ResizeObserver(mark).observe(root);
-  return { draw, focus };
+  return { draw, mark, focus };
 }
 
 // "conv2d, channel 3, row 4, column 5"
