@@ -137,7 +137,9 @@ def pool(
     }
 
 
-def plain(name: str, kind: str, shape: list[int], out: list[int] | None = None, **rest: Any) -> Layer:
+def plain(
+    name: str, kind: str, shape: list[int], out: list[int] | None = None, **rest: Any
+) -> Layer:
     """A layer without a window: activation, flatten, dense, dropout, batch_norm, softmax."""
     return {"name": name, "kind": kind, "in": shape, "out": out or shape, **rest}
 

@@ -28,8 +28,8 @@ export function makeColumn(network, index) {
   if (index === 0 && isPicture(shape)) column.picture = make("canvas", { class: "photo" });
   column.element = make("section", { class: "column", "data-layer": index - 1, "data-kind": layer?.kind ?? "input" },
     make("header", {}, make("h2", {}, layer ? layer.name : ""), column.type,
-      make("p", { class: "shape" }, shape.join(" × ")), layer && column.badge),
-    column.picture, column.cells, column.legend);
+      make("p", { class: "shape" }, shape.map((n) => n.toLocaleString("en")).join(" × ")), layer && column.badge),
+    make("div", {}, column.picture, column.cells, column.legend));
   return column;
 }
 

@@ -1,7 +1,7 @@
 // One input channel of a convolution: its map with the window on it, patch, kernel, products, sum.
 
 import { colourOf, drawMap, inkOn } from "./colour.js";
-import { equalsSign, setNumeral } from "./digits.js";
+import { equalsSign, isRounded, setNumeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
 
@@ -10,15 +10,15 @@ export function makeCard(layer, channel, x, range, w) {
   const [rows, columns] = windowOf(layer);
   const map = makeInputMap(layer, x, channel, range);
   const grids = [w.patch, w.kernel, w.products].map((name) => makeGrid(name, rows, columns));
-  const sign = make("span", { class: "sign" });
+  const [sign, gives] = [1, 2].map(() => make("span", { class: "sign" }));
   const sum = make("span", { class: "sum" });
   const element = make("article", { class: "card", "data-channel": channel },
     make("h3", {}, `${w.channel} ${channel}`), map.element,
     make("div", { class: "grids" }, grids[0].element, make("span", { class: "sign" }, "×"), grids[1].element,
-      make("span", { class: "sign" }, "="), grids[2].element),
+      gives, grids[2].element),
     make("p", { class: "sum-line" }, make("span", { class: "soft" }, `${w.channel_sum} `), sign, " ", sum));
   pairCells(element, grids);
-  return { element, map, grids, sign, sum };
+  return { element, map, grids, gives, sign, sum };
 }
 
 // The channel's terms at one position of the window, in the kernel's order; returns their sum.
@@ -31,6 +31,8 @@ export function fillCard(card, terms, outline, ranges, exact, w) {
     fillCell(card.grids[1].cells[i], term.weight, ranges.weight, exact, false, w);
     fillCell(card.grids[2].cells[i], term.product, ranges.product, exact, outside, w);
   });
+  const rounded = terms.some((term) => [term.value, term.weight, term.product].some(isRounded));
+  card.gives.textContent = rounded && !exact ? "≈" : "=";
   card.sign.textContent = equalsSign(terms.map((term) => term.product), total, exact);
   setNumeral(card.sum, total, exact);
   return total;

@@ -131,7 +131,8 @@ function describe(spot) {
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    parts.push(make("span", { class: "soft" }, ` · ${w.reads} ${count.toLocaleString()} ${w.numbers} ${nameOf(index - 1)}`));
+    parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
+      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))}`));
   }
   return parts;
 }
