@@ -1,6 +1,6 @@
 // One column of the overview: a layer's name, type and shape, its numbers as colours, its legend.
 
-import { drawMap, rangeOf } from "./colour.js";
+import { cssColour, drawMap, rangeOf } from "./colour.js";
 import { setNumeral } from "./digits.js";
 import { make } from "./dom.js";
 import { sizeOf } from "./forward.js";
@@ -138,8 +138,8 @@ function drawBars(column, data, range, state) {
     Object.assign(track.firstChild.style, {
       left: `${100 * (!signed ? 0 : data[i] < 0 ? 0.5 - length : 0.5)}%`,
       width: `${100 * length}%`,
+      backgroundColor: cssColour(data[i], range),
     });
-    track.firstChild.classList.toggle("below", data[i] < 0);
     setNumeral(amount, data[i], state.exact);
   });
 }

@@ -31,7 +31,8 @@ export function fillCard(card, terms, outline, ranges, exact, w) {
     fillCell(card.grids[1].cells[i], term.weight, ranges.weight, exact, false, w);
     fillCell(card.grids[2].cells[i], term.product, ranges.product, exact, outside, w);
   });
-  const rounded = terms.some((term) => [term.value, term.weight, term.product].some(isRounded));
+  const rounded = terms.some((term) => term.product !== 0 &&
+    [term.value, term.weight, term.product].some(isRounded));
   card.gives.textContent = rounded && !exact ? "≈" : "=";
   card.sign.textContent = equalsSign(terms.map((term) => term.product), total, exact);
   setNumeral(card.sum, total, exact);

@@ -52,14 +52,14 @@ function buildConv(layer, filter, state) {
   conv.element = make("div", { class: "conv" }, conv.bar.element,
     make("div", { class: "conv-top" }, conv.map.element,
       make("div", { class: "conv-sum" }, make("h3", {}, w.sums), conv.equation,
-        make("p", { class: "soft note" }, notes(layer, w)))),
+        make("p", { class: "soft note" }, notes(layer, state.exact, w)))),
     make("div", { class: "cards" }, conv.cards.map((card) => card.element)));
   return conv;
 }
 
-function notes(layer, w) {
+function notes(layer, exact, w) {
   const padded = layer.padding.flat().some((n) => n > 0);
-  return [w.move_hint, padded && w.padding_note, layer.groups > 1 && w.group_note, w.rounded].filter(Boolean).join(" ");
+  return [w.move_hint, padded && w.padding_note, layer.groups > 1 && w.group_note, exact ? w.rounded_last : w.rounded].filter(Boolean).join(" ");
 }
 
 // Everything that changes with the position.
