@@ -6,6 +6,7 @@ by itself. Numbers are packed as the page expects them: float32, byte planes, gz
 
 import base64
 import gzip
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -60,14 +61,16 @@ def built(
     }
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
+    style = (PAGE / "style.css").read_text(encoding="utf-8")
+    script = joined("main.js")
     return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
         title="A network",
-        policy="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "img-src data: blob:",
-        style=(PAGE / "style.css").read_text(encoding="utf-8"),
+        style=style,
         network=json.dumps(network).replace("</", "<\\/"),
         numbers=_base64(gzip.compress(planes.tobytes())),
-        script=joined("main.js"),
+        script=script,
     )
 
 
@@ -148,6 +151,10 @@ def _file(name: str) -> Path:
     """A module of the page; unpacking has a stand-in until the package brings its own."""
     found = PAGE / name
     return found if found.exists() else Path(__file__).parent / "stand_in" / name
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
 
 
 def _base64(content: bytes) -> str:

@@ -139,6 +139,19 @@ def test_pointing_marks_exactly_what_is_read(browser_page: OpenPage, layer: int)
     assert marked.tolist() == wanted.astype(int).tolist()
 
 
+def test_marks_leave_out_what_lies_between_dilated_cells(browser_page: OpenPage) -> None:
+    layer = conv("wide", (7, 6, 1), drawn(6, 2, 3, 1, 1), dilation=(3, 2))
+    size = int(np.prod(layer["out"]))
+    chain = [layer, plain("flatten", "flatten", layer["out"], [size])]
+    picture = np.random.default_rng(2).integers(0, 256, (1, 7, 6, 1), dtype=np.uint8)
+    page = browser_page(built(chain, picture, classes=["a"] * size))
+    at(page, 0, 2 * 2 + 1)
+    marks = page.locator("rect.source").evaluate_all("(all) => all.map((e) => ({...e.dataset}))")
+    cells = [(int(m["row"]), int(m["column"])) for m in marks]
+    assert {(m["height"], m["width"]) for m in marks} == {("1", "1")}
+    assert sorted(cells) == [(r, c) for r in (2, 5) for c in (1, 3, 5)]
+
+
 @pytest.mark.parametrize("scale", ["unit", "layer", "global"])
 def test_the_legend_says_the_range_of_the_colours(browser_page: OpenPage, scale: str) -> None:
     page = browser_page(html())

@@ -64,14 +64,14 @@ function makeInputMap(layer, x, channel, range) {
   drawMap(canvas, x, channel, channels, height, width, range);
   const window = makeSvg("path", { class: "window" });
   const svg = makeSvg("svg", { viewBox: `${-left} ${-top} ${wide} ${high}`, "aria-hidden": "true" }, window);
-  const side = 132 / Math.max(high, wide);
+  const side = 104 / Math.max(high, wide);
   const element = make("div", { class: "padded", style: { width: `${wide * side}px`, height: `${high * side}px` } }, canvas, svg);
   return { element, window };
 }
 
 function makeGrid(name, rows, columns) {
   const cells = Array.from({ length: rows * columns }, (_, i) => make("span", { class: "cell", "data-cell": i }));
-  const grid = make("div", { class: "grid", style: { gridTemplateColumns: `repeat(${columns}, minmax(3.1em, max-content))` } }, cells);
+  const grid = make("div", { class: "grid", style: { gridTemplateColumns: `repeat(${columns}, minmax(3.4em, max-content))` } }, cells);
   return { element: make("figure", { "data-grid": name }, grid, make("figcaption", {}, name)), cells };
 }
 

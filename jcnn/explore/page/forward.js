@@ -75,6 +75,7 @@ function convolve(layer, x, kernel, bias) {
   const [strideDown, strideRight] = layer.stride;
   const [dilationDown, dilationRight] = layer.dilation;
   const filtersPerGroup = filters / layer.groups;
+  kernel = new Float64Array(kernel); // or each number would be widened at every position
   const y = new Float64Array(outHeight * outWidth * filters);
   for (let r = 0; r < outHeight; r++) {
     for (let c = 0; c < outWidth; c++) {

@@ -15,6 +15,9 @@ const VIEWS = {
   conv: [["window", showConv]],
 };
 
+// Whole views beside the network's: the name (of its word and its section), the function.
+const PAGES = [];
+
 const part = (id) => document.getElementById(id);
 
 async function start() {
@@ -48,11 +51,10 @@ function show(changed, overview, detail) {
 }
 
 function showAll(changed, overview) {
-  const { network, language, view } = state;
+  const { network, language } = state;
   const w = words(language);
   document.documentElement.lang = language;
-  part("network-view").hidden = view !== "network";
-  part("playground").hidden = view !== "playground";
+  showPages(part("pages"), w);
   part("hint").textContent = w.hint;
   showControls(part("controls"), w);
   showPictures(part("pictures"));
@@ -96,6 +98,24 @@ function showControls(box, w) {
     choice("language", w.language, [["en", "English"], ["ja", "日本語"]]),
   );
   if (focused) box.querySelector(`[data-control="${focused}"]`)?.focus();
+}
+
+function showPages(nav, w) {
+  nav.hidden = PAGES.length === 0;
+  const names = ["network", ...PAGES.map(([name]) => name)];
+  const view = names.includes(state.view) ? state.view : "network";
+  if (!nav.firstChild) {
+    nav.append(...names.map((name) => make("button", { type: "button", onclick: () => change({ view: name }) })));
+  }
+  names.forEach((name, i) => {
+    nav.children[i].textContent = w[name];
+    nav.children[i].setAttribute("aria-pressed", String(name === view));
+  });
+  part("network-view").hidden = view !== "network";
+  for (const [name, showPage] of PAGES) {
+    part(name).hidden = name !== view;
+    if (name === view) showPage(part(name), state);
+  }
 }
 
 function showPrediction(box, w) {
