@@ -171,6 +171,8 @@ def test_the_legend_says_the_range_of_the_colours(browser_page: OpenPage, scale:
     scale_ = np.reshape(legend.locator("canvas").evaluate(read), (101, 4))
     steps = np.rint(y[1][..., 0] / wanted * 50).astype(int) + 50
     assert np.abs(pixels - scale_[steps]).max() <= 8
+    assert scale_[5][2] > scale_[5][0] + 50  # blue below zero
+    assert scale_[95][0] > scale_[95][2] + 50  # orange above
     neutral = scale_[50][:3]
     assert neutral.max() - neutral.min() < 12  # zero is grey
 

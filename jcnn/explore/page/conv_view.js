@@ -151,7 +151,7 @@ function makeBar(conv) {
 
 function stepBy(conv, by) {
   pause(conv);
-  if (walkBy(conv, by)) say(conv);
+  if (moveConv(conv, by)) say(conv);
 }
 
 function play(conv) {
@@ -161,7 +161,7 @@ function play(conv) {
   if (row === height - 1 && column === width - 1) goTo(conv, 0, 0, true);
   conv.timer = setInterval(() => {
     const gone = !conv.element.isConnected || conv.state.selected?.layer !== conv.index;
-    if (gone || !walkBy(conv, 1)) pause(conv);
+    if (gone || !moveConv(conv, 1)) pause(conv);
   }, PACE);
   conv.bar.start.textContent = conv.w.pause;
 }
@@ -173,7 +173,7 @@ function pause(conv) {
 }
 
 // The next position, row by row; false at the end.
-function walkBy(conv, by) {
+function moveConv(conv, by) {
   const { row, column } = placeOf(conv.layer.out, conv.unit);
   const [height, width] = conv.layer.out;
   const next = row * width + column + by;

@@ -48,7 +48,8 @@ function short(value) {
   const full = String(value);
   if (!Number.isFinite(value) || full.replace("-", "").length <= 5) return full;
   const size = Math.abs(value);
-  if (size >= 1e5 || size < 5e-4) return value.toExponential(2);
+  if (size >= 1e5) return value.toExponential(2);
+  if (size < 5e-4) return value.toExponential(1);
   return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
 }
 

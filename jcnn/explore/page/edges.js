@@ -28,7 +28,7 @@ export function drawEdges(svg, frame, before, after, unit) {
   // Cells that a strip has scrolled away are not drawn over its neighbours.
   const clip = makeSvg("clipPath", { id: "seen" }, makeSvg("rect", {
     x: view.x - 3, y: view.y - 3, width: view.width + 6, height: view.height + 6 }));
-  svg.replaceChildren(clip, makeSvg("g", { class: "edges" }, lines),
+  svg.replaceChildren(clip, makeSvg("g", { class: lines.length > 6 ? "edges many" : "edges" }, lines),
     makeSvg("g", { "clip-path": before.form === "maps" ? null : "url(#seen)" }, areas), spot);
 }
 

@@ -129,7 +129,6 @@ function showPrediction(box, w) {
 
 // The panel below the overview: the selected unit's computation.
 function makeDetail(panel, overview) {
-  let tab = 0;
   let last = null; // what the panel's view was built for
   const heading = make("h2", { tabindex: -1 });
   const value = make("p", { class: "value" });
@@ -157,7 +156,7 @@ function makeDetail(panel, overview) {
     }
     const layer = network.layers[selected.layer];
     const views = VIEWS[layer.kind] ?? [];
-    if (tab >= views.length) tab = 0;
+    const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
     close.textContent = w.close;
@@ -165,8 +164,7 @@ function makeDetail(panel, overview) {
     tabs.replaceChildren(...views.map(([key], i) => make("button", {
       type: "button", "aria-pressed": String(i === tab),
       onclick: () => {
-        tab = i;
-        drawDetail(new Set());
+        change({ tab: key });
         tabs.children[i].focus();
       },
     }, w[key])));

@@ -7,6 +7,7 @@ export const state = {
   edited: false, // true where a parameter is no longer the model's own
   selected: null, // {layer, unit}
   view: "network", // or "playground"
+  tab: null, // which of the selected unit's views, where it has several
   language: "en", // or "ja"
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
   exact: false, // all digits
@@ -28,12 +29,13 @@ export function change(patch) {
 }
 
 // The address of what is shown.
-export function hashOf({ picture, selected, view, language, scale, exact }) {
+export function hashOf({ picture, selected, tab, view, language, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
   if (selected) {
     words.set("layer", selected.layer);
     words.set("unit", selected.unit);
+    if (tab) words.set("tab", tab);
   }
   words.set("view", view);
   words.set("lang", language);
@@ -60,6 +62,7 @@ export function readHash(hash, network) {
     const unit = number("unit", network.layers[layer].out.reduce((a, b) => a * b, 1));
     if (unit !== null) patch.selected = { layer, unit };
   }
+  if (words.has("tab")) patch.tab = words.get("tab");
   choice("view", "view", ["network", "playground"]);
   choice("lang", "language", ["en", "ja"]);
   choice("scale", "scale", ["unit", "layer", "global"]);
