@@ -1,19 +1,188 @@
-// A stand-in for the explorer: it unpacks the numbers and writes down what it found.
+// The page's beginning: unpack, compute, show, and listen. The only file that does things at import.
 
+import { check, showBadge, showSummary } from "./badge.js";
+import { showConv } from "./conv_view.js";
+import { numeral, written } from "./digits.js";
+import { make } from "./dom.js";
+import { makeOverview, unitName } from "./overview.js";
 import { unpack } from "./numbers.js";
+import { outputsOf, showPictures } from "./pictures.js";
+import { change, hashOf, listen, readHash, state } from "./state.js";
+import { words } from "./words.js";
 
-const network = await unpack(document);
-const arrays = network.layers.flatMap((layer) => Object.values(layer.arrays));
-for (const check of network.checks) arrays.push(...check.outputs.filter(Boolean));
-let sum = 0;
-for (const { data } of arrays) for (const number of data) sum += number;
-const list = document.getElementById("layers");
-for (const { name } of network.layers) {
-  const item = document.createElement("li");
-  item.textContent = name;
-  list.append(item);
+// The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
+const VIEWS = {
+  conv: [["window", showConv]],
+};
+
+// Whole views beside the network's: the name (of its word and its section), the function.
+const PAGES = [];
+
+const part = (id) => document.getElementById(id);
+
+async function start() {
+  const network = await unpack(document);
+  const language = navigator.language.startsWith("ja") ? "ja" : "en";
+  Object.assign(state, { network, language, announce: (text) => (part("announce").textContent = text) });
+  Object.assign(state, readHash(location.hash, network));
+  state.outputs = outputsOf(network, state.picture);
+  const overview = makeOverview(part("overview"), part("readout"));
+  const detail = makeDetail(part("detail"), overview);
+  const draw = (changed) => show(changed, overview, detail);
+  listen(draw);
+  draw(new Set(Object.keys(state)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
+  addEventListener("hashchange", () => {
+    const patch = readHash(location.hash, network);
+    if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
+    change({ selected: null, ...patch });
+  });
+  document.body.dataset.ready = "true";
 }
-document.getElementById("sum").dataset.value = String(sum);
-document.getElementById("sum").textContent = String(sum);
-document.getElementById("classes").textContent = network.classes.join(", ");
-document.body.dataset.ready = "true";
+
+function show(changed, overview, detail) {
+  // The window of a convolution moves often: then only the marks and the panel do.
+  const moved = changed.size === 1 && changed.has("selected");
+  if (moved) overview.mark();
+  else showAll(changed, overview);
+  detail(changed);
+  // A page inside a frame of its own (a notebook) has no address to change.
+  if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
+}
+
+function showAll(changed, overview) {
+  const { network, language } = state;
+  const w = words(language);
+  document.documentElement.lang = language;
+  showPages(part("pages"), w);
+  part("hint").textContent = w.hint;
+  showControls(part("controls"), w);
+  showPictures(part("pictures"));
+  showPrediction(part("prediction"), w);
+  part("left-out").hidden = network.left_out.length === 0;
+  part("left-out").textContent = `${w.left_out}: ${network.left_out.join(" ")}`;
+  overview.draw();
+  if (["outputs", "language", "exact", "edited"].some((name) => changed.has(name))) later(showChecks);
+}
+
+// After the numbers are on the screen: the check takes as long as the forward pass.
+let waiting = false;
+function later(task) {
+  if (waiting) return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    task();
+  });
+}
+
+function showChecks() {
+  const results = check(state);
+  showSummary(part("badge"), results, state);
+  results.forEach((result, i) => {
+    showBadge(document.querySelector(`.column[data-layer="${i}"] .badge`), result, state);
+  });
+}
+
+function showControls(box, w) {
+  const focused = document.activeElement?.dataset?.control;
+  const choice = (name, label, options) => make("label", {}, make("span", {}, label),
+    make("select", { "data-control": name, onchange: (event) => change({ [name]: event.target.value }) },
+      options.map(([value, text]) => make("option", { value, selected: state[name] === value }, text))));
+  box.replaceChildren(
+    choice("scale", w.colours, [["unit", w.per_unit], ["layer", w.per_layer], ["global", w.global]]),
+    make("label", { class: "check" }, make("input", {
+      type: "checkbox", "data-control": "exact", checked: state.exact,
+      onchange: (event) => change({ exact: event.target.checked }),
+    }), make("span", {}, w.exact)),
+    choice("language", w.language, [["en", "English"], ["ja", "日本語"]]),
+  );
+  if (focused) box.querySelector(`[data-control="${focused}"]`)?.focus();
+}
+
+function showPages(nav, w) {
+  nav.hidden = PAGES.length === 0;
+  const names = ["network", ...PAGES.map(([name]) => name)];
+  const view = names.includes(state.view) ? state.view : "network";
+  if (!nav.firstChild) {
+    nav.append(...names.map((name) => make("button", { type: "button", onclick: () => change({ view: name }) })));
+  }
+  names.forEach((name, i) => {
+    nav.children[i].textContent = w[name];
+    nav.children[i].setAttribute("aria-pressed", String(name === view));
+  });
+  part("network-view").hidden = view !== "network";
+  for (const [name, showPage] of PAGES) {
+    part(name).hidden = name !== view;
+    if (name === view) showPage(part(name), state);
+  }
+}
+
+function showPrediction(box, w) {
+  const { network, outputs } = state;
+  const last = outputs.at(-1);
+  const best = last.indexOf(Math.max(...last));
+  if (network.layers.at(-1).kind !== "softmax" || best < 0) return;
+  box.replaceChildren(`${w.predicted}: `, make("b", {}, network.classes[best] ?? best), ` (${w.probability} `,
+    numeral(last[best], state.exact), ")");
+}
+
+// The panel below the overview: the selected unit's computation.
+function makeDetail(panel, overview) {
+  let last = null; // what the panel's view was built for
+  const heading = make("h2", { tabindex: -1 });
+  const value = make("p", { class: "value" });
+  const close = make("button", { type: "button", class: "close", onclick: () => leave() });
+  const tabs = make("div", { class: "tabs", role: "group" });
+  const view = make("section", { class: "view" });
+  panel.append(make("header", {}, heading, value, close), tabs, view);
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") leave();
+  });
+
+  function leave() {
+    overview.focus();
+    change({ selected: null });
+  }
+
+  return function drawDetail(changed) {
+    const { selected, network, outputs, language } = state;
+    const w = words(language);
+    panel.hidden = selected === null;
+    if (selected === null) {
+      last = null;
+      view.replaceChildren();
+      return;
+    }
+    const layer = network.layers[selected.layer];
+    const views = VIEWS[layer.kind] ?? [];
+    const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
+    heading.textContent = unitName(selected.layer + 1, selected.unit);
+    value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
+    close.textContent = w.close;
+    tabs.hidden = views.length < 2;
+    tabs.replaceChildren(...views.map(([key], i) => make("button", {
+      type: "button", "aria-pressed": String(i === tab),
+      onclick: () => {
+        change({ tab: key });
+        tabs.children[i].focus();
+      },
+    }, w[key])));
+    const built = `${selected.layer}/${tab}`;
+    if (built !== last) view.replaceChildren();
+    if (views.length > 0) views[tab][1](view, state);
+    const opened = last === null || !built.startsWith(`${last.split("/")[0]}/`);
+    last = built;
+    if (changed.has("selected") && opened) {
+      if (document.activeElement?.matches(".cells:focus-visible")) heading.focus({ preventScroll: true });
+      panel.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+      state.announce(`${heading.textContent}: ${written(outputs[selected.layer + 1][selected.unit], state.exact)}`);
+    }
+  };
+}
+
+function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+start();

@@ -1,0 +1,73 @@
+// The check: the browser's numbers against those that JAX computed for the same picture.
+
+import { make } from "./dom.js";
+import { tolerances } from "./forward.js";
+import { setNumeral, numeral } from "./digits.js";
+import { words } from "./words.js";
+
+// For each layer {difference, tolerance, ok} or null where the page carries no check.
+// `difference` is the largest |browser - JAX|, `tolerance` what is allowed at that unit, and `ok`
+// says that every unit is within its own.
+export function check({ network, picture, outputs, edited }) {
+  const found = network.checks.find((one) => one.picture === picture);
+  let before;
+  return network.layers.map((layer, i) => {
+    if (picture === null || edited || !found) return null;
+    before = tolerances(layer, outputs[i], before);
+    const truth = found.outputs[i];
+    return truth ? compare(outputs[i + 1], truth.data, before) : null;
+  });
+}
+
+function compare(ours, theirs, allowed) {
+  let worst = 0;
+  let difference = -1;
+  let ok = ours.length === theirs.length;
+  for (let i = 0; i < ours.length; i++) {
+    const apart = Object.is(ours[i], theirs[i]) ? 0 : Math.abs(ours[i] - theirs[i]);
+    if (!(apart <= allowed[i])) ok = false;
+    if (apart > difference || Number.isNaN(apart)) [difference, worst] = [apart, i];
+    if (Number.isNaN(apart)) break;
+  }
+  return { difference, tolerance: allowed[worst], ok };
+}
+
+// The badge of one layer.
+export function showBadge(badge, result, { language, exact }) {
+  const w = words(language);
+  mark(badge, result === null ? "unchecked" : result.ok ? "ok" : "bad");
+  if (result === null) {
+    badge.replaceChildren(w.unchecked);
+    badge.removeAttribute("title");
+    return;
+  }
+  badge.replaceChildren(
+    make("span", { class: "sign", "aria-hidden": "true" }, result.ok ? "✓" : "✗"),
+    " Δ ",
+    numeral(result.difference, exact),
+  );
+  badge.title = `${w.check_layer}: ${result.difference} (${w.allowed}: ${result.tolerance})`;
+  badge.setAttribute("aria-label", badge.title);
+}
+
+// The badge of the whole page: the worst layer, and how many were checked.
+export function showSummary(badge, results, { language, exact }) {
+  const w = words(language);
+  const checked = results.filter((result) => result !== null);
+  const ok = checked.every((result) => result.ok);
+  mark(badge, checked.length === 0 ? "unchecked" : ok ? "ok" : "bad");
+  if (checked.length === 0) {
+    badge.replaceChildren(w.unchecked);
+    return;
+  }
+  const worst = Math.max(...checked.map((result) => result.difference));
+  badge.replaceChildren(
+    make("span", { class: "sign", "aria-hidden": "true" }, ok ? "✓" : "✗"),
+    ` ${ok ? w.checked : w.red} (${checked.length}/${results.length}), ${w.check_all} `,
+    setNumeral(make("span"), worst, exact),
+  );
+}
+
+function mark(badge, verdict) {
+  badge.dataset.verdict = verdict;
+}

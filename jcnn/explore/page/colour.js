@@ -1,0 +1,78 @@
+// Numbers as colours: blue below zero, orange above, zero as quiet as the paper.
+// Blue against orange can be told apart with every common colour blindness.
+
+// From zero outwards, on light and on dark paper.
+const LIGHT = {
+  below: [[244, 243, 239], [146, 190, 222], [40, 108, 178], [6, 46, 98]],
+  above: [[244, 243, 239], [249, 189, 116], [203, 103, 14], [110, 47, 4]],
+};
+const DARK = {
+  below: [[38, 44, 52], [36, 88, 146], [84, 158, 222], [190, 226, 255]],
+  above: [[38, 44, 52], [138, 76, 22], [226, 140, 50], [255, 222, 170]],
+};
+
+export function isDark() {
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+// The colour of a value on the scale from -range to range, [r, g, b] of 0..255.
+export function colourOf(value, range) {
+  const colours = isDark() ? DARK : LIGHT;
+  return mix(value < 0 ? colours.below : colours.above, range > 0 ? Math.abs(value) / range : 0);
+}
+
+export function cssColour(value, range) {
+  return `rgb(${colourOf(value, range).join(" ")})`;
+}
+
+// Text that can be read on that colour (4.5:1 or more).
+export function inkOn([red, green, blue]) {
+  const linear = [red, green, blue].map((c) => {
+    const part = c / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  const light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  return light > 0.179 ? "#000" : "#fff";
+}
+
+// Draw data[offset + step * i], i = row * width + column, one pixel a number.
+export function drawMap(canvas, data, offset, step, height, width, range) {
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(width, height);
+  const table = colourTable();
+  const scale = range > 0 ? 255 / range : 0;
+  for (let i = 0; i < height * width; i++) {
+    const at = offset + step * i;
+    if (at >= data.length) break; // the last row of a wrapped strip may be short
+    const place = 255 + Math.max(-255, Math.min(255, Math.round(data[at] * scale) || 0));
+    picture.data.set(table[place], 4 * i);
+  }
+  context.putImageData(picture, 0, 0);
+}
+
+// Largest size among data[offset + step * i]; what the scale must reach.
+export function rangeOf(data, offset = 0, step = 1) {
+  let largest = 0;
+  for (let i = offset; i < data.length; i += step) {
+    const size = Math.abs(data[i]);
+    if (size > largest) largest = size;
+  }
+  return largest;
+}
+
+const tables = {};
+
+// The colours of -range to range in 511 steps, [r, g, b, 255].
+function colourTable() {
+  const scheme = isDark() ? "dark" : "light";
+  tables[scheme] ??= Array.from({ length: 511 }, (_, i) => [...colourOf(i - 255, 255), 255]);
+  return tables[scheme];
+}
+
+function mix(colours, share) {
+  const at = Math.max(0, Math.min(1, share)) * (colours.length - 1);
+  const first = Math.min(Math.floor(at), colours.length - 2);
+  return colours[first].map((c, i) => Math.round(c + (colours[first + 1][i] - c) * (at - first)));
+}

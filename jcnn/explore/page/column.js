@@ -1,0 +1,145 @@
+// One column of the overview: a layer's name, type and shape, its numbers as colours, its legend.
+
+import { cssColour, drawMap, rangeOf } from "./colour.js";
+import { setNumeral } from "./digits.js";
+import { make } from "./dom.js";
+import { sizeOf } from "./forward.js";
+import { drawPicture, isPicture } from "./pictures.js";
+import { placeOf, unitAt } from "./terms.js";
+import { typeOf, words } from "./words.js";
+
+const BARS = 128; // vectors of up to this many units are bars, longer ones a strip of cells
+const HIGH = 16; // maps above one another
+
+// Column of outputs[index]: index 0 is the input, index i + 1 layer i. `boxes` are its canvases (or
+// its one list of bars), each a grid of `rows` by `columns` cells.
+export function makeColumn(network, index) {
+  const layer = index === 0 ? null : network.layers[index - 1];
+  const shape = layer ? layer.out : network.input.shape;
+  const form = shape.length === 3 ? "maps" : sizeOf(shape) <= BARS ? "bars" : "strip";
+  const column = { index, layer, shape, form, ...gridOf(form, shape, network, index) };
+  column.badge = make("span", { class: "badge" });
+  column.type = make("p", { class: "type" });
+  column.legend = make("div", { class: "legend" }, make("canvas"), make("p", { class: "scale" },
+    make("span"), make("span"), make("span")), make("p", { class: "whose" }));
+  column.cells = make("div", { class: `cells ${form}`, tabindex: 0, role: "application" });
+  column.boxes = boxesOf(column, network);
+  column.cells.append(...column.boxes);
+  if (index === 0 && isPicture(shape)) column.picture = make("canvas", { class: "photo" });
+  column.element = make("section", { class: "column", "data-layer": index - 1, "data-kind": layer?.kind ?? "input" },
+    make("header", {}, make("h2", {}, layer ? layer.name : ""), column.type,
+      make("p", { class: "shape" }, shape.map((n) => n.toLocaleString("en")).join(" × ")), layer && column.badge),
+    make("div", {}, column.picture, column.cells, column.legend));
+  return column;
+}
+
+// Where a unit is drawn: which box, which of its cells.
+export function cellOf(column, unit) {
+  if (column.form === "maps") {
+    const { row, column: c, channel } = placeOf(column.shape, unit);
+    return { box: channel, row, column: c };
+  }
+  return { box: 0, row: Math.floor(unit / column.columns), column: unit % column.columns };
+}
+
+// The unit drawn there, or null past the end of a strip's last row.
+export function unitIn(column, box, row, c) {
+  if (column.form === "maps") return unitAt(column.shape, row, c, box);
+  const unit = row * column.columns + c;
+  return unit < sizeOf(column.shape) ? unit : null;
+}
+
+// Draw the numbers and the legend; `pointed` is the unit whose map the legend is about, or null.
+export function drawColumn(column, state, ranges, pointed) {
+  const { outputs, language } = state;
+  const w = words(language);
+  const data = outputs[column.index];
+  if (!column.layer) column.element.querySelector("h2").textContent = w.input;
+  column.type.textContent = column.layer ? typeOf(column.layer, w) : w.picture;
+  if (column.picture) drawPicture(column.picture, data, column.shape);
+  column.boxes.forEach((box, k) => {
+    const range = rangeIn(column, state, ranges, k);
+    if (column.form === "maps") {
+      const channels = column.shape[2];
+      drawMap(box, data, k, channels, column.rows, column.columns, range);
+    } else if (column.form === "strip") {
+      drawMap(box, data, 0, 1, column.rows, column.columns, range);
+    } else drawBars(column, data, range, state);
+  });
+  drawLegend(column, state, ranges, pointed);
+}
+
+export function drawLegend(column, state, ranges, pointed) {
+  const w = words(state.language);
+  const channel = column.form === "maps" && pointed !== null ? cellOf(column, pointed).box : 0;
+  const range = rangeIn(column, state, ranges, channel);
+  const [canvas, scale, whose] = column.legend.children;
+  drawMap(canvas, Float64Array.from({ length: 101 }, (_, i) => (i - 50) / 50), 0, 1, 1, 101, 1);
+  column.legend.dataset.range = String(range);
+  [-range, 0, range].forEach((value, i) => setNumeral(scale.children[i], value || 0, false));
+  const single = state.scale === "unit" && column.form === "maps" && column.shape[2] > 1;
+  whose.textContent = single ? `${w.channel} ${channel}` : "";
+}
+
+// What the colours of a box reach.
+function rangeIn(column, state, ranges, channel) {
+  if (state.scale === "global") return ranges.global;
+  if (state.scale === "layer" || column.form !== "maps") return ranges.layers[column.index];
+  return rangeOf(state.outputs[column.index], channel, column.shape[2]);
+}
+
+function gridOf(form, shape, network, index) {
+  if (form === "maps") return { rows: shape[0], columns: shape[1] };
+  const units = sizeOf(shape);
+  if (form === "bars") return { rows: units, columns: 1 };
+  // A flattened picture has one pixel's channels in each row, where they are neither few nor many.
+  const before = network.layers.slice(0, index).map((layer) => layer.in).filter((s) => s.length === 3);
+  const channels = before.at(-1)?.[2] ?? 0;
+  const columns = channels >= 8 && channels <= 64 ? channels : 32;
+  return { rows: Math.ceil(units / columns), columns };
+}
+
+function boxesOf(column, network) {
+  if (column.form === "bars") {
+    // The class names stand beside the logits and the probabilities.
+    const named = sizeOf(column.shape) === network.classes.length && column.index > 0 &&
+      network.layers.slice(column.index - 1).every((l) => sizeOf(l.out) === sizeOf(column.shape));
+    return [make("div", { class: `bars ${named ? "named" : ""}` }, Array.from({ length: column.rows }, (_, i) =>
+      make("div", { class: "bar", title: named ? network.classes[i] : null },
+        make("span", { class: "who" }, named ? network.classes[i] : i),
+        make("span", { class: "track" }, make("span", { class: "fill" })),
+        make("span", { class: "amount" }))))];
+  }
+  if (column.form === "strip") {
+    const canvas = make("canvas", { class: "map" });
+    const cell = column.columns > 40 ? 3 : 4;
+    Object.assign(canvas.style, { width: `${column.columns * cell}px`, height: `${column.rows * cell}px` });
+    return [canvas];
+  }
+  const [height, width, channels] = column.shape;
+  const side = channels <= 3 ? 84 : channels <= 11 ? 52 : 34;
+  const across = channels <= HIGH ? 1 : Math.ceil(channels / HIGH);
+  column.cells.style.gridTemplateColumns = `repeat(${across}, max-content)`;
+  const unit = side / Math.max(height, width);
+  return Array.from({ length: channels }, () => {
+    const canvas = make("canvas", { class: "map" });
+    Object.assign(canvas.style, { width: `${unit * width}px`, height: `${unit * height}px` });
+    return canvas;
+  });
+}
+
+function drawBars(column, data, range, state) {
+  const signed = data.some((value) => value < 0);
+  const bars = [...column.boxes[0].children];
+  bars.forEach((bar, i) => {
+    const [, track, amount] = bar.children;
+    const share = range > 0 ? Math.min(1, Math.abs(data[i]) / range) : 0;
+    const length = signed ? share / 2 : share;
+    Object.assign(track.firstChild.style, {
+      left: `${100 * (!signed ? 0 : data[i] < 0 ? 0.5 - length : 0.5)}%`,
+      width: `${100 * length}%`,
+      backgroundColor: cssColour(data[i], range),
+    });
+    setNumeral(amount, data[i], state.exact);
+  });
+}

@@ -1,0 +1,119 @@
+// What a unit reads, marked in the column before, and lines from there to the unit (SVG).
+
+import { cellOf } from "./column.js";
+import { makeSvg } from "./dom.js";
+import { sourcesOf } from "./terms.js";
+
+// Draw the marks and edges of a unit of `after` into `svg`, which covers `frame`.
+export function drawEdges(svg, frame, before, after, unit) {
+  const origin = frame.getBoundingClientRect();
+  const target = boxOf(after, unit, origin);
+  const marks = rectangles(before, sourcesOf(after.layer, unit));
+  const view = shifted(before.cells.getBoundingClientRect(), origin);
+  const lines = [];
+  const areas = [];
+  for (const [box, list] of marks) {
+    const map = shifted(before.boxes[box].getBoundingClientRect(), origin);
+    const drawn = list.map((mark) => ({ mark, area: areaOf(before, map, mark) }));
+    for (const { mark, area } of drawn) {
+      areas.push(makeSvg("rect", {
+        class: "source", x: area.x, y: area.y, width: area.width, height: area.height, rx: 1.5,
+        "data-box": box, "data-row": mark.row, "data-column": mark.column,
+        "data-height": mark.height, "data-width": mark.width,
+      }));
+    }
+    lines.push(edge(union(drawn.map(({ area }) => area)), target, view));
+  }
+  const spot = makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit });
+  // Cells that a strip has scrolled away are not drawn over its neighbours.
+  const clip = makeSvg("clipPath", { id: "seen" }, makeSvg("rect", {
+    x: view.x - 3, y: view.y - 3, width: view.width + 6, height: view.height + 6 }));
+  svg.replaceChildren(clip, makeSvg("g", { class: lines.length > 6 ? "edges many" : "edges" }, lines),
+    makeSvg("g", { "clip-path": before.form === "maps" ? null : "url(#seen)" }, areas), spot);
+}
+
+// Where a unit lies in the frame, never smaller than can be seen.
+export function boxOf(column, unit, origin) {
+  const { box, row, column: c } = cellOf(column, unit);
+  const map = shifted(column.boxes[box].getBoundingClientRect(), origin);
+  return areaOf(column, map, { row, column: c, height: 1, width: 1 });
+}
+
+// Cells as few rectangles: a Map from box to [{row, column, height, width}], which hold the
+// sources, all of them and nothing else.
+export function rectangles(column, units) {
+  const rowsOf = new Map();
+  for (const unit of units) {
+    const { box, row, column: c } = cellOf(column, unit);
+    if (!rowsOf.has(box)) rowsOf.set(box, new Map());
+    const rows = rowsOf.get(box);
+    if (!rows.has(row)) rows.set(row, []);
+    rows.get(row).push(c);
+  }
+  const found = new Map();
+  for (const [box, rows] of rowsOf) found.set(box, merged(rows));
+  return found;
+}
+
+function merged(rows) {
+  const done = [];
+  const open = new Map(); // "column:width" -> the rectangle that the next row may prolong
+  for (const row of [...rows.keys()].sort((a, b) => a - b)) {
+    for (const run of runs(rows.get(row).sort((a, b) => a - b))) {
+      const key = `${run.column}:${run.width}`;
+      const above = open.get(key);
+      if (above && above.row + above.height === row) above.height++;
+      else {
+        const rectangle = { row, column: run.column, height: 1, width: run.width };
+        open.set(key, rectangle);
+        done.push(rectangle);
+      }
+    }
+  }
+  return done;
+}
+
+function runs(columns) {
+  const found = [];
+  for (const c of columns) {
+    const last = found.at(-1);
+    if (last && last.column + last.width === c) last.width++;
+    else found.push({ column: c, width: 1 });
+  }
+  return found;
+}
+
+function areaOf(column, map, { row, column: c, height, width }) {
+  const [across, down] = [map.width / column.columns, map.height / column.rows];
+  const area = { x: map.x + c * across, y: map.y + row * down, width: width * across, height: height * down };
+  const least = 4;
+  for (const [start, length] of [["x", "width"], ["y", "height"]]) {
+    if (area[length] < least) {
+      area[start] -= (least - area[length]) / 2;
+      area[length] = least;
+    }
+  }
+  return area;
+}
+
+// A line from the marked area, or from the nearest edge of what can be seen of its column.
+function edge(area, target, view) {
+  const x1 = area.x + area.width;
+  const middle = area.y + area.height / 2;
+  const y1 = Math.max(view.y, Math.min(view.y + view.height, middle));
+  const [x2, y2] = [target.x, target.y + target.height / 2];
+  const bend = Math.max(12, (x2 - x1) / 2);
+  return makeSvg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
+}
+
+function union(areas) {
+  const x = Math.min(...areas.map((a) => a.x));
+  const y = Math.min(...areas.map((a) => a.y));
+  const right = Math.max(...areas.map((a) => a.x + a.width));
+  const bottom = Math.max(...areas.map((a) => a.y + a.height));
+  return { x, y, width: right - x, height: bottom - y };
+}
+
+function shifted(rect, origin) {
+  return { x: rect.x - origin.x, y: rect.y - origin.y, width: rect.width, height: rect.height };
+}

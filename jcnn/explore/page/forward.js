@@ -1,0 +1,265 @@
+// The forward pass, in float64: every number that the page shows comes from here.
+// Arrays are flat, rows first, channel last; nothing is rounded between layers.
+
+// y of one layer, a new Float64Array.
+export function runLayer(layer, x) {
+  return FORWARD[layer.kind](layer, x);
+}
+
+// Run layers[first], layers[first + 1], ... : outputs[i + 1] = runLayer(layers[i], outputs[i]).
+export function runFrom(layers, outputs, first) {
+  for (let i = first; i < layers.length; i++) outputs[i + 1] = runLayer(layers[i], outputs[i]);
+}
+
+// How far two correct computations of y may lie apart, unit by unit: 1e-5 times the sum of the
+// terms' sizes, at least 1e-5. What only passes numbers on (activation, pooling, ...) passes on
+// their terms, too: `before` are the tolerances of x.
+export function tolerances(layer, x, before = new Float64Array(x.length)) {
+  return TOLERANCES[layer.kind](layer, x, before);
+}
+
+export function sizeOf(shape) {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+// The cells (row, column) of the input under window position (r, c), called back with the
+// position in the kernel; cells outside the input are -1 as `cell`.
+export function eachCell(layer, r, c, visit) {
+  const [height, width] = layer.in;
+  const [rows, columns] = windowOf(layer);
+  const [down, right] = layer.dilation ?? [1, 1];
+  for (let i = 0; i < rows; i++) {
+    const row = r * layer.stride[0] - layer.padding[0][0] + i * down;
+    for (let j = 0; j < columns; j++) {
+      const column = c * layer.stride[1] - layer.padding[1][0] + j * right;
+      const inside = row >= 0 && row < height && column >= 0 && column < width;
+      visit(i, j, inside ? row * width + column : -1);
+    }
+  }
+}
+
+// Height and width of the window.
+export function windowOf(layer) {
+  return layer.kind === "conv" ? layer.arrays.kernel.shape.slice(0, 2) : layer.window;
+}
+
+const FORWARD = {
+  conv: (layer, x) => {
+    const { kernel, bias } = layer.arrays;
+    return convolve(layer, x, kernel.data, bias?.data);
+  },
+  dense: (layer, x) => multiply(layer, x, layer.arrays.kernel.data, layer.arrays.bias?.data),
+  max_pool: (layer, x) => pool(layer, x, largest),
+  average_pool: (layer, x) => pool(layer, x, mean),
+  flatten: (layer, x) => Float64Array.from(x),
+  dropout: (layer, x) => Float64Array.from(x),
+  activation: (layer, x) =>
+    layer.function === "softmax" ? softmax(layer, x) : x.map((value) => activate(layer, value)),
+  batch_norm: (layer, x) => {
+    const { offset } = layer.arrays;
+    const { mean: means, factor } = normalisation(layer);
+    const channels = factor.length;
+    return x.map((v, i) => (v - means[i % channels]) * factor[i % channels] +
+      (offset ? offset.data[i % channels] : 0));
+  },
+  softmax: (layer, x) => softmax(layer, x),
+};
+
+// --- convolution and dense ------------------------------------------------------------------------
+
+function convolve(layer, x, kernel, bias) {
+  const [height, width, channels] = layer.in;
+  const [outHeight, outWidth, filters] = layer.out;
+  const [rows, columns, perGroup] = layer.arrays.kernel.shape;
+  const [[top], [left]] = layer.padding;
+  const [strideDown, strideRight] = layer.stride;
+  const [dilationDown, dilationRight] = layer.dilation;
+  const filtersPerGroup = filters / layer.groups;
+  kernel = new Float64Array(kernel); // or each number would be widened at every position
+  const y = new Float64Array(outHeight * outWidth * filters);
+  for (let r = 0; r < outHeight; r++) {
+    for (let c = 0; c < outWidth; c++) {
+      const to = (r * outWidth + c) * filters;
+      for (let i = 0; i < rows; i++) {
+        const row = r * strideDown - top + i * dilationDown;
+        if (row < 0 || row >= height) continue;
+        for (let j = 0; j < columns; j++) {
+          const column = c * strideRight - left + j * dilationRight;
+          if (column < 0 || column >= width) continue;
+          const from = (row * width + column) * channels;
+          for (let k = 0; k < channels; k++) {
+            const value = x[from + k];
+            const group = Math.floor(k / perGroup);
+            const first = to + group * filtersPerGroup;
+            const weights =
+              ((i * columns + j) * perGroup + k - group * perGroup) * filters +
+              group * filtersPerGroup;
+            for (let o = 0; o < filtersPerGroup; o++) y[first + o] += value * kernel[weights + o];
+          }
+        }
+      }
+      if (bias) for (let o = 0; o < filters; o++) y[to + o] += bias[o];
+    }
+  }
+  return y;
+}
+
+function multiply(layer, x, kernel, bias) {
+  const [inputs] = layer.in;
+  const [units] = layer.out;
+  const y = new Float64Array(units);
+  for (let d = 0; d < inputs; d++) {
+    const value = x[d];
+    for (let u = 0; u < units; u++) y[u] += value * kernel[d * units + u];
+  }
+  if (bias) for (let u = 0; u < units; u++) y[u] += bias[u];
+  return y;
+}
+
+// --- pooling --------------------------------------------------------------------------------------
+
+function pool(layer, x, combine) {
+  const channels = layer.in[2];
+  const [outHeight, outWidth] = layer.out;
+  const y = new Float64Array(outHeight * outWidth * channels);
+  const cells = [];
+  for (let r = 0; r < outHeight; r++) {
+    for (let c = 0; c < outWidth; c++) {
+      cells.length = 0;
+      eachCell(layer, r, c, (i, j, cell) => {
+        if (cell >= 0) cells.push(cell);
+      });
+      const to = (r * outWidth + c) * channels;
+      for (let k = 0; k < channels; k++) y[to + k] = combine(x, cells, channels, k);
+    }
+  }
+  return y;
+}
+
+function largest(x, cells, channels, k) {
+  let best = -Infinity;
+  for (const cell of cells) {
+    const value = x[cell * channels + k];
+    if (value > best || Number.isNaN(value)) best = value;
+  }
+  return best;
+}
+
+function mean(x, cells, channels, k) {
+  let sum = 0;
+  for (const cell of cells) sum += x[cell * channels + k];
+  return sum / cells.length;
+}
+
+// --- functions of single numbers, and softmax -----------------------------------------------------
+
+// f(value) of an activation layer, all but softmax.
+export function activate(layer, value) {
+  return FUNCTIONS[layer.function](value, layer);
+}
+
+const FUNCTIONS = {
+  identity: (v) => v,
+  relu: (v) => Math.max(v, 0),
+  relu6: (v) => Math.min(Math.max(v, 0), 6),
+  leaky_relu: (v, { slope }) => (v > 0 ? v : v * slope),
+  elu: (v, { alpha = 1 }) => (v > 0 ? v : alpha * Math.expm1(v)),
+  selu: (v) => 1.0507009873554805 * (v > 0 ? v : 1.6732632423543772 * Math.expm1(v)),
+  gelu: (v) => (v * (1 + erf(v / Math.SQRT2))) / 2,
+  gelu_tanh: (v) => (v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)))) / 2,
+  sigmoid,
+  tanh: (v) => Math.tanh(v),
+  swish: (v) => v * sigmoid(v),
+  silu: (v) => v * sigmoid(v),
+  softplus: (v) => Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v))),
+};
+
+function sigmoid(v) {
+  const power = Math.exp(-Math.abs(v));
+  return v >= 0 ? 1 / (1 + power) : power / (1 + power);
+}
+
+// The error function. Near zero a series whose terms all have one sign, so none cancel
+// (Abramowitz and Stegun 7.1.6); further out the continued fraction 7.1.14.
+export function erf(v) {
+  const size = Math.abs(v);
+  if (size > 6) return Math.sign(v);
+  if (size < 2.5) {
+    let sum = 0;
+    let term = v;
+    for (let n = 0; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+      sum += term;
+      term *= (2 * v * v) / (2 * n + 3);
+    }
+    return (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * sum;
+  }
+  let fraction = 0;
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (size + fraction);
+  return Math.sign(v) * (1 - Math.exp(-v * v) / Math.sqrt(Math.PI) / (size + fraction));
+}
+
+// Over the last axis; the largest is subtracted first, which changes nothing but keeps exp in range.
+function softmax(layer, x) {
+  const classes = layer.out.at(-1);
+  const y = new Float64Array(x.length);
+  for (let start = 0; start < x.length; start += classes) {
+    let shift = -Infinity;
+    for (let i = 0; i < classes; i++) shift = Math.max(shift, x[start + i]);
+    let sum = 0;
+    for (let i = 0; i < classes; i++) sum += y[start + i] = Math.exp(x[start + i] - shift);
+    for (let i = 0; i < classes; i++) y[start + i] /= sum;
+  }
+  return y;
+}
+
+// Mean, and scale / sqrt(variance + epsilon), of each channel.
+export function normalisation(layer) {
+  const { scale, mean: means, variance } = layer.arrays;
+  const factor = Float64Array.from(
+    variance.data,
+    (v, i) => (scale ? scale.data[i] : 1) / Math.sqrt(v + layer.epsilon),
+  );
+  return { mean: means.data, factor };
+}
+
+// --- tolerances -----------------------------------------------------------------------------------
+
+const TOLERANCES = {
+  conv: (layer, x) => {
+    const { kernel, bias } = layer.arrays;
+    return allowed(convolve(layer, sizes(x), sizes(kernel.data), bias && sizes(bias.data)));
+  },
+  dense: (layer, x) => {
+    const { kernel, bias } = layer.arrays;
+    return allowed(multiply(layer, sizes(x), sizes(kernel.data), bias && sizes(bias.data)));
+  },
+  batch_norm: (layer, x, before) => {
+    const { mean: means, factor } = normalisation(layer);
+    const { offset } = layer.arrays;
+    return x.map((v, i) => {
+      const k = i % factor.length;
+      const terms = (Math.abs(v) + Math.abs(means[k])) * Math.abs(factor[k]) +
+        (offset ? Math.abs(offset.data[k]) : 0);
+      return Math.max(1e-5 * Math.max(1, terms), before[i] * Math.abs(factor[k]));
+    });
+  },
+  max_pool: (layer, x, before) => passed(pool(layer, before, largest), pool(layer, x, largest)),
+  average_pool: (layer, x, before) =>
+    passed(pool(layer, before, mean), pool(layer, sizes(x), mean)),
+  activation: (layer, x, before) => passed(before, x),
+  flatten: (layer, x, before) => passed(before, x),
+  dropout: (layer, x, before) => passed(before, x),
+  softmax: (layer, x, before) => x.map(() => Math.max(1e-5, ...before)),
+};
+
+function sizes(numbers) {
+  return Float64Array.from(numbers, Math.abs);
+}
+
+function allowed(terms) {
+  return terms.map((sum) => 1e-5 * Math.max(1, sum));
+}
+
+function passed(before, numbers) {
+  return numbers.map((v, i) => Math.max(1e-5 * Math.max(1, Math.abs(v)), before[i]));
+}

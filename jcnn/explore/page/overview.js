@@ -1,0 +1,178 @@
+// The whole network: a column a layer. Pointing at a unit, or moving to it with the arrow keys,
+// marks what it reads; a click or Enter selects it.
+
+import { drawColumn, drawLegend, makeColumn, cellOf, unitIn } from "./column.js";
+import { rangeOf } from "./colour.js";
+import { numeral, written } from "./digits.js";
+import { make, makeSvg } from "./dom.js";
+import { drawEdges } from "./edges.js";
+import { sizeOf } from "./forward.js";
+import { change, state } from "./state.js";
+import { placeOf, sourcesOf } from "./terms.js";
+import { words } from "./words.js";
+
+// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
+// the state, `mark` only what is selected, and `focus` goes to the selected unit's column.
+export function makeOverview(root, readout) {
+  const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
+  const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
+  const frame = make("div", { class: "frame" }, columns.map((column) => column.element), svg);
+  root.append(frame);
+  let pointed = null; // {index, unit} under the pointer or the arrow keys
+  let ranges = null;
+
+  const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
+
+  function point(next) {
+    const last = pointed;
+    pointed = next;
+    for (const spot of [last, next]) {
+      if (spot) drawLegend(columns[spot.index], state, ranges, next === spot ? spot.unit : null);
+    }
+    mark();
+  }
+
+  function mark() {
+    const spot = cursor();
+    svg.replaceChildren();
+    readout.replaceChildren(...describe(spot));
+    if (!spot) return;
+    svg.setAttribute("width", frame.offsetWidth);
+    svg.setAttribute("height", frame.offsetHeight);
+    if (spot.index > 0) drawEdges(svg, frame, columns[spot.index - 1], columns[spot.index], spot.unit);
+  }
+
+  function draw() {
+    const layers = state.outputs.map((output) => rangeOf(output));
+    ranges = { layers, global: Math.max(...layers) };
+    for (const column of columns) {
+      const here = pointed?.index === column.index ? pointed.unit : null;
+      drawColumn(column, state, ranges, here);
+      column.cells.setAttribute("aria-label", nameOf(column.index));
+    }
+    mark();
+  }
+
+  for (const column of columns) {
+    column.cells.addEventListener("scroll", mark);
+    column.cells.addEventListener("pointermove", (event) => {
+      const unit = unitUnder(column, event);
+      if (unit !== null && !(pointed?.index === column.index && pointed.unit === unit)) point({ index: column.index, unit });
+    });
+    column.cells.addEventListener("pointerleave", () => point(null));
+    column.cells.addEventListener("click", (event) => {
+      const unit = unitUnder(column, event);
+      if (unit !== null) select({ index: column.index, unit });
+    });
+    column.cells.addEventListener("focus", () => {
+      if (!column.cells.matches(":focus-visible")) return;
+      const chosen = state.selected?.layer === column.index - 1 ? state.selected.unit : (column.last ?? 0);
+      go(column, chosen);
+    });
+    column.cells.addEventListener("blur", () => point(null));
+    column.cells.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      const here = pointed?.index === column.index ? pointed.unit : (column.last ?? 0);
+      if (event.key === "Enter") select({ index: column.index, unit: here });
+      else if (event.key === "Escape") change({ selected: null });
+      else {
+        const next = moved(column, here, event.key);
+        if (next === null) return;
+        go(column, next);
+      }
+      event.preventDefault();
+    });
+  }
+
+  function go(column, unit) {
+    column.last = unit;
+    point({ index: column.index, unit });
+    keepInSight(column, unit);
+    state.announce(sentence(column.index, unit));
+  }
+
+  function select({ index, unit }) {
+    columns[index].last = unit;
+    if (index > 0) change({ selected: { layer: index - 1, unit } });
+  }
+
+  function focus() {
+    if (state.selected) columns[state.selected.layer + 1].cells.focus();
+  }
+
+  new ResizeObserver(mark).observe(root);
+  return { draw, mark, focus };
+}
+
+// "conv2d, channel 3, row 4, column 5"
+export function unitName(index, unit) {
+  const w = words(state.language);
+  const shape = index === 0 ? state.network.input.shape : state.network.layers[index - 1].out;
+  if (shape.length !== 3) {
+    const name = sizeOf(shape) === state.network.classes.length && index > 0 ? ` (${state.network.classes[unit]})` : "";
+    return `${nameOf(index)}, ${w.unit} ${unit}${name}`;
+  }
+  const { row, column, channel } = placeOf(shape, unit);
+  return `${nameOf(index)}, ${w.channel} ${channel}, ${w.row} ${row}, ${w.column} ${column}`;
+}
+
+function nameOf(index) {
+  return index === 0 ? words(state.language).input : state.network.layers[index - 1].name;
+}
+
+function sentence(index, unit) {
+  return `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
+}
+
+function describe(spot) {
+  const w = words(state.language);
+  if (!spot) return [w.hint_short];
+  const { index, unit } = spot;
+  const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
+  if (index > 0) {
+    const count = sourcesOf(state.network.layers[index - 1], unit).length;
+    parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
+      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))}`));
+  }
+  return parts;
+}
+
+function unitUnder(column, event) {
+  for (const [box, element] of column.boxes.entries()) {
+    if (!element.contains(event.target)) continue;
+    const area = element.getBoundingClientRect();
+    const row = Math.floor(((event.clientY - area.y) / area.height) * column.rows);
+    const c = Math.floor(((event.clientX - area.x) / area.width) * column.columns);
+    if (row < 0 || c < 0 || row >= column.rows || c >= column.columns) return null;
+    return unitIn(column, box, row, c);
+  }
+  return null;
+}
+
+// The unit that a key leads to, or null for other keys; at an edge it stays.
+function moved(column, unit, key) {
+  const spot = cellOf(column, unit);
+  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  if (key in steps) {
+    const row = spot.row + steps[key][0];
+    const c = spot.column + steps[key][1];
+    if (row < 0 || c < 0 || row >= column.rows || c >= column.columns) return unit;
+    return unitIn(column, spot.box, row, c) ?? unit;
+  }
+  const last = sizeOf(column.shape) - 1;
+  if (key === "Home") return 0;
+  if (key === "End") return last;
+  const page = { PageUp: -1, PageDown: 1 }[key];
+  if (page === undefined) return null;
+  if (column.form !== "maps") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
+  const box = Math.max(0, Math.min(column.boxes.length - 1, spot.box + page));
+  return unitIn(column, box, spot.row, spot.column);
+}
+
+// Scroll a strip so that the unit can be seen.
+function keepInSight(column, unit) {
+  if (column.form === "maps") return;
+  const at = (cellOf(column, unit).row / column.rows) * column.boxes[0].offsetHeight;
+  const { scrollTop, clientHeight } = column.cells;
+  if (at < scrollTop || at > scrollTop + clientHeight - 24) column.cells.scrollTop = at - clientHeight / 2;
+}

@@ -1,0 +1,161 @@
+"""A page of the explorer from a hand-written network: layers as dicts with NumPy arrays.
+
+It shares no code with the package's own way of making pages, so that the browser's side is tested
+by itself. Numbers are packed as the page expects them: float32, byte planes, gzip, base64.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+
+Layer = dict[str, Any]
+Floats = npt.NDArray[np.float32]
+
+
+def built(
+    layers: list[Layer],
+    pictures: npt.NDArray[np.uint8],
+    *,
+    classes: list[str],
+    checks: list[list[npt.NDArray[Any] | None]] | None = None,
+    left_out: list[str] | None = None,
+) -> str:
+    """The page's HTML; `checks[p][i]` is what JAX would say of picture p after layer i."""
+    packed: list[Floats] = []
+
+    def pack(array: npt.NDArray[Any]) -> list[Any]:
+        offset = sum(a.size for a in packed)
+        packed.append(np.asarray(array, np.float32))
+        return [offset, list(array.shape)]
+
+    described = [
+        {**layer, "arrays": {k: pack(a) for k, a in layer.get("arrays", {}).items()}}
+        for layer in layers
+    ]
+    network = {
+        "format": 1,
+        "title": "A network",
+        "classes": classes,
+        "input": {"shape": list(pictures.shape[1:]), "scale": 255},
+        "layers": described,
+        "pictures": [
+            {"name": f"number {i}", "label": None, "pixels": _base64(picture.tobytes())}
+            for i, picture in enumerate(pictures)
+        ],
+        "checks": [
+            {"picture": i, "outputs": [None if a is None else pack(a) for a in outputs]}
+            for i, outputs in enumerate(checks or [])
+        ],
+        "left_out": left_out or [],
+    }
+    numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
+    planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
+    style = (PAGE / "style.css").read_text(encoding="utf-8")
+    script = joined("main.js")
+    return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
+        title="A network",
+        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "img-src data: blob:",
+        style=style,
+        network=json.dumps(network).replace("</", "<\\/"),
+        numbers=_base64(gzip.compress(planes.tobytes())),
+        script=script,
+    )
+
+
+def joined(first: str, seen: set[str] | None = None) -> str:
+    """A module and all that it imports, dependencies first, as one script."""
+    seen = {first} if seen is None else seen
+    text = _file(first).read_text(encoding="utf-8")
+    parts = []
+    for name in _IMPORT.findall(text):
+        if name not in seen:
+            seen.add(name)
+            parts.append(joined(name, seen))
+    return "".join([*parts, re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)])
+
+
+def conv(
+    name: str,
+    shape: tuple[int, int, int],
+    kernel: npt.NDArray[Any],
+    bias: npt.NDArray[Any] | None = None,
+    *,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> Layer:
+    """A convolution's layer; its output shape counts the windows that fit."""
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel.shape[:2], dilation, strict=True)]
+    rows, columns = (
+        len(range(0, shape[a] + sum(padding[a]) - spans[a] + 1, stride[a])) for a in (0, 1)
+    )
+    arrays = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
+    return {
+        "name": name,
+        "kind": "conv",
+        "in": list(shape),
+        "out": [rows, columns, kernel.shape[3]],
+        "stride": list(stride),
+        "padding": [list(pads) for pads in padding],
+        "dilation": list(dilation),
+        "groups": groups,
+        "arrays": arrays,
+    }
+
+
+def pool(
+    kind: str,
+    shape: tuple[int, int, int],
+    window: tuple[int, int],
+    *,
+    stride: tuple[int, int] | None = None,
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Layer:
+    """A pooling's layer, "max_pool" or "average_pool"."""
+    steps = stride or window
+    rows, columns = (
+        len(range(0, shape[a] + sum(padding[a]) - window[a] + 1, steps[a])) for a in (0, 1)
+    )
+    return {
+        "name": kind,
+        "kind": kind,
+        "in": list(shape),
+        "out": [rows, columns, shape[2]],
+        "window": list(window),
+        "stride": list(steps),
+        "padding": [list(pads) for pads in padding],
+    }
+
+
+def plain(
+    name: str, kind: str, shape: list[int], out: list[int] | None = None, **rest: Any
+) -> Layer:
+    """A layer without a window: activation, flatten, dense, dropout, batch_norm, softmax."""
+    return {"name": name, "kind": kind, "in": shape, "out": out or shape, **rest}
+
+
+def _file(name: str) -> Path:
+    """A module of the page; unpacking has a stand-in until the package brings its own."""
+    found = PAGE / name
+    return found if found.exists() else Path(__file__).parent / "stand_in" / name
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,76 @@
+"""A small network with its oracle, its page, and what tests read on it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from playwright.sync_api import Page
+
+from tests.explore.built import Layer, built, conv, plain, pool
+from tests.ops import oracle
+
+OpenPage = Callable[..., Page]
+Array = npt.NDArray[np.float64]
+
+SHAPE = (6, 7, 3)
+CONV: dict[str, Any] = {"padding": ((1, 0), (2, 1)), "stride": (2, 1), "dilation": (1, 2)}
+TIMES = "\N{MULTIPLICATION SIGN}"
+CLASSES = ["ant", "bee", "<b>cat</b>"]
+
+
+def drawn(seed: int, *shape: int) -> Array:
+    """Normal numbers that float32 holds exactly."""
+    values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return values.astype(np.float64)
+
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (2, *SHAPE), dtype=np.uint8)
+KERNEL, BIAS = drawn(1, 3, 2, 3, 4), drawn(2, 4)
+
+
+def layers() -> list[Layer]:
+    first = conv("first", SHAPE, KERNEL, BIAS, **CONV)
+    high, wide, _ = first["out"]
+    pooled = pool("max_pool", (high, wide, 4), (1, 2))
+    size = int(np.prod(pooled["out"]))
+    arrays = {"kernel": drawn(3, size, 3), "bias": drawn(4, 3)}
+    return [
+        first,
+        plain("relu", "activation", first["out"], function="relu"),
+        pooled,
+        plain("flatten", "flatten", pooled["out"], [size]),
+        plain("dense", "dense", [size], [3], arrays=arrays),
+        plain("softmax", "softmax", [3]),
+    ]
+
+
+def outputs(picture: int) -> list[Array]:
+    """The input and every layer's output, by the oracle."""
+    x = (PICTURES[picture].astype(np.float32) / np.float32(255)).astype(np.float64)[None]
+    first = oracle.conv2d(x, KERNEL, BIAS, **CONV)
+    relu = np.maximum(first, 0)
+    pooled = oracle.max_pool2d(relu, (1, 2))
+    flat = pooled.reshape(1, -1)
+    logits = oracle.dense(flat, drawn(3, flat.size, 3), drawn(4, 3))
+    every = [x, first, relu, pooled, flat, logits, oracle.softmax(logits)]
+    return [y[0] for y in every]
+
+
+def html(**more: Any) -> str:
+    return built(layers(), PICTURES, classes=CLASSES, **more)
+
+
+def at(page: Page, layer: int, unit: int, *words: str) -> None:
+    """Go to an address."""
+    hash_ = "&".join([f"#layer={layer}&unit={unit}", *words])
+    page.evaluate("(hash) => { location.hash = hash; }", hash_)
+    page.wait_for_function(
+        "(words) => words.every((word) => location.hash.includes(word))",
+        arg=[f"layer={layer}", f"unit={unit}", "scale"],
+    )
+
+
+def numbers(page: Page, selector: str) -> list[float]:
+    values = page.locator(selector).evaluate_all("(all) => all.map((e) => e.dataset.value)")
+    return [float(value) for value in values]
