@@ -36,10 +36,11 @@ _IMPORTS = "".join(f'import {{ {f} }} from "./{m}";\n' for m, f in sorted(set(_V
 _START = (
     _IMPORTS
     + """
-import { runFrom } from "./forward.js";
+import { runFrom, runLayer } from "./forward.js";
 import { patchMatrix } from "./im2col_view.js";
 import { dropoutMask } from "./dropout_view.js";
 import { change, listen, state } from "./state.js";
+import { viewWords } from "./view_words.js";
 const given = JSON.parse(document.getElementById("given").textContent);
 for (const layer of given.network.layers) {
   for (const [name, [numbers, shape]] of Object.entries(layer.arrays ?? {})) {
@@ -53,7 +54,7 @@ const SHOW = { """
     + """ };
 const panel = document.querySelector("section");
 listen(() => SHOW[state.network.layers[state.selected.layer].kind](panel, state));
-window.explorer = { state, change, dropoutMask, patchMatrix };
+window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords };
 change({});
 """
 )
@@ -108,7 +109,7 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         f"script-src 'unsafe-inline'; style-src 'sha256-{digest}'\">"
         f"<style>{style}</style></head><body><section></section>"
         f'<script id="given" type="application/json">{data}</script>'

@@ -5,11 +5,16 @@ import { curvePicture } from "./curve.js";
 import { make } from "./dom.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
+import { showSoftmax } from "./softmax_view.js";
 import { fillPanel, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 
 export function showActivation(panel, state) {
   const { layer, unit, x, y, place } = viewed(state);
+  if (layer.function === "softmax") {
+    showSoftmax(panel, state);
+    return;
+  }
   const text = viewWords[state.language];
   const { row, column, channel } = place;
   const box = [row, column, 1, 1];
@@ -18,7 +23,7 @@ export function showActivation(panel, state) {
     viewHead(state, `${text.activationTitle}: ${layer.function}`),
     make("p", {}, text.activationIntro),
     make("p", { class: "formula" }, activationFormula(layer)),
-    equation(state, ["x = ", x[unit]]),
+    equation(state, ["x", EQUALS, x[unit]]),
     equation(state, ["f(x) = ", ...activationSteps(layer, x[unit]), EQUALS, y[unit]], layer.function === "relu"),
     make("div", { class: "view-columns" },
       curvePicture(layer, x[unit], y[unit], text.activationCurve),

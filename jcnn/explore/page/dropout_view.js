@@ -53,7 +53,7 @@ export function showDropout(panel, state) {
       ` (${text.dropoutExpected} `, 1 - layer.rate, ")"]),
     make("div", { class: "view-columns" },
       picture(x, range, text.viewBefore),
-      picture(mask, 1, text.dropoutMask),
+      picture(mask, 2, text.dropoutMask),
       picture(trained, range, text.viewAfter)));
 }
 

@@ -25,7 +25,7 @@ export function showFlatten(panel, state) {
       make("div", { class: "view-controls" }, ...placeFields(state, layer.in, unit, "in", choose)),
       ...slotLines(state, layer.in, unit, [row, column, channel]),
     ] : []),
-    equation(state, [`x${cellText(layer.in, unit)} = `, x[unit], ` = y(${unit})`, EQUALS, y[unit]], true),
+    equation(state, [`y(${unit}) = x${cellText(layer.in, unit)}`, EQUALS, y[unit]], true),
     make("div", { class: "view-columns" },
       ...(layer.in.length === 3 ? [mapPicture(x, layer.in, channel,
         [row, column, 1, 1], rangeOf(x), fillIn(text.poolInput, { channel }))] : []),

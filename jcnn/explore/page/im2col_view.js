@@ -7,7 +7,7 @@ import { eachCell } from "./forward.js";
 import { columnsOf, matrixPicture } from "./matrix_picture.js";
 import { termsOf } from "./terms.js";
 import { termsTable } from "./terms_table.js";
-import { fillIn, fillPanel, viewed, viewHead } from "./view_panel.js";
+import { cellText, fillIn, fillPanel, viewed, viewHead } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 
 // A patch matrix of more cells than this is drawn as an empty box.
@@ -30,9 +30,8 @@ export function showIm2col(panel, state) {
   const describe = (index) => {
     const term = sum.terms[index];
     const tap = `(${term.row}, ${term.column}, ${term.channel - group * perGroup})`;
-    const cell = `(${[...inputCell(layer, place, term), term.channel].join(", ")})`;
-    if (term.source >= 0) return [String(index), tap, cell];
-    return [String(index), tap, make("span", { class: "outside" }, `${cell} ${text.viewPadding}`)];
+    if (term.source >= 0) return [String(index), tap, cellText(layer.in, term.source)];
+    return [String(index), tap, make("span", { class: "outside" }, text.viewPadding)];
   };
   fillPanel(
     panel,
@@ -79,12 +78,4 @@ export function patchMatrix(layer, x, first) {
     }
   }
   return matrix;
-}
-
-// Row and column of the input under a cell of the kernel; outside the input where it is padding.
-function inputCell(layer, place, term) {
-  return [
-    place.row * layer.stride[0] - layer.padding[0][0] + term.row * layer.dilation[0],
-    place.column * layer.stride[1] - layer.padding[1][0] + term.column * layer.dilation[1],
-  ];
 }

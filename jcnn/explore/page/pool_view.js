@@ -1,7 +1,7 @@
 // Pooling: the window's cells, and their largest or their mean.
 
 import { rangeOf } from "./colour.js";
-import { numeral } from "./digits.js";
+import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
 import { EQUALS, equation, sumParts } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
@@ -53,9 +53,9 @@ function windowGrid(state, text, terms, [top, left], winner) {
     terms.slice(row * width, (row + 1) * width));
   return make("div", { class: "view-scroll" }, make("table", { class: "window-grid" },
     make("thead", {}, make("tr", {}, make("td"),
-      rows[0].map((term) => make("th", { scope: "col" }, left + term.column)))),
+      rows[0].map((term) => make("th", { scope: "col" }, written(left + term.column, true))))),
     make("tbody", {}, rows.map((line, row) => make("tr", {},
-      make("th", { scope: "row" }, top + row), line.map(cell))))));
+      make("th", { scope: "row" }, written(top + row, true)), line.map(cell))))));
 }
 
 function largestLines(state, text, values, result) {

@@ -3,7 +3,7 @@
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { EQUALS, bracketed, equation } from "./equation.js";
-import { choiceButton, fillPanel, selectUnit, viewBar, viewed, viewHead, viewTable } from "./view_panel.js";
+import { choiceButton, fillPanel, selectUnit, shareBar, viewed, viewHead, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 
 export function showSoftmax(panel, state) {
@@ -23,7 +23,7 @@ export function showSoftmax(panel, state) {
       () => selectUnit(index, first + at), at === chosen);
     const numbers = [logit, logit - largest, powers[at], probabilities[at]];
     return [button, ...numbers.map((number) => numeral(number, state.exact)),
-      viewBar(probabilities[at], 1)];
+      shareBar(probabilities[at])];
   });
   const total = probabilities.reduce((added, probability) => added + probability, 0);
   const sums = [sum, total].map((number, at) =>
@@ -32,7 +32,7 @@ export function showSoftmax(panel, state) {
     viewHead(state, text.softmaxTitle),
     make("p", {}, text.softmaxIntro),
     make("p", { class: "formula" }, "p(k) = exp(z(k) − max z) / Σ exp(z(j) − max z)"),
-    equation(state, ["max z = ", largest]),
+    equation(state, ["max z", EQUALS, largest]),
     equation(state, ["exp(", logits[chosen], " − ", ...bracketed(largest), ")",
       EQUALS, powers[chosen]]),
     equation(state, ["p = ", powers[chosen], " / ", sum, EQUALS, probabilities[chosen]]),

@@ -28,18 +28,19 @@ export function termsTable(state, { terms, bias, result }, heads, describe) {
     const numbers = [value, weight, product].map((number) => numeral(number, state.exact));
     return [...describe(index), ...numbers, viewBar(product, largest)];
   });
-  const blank = [...heads.map(() => ""), ""];
-  const foot = [
+  const sums = [
     [fillIn(text.termsShownSum, { count: onPage.length }), shownSum, "shown"],
     [fillIn(text.termsOthersSum, { count: others.length }), othersSum, "others"],
     ...biases.map((number) => [text.termsBias, number, "bias"]),
     [text.termsTotal, result, "total"],
   ].map(([name, number, role]) => [
-    name, ...blank, make("span", { "data-role": role }, numeral(number, state.exact)), "",
+    make("dt", {}, name),
+    make("dd", { "data-role": role }, numeral(number, state.exact)),
   ]);
   return make("div", { class: "terms" },
     termControls(state, text, page, pages, terms),
-    viewTable([...heads, text.termsValue, text.termsWeight, text.termsProduct, ""], rows, foot),
+    viewTable([...heads, text.termsValue, text.termsWeight, text.termsProduct, ""], rows),
+    make("dl", { class: "term-sums" }, sums),
     equation(state, [...sumParts([shownSum, othersSum, ...biases]), EQUALS, result]));
 }
 

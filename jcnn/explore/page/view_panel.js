@@ -115,6 +115,12 @@ export function viewTable(heads, rows, foot = []) {
     make("tfoot", {}, ...foot.map((row) => cells("td", row)))));
 }
 
+// A bar for a share between 0 and 1.
+export function shareBar(share) {
+  const fill = make("span", { class: "bar-fill share", style: { width: `${100 * share}%` } });
+  return make("span", { class: "bar", "aria-hidden": "true" }, fill);
+}
+
 // A bar from the middle to the left or right; as long as |number| is beside `largest`.
 export function viewBar(number, largest) {
   const share = largest > 0 ? Math.abs(number) / largest : 0;
