@@ -136,9 +136,8 @@ class Viewed:
 
     def texts(self, where: str) -> list[str]:
         """The text of each element of a kind."""
-        return self.page.eval_on_selector_all(
-            where, "(nodes) => nodes.map((node) => node.innerText)"
-        )
+        script = "(nodes) => nodes.map((node) => node.innerText)"
+        return [str(text) for text in self.page.eval_on_selector_all(where, script)]
 
     def select(self, unit: int, layer: int = 0) -> None:
         """Choose a unit, as a click in the overview does."""

@@ -13,10 +13,10 @@ export function equation(state, parts, copied = false) {
   const rounded = parts.some((part) => typeof part === "number" && isRounded(part));
   const sign = !rounded || (copied && state.exact) ? " = " : " ≈ ";
   const written = parts.map((part) => {
-    if (part === EQUALS) return make("span", { class: "equals" }, sign);
+    if (part === EQUALS) return make("span", { class: "relation" }, sign);
     return typeof part === "number" ? numeral(part, state.exact) : part;
   });
-  return make("p", { class: "equation" }, written);
+  return make("p", { class: "unit-equation" }, written);
 }
 
 // A negative number in a sum or product is put in brackets.

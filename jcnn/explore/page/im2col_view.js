@@ -31,7 +31,7 @@ export function showIm2col(panel, state) {
     const term = sum.terms[index];
     const tap = `(${term.row}, ${term.column}, ${term.channel - group * perGroup})`;
     if (term.source >= 0) return [String(index), tap, cellText(layer.in, term.source)];
-    return [String(index), tap, make("span", { class: "outside" }, text.viewPadding)];
+    return [String(index), tap, make("span", { class: "outside-cell" }, text.viewPadding)];
   };
   fillPanel(
     panel,

@@ -43,7 +43,7 @@ export function showPool(panel, state) {
 // The window's cells, with the input's rows and columns at its edges.
 function windowGrid(state, text, terms, [top, left], winner) {
   const cell = (term) => {
-    if (term.source < 0) return make("td", { class: "outside" }, text.viewPadding);
+    if (term.source < 0) return make("td", { class: "outside-cell" }, text.viewPadding);
     const value = numeral(term.value, state.exact);
     if (term !== winner) return make("td", {}, value);
     return make("td", { class: "winner" }, value, make("small", {}, text.poolWinner));

@@ -117,16 +117,16 @@ export function viewTable(heads, rows, foot = []) {
 
 // A bar for a share between 0 and 1.
 export function shareBar(share) {
-  const fill = make("span", { class: "bar-fill share", style: { width: `${100 * share}%` } });
-  return make("span", { class: "bar", "aria-hidden": "true" }, fill);
+  const fill = make("span", { class: "term-fill share", style: { width: `${100 * share}%` } });
+  return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
 }
 
 // A bar from the middle to the left or right; as long as |number| is beside `largest`.
 export function viewBar(number, largest) {
   const share = largest > 0 ? Math.abs(number) / largest : 0;
   const fill = make("span", {
-    class: number < 0 ? "bar-fill below" : "bar-fill above",
+    class: number < 0 ? "term-fill below" : "term-fill above",
     style: { width: `${50 * share}%` },
   });
-  return make("span", { class: "bar", "aria-hidden": "true" }, fill);
+  return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
 }
