@@ -10,24 +10,18 @@ from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
-from tests.explore.viewed import Array, Layer, Viewed, chromium
+from tests.explore.viewed import Array, Layer, Viewed
 from tests.ops import oracle
 
 Open = Callable[..., Viewed]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
 @pytest.fixture
-def view(browser: Browser) -> Iterator[Open]:
+def view(chromium: Browser) -> Iterator[Open]:
     views: list[Viewed] = []
 
     def opened(layers: list[Layer], x: Array, **state: Any) -> Viewed:
-        views.append(Viewed(browser, layers, x, **state))
+        views.append(Viewed(chromium, layers, x, **state))
         return views[-1]
 
     yield opened
@@ -177,7 +171,7 @@ def test_activations(view: Open) -> None:
 def test_flatten_both_ways(view: Open) -> None:
     x = numbers(14, 3, 4, 5)
     shown = view([given.flatten([3, 4, 5])], x)
-    for unit in range(60):
+    for unit in (0, 4, 5, 19, 20, 33, 46, 59):
         shown.select(unit)
         r, c, k = (int(at) for at in np.unravel_index(unit, x.shape))
         forth, *back, same = np.split(np.array(shown.numbers(".unit-equation")), [6, 9, 13, 17])
@@ -198,6 +192,16 @@ def test_flatten_both_ways(view: Open) -> None:
     assert shown.state("selected.unit") == (2 * 4 + 1) * 5 + 3
 
 
+# 1 where a bar goes from the middle to the right, -1 to the left; its width; that of the whole.
+BARS = """(nodes) => nodes.map((node) => {
+  const bar = node.getBoundingClientRect();
+  const whole = node.parentNode.getBoundingClientRect();
+  const middle = (whole.left + whole.right) / 2;
+  return [Math.abs(bar.left - middle) < 0.1 ? 1 : Math.abs(bar.right - middle) < 0.1 ? -1 : NaN,
+          bar.width, whole.width, getComputedStyle(node).backgroundColor];
+})"""
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_dense(view: Open, bias: bool) -> None:
     x = np.maximum(numbers(15, 3, 5, 3), 0)
@@ -216,6 +220,14 @@ def test_dense(view: Open, bias: bool) -> None:
         rows = [text.split("\t")[:2] for text in shown.texts(".terms tbody tr")]
         cells = [tuple(int(at) for at in np.unravel_index(i, x.shape)) for i in order[20:40]]
         assert rows == [[str(i), str(cell)] for i, cell in zip(order[20:40], cells, strict=True)]
+        found = shown.page.eval_on_selector_all(".term-fill", BARS)
+        bars = np.array([bar[:3] for bar in found])
+        # Zero is no bar, wherever it would be; the others are blue or orange by their sign.
+        colours = {(bar[0], bar[3]) for bar in found if bar[1] > 0}
+        assert len(colours) == len({sign for sign, _ in colours})
+        assert "rgba(0, 0, 0, 0)" not in {colour for _, colour in colours}
+        lengths = bars[:, 1] * np.abs(products).max() / bars[:, 2] * 2
+        np.testing.assert_allclose(bars[:, 0] * lengths, products[order[20:40]], atol=0.06)
         page = products[order[20:40]].sum()
         assert role(shown, "shown") == near(page)
         assert role(shown, "others") == near(products.sum() - page)
@@ -249,7 +261,7 @@ def test_dropout(view: Open) -> None:
     shown.page.fill("[data-key=seed]", "12")
     shown.page.press("[data-key=seed]", "Enter")
     mask = _mask(60, 0.3, 12)
-    for unit in range(60):
+    for unit in range(0, 60, 7):
         shown.select(unit)
         lines = shown.numbers(".unit-equation")
         value, bit, factor, y = lines[3:7]

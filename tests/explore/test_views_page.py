@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
-from tests.explore.viewed import PAGE, Layer, Viewed, chromium
+from tests.explore.viewed import PAGE, Layer, Viewed
 
 SHAPE = [7, 6, 3]
 CLASSES = ["<img src=x onerror=alert(1)>", "b", "c", "d"]
@@ -29,21 +29,15 @@ VIEWS: dict[str, tuple[Layer, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
-
-
 @pytest.fixture
-def view(browser: Browser) -> Iterator[Callable[..., Viewed]]:
+def view(chromium: Browser) -> Iterator[Callable[..., Viewed]]:
     views: list[Viewed] = []
 
     def opened(name: str, **more: Any) -> Viewed:
         layer, state = VIEWS[name]
         x = numbers(30, *layer["in"])
         x = np.where(np.arange(x.size).reshape(x.shape) % 4 == 0, np.round(2 * x) / 2, x)
-        views.append(Viewed(browser, [layer], x, classes=CLASSES, **state, **more))
+        views.append(Viewed(chromium, [layer], x, classes=CLASSES, **state, **more))
         return views[-1]
 
     yield opened

@@ -4,22 +4,17 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
 Array = npt.NDArray[np.float64]
 Layer = dict[str, Any]
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 _VIEWS = {
     "conv": ("im2col_view.js", "showIm2col"),
@@ -58,18 +53,6 @@ window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords
 change({});
 """
 )
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium through playwright; skips where there is none."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"no browser; looked for {', '.join(_NAMES)} on the path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def joined(text: str, seen: set[str]) -> str:

@@ -36,6 +36,6 @@ export function showSoftmax(panel, state) {
     equation(state, ["exp(", logits[chosen], " − ", ...bracketed(largest), ")",
       EQUALS, powers[chosen]]),
     equation(state, ["p = ", powers[chosen], " / ", sum, EQUALS, probabilities[chosen]]),
-    viewTable([text.softmaxClass, "z", "z − max z", "exp(z − max z)", "p", ""], rows,
+    viewTable([text.softmaxClass, "z", "z − max", "exp", "p", ""], rows,
       [[text.softmaxSum, "", "", ...sums, ""]]));
 }

@@ -1,5 +1,6 @@
 // What the views share: the head with the unit's place, and controls that keep the focus.
 
+import { cssColour } from "./colour.js";
 import { make } from "./dom.js";
 import { change } from "./state.js";
 import { placeOf, unitAt } from "./terms.js";
@@ -126,7 +127,7 @@ export function viewBar(number, largest) {
   const share = largest > 0 ? Math.abs(number) / largest : 0;
   const fill = make("span", {
     class: number < 0 ? "term-fill below" : "term-fill above",
-    style: { width: `${50 * share}%` },
+    style: { width: `${50 * share}%`, background: cssColour(2 * Math.sign(number), 3) },
   });
   return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
 }
