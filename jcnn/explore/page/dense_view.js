@@ -1,0 +1,24 @@
+// A dense unit: every input times its weight, and the bias.
+
+import { make } from "./dom.js";
+import { termsOf } from "./terms.js";
+import { termsTable } from "./terms_table.js";
+import { fillPanel, fillIn, cellText, viewHead, viewed } from "./view_panel.js";
+import { viewWords } from "./view_words.js";
+
+export function showDense(panel, state) {
+  const { layer, index, unit, x } = viewed(state);
+  const { layers, classes } = state.network;
+  const text = viewWords[state.language];
+  // Behind a flatten, an input is known by its cell, too.
+  const before = layers.slice(0, index).findLast((other) => other.in.length === 3);
+  const cells = before?.kind === "flatten" ? before.in : null;
+  const isLogit = layers[index + 1]?.kind === "softmax";
+  fillPanel(panel,
+    viewHead(state, isLogit ? `${text.denseTitle}: ${classes[unit]}` : text.denseTitle),
+    make("p", {}, fillIn(text.denseIntro, { inputs: layer.in[0], unit })),
+    make("p", { class: "formula" }, `y(${unit}) = Σ x(i) × w(i, ${unit}) + b(${unit})`),
+    termsTable(state, { ...termsOf(layer, x, unit), ...(layer.arrays.bias ? {} : { bias: null }) },
+      [text.denseInput, ...(cells ? [text.flattenCell] : [])],
+      (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])]));
+}

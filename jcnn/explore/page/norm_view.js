@@ -1,0 +1,42 @@
+// Batch normalisation at prediction: the channel's stored mean and variance, step by step.
+
+import { rangeOf } from "./colour.js";
+import { make } from "./dom.js";
+import { EQUALS, bracketed, equation } from "./equation.js";
+import { mapPicture } from "./map_picture.js";
+import { fillPanel, fillIn, viewHead, viewed } from "./view_panel.js";
+import { viewWords } from "./view_words.js";
+
+export function showNorm(panel, state) {
+  const { layer, unit, x, y, place } = viewed(state);
+  const text = viewWords[state.language];
+  const { row, column, channel } = place;
+  const { mean, variance, scale, offset } = Object.fromEntries(
+    Object.entries(layer.arrays).map(([name, array]) => [name, array.data[channel]]),
+  );
+  const centred = x[unit] - mean;
+  const spread = Math.sqrt(variance + layer.epsilon);
+  const normal = centred / spread;
+  const scaled = scale === undefined ? normal : normal * scale;
+  const box = [row, column, 1, 1];
+  const range = Math.max(rangeOf(x), rangeOf(y));
+  fillPanel(panel,
+    viewHead(state, text.normTitle),
+    make("p", {}, fillIn(text.normIntro, { channel })),
+    make("p", { class: "formula" }, `y = (x − ${text.normMean}) / √(${text.normVariance} + ε)`
+      + `${scale === undefined ? "" : ` × ${text.normScale}`}`
+      + `${offset === undefined ? "" : ` + ${text.normOffset}`}`),
+    equation(state, [`x − ${text.normMean} = `, x[unit], " − ", ...bracketed(mean),
+      EQUALS, centred]),
+    equation(state, [`√(${text.normVariance} + ε) = √(`, variance, " + ", layer.epsilon, ")",
+      EQUALS, spread]),
+    equation(state, [...bracketed(centred), " / ", spread, EQUALS, normal]),
+    scale !== undefined && equation(state, [`× ${text.normScale}: `, normal, " × ",
+      ...bracketed(scale), EQUALS, scaled]),
+    offset !== undefined && equation(state, [`+ ${text.normOffset}: `, scaled, " + ",
+      ...bracketed(offset), EQUALS, y[unit]]),
+    equation(state, ["y", EQUALS, y[unit]]),
+    ...(layer.out.length === 3 ? [make("div", { class: "view-columns" },
+      mapPicture(x, layer.in, channel, box, range, text.viewBefore),
+      mapPicture(y, layer.out, channel, box, range, text.viewAfter))] : []));
+}

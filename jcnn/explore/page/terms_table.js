@@ -1,0 +1,81 @@
+// Products that add up to one number: sorted, a page at a time, and what is not shown as a sum.
+
+import { numeral } from "./digits.js";
+import { make } from "./dom.js";
+import { EQUALS, equation, sumParts } from "./equation.js";
+import { change } from "./state.js";
+import { choiceButton, fillIn, stepButton, viewBar, viewTable } from "./view_panel.js";
+import { viewWords } from "./view_words.js";
+
+const TERMS_A_PAGE = 20;
+
+// `terms` as of termsOf, in order; `heads` and `describe(index)` give the columns that say where a
+// term comes from; `bias` is null where there is none. The state's termOrder ("size" or "order") and
+// termPage say which are shown.
+export function termsTable(state, { terms, bias, result }, heads, describe) {
+  const biases = bias === null ? [] : [bias];
+  const text = viewWords[state.language];
+  const order = termOrder(terms, state.termOrder ?? "size");
+  const pages = Math.ceil(terms.length / TERMS_A_PAGE);
+  const page = Math.min(state.termPage ?? 0, pages - 1);
+  const onPage = order.slice(page * TERMS_A_PAGE, (page + 1) * TERMS_A_PAGE);
+  const shownSum = sumOf(onPage, terms);
+  const others = order.filter((_, at) => Math.floor(at / TERMS_A_PAGE) !== page);
+  const othersSum = sumOf(others, terms);
+  const largest = terms.reduce((most, term) => Math.max(most, Math.abs(term.product)), 0);
+  const rows = onPage.map((index) => {
+    const { value, weight, product } = terms[index];
+    const numbers = [value, weight, product].map((number) => numeral(number, state.exact));
+    return [...describe(index), ...numbers, viewBar(product, largest)];
+  });
+  const sums = [
+    [fillIn(text.termsShownSum, { count: onPage.length }), shownSum, "shown"],
+    [fillIn(text.termsOthersSum, { count: others.length }), othersSum, "others"],
+    ...biases.map((number) => [text.termsBias, number, "bias"]),
+    [text.termsTotal, result, "total"],
+  ].map(([name, number, role]) => [
+    make("dt", {}, name),
+    make("dd", { "data-role": role }, numeral(number, state.exact)),
+  ]);
+  return make("div", { class: "terms" },
+    termControls(state, text, page, pages, terms),
+    viewTable([...heads, text.termsValue, text.termsWeight, text.termsProduct, ""], rows),
+    make("dl", { class: "term-sums" }, sums),
+    equation(state, [...sumParts([shownSum, othersSum, ...biases]), EQUALS, result]));
+}
+
+function termControls(state, text, page, pages, terms) {
+  const bySize = (state.termOrder ?? "size") === "size";
+  const zeros = terms.filter((term) => term.product === 0).length;
+  const turn = (to) => () => change({ termPage: to });
+  const sort = (termOrder) => () => change({ termOrder, termPage: 0 });
+  const sorted = [["size", text.termsBySize, bySize], ["order", text.termsInOrder, !bySize]];
+  return make("div", { class: "view-controls" },
+    make("span", { class: "view-group", role: "group", "aria-label": text.termsSort },
+      sorted.map(([name, label, pressed]) =>
+        choiceButton(label, `sort-${name}`, sort(name), pressed))),
+    make("span", { class: "view-group" },
+      stepButton(text.termsFirst, "page-first", turn(0), page > 0),
+      stepButton(text.termsBack, "page-back", turn(page - 1), page > 0),
+      make("span", { class: "view-page" }, fillIn(text.termsPage, {
+        first: page * TERMS_A_PAGE + 1,
+        last: Math.min((page + 1) * TERMS_A_PAGE, terms.length),
+        all: terms.length,
+      })),
+      stepButton(text.termsNext, "page-next", turn(page + 1), page + 1 < pages),
+      stepButton(text.termsLast, "page-last", turn(pages - 1), page + 1 < pages)),
+    make("span", { class: "view-note" }, fillIn(text.termsZeros, { zeros, all: terms.length })));
+}
+
+// The indices of the terms, the largest products first (of equals the first), or as they come.
+function termOrder(terms, order) {
+  const indices = terms.map((_, index) => index);
+  if (order === "order") return indices;
+  return indices.sort(
+    (a, b) => Math.abs(terms[b].product) - Math.abs(terms[a].product) || a - b,
+  );
+}
+
+function sumOf(indices, terms) {
+  return indices.reduce((sum, index) => sum + terms[index].product, 0);
+}

@@ -1,0 +1,133 @@
+// What the views share: the head with the unit's place, and controls that keep the focus.
+
+import { cssColour } from "./colour.js";
+import { make } from "./dom.js";
+import { change } from "./state.js";
+import { placeOf, unitAt } from "./terms.js";
+import { viewWords } from "./view_words.js";
+
+// Fill a panel anew; what had the focus, by its data-key, has it again.
+export function fillPanel(panel, ...children) {
+  const focused = document.activeElement;
+  const key = panel.contains(focused) ? focused.dataset.key : undefined;
+  panel.replaceChildren(...children.flat().filter(Boolean));
+  if (key !== undefined) panel.querySelector(`[data-key="${key}"]`)?.focus();
+}
+
+// What a view is about: its layer, the layer's input and output, and the place of the unit.
+export function viewed(state) {
+  const { layer: index, unit } = state.selected;
+  const layer = state.network.layers[index];
+  const x = state.outputs[index];
+  const y = state.outputs[index + 1];
+  return { index, unit, layer, x, y, place: placeOf(layer.out, unit) };
+}
+
+// "(row, column, channel)" of a unit, or its number where the shape has one axis.
+export function cellText(shape, unit) {
+  const { row, column, channel } = placeOf(shape, unit);
+  return shape.length === 3 ? `(${row}, ${column}, ${channel})` : String(unit);
+}
+
+export function shapeText(shape) {
+  return shape.join(" × ");
+}
+
+// A sentence with its gaps filled: "{n} of {all}".
+export function fillIn(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
+}
+
+// Title, shapes, where the unit is (to be changed by hand) and the switch for all digits.
+export function viewHead(state, title) {
+  const { layer, index, unit } = viewed(state);
+  const text = viewWords[state.language];
+  return make("header", { class: "view-head" },
+    make("h3", {}, title),
+    make("p", { class: "view-shapes" }, `${layer.name}: ${shapeText(layer.in)} → ${shapeText(layer.out)}`),
+    make("div", { class: "view-controls" },
+      ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen)),
+      checkBox(text.viewExact, "exact", Boolean(state.exact), (exact) => change({ exact }))),
+    ...(state.exact ? [make("p", { class: "view-note" }, text.viewExactNote)] : []));
+}
+
+export function selectUnit(layer, unit) {
+  change({ selected: { layer, unit } });
+}
+
+// A number field for each axis of a place.
+export function placeFields(state, shape, unit, key, choose) {
+  const text = viewWords[state.language];
+  const { row, column, channel } = placeOf(shape, unit);
+  const field = (name, axis, number, size, unitOf) =>
+    numberField(name, `${key}-${axis}`, number, size - 1, (typed) => choose(unitOf(typed)));
+  if (shape.length === 1) return [field(text.viewUnit, "unit", unit, shape[0], (i) => i)];
+  return [
+    field(text.viewRow, "row", row, shape[0], (r) => unitAt(shape, r, column, channel)),
+    field(text.viewColumn, "column", column, shape[1], (c) => unitAt(shape, row, c, channel)),
+    field(text.viewChannel, "channel", channel, shape[2], (k) => unitAt(shape, row, column, k)),
+  ];
+}
+
+// A field for a whole number from 0 to `last`; what is typed outside becomes the nearest inside.
+export function numberField(name, key, number, last, choose) {
+  const input = make("input", {
+    type: "number", min: 0, max: last, step: 1, value: number, "data-key": key,
+    onchange: () => {
+      const typed = Math.round(Number(input.value)) || 0;
+      choose(Math.min(Math.max(typed, 0), last));
+    },
+  });
+  return make("label", { class: "view-number" }, `${name} `, input);
+}
+
+export function checkBox(name, key, checked, choose) {
+  const onchange = () => choose(input.checked);
+  const input = make("input", { type: "checkbox", "data-key": key, checked, onchange });
+  return make("label", { class: "view-check" }, input, ` ${name}`);
+}
+
+// A button; one that can do nothing now stays where it is, so that the focus does, too.
+export function stepButton(name, key, press, enabled) {
+  return make(
+    "button",
+    { type: "button", "data-key": key, "aria-disabled": String(!enabled), onclick: enabled && press },
+    name,
+  );
+}
+
+// A button of several of which one is pressed.
+export function choiceButton(name, key, press, pressed) {
+  return make(
+    "button",
+    { type: "button", "data-key": key, "aria-pressed": String(pressed), onclick: press },
+    name,
+  );
+}
+
+// A table in a box that scrolls by itself; rows of cells, each a string, an element or a list.
+export function viewTable(heads, rows, foot = []) {
+  const cells = (tag, row) => make("tr", {}, ...row.map(
+    (cell) => make(tag, { scope: tag === "th" && "col" }, cell),
+  ));
+  return make("div", { class: "view-scroll" }, make("table", { class: "view-table" },
+    make("thead", {}, cells("th", heads)),
+    make("tbody", {}, ...rows.map((row) => cells("td", row))),
+    make("tfoot", {}, ...foot.map((row) => cells("td", row)))));
+}
+
+// A bar for a share between 0 and 1.
+export function shareBar(share) {
+  const fill = make("span", { class: "term-fill share", style: { width: `${100 * share}%` } });
+  return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
+}
+
+// A bar from the middle to the left or right; as long as |number| is beside `largest`.
+export function viewBar(number, largest) {
+  const share = largest > 0 ? Math.abs(number) / largest : 0;
+  const fill = make("span", {
+    class: number < 0 ? "term-fill below" : "term-fill above",
+    style: { width: `${50 * share}%`, background: cssColour(2 * Math.sign(number), 3) },
+  });
+  return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
+}

@@ -1,0 +1,140 @@
+"""One view of the explorer in a headless browser, without the page around it."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from playwright.sync_api import Browser, Page
+
+PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
+Array = npt.NDArray[np.float64]
+Layer = dict[str, Any]
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+_VIEWS = {
+    "conv": ("im2col_view.js", "showIm2col"),
+    "max_pool": ("pool_view.js", "showPool"),
+    "average_pool": ("pool_view.js", "showPool"),
+    "activation": ("activation_view.js", "showActivation"),
+    "flatten": ("flatten_view.js", "showFlatten"),
+    "dense": ("dense_view.js", "showDense"),
+    "dropout": ("dropout_view.js", "showDropout"),
+    "batch_norm": ("norm_view.js", "showNorm"),
+    "softmax": ("softmax_view.js", "showSoftmax"),
+}
+_IMPORTS = "".join(f'import {{ {f} }} from "./{m}";\n' for m, f in sorted(set(_VIEWS.values())))
+_START = (
+    _IMPORTS
+    + """
+import { runFrom, runLayer } from "./forward.js";
+import { patchMatrix } from "./im2col_view.js";
+import { dropoutMask } from "./dropout_view.js";
+import { change, listen, state } from "./state.js";
+import { viewWords } from "./view_words.js";
+const given = JSON.parse(document.getElementById("given").textContent);
+for (const layer of given.network.layers) {
+  for (const [name, [numbers, shape]] of Object.entries(layer.arrays ?? {})) {
+    layer.arrays[name] = { data: Float32Array.from(numbers), shape };
+  }
+}
+Object.assign(state, given, { outputs: [Float64Array.from(given.x)] });
+runFrom(state.network.layers, state.outputs, 0);
+const SHOW = { """
+    + ", ".join(f"{kind}: {f}" for kind, (_, f) in _VIEWS.items())
+    + """ };
+const panel = document.querySelector("section");
+listen(() => SHOW[state.network.layers[state.selected.layer].kind](panel, state));
+window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords };
+change({});
+"""
+)
+
+
+def joined(text: str, seen: set[str]) -> str:
+    """A module's text after all that it imports, as one script."""
+    parts = []
+    for name in _IMPORT.findall(text):
+        if name not in seen:
+            seen.add(name)
+            parts.append(joined((PAGE / name).read_text(encoding="utf-8"), seen))
+    return "".join([*parts, re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)])
+
+
+def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
+    """A page of nothing but the view of `state["selected"]`, under the explorer's policy."""
+    given = {
+        "network": {
+            "classes": state.pop("classes", []),
+            "layers": [
+                layer
+                | {
+                    "arrays": {
+                        name: [np.asarray(array, np.float32).ravel().tolist(), list(array.shape)]
+                        for name, array in layer.get("arrays", {}).items()
+                    }
+                }
+                for layer in layers
+            ],
+        },
+        "x": x.ravel().tolist(),
+        "selected": {"layer": 0, "unit": 0},
+        **state,
+    }
+    data = json.dumps(given).replace("</", "<\\/")
+    sheets = [PAGE / "style.css", PAGE / "views.css"]
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets if sheet.exists())
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        f"script-src 'unsafe-inline'; style-src 'sha256-{digest}'\">"
+        f"<style>{style}</style></head><body><section></section>"
+        f'<script id="given" type="application/json">{data}</script>'
+        f'<script type="module">{joined(_START, set())}</script></body></html>'
+    )
+
+
+class Viewed:
+    """A view that is open: what it shows, and hands to change it. It must not complain."""
+
+    def __init__(self, browser: Browser, layers: list[Layer], x: Array, **state: Any) -> None:
+        self.complaints: list[str] = []
+        self.page: Page = browser.new_page(**state.pop("window", {}))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.set_content(view_html(layers, x, **state))
+        self.page.wait_for_function("window.explorer !== undefined", timeout=20_000)
+
+    def numbers(self, where: str = "section") -> list[float]:
+        """The full numbers shown within a part of the view, in their order."""
+        script = "(nodes) => nodes.map((node) => node.dataset.value)"
+        texts = self.page.eval_on_selector_all(f"{where} [data-value]", script)
+        return [float(text) for text in texts]
+
+    def texts(self, where: str) -> list[str]:
+        """The text of each element of a kind."""
+        script = "(nodes) => nodes.map((node) => node.innerText)"
+        return [str(text) for text in self.page.eval_on_selector_all(where, script)]
+
+    def select(self, unit: int, layer: int = 0) -> None:
+        """Choose a unit, as a click in the overview does."""
+        self.page.evaluate(f"explorer.change({{ selected: {{ layer: {layer}, unit: {unit} }} }})")
+
+    def change(self, **patch: Any) -> None:
+        """Change the page's state."""
+        self.page.evaluate("(patch) => explorer.change(patch)", patch)
+
+    def state(self, name: str) -> Any:
+        """One entry of the page's state."""
+        return self.page.evaluate(f"explorer.state.{name}")
+
+    def close(self) -> None:
+        """Close the page; fails where the browser had something to say."""
+        self.page.close()
+        assert self.complaints == []
