@@ -48,7 +48,11 @@ export function showPlayground(panel, state) {
 function wire(view) {
   view.redraw = () => redraw(view);
   view.changed = () => ownNumbers(view);
-  view.stop = () => stopWalk(view);
+  view.stop = () => {
+    if (view.timer === null) return;
+    stopWalk(view);
+    refreshWalk(view);
+  };
   view.refresh = () => {
     refreshStage(view);
     refreshWalk(view);

@@ -77,15 +77,16 @@ function walkGrid(grid, event) {
   target?.focus();
 }
 
-// Where a key leads: a cell, null at the grid's border, undefined for other keys.
+// Where a key leads: a cell, null at the grid's border, undefined for keys that are not ours.
 function targetOf(grid, event, row, column) {
   const cells = [...grid.querySelectorAll("[data-row]")];
   const own = cells.filter((cell) => Number(cell.dataset.row) === row);
   if (event.key === "Home") return (event.ctrlKey ? cells : own)[0];
   if (event.key === "End") return (event.ctrlKey ? cells : own).at(-1);
   if (event.ctrlKey) return undefined;
-  if (event.key === "Enter") return cells[cells.indexOf(event.target) + 1] ?? null;
+  // Enter goes on; in the last cell it only finishes what is typed.
+  if (event.key === "Enter") return cells[cells.indexOf(event.target) + 1];
   if (!(event.key in STEPS)) return undefined;
   const [down, right] = STEPS[event.key];
-  return cellAt(grid, row + down, column + right);
+  return cellAt(grid, row + down, column + right); // null outside
 }

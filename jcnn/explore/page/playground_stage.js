@@ -13,26 +13,29 @@ import { workingOf } from "./playground_working.js";
 // New grids for the window and layer of the view.
 export function drawStage(view) {
   const { play, text, boxes, layer } = view;
-  const channels = play.inputs.length;
   const title = (name, channel, count) =>
     count > 1 ? filledIn(text[`${name}_channel`], { channel }) : text[`${name}_title`];
-  const group = (name, grids) =>
-    make("div", { class: `pg-group pg-${name}s` }, grids.map((grid, channel) => {
-      const label = title(name, channel, grids.length);
-      return make("figure", {}, make("figcaption", {}, label), make("div", { class: "pg-scroll" }, grid(label)));
-    }));
-  const [rows, columns, outChannels] = outShape(layer);
-  view.grids = { inputs: [], kernels: [], outputs: [] };
-  const kept = (name, grid) => (view.grids[name].push(grid), grid);
-  const all = (count, makeGrid) => Array.from({ length: count }, (_, channel) => (label) => makeGrid(label, channel));
-  const inputs = all(channels, (label, c) => kept("inputs", inputGrid(view, label, c)));
-  const kernels = all(channels, (label, c) => kept("kernels", kernelGrid(view, label, c)));
-  const outputs = all(outChannels, (label, c) => kept("outputs", outputGrid(view, label, c, rows, columns)));
+  const figure = (name, channel, count, makeGrid) => {
+    const label = title(name, channel, count);
+    const grid = makeGrid(view, label, channel);
+    view.grids[name].push(grid);
+    return make("figure", {}, make("figcaption", {}, label), make("div", { class: "pg-scroll" }, grid));
+  };
+  view.grids = { input: [], kernel: [], output: [] };
+  const inputs = play.inputs.map((_, channel) =>
+    make(
+      "div",
+      { class: "pg-line" },
+      figure("input", channel, play.inputs.length, inputGrid),
+      layer.kind === "conv" && [stageSign("∗"), figure("kernel", channel, play.inputs.length, kernelGrid)],
+    ),
+  );
+  const count = outShape(layer)[2];
+  const outputs = Array.from({ length: count }, (_, channel) => figure("output", channel, count, outputGrid));
   boxes.stage.replaceChildren(
-    group("input", inputs),
-    ...(layer.kind === "conv" ? [stageSign("∗"), group("kernel", kernels)] : []),
+    make("div", { class: "pg-group" }, inputs),
     stageSign("="),
-    group("output", outputs),
+    make("div", { class: "pg-group pg-outputs" }, outputs),
   );
 }
 
@@ -77,15 +80,16 @@ function numberEntry(view, grid, row, column) {
   const leave = (input) => {
     if (Number.isFinite(readNumber(input.value))) return;
     state.announce(filledIn(text.not_number, { place, value: input.value }));
-    input.value = String(grid[row][column]);
+    input.value = written(grid[row][column], true);
     input.removeAttribute("aria-invalid");
   };
-  const cell = entryCell(row, column, String(grid[row][column]), type, leave);
+  const cell = entryCell(row, column, written(grid[row][column], true), type, leave);
   cell.firstChild.setAttribute("aria-label", place);
   return cell;
 }
 
-function outputGrid(view, label, channel, rows, columns) {
+function outputGrid(view, label, channel) {
+  const [rows, columns] = outShape(view.layer);
   const cells = Array.from({ length: rows }, (_, row) =>
     Array.from({ length: columns }, (__, column) =>
       view.play.answers ? answerEntry(view, row, column, channel) : numberCell(row, column),
@@ -138,7 +142,7 @@ export function refreshStage(view) {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         const place = { row, column, channel };
-        const cell = cellAt(view.grids.outputs[channel], row, column);
+        const cell = cellAt(view.grids.output[channel], row, column);
         if (view.play.answers) markAnswer(view, cell, place);
         else writeOutput(view, cell, place, printed?.[row]?.[column]);
       }
@@ -191,15 +195,15 @@ function markWindow(view) {
   for (const old of boxes.stage.querySelectorAll(".pg-marked")) old.classList.remove("pg-marked");
   if (play.at === null) return;
   const { row, column, channel } = play.at;
-  const output = cellAt(grids.outputs[channel], row, column);
+  const output = cellAt(grids.output[channel], row, column);
   output.closest(".pg-cell").classList.add("pg-marked");
-  stopAt(grids.outputs[channel], output);
-  const inputs = layer.kind === "conv" ? grids.inputs : [grids.inputs[channel]];
+  stopAt(grids.output[channel], output);
+  const inputs = layer.kind === "conv" ? grids.input : [grids.input[channel]];
   if (layer.kind === "flatten") {
     const channels = layer.in[2];
     const cell = Math.floor(column / channels);
     const place = [Math.floor(cell / layer.in[1]), cell % layer.in[1]];
-    return markCell(grids.inputs[column % channels], ...place);
+    return markCell(grids.input[column % channels], ...place);
   }
   for (let i = 0; i < window.kernel[0]; i++) {
     for (let j = 0; j < window.kernel[1]; j++) {
@@ -237,7 +241,7 @@ function showNotes(view, printed) {
   );
   const misprints = wrong.filter((cell) => cell.printed !== cell.right);
   const lines = misprints.map((cell) =>
-    make("li", {}, filledIn(text.misprint, { ...cell, right: written(cell.right, state.exact) })),
+    make("li", {}, filledIn(text.misprint, { ...cell, value: written(cell.right, state.exact) })),
   );
   const list = lines.length > 0 && [make("h3", {}, text.misprints), make("ul", {}, lines)];
   const note = example?.note && !play.answers && make("p", {}, text[`note_${example.id}`]);

@@ -20,7 +20,7 @@ export function showWalk(view) {
         start_again: button("start_again", () => startAgain(view)),
       }
     : {
-        play: button("play", () => (view.timer === null ? startWalk(view) : stopWalk(view))),
+        play: button("play", () => (view.timer === null ? startWalk(view) : view.stop())),
         back: button("back", () => walkBy(view, -1)),
         step: button("step", () => walkBy(view, 1)),
         reset: button("reset", () => resetWalk(view)),
@@ -36,15 +36,14 @@ function startWalk(view) {
   const last = stepsIn(view.layer) - 1;
   if (view.play.at && stepAtPlace(view.layer, view.play.at) === last) view.play.at = null;
   view.timer = setInterval(() => {
-    if (!view.boxes.walk.isConnected || !walkOn(view, 1)) stopWalk(view);
+    if (!view.boxes.walk.isConnected || !walkOn(view, 1)) view.stop();
   }, PAUSE);
-  walkOn(view, 1);
+  if (!walkOn(view, 1)) view.stop();
 }
 
 export function stopWalk(view) {
   clearInterval(view.timer);
   view.timer = null;
-  if (view.layer && view.buttons) refreshWalk(view);
 }
 
 function walkBy(view, steps) {
@@ -86,9 +85,9 @@ function showAnswer(view) {
   const { play, layer } = view;
   if (play.at === null) play.at = placeAtStep(layer, 0);
   const unit = playUnit(layer, play.at);
-  const answer = String(Number(view.y[unit].toPrecision(12)));
+  const answer = written(Number(view.y[unit].toPrecision(12)), true);
   play.answers[unit] = { text: answer, shown: true };
-  cellAt(view.grids.outputs[play.at.channel], play.at.row, play.at.column).value = answer;
+  cellAt(view.grids.output[play.at.channel], play.at.row, play.at.column).value = answer;
   view.refresh();
   view.state.announce(filledIn(view.text.place_value, { ...play.at, value: answer }));
 }

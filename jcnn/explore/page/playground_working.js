@@ -61,8 +61,11 @@ function inBrackets(value, exact) {
 
 function poolWorking({ text, exact, answer }, layer, terms, result) {
   const inside = terms.filter((term) => term.source >= 0);
-  const numbers = inside.map(({ value }) => written(value, exact));
   const most = layer.kind === "max_pool";
+  const numbers = inside.map(({ value }, index) => {
+    const number = written(value, exact);
+    return value < 0 && index > 0 && !most ? `(${number})` : number;
+  });
   const values = numbers.join(most ? ", " : " + ");
   const words = { values, count: inside.length, value: written(result, exact) };
   const told = most ? text.largest : text.mean;
