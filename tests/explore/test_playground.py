@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from jcnn import ops
-from tests.explore.playground_browser import browser_page, browser_tab, choose, outputs, set_field
+from tests.explore.playground_browser import choose, outputs, playground, playground_tab, set_field
 from tests.ops import oracle
 from tests.ops.refusals import refusal
 
-Page = Any
-tab = browser_tab
-page = browser_page
+tab = playground_tab
+page = playground
 
 FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
 EXAMPLES: dict[str, Any] = (

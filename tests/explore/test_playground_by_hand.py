@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from tests.explore.playground_browser import (
-    browser_page,
-    browser_tab,
     choose,
     entry,
     output_cell,
     outputs,
+    playground,
+    playground_tab,
     set_field,
 )
 from tests.ops import oracle
 
-Page = Any
-tab = browser_tab
-page = browser_page
+tab = playground_tab
+page = playground
 
 # setInterval that waits for the test: `tick()` is its next turn, null while nothing runs.
 _BY_HAND = """() => {
@@ -186,12 +186,11 @@ def test_the_exercise_marks_right_and_wrong(page: Page) -> None:
     cells = page.locator(".pg-outputs input")
     assert [cells.nth(i).input_value() for i in range(cells.count())] == [""] * 25
 
-    def answer(row: int, column: int, text: str) -> str:
+    def answer(row: int, column: int, text: str) -> str | None:
         field = output_cell(page, row, column)
         field.fill(text)
         field.blur()
-        mark: str = field.locator("xpath=..").get_attribute("data-mark")
-        return mark
+        return field.locator("xpath=..").get_attribute("data-mark")
 
     assert answer(0, 0, "1") == "right"
     assert said(page) == "row 0, column 0: right. 1 of 25 right"

@@ -1,21 +1,21 @@
 """The playground by keys alone, in two languages, in light and dark, on a phone."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.explore.playground_browser import (
-    browser_page,
-    browser_tab,
     choose,
     output_cell,
+    playground,
+    playground_tab,
     set_field,
 )
 
-Page = Any
-tab = browser_tab
-page = browser_page
+tab = playground_tab
+page = playground
 
 
 def focused(page: Page) -> list[Any]:
@@ -91,7 +91,9 @@ def test_both_languages_say_everything(page: Page) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_legible_and_fits_a_phone(page: Page, scheme: str, language: str) -> None:
+def test_it_is_legible_and_fits_a_phone(
+    page: Page, scheme: Literal["light", "dark"], language: str
+) -> None:
     """Contrast of 4.5 to 1 for every text, nothing wider than 390 pixels, no word left out."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 800})

@@ -19,7 +19,7 @@ export const CALCULATIONS = [
   { id: "001_map", lecture: "B", result: [slidCells(32, 5), slidCells(32, 5), 6] },
   { id: "001_quiz", lecture: "B", result: slidCells(5, 3) },
   { id: "002_pixels", lecture: "C", result: timesOf(640, 480) },
-  { id: "002_count", lecture: "C", result: countPictures },
+  { id: "002_count", lecture: "C", title: "pictures_that_fit", result: countPictures },
   { id: "003_dense784", lecture: "D", result: timesOf(28, 28, 10), printed: 7850 },
   { id: "003_dense224", lecture: "D", result: timesOf(224, 224, 10) },
   { id: "003_dense1024", lecture: "D", result: timesOf(1024, 1024, 10) },

@@ -9,7 +9,7 @@ export function calculationsTable(text) {
     make(
       "tr",
       { "data-example": calculation.id },
-      make("th", { scope: "row" }, make("span", { class: "pg-letter" }, calculation.lecture), text[calculation.id]),
+      make("th", { scope: "row" }, make("span", { class: "pg-letter" }, calculation.lecture), text[calculation.title ?? calculation.id]),
       make("td", {}, resultLines(text, calculation.result), misprintLine(text, calculation)),
     ),
   );
@@ -21,11 +21,11 @@ export function calculationsTable(text) {
   );
 }
 
-// A list of results is a line each; a list of lists, such as shapes, a group each.
+// A list of results is a line each; a shape, whose channels are a plain number, a line in all.
 function resultLines(text, result) {
   if (!Array.isArray(result)) return resultLine(text, result);
-  const nested = Array.isArray(result[0]);
-  return result.map((one) => (nested ? make("div", { class: "pg-shape" }, resultLines(text, one)) : resultLine(text, one)));
+  const lines = result.map((one) => resultLines(text, one));
+  return result.some((one) => typeof one === "number") ? make("div", { class: "pg-shape" }, lines) : lines;
 }
 
 function resultLine(text, tree) {
