@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 OpenPage = Callable[..., Page]
 
@@ -33,7 +33,7 @@ def browser_page(chromium: Browser, tmp_path: Path) -> Iterator[OpenPage]:
     in the page, and any request but for the file itself. Further arguments are those of
     playwright's `new_context`, such as `viewport` and `color_scheme`.
     """
-    contexts = []
+    contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
     def open_page(html: str, **options: Any) -> Page:

@@ -1,0 +1,170 @@
+// The playground: a window slid over a few numbers by hand; it needs no model.
+
+import { make } from "./dom.js";
+import { EXAMPLES } from "./examples.js";
+import { calculationsTable } from "./playground_calculations.js";
+import { markRefused, showChoices, showFormula } from "./playground_settings.js";
+import { drawStage, refreshStage } from "./playground_stage.js";
+import { drawNumbers, forgetPlace, layerOf, outShape, playOf, resolvePlay } from "./playground_state.js";
+import { filledIn, playgroundWords } from "./playground_words.js";
+import { refreshWalk, showWalk, stopWalk } from "./playground_walk.js";
+
+// Fills `panel`; what was chosen and typed is kept in `state.playground`.
+export function showPlayground(panel, state) {
+  state.playground ??= playOf(EXAMPLES.find(({ id }) => id === "000_valid"));
+  const text = playgroundWords[state.language];
+  const box = (name, attributes = {}) => make("div", { class: `pg-${name}`, ...attributes });
+  const boxes = {
+    form: make("form", { class: "pg-choices", onsubmit: (event) => event.preventDefault() }),
+    formula: box("formula"),
+    stage: box("stage"),
+    walk: box("walk", { role: "group", "aria-label": text.walk }),
+    working: box("working"),
+    notes: box("notes"),
+  };
+  const view = { state, text, play: state.playground, boxes, timer: null };
+  wire(view);
+  panel.replaceChildren(
+    make(
+      "div",
+      { class: "playground", lang: state.language },
+      make("h2", {}, text.title),
+      make("p", { class: "pg-intro" }, text.intro),
+      topBar(view),
+      boxes.form,
+      boxes.formula,
+      boxes.stage,
+      boxes.walk,
+      boxes.working,
+      boxes.notes,
+      calculationsTable(text),
+    ),
+  );
+  drawChoices(view);
+  redraw(view);
+}
+
+// What the parts ask for.
+function wire(view) {
+  view.redraw = () => redraw(view);
+  view.changed = () => ownNumbers(view);
+  view.stop = () => {
+    if (view.timer === null) return;
+    stopWalk(view);
+    refreshWalk(view);
+  };
+  view.refresh = () => {
+    refreshStage(view);
+    refreshWalk(view);
+  };
+  view.select = (place) => {
+    view.play.at = place;
+    view.play.hint = false;
+    view.refresh();
+  };
+}
+
+function topBar(view) {
+  const { text } = view;
+  const option = ({ id }) => make("option", { value: id }, text[id]);
+  const group = (label, examples) => make("optgroup", { label }, examples.map(option));
+  const groups = ["A", "B", "C", "D"].map((lecture) =>
+    group(text[`lecture_${lecture}`], EXAMPLES.filter((one) => one.lecture === lecture && !one.exercise)),
+  );
+  const select = make(
+    "select",
+    { name: "example" },
+    make("option", { value: "" }, text.own),
+    group(text.group_exercise, EXAMPLES.filter((one) => one.exercise)),
+    groups,
+  );
+  select.addEventListener("change", () => choose(view, select.value));
+  view.presets = select;
+  view.turn = make("button", { type: "button", class: "pg-turn", onclick: () => turn(view) }, text.your_turn);
+  const other = make("button", { type: "button", class: "pg-new", onclick: () => renew(view) }, text.new_numbers);
+  const field = make("label", { class: "pg-field" }, make("span", {}, text.preset), select);
+  return make("div", { class: "pg-top" }, field, view.turn, other);
+}
+
+function choose(view, id) {
+  const example = EXAMPLES.find((one) => one.id === id);
+  if (example === undefined) {
+    ownNumbers(view);
+    return view.refresh();
+  }
+  view.play = view.state.playground = playOf(example);
+  drawChoices(view);
+  redraw(view);
+  announceSize(view);
+}
+
+// Your turn, and back.
+function turn(view) {
+  view.play.answers = view.play.answers === null ? {} : null;
+  forgetPlace(view.play);
+  redraw(view);
+  view.state.announce(view.play.answers ? view.text.exercise : view.text.point);
+}
+
+function renew(view) {
+  drawNumbers(view.play);
+  forgetPlace(view.play);
+  ownNumbers(view);
+  redraw(view);
+  announceSize(view);
+}
+
+// The numbers are no longer those of the lecture.
+function ownNumbers(view) {
+  view.play.example = null;
+  view.presets.value = "";
+}
+
+function drawChoices(view) {
+  const { play, text, boxes } = view;
+  showChoices(boxes.form, text, play.choices, play.inputs.length, (patch) => {
+    const { channels, ...choices } = patch;
+    Object.assign(play.choices, choices);
+    forgetPlace(play);
+    ownNumbers(view);
+    if (patch.operation) {
+      drawChoices(view);
+      boxes.form.elements.operation.focus();
+    }
+    redraw(view, channels);
+    if (view.layer) announceSize(view);
+  });
+}
+
+// Everything below the choices: the output and its grids, or why there is none.
+function redraw(view, channels) {
+  const { play, text, boxes, state } = view;
+  stopWalk(view);
+  const window = resolvePlay(play, channels);
+  const { refusal } = window;
+  view.presets.value = play.example ?? "";
+  view.turn.setAttribute("aria-pressed", String(play.answers !== null));
+  markRefused(boxes.form, refusal);
+  for (const name of ["stage", "walk", "working", "notes"]) boxes[name].hidden = Boolean(refusal);
+  if (refusal) {
+    view.layer = null;
+    const reason = filledIn(text[refusal.word], refusal.values);
+    boxes.formula.replaceChildren(
+      make("div", { class: "pg-refusal" }, make("strong", {}, text.refused), make("p", { class: "pg-reason" }, reason)),
+    );
+    state.announce(`${text.refused}: ${reason}`);
+    return;
+  }
+  view.window = window;
+  view.layer = layerOf(play, window);
+  showFormula(boxes.formula, text, play.choices, window, play.inputs.length);
+  drawStage(view);
+  showWalk(view);
+  view.refresh();
+}
+
+function announceSize({ layer, text, state }) {
+  const [rows, columns, channels] = outShape(layer);
+  const word = channels > 1 ? text.out_size_channels : text.out_size;
+  state.announce(filledIn(word, { rows, columns, channels }));
+}

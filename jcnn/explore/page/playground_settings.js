@@ -1,0 +1,121 @@
+// The choices of the playground as a form, and the size that follows from them as a formula.
+
+import { make } from "./dom.js";
+import { numeral } from "./digits.js";
+import { filledIn } from "./playground_words.js";
+import { MOST_CELLS, sameTotal } from "./playground_window.js";
+
+const OPERATIONS = ["conv", "max_pool", "average_pool", "flatten"];
+
+// Fills `form` with the choices; `onChoice(patch)` gets {channels: 2}, {stride: [2, 1]}, ...
+export function showChoices(form, text, choices, channels, onChoice) {
+  const { operation } = choices;
+  const pair = (name, label = text[name]) =>
+    pairField(text, name, label, choices[name], (value) => onChoice({ [name]: value }));
+  const slides = operation !== "flatten";
+  form.replaceChildren(
+    ...[
+      choiceField("operation", text.operation, OPERATIONS, text, operation, (value) =>
+        onChoice({ operation: value }),
+      ),
+      choiceField("channels", text.channels, ["1", "2", "3"], {}, String(channels), (value) =>
+        onChoice({ channels: Number(value) }),
+      ),
+      pair("size"),
+      slides && pair("kernel", operation === "conv" ? text.kernel : text.window),
+      slides && paddingField(text, choices.padding, (padding) => onChoice({ padding })),
+      slides && pair("stride"),
+      operation === "conv" && pair("dilation"),
+    ].filter(Boolean),
+  );
+}
+
+function choiceField(name, label, values, names, chosen, onChange) {
+  const options = values.map((value) => make("option", { value }, names[value] ?? value));
+  const select = make("select", { name }, options);
+  select.value = chosen;
+  select.addEventListener("change", () => onChange(select.value));
+  return make("label", { class: "pg-field" }, make("span", {}, label), select);
+}
+
+function pairField(text, name, label, pair, onChange) {
+  const fields = ["rows_of", "columns_of"].map((word, axis) =>
+    countField(`${name}_${axis}`, filledIn(text[word], { what: label }), pair[axis]),
+  );
+  for (const field of fields) {
+    field.addEventListener("change", () => onChange(fields.map(countOf)));
+  }
+  const names = { class: "pg-field", role: "group", "aria-label": label };
+  return make("div", names, make("span", {}, label), make("div", { class: "pg-pair" }, fields[0], " × ", fields[1]));
+}
+
+function paddingField(text, padding, onChange) {
+  const number = typeof padding === "number" || padding === "";
+  const cells = countField("padding_cells", text.padding_cells, number ? padding : 1);
+  cells.min = 0;
+  cells.hidden = !number;
+  const choose = (kind) => {
+    cells.hidden = kind !== "number";
+    onChange(kind === "number" ? countOf(cells) : kind);
+  };
+  const kinds = ["valid", "same", "number"];
+  const field = choiceField("padding", text.padding, kinds, text, number ? "number" : padding, choose);
+  cells.addEventListener("change", () => onChange(countOf(cells)));
+  return make("div", { class: "pg-field-wide" }, field, cells);
+}
+
+function countField(name, label, value) {
+  const attributes = { type: "number", name, min: 1, max: MOST_CELLS, step: 1, "aria-label": label };
+  const field = make("input", attributes);
+  field.value = value;
+  return field;
+}
+
+// The number in a field, or the empty text where there is none.
+const countOf = (field) => (Number.isNaN(field.valueAsNumber) ? "" : field.valueAsNumber);
+
+// Marks the fields that a refusal names.
+export function markRefused(form, refusal) {
+  const name = { in_hw: "size" }[refusal?.values.name] ?? refusal?.values.name;
+  const word = refusal?.word;
+  const blamed = (field) =>
+    (name !== undefined && field.name.startsWith(`${name}_`)) ||
+    (word === "refused_fit" && /^(kernel|dilation)_/.test(field.name)) ||
+    (/refused_(padding|pooling|padded)/.test(word) && field.name.startsWith("padding"));
+  for (const field of form.elements) {
+    if (blamed(field)) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+}
+
+// The output's size, with the formula and the numbers in it.
+export function showFormula(box, text, choices, window, channels) {
+  if (choices.operation === "flatten") {
+    const [rows, columns] = window.inSize;
+    const line = ["cells", `${rows} × ${columns} × ${channels} = `, rows * columns * channels];
+    box.replaceChildren(make("p", { class: "pg-rule" }, text.formula_flatten), formulaLine(text, line));
+    return;
+  }
+  const lines = ["rows", "columns"].map((axisName, axis) => {
+    const [before, after] = window.padding[axis];
+    const [cells, kernel] = [window.inSize[axis], window.kernel[axis]];
+    const [stride, dilation, span] = [window.stride[axis], window.dilation[axis], window.span[axis]];
+    const of =
+      dilation === 1 ? "" : `,  ${span} = (${kernel} − 1) × ${dilation} + 1`;
+    const total = sameTotal(cells, span, stride);
+    const split =
+      choices.padding === "same" ? `  (${filledIn(text.same_split, { total, before, after })})` : "";
+    const formula = `⌊(${cells} + ${before} + ${after} − ${span}) ÷ ${stride}⌋ + 1 = `;
+    return formulaLine(text, [axisName, formula, window.outSize[axis]], of + split);
+  });
+  box.replaceChildren(make("p", { class: "pg-rule" }, text.formula), ...lines);
+}
+
+function formulaLine(text, [name, formula, value], more = "") {
+  return make(
+    "p",
+    { class: "pg-formula-line", "data-axis": name },
+    make("span", { class: "pg-axis" }, text[name]),
+    make("span", {}, formula, make("strong", {}, numeral(value, true)), more),
+  );
+}

@@ -1,0 +1,249 @@
+// Input, kernel and output as grids, the marks in them, and what is said about the marked cell.
+
+import { make } from "./dom.js";
+import { setNumeral, written } from "./digits.js";
+import { EXAMPLES } from "./examples.js";
+import { judged, readNumber } from "./exercise.js";
+import { runLayer } from "./forward.js";
+import { cellAt, entryCell, numberCell, numberGrid, paddingCell, stopAt } from "./playground_grid.js";
+import { channelsLast, layerOf, outShape, playUnit, stepAtPlace } from "./playground_state.js";
+import { filledIn } from "./playground_words.js";
+import { workingOf } from "./playground_working.js";
+
+// New grids for the window and layer of the view.
+export function drawStage(view) {
+  const { play, text, boxes, layer } = view;
+  const title = (name, channel, count) =>
+    count > 1 ? filledIn(text[`${name}_channel`], { channel }) : text[`${name}_title`];
+  const figure = (name, channel, count, makeGrid) => {
+    const label = title(name, channel, count);
+    const grid = makeGrid(view, label, channel);
+    view.grids[name].push(grid);
+    return make("figure", {}, make("figcaption", {}, label), make("div", { class: "pg-scroll" }, grid));
+  };
+  view.grids = { input: [], kernel: [], output: [] };
+  const inputs = play.inputs.map((_, channel) =>
+    make(
+      "div",
+      { class: "pg-line" },
+      figure("input", channel, play.inputs.length, inputGrid),
+      layer.kind === "conv" && [stageSign("∗"), figure("kernel", channel, play.inputs.length, kernelGrid)],
+    ),
+  );
+  const count = outShape(layer)[2];
+  const outputs = Array.from({ length: count }, (_, channel) => figure("output", channel, count, outputGrid));
+  boxes.stage.replaceChildren(
+    make("div", { class: "pg-group" }, inputs),
+    stageSign("="),
+    make("div", { class: "pg-group pg-outputs" }, outputs),
+  );
+}
+
+const stageSign = (mark) => make("div", { class: "pg-sign", "aria-hidden": "true" }, mark);
+
+// The padded input; cells of the padding hold a zero that nobody can change, or nothing.
+function inputGrid(view, label, channel) {
+  const { play, text, window } = view;
+  const [[top, bottom], [left, right]] = window.padding;
+  const [height, width] = window.inSize;
+  const outside = view.layer.kind === "conv" ? "0" : "";
+  const rows = [];
+  for (let row = -top; row < height + bottom; row++) {
+    const cells = [];
+    for (let column = -left; column < width + right; column++) {
+      const inside = row >= 0 && row < height && column >= 0 && column < width;
+      cells.push(inside ? numberEntry(view, play.inputs[channel], row, column) : paddingCell(outside, text.padding_cell));
+    }
+    rows.push(cells);
+  }
+  return numberGrid(label, rows);
+}
+
+function kernelGrid(view, label, channel) {
+  const grid = view.play.kernels[channel];
+  return numberGrid(label, grid.map((row, i) => row.map((_, j) => numberEntry(view, grid, i, j))));
+}
+
+// A cell of the input or kernel: what is typed is computed with at once.
+function numberEntry(view, grid, row, column) {
+  const { text, state } = view;
+  const place = filledIn(text.place, { row, column });
+  const type = (input) => {
+    const number = readNumber(input.value);
+    input.toggleAttribute("aria-invalid", false);
+    if (!Number.isFinite(number)) return input.setAttribute("aria-invalid", "true");
+    if (number === grid[row][column]) return undefined;
+    grid[row][column] = number;
+    view.changed();
+    return view.refresh();
+  };
+  const leave = (input) => {
+    if (Number.isFinite(readNumber(input.value))) return;
+    state.announce(filledIn(text.not_number, { place, value: input.value }));
+    input.value = written(grid[row][column], true);
+    input.removeAttribute("aria-invalid");
+  };
+  const cell = entryCell(row, column, written(grid[row][column], true), type, leave);
+  cell.firstChild.setAttribute("aria-label", place);
+  return cell;
+}
+
+function outputGrid(view, label, channel) {
+  const [rows, columns] = outShape(view.layer);
+  const cells = Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: columns }, (__, column) =>
+      view.play.answers ? answerEntry(view, row, column, channel) : numberCell(row, column),
+    ),
+  );
+  const grid = numberGrid(label, cells);
+  const point = ({ target }) => {
+    const cell = target.closest("[data-row]") ?? target.querySelector?.(":scope > [data-row]");
+    if (!cell || view.timer !== null) return;
+    const place = { row: Number(cell.dataset.row), column: Number(cell.dataset.column), channel };
+    const { at } = view.play;
+    if (at && playUnit(view.layer, at) === playUnit(view.layer, place)) return;
+    view.play.filled = null;
+    view.select(place);
+  };
+  grid.addEventListener("focusin", (event) => {
+    view.stop();
+    point(event);
+  });
+  grid.addEventListener("pointerover", (event) => {
+    // What is being filled in keeps its window.
+    if (!view.play.answers) point(event);
+  });
+  return grid;
+}
+
+function answerEntry(view, row, column, channel) {
+  const unit = playUnit(view.layer, { row, column, channel });
+  const { answers } = view.play;
+  const leave = (input) => {
+    if (input.value === (answers[unit]?.text ?? "")) return;
+    answers[unit] = { text: input.value, shown: false };
+    view.refresh();
+    const mark = judged(input.value, view.y[unit]);
+    if (mark === "empty") return;
+    const said = filledIn(view.text.place_mark, { row, column, mark: view.text[mark] });
+    view.state.announce(`${said}. ${view.standing}`);
+  };
+  return entryCell(row, column, answers[unit]?.text ?? "", () => {}, leave);
+}
+
+// Compute, and write every number, mark and sentence that follows.
+export function refreshStage(view) {
+  view.layer = layerOf(view.play, view.window);
+  view.x = channelsLast(view.play.inputs);
+  view.y = runLayer(view.layer, view.x);
+  const [rows, columns, channels] = outShape(view.layer);
+  const printed = printedOf(view.play);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const place = { row, column, channel };
+        const cell = cellAt(view.grids.output[channel], row, column);
+        if (view.play.answers) markAnswer(view, cell, place);
+        else writeOutput(view, cell, place, printed?.[row]?.[column]);
+      }
+    }
+  }
+  markWindow(view);
+  showWorking(view);
+  showNotes(view, printed);
+}
+
+// What the slide shows, where it is another number; not while one is to find it oneself.
+function printedOf(play) {
+  const example = EXAMPLES.find(({ id }) => id === play.example);
+  return play.answers ? undefined : example?.printed;
+}
+
+function writeOutput(view, cell, place, printed) {
+  const { play, text, state, layer } = view;
+  const value = view.y[playUnit(layer, place)];
+  const later = play.filled !== null && stepAtPlace(layer, place) > play.filled;
+  const misprint = !later && printed !== undefined && printed !== value;
+  const words = { ...place, value: written(value, state.exact), printed };
+  setNumeral(cell.firstChild, value, state.exact);
+  cell.classList.toggle("pg-later", later);
+  cell.classList.toggle("pg-misprint", misprint);
+  cell.querySelector("s")?.remove();
+  if (misprint) cell.append(make("s", {}, String(printed)));
+  const label = later ? text.place_empty : misprint ? text.place_printed : text.place_value;
+  cell.setAttribute("aria-label", filledIn(label, words));
+}
+
+function markAnswer(view, input, place) {
+  const { play, text, layer } = view;
+  const unit = playUnit(layer, place);
+  const answer = play.answers[unit];
+  const mark = judged(answer?.text ?? "", view.y[unit]);
+  const cell = input.parentElement;
+  cell.dataset.mark = mark;
+  cell.classList.toggle("pg-shown", Boolean(answer?.shown));
+  if (mark === "wrong" || mark === "no_number") input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
+  const words = { ...place, mark: text[mark], value: answer?.text };
+  const label = mark === "empty" ? text.place_empty : text.place_mark;
+  input.setAttribute("aria-label", filledIn(label, words));
+}
+
+// The marked output, and the cells of the input that its window touches.
+function markWindow(view) {
+  const { boxes, grids, play, layer, window } = view;
+  for (const old of boxes.stage.querySelectorAll(".pg-marked")) old.classList.remove("pg-marked");
+  if (play.at === null) return;
+  const { row, column, channel } = play.at;
+  const output = cellAt(grids.output[channel], row, column);
+  output.closest(".pg-cell").classList.add("pg-marked");
+  stopAt(grids.output[channel], output);
+  const inputs = layer.kind === "conv" ? grids.input : [grids.input[channel]];
+  if (layer.kind === "flatten") {
+    const channels = layer.in[2];
+    const cell = Math.floor(column / channels);
+    const place = [Math.floor(cell / layer.in[1]), cell % layer.in[1]];
+    return markCell(grids.input[column % channels], ...place);
+  }
+  for (let i = 0; i < window.kernel[0]; i++) {
+    for (let j = 0; j < window.kernel[1]; j++) {
+      const paddedRow = row * window.stride[0] + i * window.dilation[0];
+      const paddedColumn = column * window.stride[1] + j * window.dilation[1];
+      for (const grid of inputs) markCell(grid, paddedRow, paddedColumn);
+    }
+  }
+  return undefined;
+}
+
+const markCell = (grid, row, column) => grid.children[row].children[column].classList.add("pg-marked");
+
+function showWorking(view) {
+  const { boxes, play, text, state, layer } = view;
+  if (play.at === null) {
+    boxes.working.replaceChildren(make("p", { class: "pg-task" }, play.answers ? text.exercise : text.point));
+    return;
+  }
+  const unit = playUnit(layer, play.at);
+  const heading = filledIn(outShape(layer)[2] > 1 ? text.at_channel : text.at, play.at);
+  const solved = !play.answers || judged(play.answers[unit]?.text ?? "", view.y[unit]) === "right";
+  const working =
+    solved || play.hint
+      ? workingOf(text, layer, view.x, unit, state.exact, solved)
+      : [make("p", { class: "pg-task" }, text.exercise)];
+  boxes.working.replaceChildren(make("h3", {}, heading), ...working);
+}
+
+function showNotes(view, printed) {
+  const { boxes, play, text, state, layer } = view;
+  const example = EXAMPLES.find(({ id }) => id === play.example);
+  const wrong = (printed ?? []).flatMap((cells, row) =>
+    cells.map((shown, column) => ({ row, column, printed: shown, right: view.y[playUnit(layer, { row, column, channel: 0 })] })),
+  );
+  const misprints = wrong.filter((cell) => cell.printed !== cell.right);
+  const lines = misprints.map((cell) =>
+    make("li", {}, filledIn(text.misprint, { ...cell, value: written(cell.right, state.exact) })),
+  );
+  const list = lines.length > 0 && [make("h3", {}, text.misprints), make("ul", {}, lines)];
+  const note = example?.note && !play.answers && make("p", {}, text[`note_${example.id}`]);
+  boxes.notes.replaceChildren(...[list, note].flat().filter(Boolean));
+}

@@ -1,0 +1,82 @@
+// Window arithmetic of the playground, as `jcnn.ops.resolve_window` has it, refusals included.
+// A refusal is {refusal: {word, values}}: a key of the words and what its text is filled with.
+
+// More than this is refused by the page alone: nobody fills in such grids by hand.
+export const MOST_CELLS = 16;
+export const MOST_PADDED = 32;
+
+const windowRefused = (word, values) => ({ refusal: { word, values } });
+const isSize = (value) => Number.isInteger(value) && value >= 1;
+const pythonLiteral = (value) => (typeof value === "number" ? String(value) : `'${value}'`);
+const sizeText = (pair) => `${pair[0]}x${pair[1]}`;
+
+// Sizes are [rows, columns]; padding is "valid", "same" or cells on every side.
+export function resolveWindow(inSize, kernel, stride, padding, dilation) {
+  const sizes = { in_hw: inSize, kernel, stride, dilation };
+  for (const [name, pair] of Object.entries(sizes)) {
+    const wrong = pair.find((value) => !isSize(value));
+    if (wrong !== undefined) return windowRefused("refused_size", { name, value: pythonLiteral(wrong) });
+  }
+  const span = kernel.map((cells, axis) => (cells - 1) * dilation[axis] + 1);
+  const pads = padsOf(inSize, span, stride, padding);
+  if (pads === null) return windowRefused("refused_padding", { value: pythonLiteral(padding) });
+  const padded = inSize.map((cells, axis) => cells + pads[axis][0] + pads[axis][1]);
+  if (padded.some((cells, axis) => span[axis] > cells)) {
+    return windowRefused("refused_fit", {
+      span: sizeText(span),
+      kernel: sizeText(kernel),
+      dilation: sizeText(dilation),
+      input: sizeText(inSize),
+      padding: `((${pads[0].join(", ")}), (${pads[1].join(", ")}))`,
+    });
+  }
+  const outSize = padded.map((cells, axis) => Math.floor((cells - span[axis]) / stride[axis]) + 1);
+  return { inSize, kernel, stride, padding: pads, dilation, span, outSize };
+}
+
+function padsOf(inSize, span, stride, padding) {
+  if (padding === "valid") return [[0, 0], [0, 0]];
+  if (padding === "same") {
+    return inSize.map((cells, axis) => {
+      const total = sameTotal(cells, span[axis], stride[axis]);
+      return [Math.floor(total / 2), total - Math.floor(total / 2)];
+    });
+  }
+  if (!Number.isInteger(padding) || padding < 0) return null;
+  return [[padding, padding], [padding, padding]];
+}
+
+// Cells that "same" adds to one axis: as many as ceil(cells / stride) windows need.
+export function sameTotal(cells, span, stride) {
+  return Math.max((Math.ceil(cells / stride) - 1) * stride + span - cells, 0);
+}
+
+// The window of a playground's choices: with pooling's own rule, and what the page can draw.
+export function resolveChoices(choices) {
+  const { operation, size, kernel, stride, padding, dilation } = choices;
+  if (operation === "flatten") return resolveSizes(size, [1, 1], [1, 1], "valid", [1, 1]);
+  const pooling = operation !== "conv";
+  const window = resolveSizes(size, kernel, stride, padding, pooling ? [1, 1] : dilation);
+  const empty = (pads, axis) => Math.max(...pads) >= window.kernel[axis];
+  if (pooling && !window.refusal && window.padding.some(empty)) {
+    const values = { value: pythonLiteral(padding), window: `(${kernel.join(", ")})` };
+    return windowRefused("refused_pooling", values);
+  }
+  return window;
+}
+
+function resolveSizes(size, kernel, stride, padding, dilation) {
+  const window = resolveWindow(size, kernel, stride, padding, dilation);
+  for (const [name, pair] of [["in_hw", size], ["kernel", kernel]]) {
+    const many = pair.find((cells) => isSize(cells) && cells > MOST_CELLS);
+    if (many !== undefined) {
+      return windowRefused("refused_large", { name, value: String(many), most: MOST_CELLS });
+    }
+  }
+  if (window.refusal) return window;
+  const padded = size.map((cells, axis) => cells + window.padding[axis][0] + window.padding[axis][1]);
+  if (Math.max(...padded) > MOST_PADDED) {
+    return windowRefused("refused_padded", { size: sizeText(padded), most: sizeText([MOST_PADDED, MOST_PADDED]) });
+  }
+  return window;
+}
