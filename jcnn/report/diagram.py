@@ -10,7 +10,7 @@ from jcnn.layers import Layer
 from jcnn.models import Summary, summary
 from jcnn.report.figure import BLUE, ORANGE, TIMES, short
 
-# Of one layer's place, in pixels: at slide width the text is then 20 pixels high, on a page 9 pt.
+# Of one layer's place, in pixels. Text of 14 is 26 high on a slide of 1920, 7 pt on a page of 18 cm.
 _WIDTH, _BOX, _BELOW, _TOP, _EDGE = 168, 120, 104, 74, 12
 _COLUMNS = 6
 _ALONE = "color-scheme: light dark; color: CanvasText; background: Canvas"
@@ -25,8 +25,8 @@ def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[i
 
     A box is as high as the logarithm of its output's height, as deep as that of its width and as
     thick as that of its channels; a vector is a column. Layers that learn are orange. Six stand in
-    a row. Lines and text have the colour of the text around the SVG (`currentColor`); in a file of its
-    own, they follow the reader's light or dark scheme, and so does the ground.
+    a row. Lines and text have the colour of the text around the SVG (`currentColor`); in a file
+    of its own, they follow the reader's light or dark scheme, and so does the ground.
 
     Args:
         model: the zoo's, a plain `nnx.Module`, or a list of layers.
