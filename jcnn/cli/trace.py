@@ -9,7 +9,7 @@ import tyro
 
 if TYPE_CHECKING:
     from jcnn.ops import Padding
-    from jcnn.trace import Number, Part, Stack
+    from jcnn.trace import Convolution, Number, Part, Stack
     from jcnn.trace.check import Result
 
 _Sources = tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -111,6 +111,18 @@ class _Convolved(_Windowed):
     dilation: _Sizes = (1,)
     """Cells between neighbouring taps of the kernel."""
 
+    def _convolution(self) -> "Convolution":
+        from jcnn.trace import convolve
+
+        return convolve(
+            self._inputs(),
+            self._channels("kernel", self.kernel),
+            _number("--bias", self.bias),
+            stride=_size("--stride", self.stride),
+            padding=_padding(self.padding),
+            dilation=_size("--dilation", self.dilation),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConvCommand(_Convolved):
@@ -121,16 +133,9 @@ class ConvCommand(_Convolved):
 
     def run(self) -> None:
         """Print the convolution."""
-        from jcnn.trace import convolve, tell_conv
+        from jcnn.trace import tell_conv
 
-        found = convolve(
-            self._inputs(),
-            self._channels("kernel", self.kernel),
-            _number("--bias", self.bias),
-            stride=_size("--stride", self.stride),
-            padding=_padding(self.padding),
-            dilation=_size("--dilation", self.dilation),
-        )
+        found = self._convolution()
         self._show(found, tell_conv(found, steps=self.steps))
 
 
@@ -142,14 +147,7 @@ class Im2ColCommand(_Convolved):
         """Print the matrices."""
         from jcnn.trace import im2col, tell_im2col
 
-        found = im2col(
-            self._inputs(),
-            self._channels("kernel", self.kernel),
-            _number("--bias", self.bias),
-            stride=_size("--stride", self.stride),
-            padding=_padding(self.padding),
-            dilation=_size("--dilation", self.dilation),
-        )
+        found = im2col(self._convolution())
         self._show(found, tell_im2col(found))
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from jcnn.ops import Padding, Size
-from jcnn.trace.conv import Convolution, convolve
+from jcnn.trace.conv import Convolution
 from jcnn.trace.grids import Grid, Stack
 from jcnn.trace.numbers import Number
 from jcnn.trace.windows import Patch, positions
@@ -49,24 +48,8 @@ class Im2Col:
         return f"input ({r},{c}){whose}"
 
 
-def im2col(
-    inputs: Stack,
-    kernels: Stack,
-    bias: Number = 0,
-    *,
-    stride: Size = 1,
-    padding: Padding = "VALID",
-    dilation: Size = 1,
-) -> Im2Col:
-    """Lay out a convolution as a matrix product.
-
-    Args:
-        inputs, kernels, bias, stride, padding, dilation: as for `convolve`.
-
-    Raises:
-        ValueError: as `convolve`.
-    """
-    convolution = convolve(inputs, kernels, bias, stride=stride, padding=padding, dilation=dilation)
+def im2col(convolution: Convolution) -> Im2Col:
+    """Lay out a convolution as a matrix product."""
     places = tuple(positions(convolution.window))
     patches: Patch = tuple(
         tuple(
@@ -81,7 +64,11 @@ def im2col(
         places,
         patches,
         (tuple(tuple(number or 0 for number in row) for row in patches),),
-        tuple(number or 0 for cell in zip(*map(_flat, kernels), strict=True) for number in cell),
+        tuple(
+            number or 0
+            for cell in zip(*map(_flat, convolution.kernels), strict=True)
+            for number in cell
+        ),
         tuple(convolution.values[0][row][column] for row, column in places),
     )
 

@@ -68,7 +68,7 @@ PARTS: list[trace.Part] = [
         (
             block("x <i>", ((1, None), (-20, 3)), chosen=[(1, 1)]),
             "*",
-            trace.Block("y", ((trace.Cell("7", "wrong"), trace.Cell("?", "open")),), "kernel"),
+            trace.Block("y", ((trace.Cell("7", "wrong"), trace.Cell("<?>", "open")),), "kernel"),
         )
     ),
 ]
@@ -91,6 +91,7 @@ def test_html_is_escaped_closed_and_of_itself(tmp_path: Path) -> None:
     ]
     assert [cell.attributes["class"] for cell in second.all("td")] == ["wrong", "open"]
     assert second.attributes == {"class": "kernel"}
+    assert second.rows() == [["7", "<?>"]]
     assert [c.text for c in section.all("caption")] == ["x <i>", "y"]
     assert section.all("p")[0].text == "a <b> & 'c' | d*e_f"
     assert {x.tag for x in section.everything()}.isdisjoint({"script", "img", "link", "i", "b"})
@@ -113,7 +114,7 @@ def test_markdown() -> None:
         "**a \\<b\\> \\& 'c' \\| d\\*e\\_f**\n\n"
         "| x \\<i\\> |  |  | y |  |\n"
         "| --: | --: | --: | --: | --: |\n"
-        "| 1 | (0) | \\* | **!7** | ? |\n"
+        "| 1 | (0) | \\* | **!7** | \\<?\\> |\n"
         "| -20 | **[3]** |  |  |  |\n\n"
         "( ) padding, [ ] the maximum, ! wrong\n"
     )
