@@ -20,7 +20,7 @@ from flax import nnx
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
 from jcnn.explore._between import between
-from jcnn.explore._functions import typical_numbers
+from jcnn.explore._functions import EXAMPLES, typical_numbers
 from jcnn.explore._kinds import layers_of
 from jcnn.explore._layer import Layer, run
 from jcnn.layers import Activation, LayerError, as_model, evaluating
@@ -28,8 +28,6 @@ from jcnn.layers import Layer as AnyLayer
 from jcnn.models.calls import Call, recorded_calls
 
 Floats = npt.NDArray[np.float32]
-
-_EXAMPLES = 2  # of random numbers: one alone would not show that examples are kept apart
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,9 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
     module = evaluating(as_model(model))
     calls = _innermost_calls(module, input_shape)
     parts = [[] if isinstance(c.module, Activation) else layers_of(c) for c in calls]
-    picture = typical_numbers((_EXAMPLES, *input_shape), seed=0)
+    picture = typical_numbers((EXAMPLES, *input_shape), seed=0)
     given = [
-        typical_numbers((_EXAMPLES, *call.output.shape[1:]), seed=i + 1)
+        typical_numbers((EXAMPLES, *call.output.shape[1:]), seed=i + 1)
         for i, call in enumerate(calls)
     ]
     seen, result = _run_on(module, [c.name for c in calls], parts, picture, given)

@@ -1,5 +1,6 @@
 """Models that are chains, with every kind of layer, and parameters that are nowhere zero or one."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn import ops
+from jcnn.compile import run_once
 from jcnn.layers import (
     AveragePooling2D,
     BatchNormalization,
@@ -17,6 +19,7 @@ from jcnn.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    Layer,
     MaxPooling2D,
     SeparableConv2D,
     Sequential,
@@ -26,19 +29,24 @@ from jcnn.layers import (
 def shaken(model: nnx.Module) -> Any:
     """The model with every bias, scale, mean and variance moved off its first value."""
     random = np.random.default_rng(1)
-    state = nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
-    nnx.update(
-        model,
-        jax.tree.map(lambda a: a + jnp.asarray(random.uniform(0.1, 0.5, a.shape), a.dtype), state),
-    )
+
+    def moved(array: jax.Array) -> jax.Array:
+        return jnp.asarray(np.asarray(array) + random.uniform(0.1, 0.5, array.shape), array.dtype)
+
+    nnx.update(model, jax.tree.map(moved, nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))))
     return model
 
 
-def of_every_layer() -> Sequential:
+def drawn(make: Callable[[], nnx.Module]) -> Any:
+    """A model drawn in one compiled program: one by one, its arrays would take seconds."""
+    return shaken(nnx.merge(*run_once(lambda: nnx.split(make()))))
+
+
+def of_every_layer() -> Any:
     """Every layer of jcnn that a page can show, for pictures of 12x11x3; 4 logits."""
     rngs = nnx.Rngs(3)
     leaky = partial(ops.leaky_relu, slope=0.3)
-    layers = [
+    layers: list[Layer] = [
         Conv2D(3, 4, (2, 3), stride=(1, 2), padding=((1, 0), (2, 1)), activation=leaky, rngs=rngs),
         BatchNormalization(4, rngs=rngs),
         ops.gelu,
@@ -52,7 +60,7 @@ def of_every_layer() -> Sequential:
         Dense(48, 5, activation=jax.nn.silu, rngs=rngs),
         Dense(5, 4, use_bias=False, rngs=rngs),
     ]
-    return Sequential([shaken(m) if isinstance(m, nnx.Module) else m for m in layers])
+    return Sequential(layers)
 
 
 class OfFlax(nnx.Module):
@@ -69,7 +77,6 @@ class OfFlax(nnx.Module):
         self.dropout = nnx.Dropout(0.5, rngs=rngs)
         self.hidden = nnx.Linear(10, 7, use_bias=False, rngs=rngs)
         self.head = nnx.Linear(7, 3, rngs=rngs)
-        shaken(self)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits of `x (N, 16, 14, 1)`."""

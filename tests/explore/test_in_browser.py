@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from jcnn.explore import Page, page
 from tests.explore.conftest import OpenPage
-from tests.explore.models import OfFlax, of_every_layer
+from tests.explore.models import OfFlax, drawn, of_every_layer
 from tests.explore.test_page import HOSTILE, at, content_of, numbers_of, pictures
 from tests.explore.test_scripts import OWN
 
@@ -33,7 +33,7 @@ def made() -> Page:
     """Every layer, hostile words, and one layer unchecked."""
     names = [HOSTILE, "b", "c", "d"]
     images = pictures(2, 12, 11, 3)
-    return page(of_every_layer(), images, names, names=[HOSTILE, "2"], title=HOSTILE)
+    return page(drawn(of_every_layer), images, names, names=[HOSTILE, "2"], title=HOSTILE)
 
 
 def test_every_number_arrives_bit_for_bit(made: Page, browser_page: OpenPage) -> None:
@@ -72,7 +72,7 @@ def test_a_layer_without_a_check_is_null(
 
     monkeypatch.setattr(_page, "LIMIT", 1000)
     monkeypatch.setattr(_page, "_FOR_CHECKS", 60)
-    made = page(OfFlax(), pictures(1, 16, 14, 1), ["a", "b", "c"])
+    made = page(drawn(OfFlax), pictures(1, 16, 14, 1), ["a", "b", "c"])
     shown = browser_page(made.html).evaluate(f"async () => {{ {UNPACK} {READ} }}")
     (outputs,) = shown["checks"]
     assert outputs[0] is None

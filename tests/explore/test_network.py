@@ -15,7 +15,7 @@ from jcnn.explore._functions import settings_of
 from jcnn.explore._network import Network, network
 from jcnn.layers import Conv2D, Conv2DTranspose, Dense, Flatten, Sequential, evaluating
 from jcnn.models import build
-from tests.explore.models import OfFlax, of_every_layer, shaken
+from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.oracle import FUNCTIONS, run_all
 
 RANDOM = np.random.default_rng(7)
@@ -54,7 +54,7 @@ def test_the_zoo(name: str, shape: tuple[int, int, int]) -> None:
 
 
 def test_every_layer_of_jcnn() -> None:
-    model = of_every_layer()
+    model = drawn(of_every_layer)
     found = network(model, (12, 11, 3))
     assert_is_the_model(model, found)
     assert [layer.name for layer in found.layers] == [
@@ -81,12 +81,12 @@ def test_every_layer_of_jcnn() -> None:
     assert settings["average_pooling2d"] == {
         "window": (3, 3),
         "stride": (2, 2),
-        "padding": ((1, 1), (0, 1)),
+        "padding": ((0, 1), (0, 1)),
     }
 
 
 def test_a_module_of_flax() -> None:
-    model = OfFlax()
+    model = drawn(OfFlax)
     found = network(model, (16, 14, 1))
     assert_is_the_model(model, found)
     assert [layer.name for layer in found.layers] == [

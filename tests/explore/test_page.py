@@ -19,7 +19,7 @@ from jcnn import ops
 from jcnn.explore import Page, page
 from jcnn.explore import _page as page_file
 from jcnn.layers import Conv2D, Dense, Flatten, MaxPooling2D, Sequential
-from tests.explore.models import of_every_layer
+from tests.explore.models import drawn, of_every_layer
 
 RANDOM = np.random.default_rng(11)
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><!-- \' & $title'
@@ -34,15 +34,20 @@ class _Elements(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
+        self._inside = False
         self.found: list[tuple[str, dict[str, str | None], list[str]]] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs), []))
+        self._inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
 
     def handle_data(self, data: str) -> None:
-        if self.found:
+        if self._inside:
             self.found[-1][2].append(data)
 
 
@@ -94,7 +99,7 @@ def made() -> Page:
 
 
 def test_the_content_is_that_of_the_model() -> None:
-    model = of_every_layer()
+    model = drawn(of_every_layer)
     images = pictures(2, 12, 11, 3)
     made = page(model, images, ["a", "b", "c", "d"], labels=[3, 0])
     content, numbers = content_of(made), numbers_of(made)
