@@ -1,22 +1,39 @@
 // The page's beginning: unpack, compute, show, and listen. The only file that does things at import.
 
 import { check, showBadge, showSummary } from "./badge.js";
+import { showActivation } from "./activation_view.js";
 import { showConv } from "./conv_view.js";
+import { showDense } from "./dense_view.js";
 import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
+import { showDropout } from "./dropout_view.js";
+import { showFlatten } from "./flatten_view.js";
+import { showIm2col } from "./im2col_view.js";
+import { showNorm } from "./norm_view.js";
 import { makeOverview, unitName } from "./overview.js";
 import { unpack } from "./numbers.js";
 import { outputsOf, showPictures } from "./pictures.js";
+import { showPlayground } from "./playground.js";
+import { showPool } from "./pool_view.js";
+import { showSoftmax } from "./softmax_view.js";
 import { change, hashOf, listen, readHash, state } from "./state.js";
 import { words } from "./words.js";
 
 // The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
 const VIEWS = {
-  conv: [["window", showConv]],
+  conv: [["window", showConv], ["im2col", showIm2col]],
+  max_pool: [["how", showPool]],
+  average_pool: [["how", showPool]],
+  activation: [["how", showActivation]],
+  flatten: [["how", showFlatten]],
+  dense: [["how", showDense]],
+  dropout: [["how", showDropout]],
+  batch_norm: [["how", showNorm]],
+  softmax: [["how", showSoftmax]],
 };
 
 // Whole views beside the network's: the name (of its word and its section), the function.
-const PAGES = [];
+const PAGES = [["playground", showPlayground]];
 
 const part = (id) => document.getElementById(id);
 
