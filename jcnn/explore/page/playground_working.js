@@ -67,7 +67,10 @@ function poolWorking({ text, exact, answer }, layer, terms, result) {
     return value < 0 && index > 0 && !most ? `(${number})` : number;
   });
   const values = numbers.join(most ? ", " : " + ");
-  const words = { values, count: inside.length, value: written(result, exact) };
+  const whole = [result, ...inside.map(({ value }) => value)].every(
+    (number) => written(number, exact) === written(number, true),
+  );
+  const words = { values, count: inside.length, equals: whole ? "=" : "≈", value: written(result, exact) };
   const told = most ? text.largest : text.mean;
   const asked = most ? text.take_largest : text.take_mean;
   const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, filledIn(answer ? told : asked, words));
