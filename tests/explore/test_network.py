@@ -235,9 +235,10 @@ def test_a_function_is_known_by_its_values(name: str) -> None:
 def test_functions_without_a_name() -> None:
     assert settings_of(lambda x: jnp.maximum(x, 0)) == {"function": "relu"}
     assert settings_of(lambda x: x) == {}
+    assert settings_of(jnp.abs) == {"function": "leaky_relu", "slope": -1.0}  # which it is
     slope = settings_of(partial(jax.nn.leaky_relu, negative_slope=0.07))
     assert slope == {"function": "leaky_relu", "slope": 0.07}
-    for unknown in (jnp.sin, jax.nn.hard_swish, jnp.abs, lambda x: jax.nn.elu(x, 2.0)):
+    for unknown in (jnp.sin, jax.nn.hard_swish, jnp.exp, lambda x: jax.nn.elu(x, 2.0)):
         assert settings_of(unknown) is None
     assert settings_of(lambda x: jnp.clip(x, 0, 50)) is None
     assert settings_of(lambda x: x @ jnp.ones(3)) is None
