@@ -21,8 +21,8 @@ export function showWalk(view) {
       }
     : {
         play: button("play", () => (view.timer === null ? startWalk(view) : view.stop())),
-        back: button("back", () => walkBy(view, -1)),
-        step: button("step", () => walkBy(view, 1)),
+        back: button("back", () => walkPlaygroundBy(view, -1)),
+        step: button("step", () => walkPlaygroundBy(view, 1)),
         reset: button("reset", () => resetWalk(view)),
       };
   boxes.walk.replaceChildren(...Object.values(view.buttons), view.progress);
@@ -46,7 +46,7 @@ export function stopWalk(view) {
   view.timer = null;
 }
 
-function walkBy(view, steps) {
+function walkPlaygroundBy(view, steps) {
   stopWalk(view);
   walkOn(view, steps);
 }
