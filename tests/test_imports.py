@@ -35,6 +35,7 @@ ROOMS = {
     "logs": "files history",
     "run": "checkpoint config data files history layers machine models",
     "report": "compile config data history layers machine models run scores",
+    "trace": "data ops",
     "bench": ANY,
     "cli": ANY,
     "__main__": "cli",

@@ -24,6 +24,7 @@ from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
+from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
 
 Command = (
@@ -32,6 +33,7 @@ Command = (
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
+    | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
     | Annotated[BenchCommand, tyro.conf.subcommand("bench")]

@@ -1,0 +1,84 @@
+"""The arithmetic of one layer, number by number: for lectures, and for checking printed tables.
+
+Numbers are exact: whole numbers are ints, others fractions, and only a softmax's exp is rounded.
+"""
+
+from jcnn.trace.check import Check, check
+from jcnn.trace.conv import Convolution, ConvStep, convolve
+from jcnn.trace.grids import Grid, Printed, PrintedStack, Stack, parse_printed, parse_stack
+from jcnn.trace.html import to_html
+from jcnn.trace.im2col import Im2Col, im2col
+from jcnn.trace.markdown import to_markdown
+from jcnn.trace.numbers import Number, parse_number, show_number
+from jcnn.trace.parts import Block, Cell, Line, Part, Row
+from jcnn.trace.pool import Pooling, PoolStep, pool
+from jcnn.trace.read import is_picture, join, read_printed, read_stack
+from jcnn.trace.tell_vectors import (
+    tell_check,
+    tell_dense,
+    tell_dense_count,
+    tell_flatten,
+    tell_softmax,
+)
+from jcnn.trace.tell_windows import tell_conv, tell_im2col, tell_pool
+from jcnn.trace.terminal import lay_out
+from jcnn.trace.vectors import (
+    Dense,
+    DenseCount,
+    Flattened,
+    Softmax,
+    count_dense,
+    dense,
+    flatten,
+    softmax,
+)
+
+__all__ = [
+    "Block",
+    "Cell",
+    "Check",
+    "ConvStep",
+    "Convolution",
+    "Dense",
+    "DenseCount",
+    "Flattened",
+    "Grid",
+    "Im2Col",
+    "Line",
+    "Number",
+    "Part",
+    "PoolStep",
+    "Pooling",
+    "Printed",
+    "PrintedStack",
+    "Row",
+    "Softmax",
+    "Stack",
+    "check",
+    "convolve",
+    "count_dense",
+    "dense",
+    "flatten",
+    "im2col",
+    "is_picture",
+    "join",
+    "lay_out",
+    "parse_number",
+    "parse_printed",
+    "parse_stack",
+    "pool",
+    "read_printed",
+    "read_stack",
+    "show_number",
+    "softmax",
+    "tell_check",
+    "tell_conv",
+    "tell_dense",
+    "tell_dense_count",
+    "tell_flatten",
+    "tell_im2col",
+    "tell_pool",
+    "tell_softmax",
+    "to_html",
+    "to_markdown",
+]

@@ -1,0 +1,119 @@
+"""A convolution, number by number: each output cell's patches, products and sums."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from jcnn.ops import Padding, Size, Window, resolve_window
+from jcnn.trace.grids import Grid, Stack, shape_of
+from jcnn.trace.numbers import Number, show_number, show_sum
+from jcnn.trace.windows import Patch, check_work, patch_of, positions
+
+
+@dataclass(frozen=True)
+class ConvStep:
+    """One output cell.
+
+    Attributes:
+        row, column: its place in the output.
+        patches: what the kernel lies on, a patch a channel.
+        products: each number of a patch times the kernel's; padding counts as 0.
+        sums: the sum of each channel's products.
+        value: the sum of those and the bias.
+    """
+
+    row: int
+    column: int
+    patches: tuple[Patch, ...]
+    products: Stack
+    sums: tuple[Number, ...]
+    value: Number
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution with one filter: its operands, its window and its output (one channel)."""
+
+    inputs: Stack
+    kernels: Stack
+    bias: Number
+    window: Window
+    values: Stack
+
+    def step(self, row: int, column: int) -> ConvStep:
+        """How one output cell came about."""
+        return _step(self.inputs, self.kernels, self.bias, self.window, row, column)
+
+    def steps(self) -> Iterator[ConvStep]:
+        """Every output cell, row by row."""
+        return (self.step(row, column) for row, column in positions(self.window))
+
+    def why(self, _: int, row: int, column: int) -> str:
+        """The sum that an output cell is, as in "2 + 6 + 0 + bias 1"."""
+        products = self.step(row, column).products
+        text = show_sum(number for grid in products for line in grid for number in line)
+        return f"{text} + bias {show_number(self.bias)}" if self.bias else text
+
+
+def convolve(
+    inputs: Stack,
+    kernels: Stack,
+    bias: Number = 0,
+    *,
+    stride: Size = 1,
+    padding: Padding = "VALID",
+    dilation: Size = 1,
+) -> Convolution:
+    """Convolve one picture with one filter, exactly, without turning the kernel round.
+
+    Args:
+        inputs: a grid of H x W a channel.
+        kernels: a grid of KH x KW for each of these channels.
+        bias: what is added to every output cell.
+        stride, padding, dilation: as for `jcnn.ops.conv2d`.
+
+    Raises:
+        ValueError: the channels differ in number, the kernel does not fit, or there would be more
+            than a million products.
+    """
+    height, width, channels = shape_of(inputs)
+    kernel_height, kernel_width, kernel_channels = shape_of(kernels)
+    if channels != kernel_channels:
+        raise ValueError(
+            f"kernel: got {kernel_channels} channels; accepted: {channels}, as the input has"
+        )
+    window = resolve_window(
+        (height, width),
+        (kernel_height, kernel_width),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+    check_work(window, channels)
+    columns = range(window.out_size[1])
+    values: Grid = tuple(
+        tuple(_step(inputs, kernels, bias, window, row, column).value for column in columns)
+        for row in range(window.out_size[0])
+    )
+    return Convolution(inputs, kernels, bias, window, (values,))
+
+
+def _step(
+    inputs: Stack, kernels: Stack, bias: Number, window: Window, row: int, column: int
+) -> ConvStep:
+    patches = tuple(patch_of(grid, window, row, column) for grid in inputs)
+    products = tuple(
+        tuple(
+            tuple((number or 0) * weight for number, weight in zip(*lines, strict=True))
+            for lines in zip(patch, kernel, strict=True)
+        )
+        for patch, kernel in zip(patches, kernels, strict=True)
+    )
+    sums = tuple(_total(number for line in grid for number in line) for grid in products)
+    return ConvStep(row, column, patches, products, sums, _total((*sums, bias)))
+
+
+def _total(numbers: Iterator[Number] | tuple[Number, ...]) -> Number:
+    total: Number = 0
+    for number in numbers:
+        total += number
+    return total

@@ -1,0 +1,212 @@
+"""Convolution, im2col and pooling, told in lines and grids."""
+
+from collections.abc import Iterator
+
+from jcnn.ops import Window
+from jcnn.trace.conv import Convolution, ConvStep
+from jcnn.trace.grids import Grid, Stack, by_size
+from jcnn.trace.im2col import Im2Col
+from jcnn.trace.numbers import show_number, show_sum
+from jcnn.trace.parts import TIMES, Block, Line, Part, Row, block, column
+from jcnn.trace.pool import Pooling, PoolStep
+from jcnn.trace.windows import SIZE_FORMULA, Patch, cells_under, positions, size_with_numbers
+
+MOST_STEPS = 300
+MOST_CELLS = 10_000  # of a patch matrix
+
+NO_FLIP = "Cross-correlation: the kernel is not turned round, as in every CNN library."
+
+
+def check_steps(window: Window, channels: int = 1) -> None:
+    """Refuse, as a ValueError, to tell more output cells than anyone would read."""
+    count = window.out_size[0] * window.out_size[1] * channels
+    if count > MOST_STEPS:
+        raise ValueError(
+            f"steps: got {count:,} output cells; accepted: up to {MOST_STEPS}: take a part of the "
+            "input or a larger stride, or leave the steps out"
+        )
+
+
+def tell_conv(found: Convolution, *, steps: bool = False) -> list[Part]:
+    """The operands, the size formula and the output; with `steps`, how each cell came about.
+
+    Raises:
+        ValueError: there are too many steps to tell.
+    """
+    if steps:
+        check_steps(found.window)
+    parts: list[Part] = [
+        Line(
+            f"Convolution: input {_size(found.inputs)}, kernel {_size(found.kernels)}, "
+            f"{_settings(found.window, dilation=True)}, bias {show_number(found.bias)}",
+            "title",
+        ),
+        Line(NO_FLIP),
+        *_operands(found),
+        *_sizes(found.window),
+    ]
+    if steps:
+        for step in found.steps():
+            parts += _tell_conv_step(found, step)
+    return parts
+
+
+def tell_im2col(found: Im2Col) -> list[Part]:
+    """The patch matrix, the kernel's column and their product.
+
+    Raises:
+        ValueError: the matrix is too large to tell.
+    """
+    convolution = found.convolution
+    rows, columns = len(found.patches), len(found.column)
+    if rows * columns > MOST_CELLS:
+        raise ValueError(
+            f"input: its patch matrix is {rows}x{columns}; accepted: up to {MOST_CELLS:,} cells: "
+            "take a smaller input or a larger stride"
+        )
+    names = tuple(f"({row},{column})" for row, column in found.places)
+    bias: list[Block | str] = ["+", _bias(convolution)] if convolution.bias else []
+    return [
+        Line(
+            f"im2col: a row for each of the {by_size(convolution.values[0])} output cells, "
+            f"a column for each of the kernel's {columns} numbers, "
+            f"{_settings(convolution.window, dilation=True)}",
+            "title",
+        ),
+        Line(
+            "A row is the patch under the kernel: kernel rows first, channels last. "
+            "Its product with the kernel's column is the convolution. " + NO_FLIP
+        ),
+        *_operands(convolution),
+        *_sizes(convolution.window),
+        Row(
+            (
+                block("patch matrix", found.patches, names=names),
+                TIMES,
+                column("kernel", found.column, "kernel"),
+                *bias,
+                "=",
+                column("product", found.product, "output"),
+            )
+        ),
+    ]
+
+
+def tell_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
+    """The input with its maxima marked, the size formula, the output; with `steps`, each window.
+
+    Raises:
+        ValueError: there are too many steps to tell.
+    """
+    if steps:
+        check_steps(found.window, len(found.inputs))
+    outputs = [
+        block(_name("output", k, found.values), grid, "output")
+        for k, grid in enumerate(found.values)
+    ]
+    word = "Average" if found.average else "Maximum"
+    inputs = []
+    for channel, grid in enumerate(found.inputs):
+        told = [found.step(channel, row, column) for row, column in positions(found.window)]
+        chosen = [step.source for step in told if step.source is not None]
+        inputs.append(block(_name("input", channel, found.inputs), grid, chosen=chosen))
+    parts: list[Part] = [
+        Line(
+            f"{word} pooling: input {_size(found.inputs)}, "
+            f"window {_by(found.window.kernel)}, {_settings(found.window, dilation=False)}",
+            "title",
+        ),
+        *(Row((x, "->", y)) for x, y in zip(inputs, outputs, strict=True)),
+        *_sizes(found.window),
+    ]
+    if steps:
+        for step in found.steps():
+            parts += _tell_pool_step(found, step)
+    return parts
+
+
+def _tell_conv_step(found: Convolution, step: ConvStep) -> Iterator[Part]:
+    yield Line(_place("Output", found.window, step.row, step.column), "title")
+    for channel, (patch, kernel, products) in enumerate(
+        zip(step.patches, found.kernels, step.products, strict=True)
+    ):
+        yield Row(
+            (
+                block(_name("patch", channel, found.inputs), patch),
+                TIMES,
+                block(_name("kernel", channel, found.kernels), kernel, "kernel"),
+                "=",
+                block("products", products, "product"),
+            )
+        )
+        if len(step.sums) > 1:
+            yield Line(f"channel {channel}: {_sum(products)} = {show_number(step.sums[channel])}")
+    total = show_sum(step.sums) if len(step.sums) > 1 else _sum(step.products[0])
+    bias = f" + bias {show_number(found.bias)}" if found.bias else ""
+    yield Line(f"sum: {total}{bias} = {show_number(step.value)}")
+
+
+def _tell_pool_step(found: Pooling, step: PoolStep) -> Iterator[Part]:
+    whose = _name("Output", step.channel, found.inputs)
+    yield Line(_place(whose, found.window, step.row, step.column), "title")
+    chosen = () if step.place is None else (step.place,)
+    yield Row((block("window", step.patch, chosen=chosen, padding="-"),))
+    yield Line(f"{step.why()} = {show_number(step.value)}")
+
+
+def _operands(found: Convolution) -> Iterator[Part]:
+    """Input, kernel and output; of several channels, a row for the operands of each."""
+    output = block("output", found.values[0], "output")
+    for channel, grids in enumerate(zip(found.inputs, found.kernels, strict=True)):
+        x = block(_name("input", channel, found.inputs), grids[0])
+        kernel = block(_name("kernel", channel, found.kernels), grids[1], "kernel")
+        bias: list[Block | str] = ["+", _bias(found)] if found.bias else []
+        result = [*bias, "=", output] if len(found.inputs) == 1 else []
+        yield Row((x, "*", kernel, *result))
+    if len(found.inputs) > 1:
+        yield Row((output,))
+
+
+def _sizes(window: Window) -> list[Part]:
+    return [
+        Line(SIZE_FORMULA),
+        Line(f"rows: {size_with_numbers(window, 0)}"),
+        Line(f"columns: {size_with_numbers(window, 1)}"),
+    ]
+
+
+def _name(title: str, channel: int, stack: Stack | tuple[Patch, ...]) -> str:
+    return f"{title}, channel {channel}" if len(stack) > 1 else title
+
+
+def _place(whose: str, window: Window, row: int, column: int) -> str:
+    rows, columns = cells_under(window, row, column)
+    return (
+        f"{whose} ({row},{column}): input rows {', '.join(map(str, rows))}, "
+        f"columns {', '.join(map(str, columns))}"
+    )
+
+
+def _settings(window: Window, *, dilation: bool) -> str:
+    (top, bottom), (left, right) = window.padding
+    sides = f"padding {top} above, {bottom} below, {left} left, {right} right"
+    pads = f"padding {top}" if top == bottom == left == right else sides
+    text = f"stride {_by(window.stride)}, {pads}"
+    return f"{text}, dilation {_by(window.dilation)}" if dilation else text
+
+
+def _size(stack: Stack) -> str:
+    channels = len(stack)
+    return by_size(stack[0]) + (f" in {channels} channels" if channels > 1 else "")
+
+
+def _by(pair: tuple[int, int]) -> str:
+    return f"{pair[0]}x{pair[1]}"
+
+
+def _sum(grid: Grid) -> str:
+    return show_sum(number for row in grid for number in row)
+
+
+def _bias(found: Convolution) -> Block:
+    return block("bias", ((found.bias,),), "kernel")
