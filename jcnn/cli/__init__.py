@@ -19,6 +19,7 @@ import tyro
 
 from jcnn.cli.bench import BenchCommand
 from jcnn.cli.data import DataCommand
+from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
@@ -36,6 +37,7 @@ Command = (
     | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
+    | Annotated[DrawCommand, tyro.conf.subcommand("draw")]
     | Annotated[BenchCommand, tyro.conf.subcommand("bench")]
 )
 

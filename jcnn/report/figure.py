@@ -4,22 +4,26 @@ Matplotlib is used by its objects alone: `pyplot` would keep figures alive, and 
 system.
 """
 
+import functools
 import io
 import math
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageFont
 
 # Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
 BLUE, ORANGE = "#1f5f99", "#e0813a"
 INK, GREY, LINE = "#1d2630", "#5c6873", "#dfe4e8"
+TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 # Pixels an inch; and of a figure that is longer than so many inches.
 _DPI, _LONG, _LONG_DPI = 160, 12, 110
 # What a CSS pixel is, by the definition of the inch in CSS.
@@ -82,6 +86,18 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
         FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * _CSS_PIXELS_AN_INCH)
     return Picture(name, out.getvalue(), width, alt)
+
+
+@functools.cache
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of the figures, `size` pixels high, for pictures that are drawn pixel by pixel."""
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(folder / "DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def rgb(colour: str) -> npt.NDArray[np.uint8]:
+    """A colour such as "#1f5f99" as `(3,)`."""
+    return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
 
 
 def as_colours(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

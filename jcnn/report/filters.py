@@ -39,12 +39,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What one convolution or pooling made of one picture.
+    """What one layer made of one picture.
 
     Attributes:
         name: of the layer.
-        output: `(H, W, C)` float32.
-        kernel: `(KH, KW, C, O)` float32 of a convolution; None of a pooling.
+        output: `(H, W, C)` float32; of a layer beyond the maps, `(D,)`.
+        kernel: `(KH, KW, C, O)` float32 of a convolution, else None.
     """
 
     name: str
@@ -52,11 +52,14 @@ class LayerOutput:
     kernel: npt.NDArray[np.float32] | None
 
 
-def layer_outputs(model: nnx.Module, image: npt.NDArray[np.uint8]) -> list[LayerOutput]:
-    """Show a model one picture `(H, W, C)`; its convolutions and poolings, in order.
+def layer_outputs(
+    model: nnx.Module, image: npt.NDArray[np.uint8], *, every: bool = False
+) -> list[LayerOutput]:
+    """Show a model one picture `(H, W, C)`; its convolutions and poolings, in order; or `every`.
 
     A convolution is a module with a kernel of four axes; a pooling, one that changes the height
-    or the width. Modules that hold others are left out.
+    or the width. `every` takes all layers, whatever they are. Modules that hold others are left
+    out.
     """
     graphdef, state = nnx.split(evaluating(model))
     names: list[str] = []
@@ -67,9 +70,9 @@ def layer_outputs(model: nnx.Module, image: npt.NDArray[np.uint8]) -> list[Layer
             module(normalise(image[None]))
         called = [call.name for call in calls]
         leaves = [c for c in calls if not any(name.startswith(f"{c.name}/") for name in called)]
-        chosen = [call for call in leaves if _kernel(call) is not None or _pools(call)]
+        chosen = [c for c in leaves if every or kernel_of(c.module) is not None or _pools(c)]
         names.extend(call.name for call in chosen)
-        return [(call.output[0], _kernel(call)) for call in chosen]
+        return [(call.output[0], kernel_of(call.module)) for call in chosen]
 
     # Compiled as a whole: one by one, the operations take three times as long to compile.
     arrays = jit(look)(state, image)
@@ -128,8 +131,9 @@ def _sheet(name: str, tiles: npt.NDArray[np.floating], gap: int, alt: str) -> Pi
     return Picture(name, image, _WIDTH * columns // _COLUMNS, alt)
 
 
-def _kernel(call: Call) -> jax.Array | None:
-    kernel = getattr(call.module, "kernel", None)
+def kernel_of(module: nnx.Module) -> jax.Array | None:
+    """The kernel `(KH, KW, C, O)` of a convolution; None of other modules."""
+    kernel = getattr(module, "kernel", None)
     if not isinstance(kernel, nnx.Variable) or kernel.ndim != 4:
         return None
     array: jax.Array = kernel[...]

@@ -1,0 +1,197 @@
+"""`jcnn draw`: pictures for slides and papers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+_Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
+_Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
+
+
+@dataclass(frozen=True)
+class StripsCommand:
+    """What every layer of a trained model makes of a picture: a heat map a channel."""
+
+    run_folder: _Run
+    """Run folder of jcnn train."""
+    image: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGE")]
+    """Picture file; it is brought to the size and colours of the model's input."""
+    layers: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all)")
+    ] = ()
+    """Layers to draw, as jcnn summary names them."""
+    most: int = 32
+    """Channels of one layer."""
+    out: _Png = Path("strips.png")
+    """Picture to write; a file of that name is replaced."""
+
+    def run(self) -> None:
+        """Load the run and the picture, draw, and print the file's name."""
+        _check_out(self.out, ".png")
+        from jcnn.cli.warn import warn
+        from jcnn.compile import use_cache
+        from jcnn.data import read_picture
+        from jcnn.report import activation_strips
+        from jcnn.run import load
+
+        use_cache()
+        model, config = load(self.run_folder, on_damage=warn)
+        image = read_picture(self.image, config.input_shape, config.resize)
+        layers = self.layers or None
+        _write(self.out, activation_strips(model, image, layers=layers, most=self.most).png)
+
+
+@dataclass(frozen=True)
+class FiltersCommand:
+    """The kernels of one convolution of a trained model."""
+
+    run_folder: _Run
+    """Run folder of jcnn train."""
+    layer: Annotated[
+        str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the only one)")
+    ] = None
+    """Layer to draw, as jcnn summary names it."""
+    most: int = 16
+    """Filters, and input channels."""
+    out: _Png = Path("filters.png")
+    """Picture to write; a file of that name is replaced."""
+
+    def run(self) -> None:
+        """Load the run, draw, and print the file's name."""
+        _check_out(self.out, ".png")
+        from jcnn.cli.warn import warn
+        from jcnn.report import filter_sheet
+        from jcnn.run import load
+
+        model, _ = load(self.run_folder, on_damage=warn)
+        _write(self.out, filter_sheet(model, self.layer, most=self.most).png)
+
+
+@dataclass(frozen=True)
+class NetworkCommand:
+    """A model's layers as boxes to scale, with their shapes and parameters."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
+    """One of: jcnn models."""
+    input_shape: Annotated[
+        tuple[int, int, int] | None,
+        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's lecture's)"),
+    ] = None
+    """Height, width and channels of a picture."""
+    classes: Annotated[
+        int | None,
+        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's lecture's)"),
+    ] = None
+    """Number of classes."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.svg")] = Path("network.svg")
+    """Drawing to write; a file of that name is replaced."""
+
+    def run(self) -> None:
+        """Summarise the model, draw, and print the file's name."""
+        _check_out(self.out, ".svg")
+        if min(self.input_shape or (1,)) < 1:
+            raise ValueError(f"--input-shape: got {self.input_shape}; accepted: ints >= 1")
+        if self.classes is not None and self.classes < 1:
+            raise ValueError(f"--classes: got {self.classes}; accepted: an int >= 1")
+        from jcnn.models import zoo_summary
+        from jcnn.report.diagram import draw_summary
+
+        found = zoo_summary(self.model, self.input_shape, self.classes)
+        _write(self.out, draw_summary(found).encode())
+
+
+@dataclass(frozen=True)
+class ConvolutionCommand:
+    """A convolution of a small grid, step by step, as an animation."""
+
+    input: Annotated[str, tyro.conf.arg(metavar="'1 2; 3 4'")]
+    """Rows of numbers, with semicolons between them; at most 12 x 12 with padding."""
+    kernel: Annotated[str, tyro.conf.arg(metavar="'1 0; 0 1'")]
+    """Likewise, at most 7 x 7; it is not flipped."""
+    padding: Annotated[str, tyro.conf.arg(metavar="{valid,same,INT}")] = "valid"
+    """Cells of zeros around the input."""
+    stride: int = 1
+    """Cells between neighbouring windows."""
+    dilation: int = 1
+    """Cells between neighbouring taps of the kernel."""
+    seconds: float = 1.0
+    """That a step stays."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE.gif")] = Path("convolution.gif")
+    """Animation to write; a file of that name is replaced."""
+
+    def run(self) -> None:
+        """Read the grids, draw, and print the file's name."""
+        _check_out(self.out, ".gif")
+        grid, kernel = _grid("--input", self.input), _grid("--kernel", self.kernel)
+        padding = _padding(self.padding)
+        from jcnn.report import convolution_gif
+
+        gif = convolution_gif(
+            grid,
+            kernel,
+            padding=padding,
+            stride=self.stride,
+            dilation=self.dilation,
+            seconds=self.seconds,
+        )
+        _write(self.out, gif)
+
+
+_What = (
+    Annotated[StripsCommand, tyro.conf.subcommand("strips")]
+    | Annotated[FiltersCommand, tyro.conf.subcommand("filters")]
+    | Annotated[NetworkCommand, tyro.conf.subcommand("network")]
+    | Annotated[ConvolutionCommand, tyro.conf.subcommand("convolution")]
+)
+
+
+@dataclass(frozen=True)
+class DrawCommand:
+    """Pictures for slides: activations, filters, a network, a convolution step by step."""
+
+    what: Annotated[_What, tyro.conf.arg(name="")]
+
+    def run(self) -> None:
+        """Draw it."""
+        self.what.run()
+
+
+def _check_out(out: Path, suffix: str) -> None:
+    """Refuse, before any work, a file that cannot become what is asked for."""
+    if out.suffix.lower() != suffix:
+        raise ValueError(f"--out: got {str(out)!r}; accepted: a name that ends in {suffix}")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"--out: {out.parent}: no such folder")
+
+
+def _write(out: Path, content: bytes) -> None:
+    from jcnn.files import write_bytes
+
+    try:
+        write_bytes(out, [content])
+    except OSError as error:
+        raise ValueError(f"{out}: cannot be written ({error.strerror})") from error
+    print(out)
+
+
+def _grid(name: str, text: str) -> list[list[float]]:
+    try:
+        rows = [[float(word) for word in row.split()] for row in text.split(";") if row.strip()]
+    except ValueError as error:
+        raise ValueError(f"{name}: got {text!r}; accepted: numbers ({error})") from None
+    if not rows or len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{name}: got {text!r}; accepted: rows of one length, as in '1 2; 3 4'")
+    return rows
+
+
+def _padding(text: str) -> Literal["SAME", "VALID"] | int:
+    match text.lower():
+        case "same":
+            return "SAME"
+        case "valid":
+            return "VALID"
+        case digits if digits.isdecimal():
+            return int(digits)
+    raise ValueError(f"--padding: got {text!r}; accepted: valid, same or an int >= 0")

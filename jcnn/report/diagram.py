@@ -1,0 +1,163 @@
+"""A model as a drawing: a box a layer, to scale, with its name, output shape and parameters."""
+
+import html
+import math
+from collections.abc import Sequence
+
+from flax import nnx
+
+from jcnn.layers import Layer
+from jcnn.models import Summary, summary
+from jcnn.report.figure import BLUE, ORANGE, TIMES, short
+
+# Of a layer's place, in pixels. Text of 14 is 31 high on a slide of 1920, 8 pt on 18 cm of paper.
+_WIDTH, _BOX, _BELOW, _TOP, _EDGE = 168, 120, 104, 74, 12
+_COLUMNS = 5
+_ALONE = "color-scheme: light dark; color: CanvasText; background: Canvas"
+# A depth of 1 is drawn to the right and upwards by so much.
+_RIGHT, _UP = 0.5, 0.35
+
+Shape = tuple[int, ...]
+
+
+def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> str:
+    """Draw a model for pictures of `input_shape` as an SVG; nothing is computed.
+
+    A box is as high as the logarithm of its output's height, as deep as that of its width and as
+    thick as that of its channels; a vector is a column. Layers that learn are orange. Five stand in
+    a row. Lines and text have the colour of the text around the SVG (`currentColor`); in a file
+    of its own, they follow the reader's light or dark scheme, and so does the ground.
+
+    Args:
+        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        input_shape: `(H, W, C)` of one example.
+
+    Returns:
+        The SVG's text, to be written to a file or put into a page as it is.
+
+    Raises:
+        ValueError: the model cannot take such an input; the message names the layer.
+    """
+    return draw_summary(summary(model, input_shape))
+
+
+def draw_summary(found: Summary) -> str:
+    """Draw what `jcnn.models.summary` or `zoo_summary` has found; see `network_diagram`."""
+    boxes: list[tuple[str, str, Shape, int]] = [("input", "the picture", found.input_shape, 0)]
+    boxes += [(row.name, row.type, row.output_shape, row.params) for row in found.layers]
+    unit = min(_unit(shape) for _, _, shape, _ in boxes)
+    rows = [boxes[start : start + _COLUMNS] for start in range(0, len(boxes), _COLUMNS)]
+    width, y = max(len(rows[0]) * _WIDTH, 3 * _WIDTH) + 2 * _EDGE, float(_TOP)
+    title, places = f"{found.params:,} parameters", []
+    for number, row in enumerate(rows):
+        room = max(_drawn_height(shape, unit) for _, _, shape, _ in row)
+        for column, box in enumerate(row):
+            arrow = number + column > 0
+            places.append(_place(_EDGE + column * _WIDTH, y, room, box, unit, arrow=arrow))
+        y += room + _BELOW
+    note = "edges of a box: logarithms of height, width and channels"
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {y:.0f}" '
+        f'width="{width}" height="{y:.0f}" role="img" aria-label="{_label(boxes, title)}" '
+        'font-family="system-ui, sans-serif" font-size="14" text-anchor="middle" '
+        'fill="currentColor">'
+    )
+    parts = [
+        head,
+        # Inside a page this matches nothing: `:root` is then the page. In an <img> the reader's
+        # scheme counts, not the page's, so that the ground must come with the text's colour.
+        f"<style>svg:root {{ {_ALONE} }}</style>",
+        _text(_EDGE, 26, title, 'font-size="18" text-anchor="start"'),
+        _text(_EDGE, 48, note, 'text-anchor="start" opacity="0.8"'),
+        f'<rect x="{width - 230}" y="14" width="14" height="14" {_paint(True)}/>',
+        _text(width - 210, 26, "learns", 'text-anchor="start"'),
+        f'<rect x="{width - 140}" y="14" width="14" height="14" {_paint(False)}/>',
+        _text(width - 120, 26, "learns nothing", 'text-anchor="start"'),
+    ]
+    return "\n".join([*parts, *places, "</svg>", ""])
+
+
+def _edges(shape: Shape) -> tuple[float, float, float]:
+    """Logarithms of height, width and channels; a vector's numbers stand above one another."""
+    height, width, channels = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
+    return math.log2(1 + height), math.log2(1 + width), math.log2(1 + channels)
+
+
+def _drawn_height(shape: Shape, unit: float) -> float:
+    height, depth, _ = _edges(shape)
+    return unit * (height + _UP * depth)
+
+
+def _unit(shape: Shape) -> float:
+    """Pixels for a logarithm of 1, so that the box has room."""
+    height, depth, thickness = _edges(shape)
+    return min(
+        10.0,
+        _BOX / (height + _UP * depth),
+        (_WIDTH - 36) / (thickness + _RIGHT * depth),
+    )
+
+
+def _place(
+    x: float,
+    y: float,
+    room: float,
+    box: tuple[str, str, Shape, int],
+    unit: float,
+    *,
+    arrow: bool,
+) -> str:
+    """One layer: its box on the floor of the row's room, above its name, shape and parameters."""
+    name, kind, shape, params = box
+    height, depth, thickness = (unit * edge for edge in _edges(shape))
+    right, up = _RIGHT * depth, _UP * depth
+    middle, floor = x + _WIDTH / 2, y + room
+    left, top = middle - (thickness + right) / 2, floor - height
+    front = f'<rect x="{left:.1f}" y="{top:.1f}" width="{thickness:.1f}" height="{height:.1f}"/>'
+    lid = (
+        f'<path d="M{left:.1f} {top:.1f}l{right:.1f} {-up:.1f}h{thickness:.1f}'
+        f'l{-right:.1f} {up:.1f}z"/>'
+    )
+    side = (
+        f'<path d="M{left + thickness:.1f} {top:.1f}l{right:.1f} {-up:.1f}v{height:.1f}'
+        f'l{-right:.1f} {up:.1f}z"/>'
+    )
+    lines = [
+        _text(middle, floor + 24, short(_clean(name), 19), 'font-weight="600"'),
+        _text(middle, floor + 43, _by(shape), ""),
+    ]
+    if params:
+        lines.append(_text(middle, floor + 62, f"{params:,} parameters", 'font-size="13"'))
+    tip = ""
+    if arrow:
+        path = f"M{x - 10} {y + room / 2:.1f}h20m-7 -5l7 5l-7 5"
+        tip = f'<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
+    full = f"<title>{_escape(f'{name} ({kind})')}</title>"
+    return f"<g>{full}{tip}<g {_paint(params > 0)}>{front}{lid}{side}</g>{''.join(lines)}</g>"
+
+
+def _paint(learns: bool) -> str:
+    colour, share = (ORANGE, 0.55) if learns else (BLUE, 0.3)
+    return f'fill="{colour}" fill-opacity="{share}" stroke="currentColor" stroke-linejoin="round"'
+
+
+def _text(x: float, y: float, text: str, attributes: str) -> str:
+    return f'<text x="{x}" y="{y}" {attributes}>{_escape(text)}</text>'
+
+
+def _label(boxes: Sequence[tuple[str, str, Shape, int]], title: str) -> str:
+    words = [f"{name} {_by(shape)}" for name, _, shape, _ in boxes]
+    return _escape(f"A network of {title}: {', '.join(words)}")
+
+
+def _by(shape: Shape) -> str:
+    return TIMES.join(map(str, shape))
+
+
+def _escape(text: str) -> str:
+    return html.escape(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Text without the characters that XML forbids."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

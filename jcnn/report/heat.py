@@ -1,0 +1,88 @@
+"""Heat maps with zero in the middle, laid out in panels, each with a title and its own legend."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from PIL import Image, ImageDraw
+
+from jcnn.report.figure import GREY, INK, LINE, MINUS, Picture, font, mosaic, rgb
+
+EDGE, GAP, TITLE = 24, 6, 34
+"""Around the panels, between two maps, and from a panel's top to its maps, in pixels."""
+CAPTION = "white: 0, blue: below, red: above"
+_BAR, _LEAST_WIDTH = 160, 760
+_LARGE, _SMALL = 18, 15
+
+Colours = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A block of maps.
+
+    Attributes:
+        title: above it.
+        image: `(height, width, 3)`.
+        largest: the number of the darkest red; None where there is no legend.
+    """
+
+    title: str
+    image: Colours
+    largest: float | None
+
+
+def diverging(numbers: npt.NDArray[np.floating], largest: float) -> Colours:
+    """Colours `(..., 3)` of numbers from -largest (blue) over 0 (white) to largest (red).
+
+    ColorBrewer's RdBu, which those who confuse red and green can tell apart, too.
+    """
+    share = (np.asarray(numbers, np.float64) / (largest or 1.0) + 1) / 2
+    return np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
+
+
+def maps_side_by_side(tiles: Colours, columns: int, factor: int) -> Colours:
+    """Maps `(M, H, W, 3)` in rows, each pixel a square of `factor`, each map with a thin frame."""
+    large = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
+    count, height, width, _ = large.shape
+    framed = np.empty((count, height + 2, width + 2, 3), np.uint8)
+    framed[:] = rgb(LINE)
+    framed[:, 1:-1, 1:-1] = large
+    return mosaic(framed, min(columns, count), GAP)
+
+
+def draw_panels(name: str, panels: Sequence[Panel], caption: str, alt: str) -> Picture:
+    """Draw panels below one another, and the caption below them all."""
+    widths = [font(_SMALL).getlength(caption), _LEAST_WIDTH]
+    for panel in panels:
+        title = font(_LARGE).getlength(panel.title) + EDGE + _BAR + 2 * 100
+        widths += [panel.image.shape[1], title]
+    width = round(max(widths)) + 2 * EDGE
+    height = EDGE + sum(TITLE + len(panel.image) + EDGE for panel in panels) + EDGE
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    y = EDGE
+    for panel in panels:
+        draw.text((EDGE, y + TITLE - 14), panel.title, INK, font(_LARGE), "ls")
+        if panel.largest is not None:
+            _legend(sheet, width - EDGE, y + TITLE - 26, panel.largest)
+        sheet.paste(Image.fromarray(panel.image), (EDGE, y + TITLE))
+        y += TITLE + len(panel.image) + EDGE
+    draw.text((EDGE, y + 6), caption, GREY, font(_SMALL), "ls")
+    out = io.BytesIO()
+    sheet.save(out, format="PNG", optimize=True)
+    return Picture(name, out.getvalue(), width, alt)
+
+
+def _legend(sheet: Image.Image, right: int, top: int, largest: float) -> None:
+    """A bar from -largest to largest, with both numbers, that ends at `right`."""
+    text = f"{largest:.3g}"
+    size, draw = font(_SMALL), ImageDraw.Draw(sheet)
+    left = right - round(size.getlength(text)) - 8 - _BAR
+    bar = diverging(np.linspace(-largest, largest, _BAR), largest)
+    sheet.paste(Image.fromarray(np.repeat(bar[None], 14, axis=0)), (left, top))
+    draw.text((right, top + 13), text, INK, size, "rs")
+    draw.text((left - 8, top + 13), (MINUS + text) if largest else text, INK, size, "rs")

@@ -1,0 +1,112 @@
+"""What every layer of a model makes of one picture: a strip a layer, a heat map a channel."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+from PIL import Image
+
+from jcnn.layers import Layer, as_model
+from jcnn.report.figure import TIMES, Picture, as_colours
+from jcnn.report.filters import LayerOutput, layer_outputs
+from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_by_side
+
+COLUMNS = 16
+"""Maps beside one another; twice as many units of a vector."""
+_MAP, _UNIT, _LARGEST_MAP = 60, 24, 96
+
+
+def activation_strips(
+    model: nnx.Module | Sequence[Layer],
+    image: npt.NDArray[np.uint8],
+    *,
+    layers: Sequence[str] | None = None,
+    most: int = 32,
+) -> Picture:
+    """Draw what the layers of a model make of a picture, in the order of the calls.
+
+    Every layer has its own colours, from its largest size below 0 (blue) over 0 (white) to its
+    largest above (red), over all its channels, and a legend. Channels stand in their order. Maps
+    of more than 96 pixels are drawn smaller, as means over squares. Of layers with equal outputs,
+    as before and after dropout, the first is drawn.
+
+    Args:
+        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        image: `(H, W, C)`, unsigned bytes.
+        layers: names of those to draw, as `jcnn.models.summary` has them; None means all.
+        most: channels, or units of a vector, of one layer.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        ValueError: the model takes no such picture, has no layer of such a name, or gives numbers
+            that are not finite; or `most` is below 1.
+    """
+    if most < 1:
+        raise ValueError(f"most: got {most}; accepted: an int >= 1")
+    image = np.asarray(image)
+    if image.ndim != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"image: got {image.dtype} of shape {image.shape}; accepted: uint8 (H, W, C)"
+        )
+    found = _chosen(layer_outputs(as_model(model), image, every=True), layers)
+    factor = max(1, _MAP // max(image.shape[:2]))
+    picture = maps_side_by_side(as_colours(image)[None], 1, factor)
+    panels = [Panel(f"the picture, {_by(image.shape)}", picture, None)]
+    panels += [_strip(layer, most) for layer in found]
+    alt = f"What {len(found)} layers make of a picture, channel by channel."
+    return draw_panels("activations", panels, f"{CAPTION}; each layer has its own scale", alt)
+
+
+def _chosen(outputs: list[LayerOutput], names: Sequence[str] | None) -> list[LayerOutput]:
+    if names is not None:
+        known = {layer.name: layer for layer in outputs}
+        for name in names:
+            if name not in known:
+                raise ValueError(f"layers: got {name!r}; accepted: {', '.join(known)}")
+        return [layer for layer in outputs if layer.name in names]
+    changed = [
+        not np.array_equal(before.output, after.output)
+        for before, after in itertools.pairwise(outputs)
+    ]
+    return [layer for layer, new in zip(outputs, [True, *changed], strict=True) if new]
+
+
+def _strip(layer: LayerOutput, most: int) -> Panel:
+    output = layer.output
+    if not np.isfinite(output).all():
+        raise ValueError(
+            f"model: got numbers that are not finite from layer {layer.name}; "
+            "accepted: a model that has not diverged"
+        )
+    if output.ndim not in (1, 3):
+        raise ValueError(
+            f"layers: got {layer.name} with an output of shape {output.shape}; "
+            "accepted: layers whose outputs are (H, W, C) or (D,)"
+        )
+    largest = float(np.abs(output).max())
+    count, things = output.shape[-1], "channels" if output.ndim == 3 else "units"
+    maps = np.moveaxis(output, -1, 0)[:most].reshape(min(count, most), *_rows_columns(output))
+    reduction = math.ceil(max(maps.shape[1:]) / _LARGEST_MAP)
+    if reduction > 1:
+        maps = np.stack([np.asarray(Image.fromarray(one).reduce(reduction)) for one in maps])
+    columns, side = (COLUMNS, _MAP) if output.ndim == 3 else (2 * COLUMNS, _UNIT)
+    factor = max(1, side // max(maps.shape[1:]))
+    shown = f"{count:,}" if count <= most else f"{most:,} of {count:,}"
+    return Panel(
+        f"{layer.name}, {_by(output.shape)}: {shown} {things}",
+        maps_side_by_side(diverging(maps, largest), columns, factor),
+        largest,
+    )
+
+
+def _rows_columns(output: npt.NDArray[np.float32]) -> tuple[int, int]:
+    return output.shape[:2] if output.ndim == 3 else (1, 1)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return TIMES.join(map(str, shape))
