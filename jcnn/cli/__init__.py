@@ -34,10 +34,10 @@ Command = (
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
-    | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
     | Annotated[DrawCommand, tyro.conf.subcommand("draw")]
+    | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[BenchCommand, tyro.conf.subcommand("bench")]
 )
 
