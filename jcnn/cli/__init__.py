@@ -36,10 +36,10 @@ Command = (
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ExploreCommand, tyro.conf.subcommand("explore")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
-    | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]
     | Annotated[DrawCommand, tyro.conf.subcommand("draw")]
+    | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[BenchCommand, tyro.conf.subcommand("bench")]
 )
 

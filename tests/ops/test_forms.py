@@ -195,6 +195,9 @@ def _axes(draw: st.DrawFn, by_kernel: bool) -> tuple[int, int, int, tuple[int, i
 
 @every_form
 def test_random_cases(form: str) -> None:
-    """Only cases that the form does are drawn: of each form a fifth of them or more."""
+    """Only cases that the form does are drawn, which are a fifth of all at the least.
+
+    So few are repeated more often: of twenty 13 to 20 were different in 36 trials.
+    """
     able = cases().filter(lambda case: case.skip_reason(form) is None)
-    check_random(lambda case: check(case, form), able, 20)
+    check_random(lambda case: check(case, form), able, 20, distinct=0.5)

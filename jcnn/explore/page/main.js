@@ -57,10 +57,12 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
+// What the panel of a selected unit alone shows.
+const OF_PANEL = ["selected", "termOrder", "termPage", "dropoutTraining", "dropoutSeed"];
+
 function show(changed, overview, detail) {
   // The window of a convolution moves often: then only the marks and the panel do.
-  const moved = changed.size === 1 && changed.has("selected");
-  if (moved) overview.mark();
+  if ([...changed].every((name) => OF_PANEL.includes(name))) overview.mark();
   else showAll(changed, overview);
   detail(changed);
   // A page inside a frame of its own (a notebook) has no address to change.
@@ -71,7 +73,7 @@ function showAll(changed, overview) {
   const { network, language } = state;
   const w = words(language);
   document.documentElement.lang = language;
-  showPages(part("pages"), w);
+  showPages(part("pages"), w, changed);
   part("hint").textContent = w.hint;
   showControls(part("controls"), w);
   showPictures(part("pictures"));
@@ -117,7 +119,7 @@ function showControls(box, w) {
   if (focused) box.querySelector(`[data-control="${focused}"]`)?.focus();
 }
 
-function showPages(nav, w) {
+function showPages(nav, w, changed) {
   nav.hidden = PAGES.length === 0;
   const names = ["network", ...PAGES.map(([name]) => name)];
   const view = names.includes(state.view) ? state.view : "network";
@@ -131,7 +133,9 @@ function showPages(nav, w) {
   part("network-view").hidden = view !== "network";
   for (const [name, showPage] of PAGES) {
     part(name).hidden = name !== view;
-    if (name === view) showPage(part(name), state);
+    // It is built anew, which takes the focus from who types in it.
+    const anew = ["view", "language", "exact"].some((key) => changed.has(key));
+    if (name === view && anew) showPage(part(name), state);
   }
 }
 
