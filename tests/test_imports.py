@@ -37,8 +37,6 @@ ROOMS = {
     "explore": "compile data files layers models ops",
     "report": "compile config data history layers machine models ops run scores",
     "trace": "data ops",
-    "report": "compile config data history layers machine models ops run scores",
-    "trace": "data ops",
     "bench": ANY,
     "cli": ANY,
     "__main__": "cli",

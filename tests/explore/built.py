@@ -77,7 +77,7 @@ def built(
 def joined(first: str, seen: set[str] | None = None) -> str:
     """A module and all that it imports, dependencies first, as one script."""
     seen = {first} if seen is None else seen
-    text = _file(first).read_text(encoding="utf-8")
+    text = (PAGE / first).read_text(encoding="utf-8")
     parts = []
     for name in _IMPORT.findall(text):
         if name not in seen:
@@ -145,12 +145,6 @@ def plain(
 ) -> Layer:
     """A layer without a window: activation, flatten, dense, dropout, batch_norm, softmax."""
     return {"name": name, "kind": kind, "in": shape, "out": out or shape, **rest}
-
-
-def _file(name: str) -> Path:
-    """A module of the page; unpacking has a stand-in until the package brings its own."""
-    found = PAGE / name
-    return found if found.exists() else Path(__file__).parent / "stand_in" / name
 
 
 def _hash(text: str) -> str:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
-STAND_IN = Path(__file__).parent / "stand_in"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 
 # What a test may call; `said` collects what is announced.
@@ -28,7 +27,7 @@ def playground_page() -> str:
     files = ["playground.js", "exercise.js", "calculations.js"]
     seen: set[str] = set()
     script = "".join(_joined(name, seen) for name in files) + _START
-    style = _file("style.css").read_text("utf-8") + _file("playground.css").read_text("utf-8")
+    style = (PAGE / "style.css").read_text("utf-8") + (PAGE / "playground.css").read_text("utf-8")
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Playground</title>'
@@ -45,11 +44,6 @@ def _joined(name: str, seen: set[str]) -> str:
     if name in seen:
         return ""
     seen.add(name)
-    text = _file(name).read_text("utf-8")
+    text = (PAGE / name).read_text("utf-8")
     before = "".join(_joined(other, seen) for other in _IMPORT.findall(text))
     return before + re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)
-
-
-def _file(name: str) -> Path:
-    """A file of the page; the parts that another branch brings have a stand-in until then."""
-    return PAGE / name if (PAGE / name).exists() else STAND_IN / name

@@ -1,11 +1,12 @@
 """The page in a real browser: the numbers arrive bit for bit, and nothing gets in or out."""
 
+import base64
 from html import escape
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from jcnn.explore import Page, page
 from tests.explore.conftest import OpenPage
@@ -60,8 +61,6 @@ def test_every_number_arrives_bit_for_bit(made: Page, browser_page: OpenPage) ->
 
 
 def pictures_of(content: dict[str, Any]) -> list[list[int]]:
-    import base64
-
     return [list(base64.b64decode(picture["pixels"])) for picture in content["pictures"]]
 
 
@@ -90,9 +89,14 @@ def test_words_from_outside_run_nothing(made: Page, browser_page: OpenPage) -> N
 def test_the_policy_stops_everything_else(made: Page, chromium: Browser) -> None:
     """What would get in, if a word were taken for markup, does not run; nothing is asked for."""
     asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
     with chromium.new_context() as context:
         opened = context.new_page()
-        context.route("http://**", lambda route: (asked.append(route.request.url), route.abort()))
+        context.route("http://**", refuse)
         opened.set_content(made.html)
         opened.wait_for_selector("body[data-ready=true]")
         stopped = opened.evaluate(
