@@ -73,6 +73,7 @@ class ExploreCommand:
             labels=labels,
             names=names,
             title=subject.title,
+            resize=subject.resize,
         )
         made.save(self.out)
         print(self.out)

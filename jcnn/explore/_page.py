@@ -9,12 +9,13 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+from jcnn.data import Resize
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
@@ -62,6 +63,7 @@ def page(
     labels: Sequence[int | None] | None = None,
     names: Sequence[str] | None = None,
     title: str = "",
+    resize: Resize = "stretch",
 ) -> Page:
     """A page on what a model does to pictures: every layer, every number.
 
@@ -72,6 +74,8 @@ def page(
         labels: class number of each picture; None where it is not known.
         names: of the pictures.
         title: over the page.
+        resize: how a picture opened in the page is brought to H x W, as `jcnn.data.read_picture`
+            does it.
 
     Raises:
         ValueError: the model is no chain of known layers, too large, or does not fit the
@@ -94,6 +98,9 @@ def page(
         if label is not None and not 0 <= label < len(classes):
             raise ValueError(f"labels: got {label}; accepted: 0 to {len(classes) - 1}, or None")
 
+    if resize not in get_args(Resize):
+        raise ValueError(f"resize: got {resize!r}; accepted: {', '.join(get_args(Resize))}")
+
     numbers = Numbers()
     layers = [
         {
@@ -110,7 +117,7 @@ def page(
         "format": 1,
         "title": title,
         "classes": classes,
-        "input": {"shape": [height, width, channels], "scale": 255},
+        "input": {"shape": [height, width, channels], "scale": 255, "resize": resize},
         "layers": layers,
         "pictures": [
             {

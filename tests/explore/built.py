@@ -30,6 +30,7 @@ def built(
     classes: list[str],
     checks: list[list[npt.NDArray[Any] | None]] | None = None,
     left_out: list[str] | None = None,
+    resize: str = "stretch",
 ) -> str:
     """The page's HTML; `checks[p][i]` is what JAX would say of picture p after layer i."""
     packed: list[Floats] = []
@@ -47,7 +48,7 @@ def built(
         "format": 1,
         "title": "A network",
         "classes": classes,
-        "input": {"shape": list(pictures.shape[1:]), "scale": 255},
+        "input": {"shape": list(pictures.shape[1:]), "scale": 255, "resize": resize},
         "layers": described,
         "pictures": [
             {"name": f"number {i}", "label": None, "pixels": _base64(picture.tobytes())}
@@ -61,7 +62,7 @@ def built(
     }
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
-    style = (PAGE / "style.css").read_text(encoding="utf-8")
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))
     script = joined("main.js")
     return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
         title="A network",

@@ -51,13 +51,13 @@ export function showBadge(badge, result, { language, exact }) {
 }
 
 // The badge of the whole page: the worst layer, and how many were checked.
-export function showSummary(badge, results, { language, exact }) {
+export function showSummary(badge, results, { picture, edited, language, exact }) {
   const w = words(language);
   const checked = results.filter((result) => result !== null);
   const ok = checked.every((result) => result.ok);
   mark(badge, checked.length === 0 ? "unchecked" : ok ? "ok" : "bad");
   if (checked.length === 0) {
-    badge.replaceChildren(w.unchecked);
+    badge.replaceChildren(edited ? w.was_changed : picture === null ? w.own_unchecked : w.unchecked);
     return;
   }
   const worst = Math.max(...checked.map((result) => result.difference));

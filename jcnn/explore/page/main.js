@@ -17,6 +17,7 @@ import { showPlayground } from "./playground.js";
 import { showPool } from "./pool_view.js";
 import { showSoftmax } from "./softmax_view.js";
 import { change, hashOf, listen, readHash, state } from "./state.js";
+import { showTools } from "./tools.js";
 import { words } from "./words.js";
 
 // The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
@@ -66,7 +67,8 @@ function show(changed, overview, detail) {
   else showAll(changed, overview);
   detail(changed);
   // A page inside a frame of its own (a notebook) has no address to change.
-  if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
+  const hash = hashOf(state);
+  if (location.protocol !== "about:" && hash !== location.hash) history.replaceState(null, "", hash);
 }
 
 function showAll(changed, overview) {
@@ -77,6 +79,7 @@ function showAll(changed, overview) {
   part("hint").textContent = w.hint;
   showControls(part("controls"), w);
   showPictures(part("pictures"));
+  showTools(part("tools"));
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = `${w.left_out}: ${network.left_out.join(" ")}`;

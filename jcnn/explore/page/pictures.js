@@ -10,10 +10,25 @@ export function choosePicture(index) {
   change({ picture: index, outputs: outputsOf(state.network, index) });
 }
 
-// The input and every layer's output. The model is given float32 pixels, so the input is float32.
+// The same for pixels that were drawn, or read from the file `name`; a number for each channel.
+export function showOwn(pixels, name) {
+  const from = state.picture ?? state.own.from;
+  change({ picture: null, own: { pixels, name, from }, outputs: outputsFor(state.network, pixels) });
+}
+
+// The pixels that the network is shown now.
+export function pixelsNow() {
+  return state.picture === null ? state.own.pixels : state.network.pictures[state.picture].pixels;
+}
+
+// The input and every layer's output of an embedded picture.
 export function outputsOf(network, index) {
+  return outputsFor(network, network.pictures[index].pixels);
+}
+
+// The model is given float32 pixels, so the input is float32.
+function outputsFor(network, pixels) {
   const { scale } = network.input;
-  const pixels = network.pictures[index].pixels;
   const outputs = [Float64Array.from(pixels, (pixel) => Math.fround(pixel / scale))];
   runFrom(network.layers, outputs, 0);
   return outputs;
@@ -36,24 +51,36 @@ export function isPicture(shape) {
   return shape.length === 3 && (shape[2] === 1 || shape[2] === 3);
 }
 
-// Fill the picker; called again, it only marks the chosen one and renews the words.
+// Fill the picker; called again, it only marks the chosen one and renews the words. Behind the
+// embedded pictures comes the one that was drawn or read from a file, if there is one.
 export function showPictures(box) {
-  const { network, picture, language } = state;
+  const { network, picture, own, language } = state;
   const w = words(language);
   box.setAttribute("aria-label", w.pictures);
-  if (!box.firstChild) {
-    box.append(...network.pictures.map((_, index) =>
-      make("button", { type: "button", class: "thumb", onclick: () => choosePicture(index) }, make("canvas"))));
-    for (const [index, button] of [...box.children].entries()) {
-      const pixels = Float64Array.from(network.pictures[index].pixels, (p) => p / network.input.scale);
-      if (isPicture(network.input.shape)) drawPicture(button.firstChild, pixels, network.input.shape);
-    }
-  }
-  for (const [index, button] of [...box.children].entries()) {
-    const { name, label } = network.pictures[index];
+  if (!box.firstChild) box.append(...network.pictures.map(({ pixels }, i) => thumb(() => choosePicture(i), pixels)));
+  const buttons = [...box.children];
+  const count = network.pictures.length;
+  if (own && buttons.length === count) {
+    buttons.push(thumb(() => showOwn(state.own.pixels, state.own.name), own.pixels));
+    box.append(buttons[count]);
+  } else if (own) drawThumb(buttons[count], own.pixels);
+  else if (buttons.length > count) buttons.pop().remove();
+  for (const [index, button] of buttons.entries()) {
+    const { name, label } = network.pictures[index] ?? { name: own.name ?? w.drawn, label: null };
     const known = label === null ? "" : `, ${w.label} ${network.classes[label] ?? label}`;
     button.setAttribute("aria-label", `${w.picture} ${index + 1}: ${name}${known}`);
     button.title = `${name}${known}`;
-    button.setAttribute("aria-pressed", index === picture);
+    button.setAttribute("aria-pressed", index === (picture ?? count));
   }
+}
+
+function thumb(press, pixels) {
+  const button = make("button", { type: "button", class: "thumb", onclick: press }, make("canvas"));
+  drawThumb(button, pixels);
+  return button;
+}
+
+function drawThumb(button, pixels) {
+  const { shape, scale } = state.network.input;
+  if (isPicture(shape)) drawPicture(button.firstChild, Float64Array.from(pixels, (p) => p / scale), shape);
 }

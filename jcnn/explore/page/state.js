@@ -3,6 +3,7 @@
 export const state = {
   network: null, // as the page carries it
   picture: 0, // index of an embedded picture; null: drawn or uploaded
+  own: null, // {pixels, name, from}: drawn, or read from the file `name`, instead of picture `from`
   outputs: [], // [0] the input, [i + 1] of layer i; Float64Array each
   edited: false, // true where a parameter is no longer the model's own
   selected: null, // {layer, unit}
