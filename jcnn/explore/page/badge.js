@@ -39,6 +39,7 @@ export function showBadge(badge, result, { language, exact }) {
   if (result === null) {
     badge.replaceChildren(w.unchecked);
     badge.removeAttribute("title");
+    badge.removeAttribute("aria-label");
     return;
   }
   badge.replaceChildren(

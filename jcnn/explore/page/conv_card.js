@@ -84,7 +84,7 @@ function fillCell(cell, value, range, exact, outside, w) {
     Object.assign(cell.style, { backgroundColor: "", color: "" });
     return;
   }
-  cell.removeAttribute("title");
+  if (cell.dataset.padding) cell.removeAttribute("title");
   delete cell.dataset.padding;
   const colour = colourOf(value, range);
   Object.assign(cell.style, { backgroundColor: `rgb(${colour.join(" ")})`, color: inkOn(colour) });

@@ -3,8 +3,10 @@
 
 import { drawMap, rangeOf } from "./colour.js";
 import { fillCard, makeCard, windowPath } from "./conv_card.js";
+import { editBias, editKernel } from "./conv_edit.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
+import { isEditing } from "./edit_cell.js";
 import { change } from "./state.js";
 import { placeOf, termsOf, unitAt } from "./terms.js";
 import { words } from "./words.js";
@@ -21,18 +23,19 @@ export function showConv(panel, state) {
   const key = [selected.layer, place.channel, language, exact, matchMedia("(prefers-color-scheme: dark)").matches].join();
   let conv = shownConvs.get(panel);
   const same = conv && panel.firstChild && conv.key === key && conv.output === outputs[selected.layer + 1];
+  let focused = null;
   if (!same) {
     const walking = conv?.timer && panel.firstChild && conv.layer === layer;
-    const focused = panel.contains(document.activeElement) && document.activeElement.dataset.part;
+    focused = panel.contains(document.activeElement) && document.activeElement.dataset.part;
     if (conv) pause(conv);
     conv = buildConv(layer, place.channel, state);
     Object.assign(conv, { key, panel });
     shownConvs.set(panel, conv);
     panel.replaceChildren(conv.element);
-    if (focused) panel.querySelector(`[data-part="${focused}"]`)?.focus();
     if (walking) play(conv);
   }
   moveWindow(conv, selected.unit);
+  if (focused) panel.querySelector(`[data-part="${focused}"]`)?.focus();
 }
 
 function buildConv(layer, filter, state) {
@@ -46,12 +49,13 @@ function buildConv(layer, filter, state) {
   const perGroup = layer.in[2] / layer.groups;
   const first = Math.floor(filter / (filters / layer.groups)) * perGroup;
   conv.cards = Array.from({ length: perGroup }, (_, k) => makeCard(layer, first + k, x, conv.ranges.value, w));
+  conv.cards.forEach(({ grids }, k) => editKernel(grids[1], layer, conv.index, k, filter, language));
   conv.bar = makeBar(conv);
   conv.map = makeOutputMap(conv, height, width);
   conv.equation = make("p", { class: "equation" });
   conv.element = make("div", { class: "conv" }, conv.bar.element,
     make("div", { class: "conv-top" }, conv.map.element,
-      make("div", { class: "conv-sum" }, make("h3", {}, w.sums), conv.equation,
+      make("div", { class: "conv-sum", "data-edits": "" }, make("h3", {}, w.sums), conv.equation,
         make("p", { class: "soft note" }, notes(layer, state.exact, w)))),
     make("div", { class: "cards" }, conv.cards.map((card) => card.element)));
   return conv;
@@ -59,7 +63,7 @@ function buildConv(layer, filter, state) {
 
 function notes(layer, exact, w) {
   const padded = layer.padding.flat().some((n) => n > 0);
-  return [w.move_hint, padded && w.padding_note, layer.groups > 1 && w.group_note, exact ? w.rounded_last : w.rounded].filter(Boolean).join(" ");
+  return [w.move_hint, w.edit_note, padded && w.padding_note, layer.groups > 1 && w.group_note, exact ? w.rounded_last : w.rounded].filter(Boolean).join(" ");
 }
 
 // Everything that changes with the position.
@@ -89,11 +93,16 @@ function fillEquation(conv, sums, bias, result) {
   const part = (name, kind, value) => make("span", { class: `part ${kind}` }, make("small", {}, name), numeral(value, state.exact));
   const parts = sums.map((sum, k) => part(cards[k].element.dataset.channel, "channel", sum));
   const hasBias = Boolean(layer.arrays.bias);
-  if (hasBias) parts.push(part(w.bias, "bias", bias));
+  if (hasBias) {
+    parts.push(part(w.bias, "bias", bias));
+    editBias(parts.at(-1).lastChild, layer, conv.index, conv.filter, state.language);
+  }
   const sign = equalsSign(hasBias ? [...sums, bias] : sums, result, state.exact);
+  const focused = conv.equation.contains(document.activeElement); // on the bias
   const plus = () => make("span", { class: "sign" }, "+");
   conv.equation.replaceChildren(...parts.flatMap((one, i) => (i === 0 ? [one] : [plus(), one])),
     make("span", { class: "sign equals" }, sign), part(w.total, "total", result));
+  if (focused) conv.equation.querySelector('[data-part="bias"]').focus();
 }
 
 // --- the output map -------------------------------------------------------------------------------
@@ -112,6 +121,7 @@ function makeOutputMap(conv, height, width) {
     style: { width: `${width * side}px`, height: `${height * side}px` },
   }, canvas, svg);
   const follow = (event) => {
+    if (isEditing(conv.element)) return;
     const area = box.getBoundingClientRect();
     const row = Math.floor(((event.clientY - area.y) / area.height) * height);
     const c = Math.floor(((event.clientX - area.x) / area.width) * width);

@@ -1,10 +1,12 @@
 // A dense unit: every input times its weight, and the bias.
 
 import { make } from "./dom.js";
+import { makeEditable } from "./edit_cell.js";
 import { termsOf } from "./terms.js";
 import { termsTable } from "./terms_table.js";
 import { fillPanel, fillIn, cellText, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { words } from "./words.js";
 
 export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);
@@ -13,12 +15,18 @@ export function showDense(panel, state) {
   // Behind a flatten, an input is known by its cell, too.
   const before = layers.slice(0, index).findLast((other) => other.in.length === 3);
   const cells = before?.kind === "flatten" ? before.in : null;
+  const { kernel, bias } = layer.arrays;
+  const edit = {
+    weight: (cell, input) => makeEditable(cell, index, kernel, input * layer.out[0] + unit, `w(${input}, ${unit})`),
+    bias: (cell) => makeEditable(cell, index, bias, unit, `b(${unit})`),
+  };
   const isLogit = layers[index + 1]?.kind === "softmax";
   fillPanel(panel,
     viewHead(state, isLogit ? `${text.denseTitle}: ${classes[unit]}` : text.denseTitle),
     make("p", {}, fillIn(text.denseIntro, { inputs: layer.in[0], unit })),
+    make("p", { class: "view-note" }, words(state.language).edit_note),
     make("p", { class: "formula" }, `y(${unit}) = Σ x(i) × w(i, ${unit}) + b(${unit})`),
-    termsTable(state, { ...termsOf(layer, x, unit), ...(layer.arrays.bias ? {} : { bias: null }) },
+    termsTable(state, { ...termsOf(layer, x, unit), ...(bias ? {} : { bias: null }) },
       [text.denseInput, ...(cells ? [text.flattenCell] : [])],
-      (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])]));
+      (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])], edit));
 }

@@ -75,7 +75,7 @@ function flush(pad) {
     }
   }
   showOwn(pixels, null);
-  if (tell) state.announce(document.getElementById("prediction").textContent);
+  if (tell) state.announce(document.getElementById("prediction").textContent || words(state.language).drawn);
 }
 
 function cornerOf(middle, size) {

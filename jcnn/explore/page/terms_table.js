@@ -10,9 +10,10 @@ import { viewWords } from "./view_words.js";
 const TERMS_A_PAGE = 20;
 
 // `terms` as of termsOf, in order; `heads` and `describe(index)` give the columns that say where a
-// term comes from; `bias` is null where there is none. The state's termOrder ("size" or "order") and
-// termPage say which are shown.
-export function termsTable(state, { terms, bias, result }, heads, describe) {
+// term comes from; `bias` is null where there is none. `edit.weight(element, index)` and
+// `edit.bias(element)` let numbers be changed. The state's termOrder ("size" or "order") and termPage
+// say which are shown.
+export function termsTable(state, { terms, bias, result }, heads, describe, edit = null) {
   const biases = bias === null ? [] : [bias];
   const text = viewWords[state.language];
   const order = termOrder(terms, state.termOrder ?? "size");
@@ -26,6 +27,8 @@ export function termsTable(state, { terms, bias, result }, heads, describe) {
   const rows = onPage.map((index) => {
     const { value, weight, product } = terms[index];
     const numbers = [value, weight, product].map((number) => numeral(number, state.exact));
+    numbers[1].dataset.key = `weight-${index}`;
+    edit?.weight(numbers[1], index);
     return [...describe(index), ...numbers, viewBar(product, largest)];
   });
   const sums = [
@@ -33,11 +36,13 @@ export function termsTable(state, { terms, bias, result }, heads, describe) {
     [fillIn(text.termsOthersSum, { count: others.length }), othersSum, "others"],
     ...biases.map((number) => [text.termsBias, number, "bias"]),
     [text.termsTotal, result, "total"],
-  ].map(([name, number, role]) => [
-    make("dt", {}, name),
-    make("dd", { "data-role": role }, numeral(number, state.exact)),
-  ]);
-  return make("div", { class: "terms" },
+  ].map(([name, number, role]) => {
+    const shown = numeral(number, state.exact);
+    shown.dataset.key = role;
+    if (role === "bias") edit?.bias(shown);
+    return [make("dt", {}, name), make("dd", { "data-role": role }, shown)];
+  });
+  return make("div", { class: "terms", "data-edits": "" },
     termControls(state, text, page, pages, terms),
     viewTable([...heads, text.termsValue, text.termsWeight, text.termsProduct, ""], rows),
     make("dl", { class: "term-sums" }, sums),
