@@ -47,12 +47,23 @@ def layers() -> list[Layer]:
 
 def outputs(picture: int) -> list[Array]:
     """The input and every layer's output, by the oracle."""
-    x = (PICTURES[picture].astype(np.float32) / np.float32(255)).astype(np.float64)[None]
-    first = oracle.conv2d(x, KERNEL, BIAS, **CONV)
+    return outputs_of(PICTURES[picture])
+
+
+def outputs_of(
+    pixels: npt.NDArray[np.uint8],
+    kernel: Array = KERNEL,
+    bias: Array = BIAS,
+    weights: Array | None = None,
+) -> list[Array]:
+    """The same for any picture and other parameters."""
+    x = (pixels.astype(np.float32) / np.float32(255)).astype(np.float64)[None]
+    first = oracle.conv2d(x, kernel, bias, **CONV)
     relu = np.maximum(first, 0)
     pooled = oracle.max_pool2d(relu, (1, 2))
     flat = pooled.reshape(1, -1)
-    logits = oracle.dense(flat, drawn(3, flat.size, 3), drawn(4, 3))
+    weights = drawn(3, flat.size, 3) if weights is None else weights
+    logits = oracle.dense(flat, weights, drawn(4, 3))
     every = [x, first, relu, pooled, flat, logits, oracle.softmax(logits)]
     return [y[0] for y in every]
 
@@ -69,6 +80,23 @@ def at(page: Page, layer: int, unit: int, *words: str) -> None:
         "(words) => words.every((word) => location.hash.includes(word))",
         arg=[f"layer={layer}", f"unit={unit}", "scale"],
     )
+
+
+def bytes_of(page: Page, canvas: str, channels: int) -> npt.NDArray[np.int64]:
+    """What a canvas shows, `(H, W, channels)`; it must be opaque, and grey where channels is 1."""
+    height, width, data = page.locator(canvas).evaluate(
+        """(canvas) => {
+          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+          copy.drawImage(canvas, 0, 0);
+          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+          return [canvas.height, canvas.width, Array.from(data)];
+        }"""
+    )
+    pixels = np.reshape(np.array(data, np.int64), (height, width, 4))
+    assert (pixels[..., 3] == 255).all()
+    if channels == 1:
+        assert (pixels[..., :3] == pixels[..., :1]).all()
+    return pixels[..., :channels]
 
 
 def numbers(page: Page, selector: str) -> list[float]:

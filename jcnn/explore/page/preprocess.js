@@ -11,11 +11,13 @@ export function prepared({ data, width, height }, [rows, columns, channels], res
 // Over white, then grey (ITU-R 601) or RGB.
 function coloursOf(rgba, channels) {
   const pixels = new Uint8Array((rgba.length / 4) * channels);
-  for (let i = 0; i < rgba.length / 4; i++) {
-    const alpha = rgba[4 * i + 3];
-    const [red, green, blue] = [0, 1, 2].map((k) => overWhite(rgba[4 * i + k], alpha));
-    if (channels === 1) pixels[i] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
-    else pixels.set([red, green, blue], 3 * i);
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += channels) {
+    const alpha = rgba[from + 3];
+    const red = overWhite(rgba[from], alpha);
+    const green = overWhite(rgba[from + 1], alpha);
+    const blue = overWhite(rgba[from + 2], alpha);
+    pixels[to] = channels === 3 ? red : (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
+    if (channels === 3) [pixels[to + 1], pixels[to + 2]] = [green, blue];
   }
   return pixels;
 }
