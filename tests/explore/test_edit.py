@@ -1,0 +1,190 @@
+"""Parameters typed over in the page, and their way back, against an oracle given the same numbers."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.explore.small import (
+    BIAS,
+    KERNEL,
+    PICTURES,
+    OpenPage,
+    Page,
+    at,
+    drawn,
+    html,
+    layers,
+    numbers,
+    outputs,
+    outputs_of,
+)
+from tests.explore.viewed import joined
+
+UNIT = (1 * 8 + 3) * 4 + 2  # of the convolution: row 1, column 3, filter 2
+
+
+def _checks() -> list[list[Any]]:
+    return [list(outputs(0)[1:])]
+
+
+def _type(page: Page, cell: str, text: str) -> None:
+    page.locator(cell).dblclick()
+    page.locator(f"{cell} input").fill(text)
+    page.keyboard.press("Enter")
+
+
+def _is(page: Page, wanted: list[np.ndarray[Any, Any]]) -> None:
+    """All bars, and the selected unit of the convolution."""
+    for layer in (4, 5):
+        found = numbers(page, f'[data-layer="{layer}"] .amount')
+        np.testing.assert_allclose(found, wanted[layer + 1], rtol=0, atol=1e-12)
+
+
+def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPage) -> None:
+    page = browser_page(html(checks=_checks()))
+    at(page, 0, UNIT)
+    page.wait_for_selector('#badge[data-verdict="ok"]')
+    kernel, bias = KERNEL.copy(), BIAS.copy()
+    cell = '.card[data-channel="1"] [data-grid="kernel"] [data-cell="3"]'  # row 1, column 1
+    for text, number in (("-1.75", -1.75), ("\N{MINUS SIGN}2.5e-1 ", -0.25), ("0.1", 0.1)):
+        _type(page, cell, text)
+        kernel[1, 1, 1, 2] = np.float32(number)
+        _is(page, outputs_of(PICTURES[0], kernel))
+        assert numbers(page, cell) == [kernel[1, 1, 1, 2]]
+        (value,) = numbers(page, "#detail .value .numeral")
+        wanted = outputs_of(PICTURES[0], kernel)[1].ravel()[UNIT]
+        assert value == pytest.approx(wanted, abs=1e-12)
+        assert page.locator(cell).evaluate("(e) => e === document.activeElement")
+    _type(page, '[data-part="bias"]', "3")
+    bias[2] = 3
+    _is(page, outputs_of(PICTURES[0], kernel, bias))
+    assert page.locator('[data-part="bias"]').evaluate("(e) => e === document.activeElement")
+    page.wait_for_selector('#badge[data-verdict="unchecked"]')
+    assert (
+        page.locator("#badge").inner_text() == "parameters changed, so JAX has nothing to compare"
+    )
+    page.locator(".thumb").nth(1).click()  # another picture, the same parameters
+    _is(page, outputs_of(PICTURES[1], kernel, bias))
+    page.locator(".thumb").nth(0).click()
+    page.locator('[data-tool="reset"]').click()
+    assert numbers(page, cell) == [KERNEL[1, 1, 1, 2]]
+    _is(page, outputs(0))
+    page.wait_for_selector('#badge[data-verdict="ok"]')
+
+
+def test_a_dense_weight_changes_its_unit(browser_page: OpenPage) -> None:
+    page = browser_page(html())
+    at(page, 4, 1)
+    weights = drawn(3, 48, 3)
+    page.locator('[data-key="sort-order"]').click()
+    _type(page, '[data-key="weight-7"]', "12")
+    weights[7, 1] = 12
+    _is(page, outputs_of(PICTURES[0], weights=weights))
+    assert numbers(page, '[data-key="weight-7"]') == [12]
+    before = outputs_of(PICTURES[0], weights=weights)[5][1]
+    _type(page, '[data-role="bias"] .numeral', "-1")
+    logit = before - drawn(4, 3)[1] - 1
+    assert numbers(page, '[data-layer="4"] .amount')[1] == pytest.approx(logit, abs=1e-12)
+
+
+def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
+    page = browser_page(html())
+    at(page, 0, UNIT)
+    grid = '.card[data-channel="0"] [data-grid="kernel"]'
+    page.locator('[data-part="map"]').focus()
+    while not page.evaluate("document.activeElement.matches('.cell')"):
+        page.keyboard.press("Tab")
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.dataset.cell") == "3"
+    before = numbers(page, ".amount")
+    refused = page.locator(f"{grid} .refused")
+    page.keyboard.press("Enter")
+    assert page.locator(f"{grid} input").count() == 1
+    for text in ("", "two", "1e39", "Infinity", "1,5"):
+        page.locator(f"{grid} input").fill(text)
+        page.keyboard.press("Enter")
+        assert refused.inner_text() == "This is not a finite number. Nothing was changed."
+    page.mouse.move(5, 5)
+    page.locator('[data-part="map"]').hover()  # the window stays while the field is open
+    assert page.locator(f"{grid} input").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("#detail").is_visible()  # the field's Escape is not the panel's
+    assert refused.count() == page.locator(f"{grid} input").count() == 0
+    assert numbers(page, ".amount") == before
+    assert page.locator('[data-tool="reset"]').is_hidden()
+    page.keyboard.press("Enter")
+    page.keyboard.type("0.5")
+    page.keyboard.press("Enter")
+    assert page.locator("#announce").inner_text() == "kernel, row 1, column 1: 0.5"
+    kernel = KERNEL.copy()
+    kernel[1, 1, 0, 2] = 0.5
+    _is(page, outputs_of(PICTURES[0], kernel))
+    assert page.locator(".changed").count() == 1
+    # What the model had is no change any more, whether typed or put back.
+    page.keyboard.press("Enter")
+    page.keyboard.type(str(KERNEL[1, 1, 0, 2]))
+    page.keyboard.press("Enter")
+    assert numbers(page, ".amount") == before
+    assert page.locator('[data-tool="reset"]').is_hidden()
+
+
+_UNDO = """
+import { changeParameter, resetAll } from "./edits.js";
+import { choosePicture, showOwn } from "./pictures.js";
+import { state } from "./state.js";
+const given = JSON.parse(document.getElementById("given").textContent);
+for (const layer of given.layers) {
+  for (const [name, numbers] of Object.entries(layer.arrays ?? {})) {
+    const data = Float32Array.from(numbers.flat(Infinity));
+    const shape = [];
+    for (let part = numbers; Array.isArray(part); part = part[0]) shape.push(part.length);
+    layer.arrays[name] = { data, shape };
+  }
+  layer.arrays ??= {};
+}
+for (const picture of given.pictures) picture.pixels = Uint8Array.from(picture.pixels);
+state.network = given;
+choosePicture(1);
+const all = () => [...state.outputs.map((y) => [...y]),
+  ...state.network.layers.flatMap((layer) => Object.values(layer.arrays).map(({ data }) => [...data]))];
+const same = (a, b) => a.length === b.length &&
+  a.every((y, i) => y.length === b[i].length && y.every((v, j) => Object.is(v, b[i][j])));
+window.tried = () => {
+  const before = all();
+  const [conv, , , , dense] = state.network.layers;
+  const found = { changed: [], restored: [] };
+  for (let turn = 1; turn <= 3; turn++) {
+    for (let k = 0; k < 5 * turn; k++) {
+      changeParameter(0, conv.arrays.kernel, (7 * k) % 72, Math.fround(k - 3.3));
+      changeParameter(4, dense.arrays.kernel, (11 * k) % 144, Math.fround(0.7 * k));
+    }
+    changeParameter(0, conv.arrays.bias, 2, turn === 2 ? -0 : 9);
+    if (turn > 1) showOwn(Uint8Array.from(state.network.pictures[0].pixels, (p) => 255 - p), null);
+    found.changed.push(state.edited && !same(all(), before));
+    resetAll();
+    found.restored.push(!state.edited && state.own === null && state.picture === 1 && same(all(), before));
+  }
+  return found;
+};
+document.body.dataset.ready = "true";
+"""
+
+
+def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
+    """All outputs and parameters, by Object.is, after many changes and a picture of one's own."""
+    given = {
+        "input": {"shape": [6, 7, 3], "scale": 255},
+        "layers": [
+            {**one, "arrays": {k: a.tolist() for k, a in one.get("arrays", {}).items()}}
+            for one in layers()
+        ],
+        "pictures": [{"pixels": picture.ravel().tolist()} for picture in PICTURES],
+    }
+    page = browser_page(
+        f'<!doctype html><body>.<script id="given" type="application/json">{json.dumps(given)}'
+        f'</script><script type="module">{joined(_UNDO, set())}</script>'
+    )
+    assert page.evaluate("tried()") == {"changed": [True] * 3, "restored": [True] * 3}
