@@ -1,17 +1,19 @@
 """Drawing on the input, by pointer and by key, and back again."""
 
+import io
 from html import escape
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
+from playwright.sync_api import Page
 
 from tests.explore.built import built, plain
 from tests.explore.small import (
     PICTURES,
     OpenPage,
-    Page,
     bytes_of,
     drawn,
     html,
@@ -197,11 +199,9 @@ def test_drawing_and_opening_work_in_a_notebooks_frame(browser_page: OpenPage) -
     page.locator('[data-tool="draw"]').click()
     page.locator(".pad-frame").press(" ")
     page.locator('.thumb[title="drawn"]').wait_for()
-    bitmap = b"BM" + bytes(
-        [58, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0]
-    )
-    bitmap += bytes([1, 0, 24, 0]) + bytes(24) + bytes([3, 2, 1, 0])  # blue, green, red
-    file: Any = {"name": "one.bmp", "mimeType": "image/bmp", "buffer": bitmap}
+    bitmap = io.BytesIO()
+    Image.new("RGB", (1, 1), (1, 2, 3)).save(bitmap, "BMP")
+    file: Any = {"name": "one.bmp", "mimeType": "image/bmp", "buffer": bitmap.getvalue()}
     page.locator('#tools input[type="file"]').set_input_files([file])
     page.locator('.thumb[title="one.bmp"]').wait_for()
     wanted = outputs_of(np.full((6, 7, 3), (1, 2, 3), np.uint8))[6]

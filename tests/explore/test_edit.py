@@ -1,17 +1,17 @@
-"""Parameters typed over in the page, and their way back, against an oracle given the same numbers."""
+"""Parameters typed over in the page, and their way back, against an oracle."""
 
 import json
 from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page
 
 from tests.explore.small import (
     BIAS,
     KERNEL,
     PICTURES,
     OpenPage,
-    Page,
     at,
     drawn,
     html,
@@ -149,7 +149,7 @@ for (const picture of given.pictures) picture.pixels = Uint8Array.from(picture.p
 state.network = given;
 choosePicture(1);
 const all = () => [...state.outputs.map((y) => [...y]),
-  ...state.network.layers.flatMap((layer) => Object.values(layer.arrays).map(({ data }) => [...data]))];
+  ...state.network.layers.flatMap(({ arrays }) => Object.values(arrays).map((a) => [...a.data]))];
 const same = (a, b) => a.length === b.length &&
   a.every((y, i) => y.length === b[i].length && y.every((v, j) => Object.is(v, b[i][j])));
 window.tried = () => {
@@ -165,7 +165,8 @@ window.tried = () => {
     if (turn > 1) showOwn(Uint8Array.from(state.network.pictures[0].pixels, (p) => 255 - p), null);
     found.changed.push(state.edited && !same(all(), before));
     resetAll();
-    found.restored.push(!state.edited && state.own === null && state.picture === 1 && same(all(), before));
+    const quiet = !state.edited && state.own === null && state.picture === 1;
+    found.restored.push(quiet && same(all(), before));
   }
   return found;
 };

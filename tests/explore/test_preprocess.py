@@ -1,4 +1,4 @@
-"""The page's preprocessing of pixels against jcnn's own, and its reading of files against Pillow's."""
+"""The page's preprocessing of pixels against jcnn's, its reading of files against Pillow's."""
 
 import base64
 import io
@@ -12,11 +12,12 @@ import numpy.typing as npt
 import PIL
 import pytest
 from PIL import Image, PngImagePlugin
+from playwright.sync_api import Page
 
 from jcnn.data import Resize, read_picture
 from jcnn.data.pictures import fit_picture
 from tests.explore.built import built, joined, plain
-from tests.explore.small import OpenPage, Page, bytes_of, drawn, numbers
+from tests.explore.small import OpenPage, bytes_of, drawn, numbers
 
 # Since 13, Pillow sometimes begins with the height, and the page does as Pillow 13 does.
 _ORDER = 0 if int(PIL.__version__.split(".")[0]) >= 13 else 1
@@ -103,7 +104,7 @@ def _smooth(height: int, width: int) -> Image.Image:
 
 
 def _files(folder: Path) -> dict[str, int]:
-    """Pictures of every kind by name, each with how far the browser's pixels may be from Pillow's."""
+    """Pictures of every kind: how far the browser's pixels may be from Pillow's, by name."""
     rgb = Image.fromarray(noise(19, 26, 3))
     wide = Image.fromarray((noise(9, 31).astype(np.uint16) * 256) + noise(9, 31))
     opaque_then = [Image.fromarray(noise(12, 10, 3)).quantize(16) for _ in range(2)]
