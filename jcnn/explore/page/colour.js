@@ -37,17 +37,18 @@ export function inkOn([red, green, blue]) {
 
 // Draw data[offset + step * i], i = row * width + column, one pixel a number.
 export function drawMap(canvas, data, offset, step, height, width, range) {
-  canvas.width = width;
-  canvas.height = height;
+  // To set a canvas's size, even to what it is, makes it anew.
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d");
   const picture = context.createImageData(width, height);
+  const pixels = new Uint32Array(picture.data.buffer);
   const table = colourTable();
   const scale = range > 0 ? 255 / range : 0;
-  for (let i = 0; i < height * width; i++) {
-    const at = offset + step * i;
-    if (at >= data.length) break; // the last row of a wrapped strip may be short
-    const place = 255 + Math.max(-255, Math.min(255, Math.round(data[at] * scale) || 0));
-    picture.data.set(table[place], 4 * i);
+  const count = Math.min(height * width, Math.ceil((data.length - offset) / step)); // a strip's last row may be short
+  for (let i = 0; i < count; i++) {
+    const place = Math.round(data[offset + step * i] * scale) || 0;
+    pixels[i] = table[255 + Math.max(-255, Math.min(255, place))];
   }
   context.putImageData(picture, 0, 0);
 }
@@ -64,10 +65,11 @@ export function rangeOf(data, offset = 0, step = 1) {
 
 const tables = {};
 
-// The colours of -range to range in 511 steps, [r, g, b, 255].
+// The colours of -range to range in 511 steps, each the four bytes of a pixel.
 function colourTable() {
   const scheme = isDark() ? "dark" : "light";
-  tables[scheme] ??= Array.from({ length: 511 }, (_, i) => [...colourOf(i - 255, 255), 255]);
+  const bytes = () => Array.from({ length: 511 }, (_, i) => [...colourOf(i - 255, 255), 255]).flat();
+  tables[scheme] ??= new Uint32Array(Uint8Array.from(bytes()).buffer);
   return tables[scheme];
 }
 

@@ -77,6 +77,8 @@ function convolve(layer, x, kernel, bias) {
   const filtersPerGroup = filters / layer.groups;
   kernel = new Float64Array(kernel); // or each number would be widened at every position
   const y = new Float64Array(outHeight * outWidth * filters);
+  // Behind a relu half of the numbers are zero; a sum that begins with +0 is the same without them.
+  const skipsZeros = kernel.every(Number.isFinite);
   for (let r = 0; r < outHeight; r++) {
     for (let c = 0; c < outWidth; c++) {
       const to = (r * outWidth + c) * filters;
@@ -89,6 +91,7 @@ function convolve(layer, x, kernel, bias) {
           const from = (row * width + column) * channels;
           for (let k = 0; k < channels; k++) {
             const value = x[from + k];
+            if (value === 0 && skipsZeros) continue;
             const group = Math.floor(k / perGroup);
             const first = to + group * filtersPerGroup;
             const weights =
@@ -253,7 +256,9 @@ const TOLERANCES = {
 };
 
 function sizes(numbers) {
-  return Float64Array.from(numbers, Math.abs);
+  const found = new Float64Array(numbers); // several times as fast as Float64Array.from(numbers, Math.abs)
+  for (let i = 0; i < found.length; i++) found[i] = Math.abs(found[i]);
+  return found;
 }
 
 function allowed(terms) {

@@ -92,10 +92,10 @@ let waiting = false;
 function later(task) {
   if (waiting) return;
   waiting = true;
-  setTimeout(() => {
+  requestAnimationFrame(() => setTimeout(() => {
     waiting = false;
     task();
-  });
+  }));
 }
 
 function showChecks() {
