@@ -80,7 +80,7 @@ def test_a_stroke_paints_and_everything_follows(browser_page: OpenPage) -> None:
     x = (wanted.astype(np.float32) / np.float32(255)).astype(np.float64).ravel()
     logits = numbers(page, '[data-layer="1"] .amount')
     np.testing.assert_allclose(logits, x @ drawn(6, 63, 2), rtol=0, atol=1e-12)
-    assert "picture=" not in page.url
+    page.wait_for_function("() => /lang/.test(location.hash) && !/picture/.test(location.hash)")
     _press(page, "clear")
     _frame(page)
     assert (

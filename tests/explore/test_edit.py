@@ -116,7 +116,7 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     assert numbers(page, ".amount") == before
     assert page.locator('[data-tool="reset"]').is_hidden()
     page.keyboard.press("Enter")
-    page.keyboard.type("0.5")
+    page.keyboard.type("\N{FULLWIDTH DIGIT ZERO}.5")
     page.keyboard.press("Enter")
     assert page.locator("#announce").inner_text() == "kernel, row 1, column 1: 0.5"
     kernel = KERNEL.copy()

@@ -48,8 +48,37 @@ def test_the_address_restores_the_view(browser_page: OpenPage) -> None:
     assert page.locator("#detail h2").inner_text() == "dense, unit 1 (bee)"
     for nonsense in ("#layer=99&unit=0", "#layer=0&unit=1e9", "#picture=-1&lang=xx&scale=%00"):
         page.evaluate("(hash) => { location.hash = hash; }", nonsense)
-        page.wait_for_function("location.hash.includes('picture=1')")
+        page.wait_for_function("() => location.hash.includes('picture=1')")
         assert page.locator("#detail").is_hidden()
+
+
+def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenPage) -> None:
+    """Browsers take 100 changes in 30 s, or 200 in 10."""
+    page = browser_page(html())
+    at(page, 0, 1)
+    calls = page.locator('#detail [data-part="map"]').evaluate(
+        """async (map) => {
+          let calls = 0;
+          const replace = history.replaceState;
+          history.replaceState = (...words) => {
+            calls++;
+            replace.apply(history, words);
+          };
+          const start = performance.now();
+          for (let i = 0; performance.now() < start + 1000; i++) {
+            const { x, y, width } = map.getBoundingClientRect(); // the panel scrolls into view
+            const clientX = x + (width * ((i % 8) + 0.5)) / 8;
+            map.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY: y + 3 }));
+            await new Promise((done) => setTimeout(done));
+          }
+          return calls;
+        }"""
+    )
+    assert 1 <= calls <= 3
+    unit = page.locator("#detail .position").get_attribute("data-position")
+    page.wait_for_function(
+        "(unit) => location.hash.includes(`unit=${unit}&`)", arg=4 * int(unit or "") + 1
+    )
 
 
 def test_both_languages_have_every_word(browser_page: OpenPage) -> None:

@@ -5,10 +5,10 @@ import { equalsSign, isRounded, setNumeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
 
-// A card for input channel `channel`; `fillCard` puts the numbers in.
-export function makeCard(layer, channel, x, range, w) {
+// A card for input channel `channel`; `drawCardMap` and `fillCard` put the numbers in.
+export function makeCard(layer, channel, w) {
   const [rows, columns] = windowOf(layer);
-  const map = makeInputMap(layer, x, channel, range);
+  const map = makeInputMap(layer);
   const grids = [w.patch, w.kernel, w.products].map((name) => makeGrid(name, rows, columns));
   const [sign, gives] = [1, 2].map(() => make("span", { class: "sign" }));
   const sum = make("span", { class: "sum" });
@@ -18,7 +18,12 @@ export function makeCard(layer, channel, x, range, w) {
       gives, grids[2].element),
     make("p", { class: "sum-line" }, make("span", { class: "soft" }, `${w.channel_sum} `), sign, " ", sum));
   pairCells(element, grids);
-  return { element, map, grids, gives, sign, sum };
+  return { element, channel, map, grids, gives, sign, sum };
+}
+
+export function drawCardMap({ channel, map }, layer, x, range) {
+  const [height, width, channels] = layer.in;
+  drawMap(map.canvas, x, channel, channels, height, width, range);
 }
 
 // The channel's terms at one position of the window, in the kernel's order; returns their sum.
@@ -54,19 +59,18 @@ export function windowPath(layer, r, c) {
 }
 
 // The channel's map inside its padding, which is hatched, and the window above both.
-function makeInputMap(layer, x, channel, range) {
-  const [height, width, channels] = layer.in;
+function makeInputMap(layer) {
+  const [height, width] = layer.in;
   const [[top, bottom], [left, right]] = layer.padding;
   const [high, wide] = [height + top + bottom, width + left + right];
   const canvas = make("canvas", { style: {
     left: `${(100 * left) / wide}%`, top: `${(100 * top) / high}%`,
     width: `${(100 * width) / wide}%`, height: `${(100 * height) / high}%` } });
-  drawMap(canvas, x, channel, channels, height, width, range);
   const window = makeSvg("path", { class: "window" });
   const svg = makeSvg("svg", { viewBox: `${-left} ${-top} ${wide} ${high}`, "aria-hidden": "true" }, window);
   const side = 104 / Math.max(high, wide);
   const element = make("div", { class: "padded", style: { width: `${wide * side}px`, height: `${high * side}px` } }, canvas, svg);
-  return { element, window };
+  return { element, canvas, window };
 }
 
 function makeGrid(name, rows, columns) {

@@ -4,19 +4,17 @@ import { makeEditable } from "./edit_cell.js";
 import { words } from "./words.js";
 
 // Let the kernel cells of a card be changed: input channel `channel` of the filter's group. The grid
-// is one stop for Tab, with arrows from cell to cell.
+// is one stop for Tab, with arrows from cell to cell. Returns a function that marks what was changed.
 export function editKernel(grid, layer, index, channel, filter, language) {
   const w = words(language);
   const { kernel } = layer.arrays;
   const [rows, columns, perGroup, filters] = kernel.shape;
   grid.element.dataset.edits = "";
-  grid.cells.forEach((cell, i) => {
+  const marks = grid.cells.map((cell, i) => {
     const [row, column] = [Math.floor(i / columns), i % columns];
     cell.dataset.part = `kernel-${channel}-${i}`;
     cell.tabIndex = i === 0 ? 0 : -1;
     cell.addEventListener("focus", () => grid.cells.forEach((one) => { one.tabIndex = one === cell ? 0 : -1; }));
-    makeEditable(cell, index, kernel, (i * perGroup + channel) * filters + filter,
-      `${w.kernel}, ${w.row} ${row}, ${w.column} ${column}`);
     cell.addEventListener("keydown", (event) => {
       const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
       if (!step || event.target !== cell || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -24,7 +22,10 @@ export function editKernel(grid, layer, index, channel, filter, language) {
       const [r, c] = [row + step[0], column + step[1]];
       if (r >= 0 && c >= 0 && r < rows && c < columns) grid.cells[r * columns + c].focus();
     });
+    return makeEditable(cell, index, kernel, (i * perGroup + channel) * filters + filter,
+      `${w.kernel}, ${w.row} ${row}, ${w.column} ${column}`);
   });
+  return () => marks.forEach((show) => show());
 }
 
 // The same for the filter's bias, shown in `part`.

@@ -2,7 +2,7 @@
 // which add up to the output; and a walk of the window over all positions.
 
 import { drawMap, rangeOf } from "./colour.js";
-import { fillCard, makeCard, windowPath } from "./conv_card.js";
+import { drawCardMap, fillCard, makeCard, windowPath } from "./conv_card.js";
 import { editBias, editKernel } from "./conv_edit.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
@@ -22,7 +22,7 @@ export function showConv(panel, state) {
   const place = placeOf(layer.out, selected.unit);
   const key = [selected.layer, place.channel, language, exact, matchMedia("(prefers-color-scheme: dark)").matches].join();
   let conv = shownConvs.get(panel);
-  const same = conv && panel.firstChild && conv.key === key && conv.output === outputs[selected.layer + 1];
+  const same = conv && panel.firstChild && conv.key === key;
   let focused = null;
   if (!same) {
     const walking = conv?.timer && panel.firstChild && conv.layer === layer;
@@ -34,22 +34,20 @@ export function showConv(panel, state) {
     panel.replaceChildren(conv.element);
     if (walking) play(conv);
   }
+  if (conv.output !== outputs[selected.layer + 1]) renewConv(conv);
   moveWindow(conv, selected.unit);
   if (focused) panel.querySelector(`[data-part="${focused}"]`)?.focus();
 }
 
 function buildConv(layer, filter, state) {
-  const { selected, outputs, language } = state;
+  const { selected, language } = state;
   const w = words(language);
-  const x = outputs[selected.layer];
-  const output = outputs[selected.layer + 1];
   const [height, width, filters] = layer.out;
-  const conv = { layer, index: selected.layer, filter, x, output, state, w, timer: null, walk: false, unit: selected.unit };
-  conv.ranges = { value: rangeOf(x), weight: rangeOf(layer.arrays.kernel.data, filter, filters) };
+  const conv = { layer, index: selected.layer, filter, state, w, timer: null, walk: false, unit: selected.unit };
   const perGroup = layer.in[2] / layer.groups;
   const first = Math.floor(filter / (filters / layer.groups)) * perGroup;
-  conv.cards = Array.from({ length: perGroup }, (_, k) => makeCard(layer, first + k, x, conv.ranges.value, w));
-  conv.cards.forEach(({ grids }, k) => editKernel(grids[1], layer, conv.index, k, filter, language));
+  conv.cards = Array.from({ length: perGroup }, (_, k) => makeCard(layer, first + k, w));
+  conv.kernels = conv.cards.map(({ grids }, k) => editKernel(grids[1], layer, conv.index, k, filter, language));
   conv.bar = makeBar(conv);
   conv.map = makeOutputMap(conv, height, width);
   conv.equation = make("p", { class: "equation" });
@@ -59,6 +57,17 @@ function buildConv(layer, filter, state) {
         make("p", { class: "soft note" }, notes(layer, state.exact, w)))),
     make("div", { class: "cards" }, conv.cards.map((card) => card.element)));
   return conv;
+}
+
+// Everything that changes with the picture and the parameters, but the numbers at the window.
+function renewConv(conv) {
+  const { layer, index, filter, state } = conv;
+  const [height, width, filters] = layer.out;
+  const [x, output] = [state.outputs[index], state.outputs[index + 1]];
+  Object.assign(conv, { x, output, ranges: { value: rangeOf(x), weight: rangeOf(layer.arrays.kernel.data, filter, filters) } });
+  for (const card of conv.cards) drawCardMap(card, layer, x, conv.ranges.value);
+  for (const marks of conv.kernels) marks();
+  drawMap(conv.map.canvas, output, filter, filters, height, width, rangeOf(output, filter, filters));
 }
 
 function notes(layer, exact, w) {
@@ -108,9 +117,8 @@ function fillEquation(conv, sums, bias, result) {
 // --- the output map -------------------------------------------------------------------------------
 
 function makeOutputMap(conv, height, width) {
-  const { layer, filter, output, w } = conv;
+  const { layer, filter, w } = conv;
   const canvas = make("canvas", {});
-  drawMap(canvas, output, filter, layer.out[2], height, width, rangeOf(output, filter, layer.out[2]));
   const rest = makeSvg("path", { class: "rest" });
   const spot = makeSvg("path", { class: "window" });
   const svg = makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, rest, spot);
@@ -121,7 +129,6 @@ function makeOutputMap(conv, height, width) {
     style: { width: `${width * side}px`, height: `${height * side}px` },
   }, canvas, svg);
   const follow = (event) => {
-    if (isEditing(conv.element)) return;
     const area = box.getBoundingClientRect();
     const row = Math.floor(((event.clientY - area.y) / area.height) * height);
     const c = Math.floor(((event.clientX - area.x) / area.width) * width);
@@ -139,7 +146,7 @@ function makeOutputMap(conv, height, width) {
     say(conv);
   });
   const element = make("figure", {}, box, make("figcaption", {}, `${w.output_map}, ${w.channel} ${filter}`));
-  return { element, rest, spot };
+  return { element, canvas, rest, spot };
 }
 
 // --- the walk -------------------------------------------------------------------------------------
@@ -192,10 +199,10 @@ function moveConv(conv, by) {
   return true;
 }
 
-// `walk` hides the outputs that the window has not come to.
+// `walk` hides the outputs that the window has not come to. While a number is typed, it stays.
 function goTo(conv, row, column, walk) {
   const unit = unitAt(conv.layer.out, row, column, conv.filter);
-  if (unit === conv.unit && walk === conv.walk) return;
+  if ((unit === conv.unit && walk === conv.walk) || isEditing(conv.element)) return;
   conv.walk = walk;
   change({ selected: { layer: conv.index, unit } });
 }

@@ -6,14 +6,15 @@ import { state } from "./state.js";
 import { words } from "./words.js";
 
 // Let `cell`, which shows array.data[at] of layer `index`, be changed: Enter or a double click opens a
-// field, Enter takes what is typed, Escape leaves it. Where it stands anew after the change, the
-// caller gives it the focus back. `name` says what it is.
+// field, Enter takes what is typed, Escape leaves it. `name` says what it is. Where the cell is made
+// anew after the change, the caller gives it the focus back; where it stays, the caller calls the
+// function that this returns, which marks whether the number is the model's own.
 export function makeEditable(cell, index, array, at, name) {
   const w = words(state.language);
   cell.setAttribute("role", "button");
   cell.title = `${name}. ${w.edit_hint}`;
   cell.classList.add("editable");
-  cell.classList.toggle("changed", isChanged(array, at));
+  const markChanged = () => cell.classList.toggle("changed", isChanged(array, at));
   if (!cell.hasAttribute("tabindex")) cell.tabIndex = 0;
   const open = () => cell.querySelector("input") ?? openField(cell, array.data[at], name, (number) => {
     changeParameter(index, array, at, number);
@@ -26,6 +27,8 @@ export function makeEditable(cell, index, array, at, name) {
     event.stopPropagation();
     open();
   });
+  markChanged();
+  return markChanged;
 }
 
 // Whether a field is open in there: then nothing may be built anew.
@@ -51,7 +54,7 @@ function openField(cell, number, name, take) {
   field.addEventListener("keydown", (event) => {
     event.stopPropagation(); // arrows, Enter and Escape mean something else outside
     if (event.key === "Escape") close(true);
-    if (event.key !== "Enter") return;
+    if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
     const typed = numberIn(field.value);
     field.setAttribute("aria-invalid", String(typed === null));
@@ -70,7 +73,7 @@ function openField(cell, number, name, take) {
 
 // The float32 number that a text says, or null. Parameters are float32.
 function numberIn(text) {
-  const plain = text.trim().replaceAll("\u2212", "-");
+  const plain = text.normalize("NFKC").trim().replaceAll("\u2212", "-"); // digits of full width, too
   const number = plain === "" ? NaN : Math.fround(Number(plain));
   return Number.isFinite(number) ? number : null;
 }

@@ -51,6 +51,8 @@ async function start() {
   draw(new Set(Object.keys(state)));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
+    clearTimeout(addressing); // it would write what was shown before
+    addressing = null;
     const patch = readHash(location.hash, network);
     if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
     change({ selected: null, ...patch });
@@ -66,9 +68,27 @@ function show(changed, overview, detail) {
   if ([...changed].every((name) => OF_PANEL.includes(name))) overview.mark();
   else showAll(changed, overview);
   detail(changed);
+  keepAddress();
+}
+
+// Browsers take only so many changes of the address, fewer than a pointer makes: one in 0.4 s.
+let addressed = -Infinity; // when it was changed last
+let addressing = null; // the timer of the next change
+function keepAddress() {
   // A page inside a frame of its own (a notebook) has no address to change.
-  const hash = hashOf(state);
-  if (location.protocol !== "about:" && hash !== location.hash) history.replaceState(null, "", hash);
+  if (location.protocol === "about:" || addressing !== null) return;
+  const before = location.hash;
+  const write = () => {
+    addressing = null;
+    const hash = hashOf(state);
+    // Where somebody has written another one meanwhile, that will be read.
+    if (location.hash !== before || hash === before) return;
+    addressed = performance.now();
+    history.replaceState(null, "", hash);
+  };
+  const rest = addressed + 400 - performance.now();
+  if (rest > 0) addressing = setTimeout(write, rest);
+  else write();
 }
 
 function showAll(changed, overview) {
