@@ -107,8 +107,9 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
         page.locator(f"{grid} input").fill(text)
         page.keyboard.press("Enter")
         assert refused.inner_text() == "This is not a finite number. Nothing was changed."
-    page.mouse.move(5, 5)
-    page.locator('[data-part="map"]').hover()  # the window stays while the field is open
+    position = page.locator("#detail .position")
+    page.locator('[data-part="map"]').hover(position={"x": 190, "y": 10})  # the window stays now
+    assert position.get_attribute("data-position") == str(1 * 8 + 3)
     assert page.locator(f"{grid} input").count() == 1
     page.keyboard.press("Escape")
     assert page.locator("#detail").is_visible()  # the field's Escape is not the panel's
@@ -123,6 +124,8 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     kernel[1, 1, 0, 2] = 0.5
     _is(page, outputs_of(PICTURES[0], kernel))
     assert page.locator(".changed").count() == 1
+    page.locator('[data-part="map"]').hover(position={"x": 190, "y": 40})
+    assert position.get_attribute("data-position") == str(1 * 8 + 6)
     # What the model had is no change any more, whether typed or put back.
     page.keyboard.press("Enter")
     page.keyboard.type(str(KERNEL[1, 1, 0, 2]))
@@ -167,6 +170,8 @@ window.tried = () => {
     resetAll();
     const quiet = !state.edited && state.own === null && state.picture === 1;
     found.restored.push(quiet && same(all(), before));
+    changeParameter(0, conv.arrays.bias, 2, conv.arrays.bias.data[2]); // which is the model's own
+    found.restored.push(!state.edited);
   }
   return found;
 };
@@ -188,4 +193,4 @@ def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
         f'<!doctype html><body>.<script id="given" type="application/json">{json.dumps(given)}'
         f'</script><script type="module">{joined(_UNDO, set())}</script>'
     )
-    assert page.evaluate("tried()") == {"changed": [True] * 3, "restored": [True] * 3}
+    assert page.evaluate("tried()") == {"changed": [True] * 3, "restored": [True] * 6}

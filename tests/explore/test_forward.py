@@ -112,6 +112,19 @@ POOLS = [
 ]
 
 
+def test_a_convolution_of_numbers_that_are_none(kit: Page) -> None:
+    """Zero times infinity is no number, though other zeros may be left out of the sum."""
+    kernel = drawn(8, 2, 2, 1, 3)
+    kernel[1, 0, 0, 1], kernel[0, 0, 0, 2] = np.inf, np.nan
+    layer = conv("conv", (3, 3, 1), kernel)
+    x = np.zeros((3, 3, 1))
+    x[0, 2, 0] = 1.5
+    found = asked(kit, layer, x, "Array.from(kit.runLayer(layer, x), String)")
+    wanted = oracle.conv2d(x[None], kernel, padding="VALID")[0].ravel()
+    np.testing.assert_array_equal(np.array(found, np.float64), wanted)
+    assert np.isnan(wanted).any()
+
+
 @pytest.mark.parametrize(("shape", "window", "stride", "padding"), POOLS)
 def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) -> None:
     # Negative numbers, so that padding that took part as zero would win.
