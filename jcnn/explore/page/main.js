@@ -7,6 +7,7 @@ import { showDense } from "./dense_view.js";
 import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
 import { showDropout } from "./dropout_view.js";
+import { showField } from "./field_view.js";
 import { showFlatten } from "./flatten_view.js";
 import { showIm2col } from "./im2col_view.js";
 import { showNorm } from "./norm_view.js";
@@ -176,7 +177,7 @@ function makeDetail(panel, overview) {
       return;
     }
     const layer = network.layers[selected.layer];
-    const views = VIEWS[layer.kind] ?? [];
+    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
     const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));

@@ -6,9 +6,13 @@ import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
+import { fieldMark, fieldSentence } from "./field_view.js";
 import { sizeOf } from "./forward.js";
+import { receptiveFields } from "./receptive_field.js";
 import { change, state } from "./state.js";
 import { placeOf, sourcesOf } from "./terms.js";
+import { fillIn } from "./view_panel.js";
+import { viewWords } from "./view_words.js";
 import { words } from "./words.js";
 
 // Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
@@ -40,6 +44,15 @@ export function makeOverview(root, readout) {
     svg.setAttribute("width", frame.offsetWidth);
     svg.setAttribute("height", frame.offsetHeight);
     if (spot.index > 0) drawEdges(svg, frame, columns[spot.index - 1], columns[spot.index], spot.unit);
+    if (spot.index > 0 && columns[0].picture) markField(spot);
+  }
+
+  // The unit's receptive field, over the picture.
+  function markField(spot) {
+    const picture = columns[0].picture.getBoundingClientRect();
+    const origin = frame.getBoundingClientRect();
+    svg.append(fieldMark(fieldOf(spot), state.network.input.shape, {
+      x: picture.x - origin.x, y: picture.y - origin.y, width: picture.width, height: picture.height }));
   }
 
   function draw() {
@@ -104,6 +117,10 @@ export function makeOverview(root, readout) {
   return { draw, mark, focus };
 }
 
+function fieldOf({ index, unit }) {
+  return receptiveFields(state.network.layers, index - 1, unit)[0];
+}
+
 // "conv2d, channel 3, row 4, column 5"
 export function unitName(index, unit) {
   const w = words(state.language);
@@ -121,7 +138,10 @@ function nameOf(index) {
 }
 
 function sentence(index, unit) {
-  return `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
+  const value = `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
+  if (index === 0) return value;
+  const field = fieldSentence(fieldOf({ index, unit }), state.network.input.shape, state.language);
+  return `${value}. ${viewWords[state.language].fieldTitle}: ${field}`;
 }
 
 function describe(spot) {
@@ -132,9 +152,16 @@ function describe(spot) {
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
     parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
-      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))}`));
+      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))} · ${fieldSize(spot)}`));
   }
   return parts;
+}
+
+function fieldSize(spot) {
+  const { rows, columns } = fieldOf(spot);
+  const text = viewWords[state.language];
+  const length = (axis) => (axis.length === 0 ? 0 : axis.at(-1) - axis[0] + 1);
+  return fillIn(text.fieldShort, { high: length(rows), wide: length(columns) });
 }
 
 function unitUnder(column, event) {
