@@ -131,8 +131,7 @@ function describe(spot) {
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
-      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))}`));
+    parts.push(make("span", { class: "soft" }, ` · ${fillIn(count === 1 ? w.reads_one : w.reads, { count: count.toLocaleString("en"), layer: nameOf(index - 1) })}`));
   }
   return parts;
 }
