@@ -22,10 +22,12 @@ from jcnn.files import write_text
 from jcnn.layers import Layer
 
 # Bytes of a page: what it is kept under where the parameters leave room, what the checks may
-# have where they do not (those of the last layers, at least), and what no page may need.
+# have where they do not (those of the last layers, at least; in a large page, that part of it), and
+# what no page may need.
 LIMIT = 2_600_000
 _FOR_CHECKS = 50_000
-_REFUSED = 25_000_000
+_PART_FOR_CHECKS = 0.1
+_REFUSED = 150_000_000
 
 _MOST_PICTURES = 16
 
@@ -131,10 +133,10 @@ def page(
         )
     # 5 KB more for the places of the checks, and the estimate is good to a hundredth.
     size += len(_html(title, content, "")) + 5_000 + size // 100
-    room = max(LIMIT - size, _FOR_CHECKS)
+    room = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
     checks, left_out = _checks(found, images, called, numbers, room)
     content["checks"], content["left_out"] = checks, left_out
-    return Page(_html(title, content, numbers.text()), tuple(left_out))
+    return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
 
 
 def _checks(
@@ -143,7 +145,7 @@ def _checks(
     names: Sequence[str],
     numbers: Numbers,
     room: int,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """JAX's own outputs of as many layers and pictures as there is room for, and what is left out.
 
     Of a picture, the smallest go first: so the last layers, in which every error shows, are there.
@@ -163,14 +165,18 @@ def _checks(
             room -= size
             places[i] = numbers.add(outputs[i])
         checks.append({"picture": number, "outputs": places})
-    left_out = []
+    left_out: list[dict[str, Any]] = []
     if unchecked:
-        left_out.append(
-            f"JAX's outputs of {', '.join(unchecked)} for picture {names[len(checks) - 1]}"
-        )
+        left_out.append({"layers": unchecked, "pictures": [names[len(checks) - 1]]})
     if len(checks) < len(images):
-        left_out.append(f"JAX's outputs for picture {', '.join(names[len(checks) :])}")
+        left_out.append({"layers": [], "pictures": list(names[len(checks) :])})
     return checks, left_out
+
+
+def _sentence(left_out: dict[str, Any]) -> str:
+    """What is said of it outside the page, which says it in its reader's language."""
+    layers = f" of {', '.join(left_out['layers'])}" if left_out["layers"] else ""
+    return f"JAX's outputs{layers} for picture {', '.join(left_out['pictures'])}"
 
 
 def _check_images(images: npt.NDArray[np.uint8]) -> None:

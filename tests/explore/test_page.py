@@ -108,7 +108,8 @@ def test_the_content_is_that_of_the_model() -> None:
     for i, picture in enumerate(content["pictures"]):
         assert base64.b64decode(picture["pixels"]) == images[i].tobytes()
         assert (picture["name"], picture["label"]) == (str(i + 1), [3, 0][i])
-    first, *_, last = content["layers"]
+    first, *_, last, probabilities = content["layers"]
+    assert (probabilities["kind"], probabilities["out"]) == ("softmax", [4])
     assert {name: first[name] for name in ("name", "kind", "in", "out", "stride", "padding")} == {
         "name": "conv2d",
         "kind": "conv",
@@ -124,11 +125,13 @@ def test_the_content_is_that_of_the_model() -> None:
         shapes = [list(at(numbers, place).shape) for place in check["outputs"]]
         assert shapes == [layer["out"] for layer in content["layers"]]
     assert made.left_out == ()
-    # Every number belongs to one array, and none to two.
+    # Every number belongs to an array; equal arrays (a dropout's input and output) share theirs.
     places = [place for layer in content["layers"] for place in layer["arrays"].values()]
     places += [place for check in content["checks"] for place in check["outputs"]]
-    ends = np.cumsum([np.prod(shape, dtype=int) for _, shape in sorted(places)])
-    assert [offset for offset, _ in sorted(places)] == [0, *ends[:-1]]
+    sizes = {offset: int(np.prod(shape)) for offset, shape in sorted(places)}
+    assert len(sizes) < len(places)
+    ends = np.cumsum(list(sizes.values()))
+    assert list(sizes) == [0, *ends[:-1]]
     assert ends[-1] == len(numbers)
 
 
@@ -215,7 +218,10 @@ def test_a_model_of_420_thousand_parameters_stays_under_the_limit() -> None:
         f"JAX's outputs of {', '.join(missing)} for picture 1",
         "JAX's outputs for picture 2, 3",
     )
-    assert content_of(made)["left_out"] == list(made.left_out)
+    assert content_of(made)["left_out"] == [
+        {"layers": missing, "pictures": ["1"]},
+        {"layers": [], "pictures": ["2", "3"]},
+    ]
 
 
 def test_a_page_that_fits_nothing_more_still_checks_the_logits(

@@ -3,8 +3,9 @@
 import { make } from "./dom.js";
 import { termsOf } from "./terms.js";
 import { termsTable } from "./terms_table.js";
-import { fillPanel, fillIn, cellText, viewHead, viewed } from "./view_panel.js";
+import { fillPanel, cellText, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);

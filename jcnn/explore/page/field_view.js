@@ -6,8 +6,9 @@ import { make, makeSvg } from "./dom.js";
 import { mapPicture } from "./map_picture.js";
 import { drawPicture } from "./pictures.js";
 import { hasGaps, isCut, receptiveFields, runsOf } from "./receptive_field.js";
-import { fillIn, fillPanel, placeFields, selectUnit, shapeText, viewed, viewTable } from "./view_panel.js";
+import { fillPanel, placeFields, selectUnit, shapeText, viewed, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 export function showField(panel, state) {
   const { layer, index, unit, y, place } = viewed(state);

@@ -18,7 +18,7 @@ import { showPlayground } from "./playground.js";
 import { showPool } from "./pool_view.js";
 import { showSoftmax } from "./softmax_view.js";
 import { change, hashOf, listen, readHash, state } from "./state.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 // The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
 const VIEWS = {
@@ -80,9 +80,16 @@ function showAll(changed, overview) {
   showPictures(part("pictures"));
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
-  part("left-out").textContent = `${w.left_out}: ${network.left_out.join(" ")}`;
+  part("left-out").textContent = leftOut(network.left_out, w);
   overview.draw();
   if (["outputs", "language", "exact", "edited"].some((name) => changed.has(name))) later(showChecks);
+}
+
+function leftOut(parts, w) {
+  const list = (names) => names.join(", ");
+  return parts.map(({ layers, pictures }) => layers.length === 0
+    ? fillIn(w.left_out_pictures, { pictures: list(pictures) })
+    : fillIn(w.left_out_layers, { layers: list(layers), pictures: list(pictures) })).join(" ");
 }
 
 // After the numbers are on the screen: the check takes as long as the forward pass.

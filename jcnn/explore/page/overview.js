@@ -11,9 +11,8 @@ import { sizeOf } from "./forward.js";
 import { receptiveFields } from "./receptive_field.js";
 import { change, state } from "./state.js";
 import { placeOf, sourcesOf } from "./terms.js";
-import { fillIn } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 // Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
 // the state, `mark` only what is selected, and `focus` goes to the selected unit's column.
@@ -151,8 +150,8 @@ function describe(spot) {
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
-      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))} · ${fieldSize(spot)}`));
+    const reads = fillIn(count === 1 ? w.reads_one : w.reads, { count: count.toLocaleString("en"), layer: nameOf(index - 1) });
+    parts.push(make("span", { class: "soft" }, ` · ${reads} · ${fieldSize(spot)}`));
   }
   return parts;
 }

@@ -33,12 +33,7 @@ export function shapeText(shape) {
   return shape.join(" × ");
 }
 
-// A sentence with its gaps filled: "{n} of {all}".
-export function fillIn(sentence, values) {
-  return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
-}
-
-// Title, shapes, where the unit is (to be changed by hand) and the switch for all digits.
+// Title, shapes, and where the unit is, to be changed by hand.
 export function viewHead(state, title) {
   const { layer, index, unit } = viewed(state);
   const text = viewWords[state.language];
@@ -46,8 +41,7 @@ export function viewHead(state, title) {
     make("h3", {}, title),
     make("p", { class: "view-shapes" }, `${layer.name}: ${shapeText(layer.in)} → ${shapeText(layer.out)}`),
     make("div", { class: "view-controls" },
-      ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen)),
-      checkBox(text.viewExact, "exact", Boolean(state.exact), (exact) => change({ exact }))),
+      ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen))),
     ...(state.exact ? [make("p", { class: "view-note" }, text.viewExactNote)] : []));
 }
 

@@ -24,7 +24,8 @@ const EN = {
   unit: "unit",
   row: "row",
   column: "column",
-  left_out: "Left out",
+  left_out_layers: "Not in this page, to keep it small: JAX's outputs of {layers} for picture {pictures}.",
+  left_out_pictures: "Not in this page, to keep it small: JAX's outputs for picture {pictures}.",
   probability: "probability",
   predicted: "Most probable",
   conv: "convolution",
@@ -95,7 +96,8 @@ const JA = {
   unit: "ユニット",
   row: "行",
   column: "列",
-  left_out: "省いたもの",
+  left_out_layers: "ページを小さくするため、画像 {pictures} の {layers} の JAX の出力は含まれていません。",
+  left_out_pictures: "ページを小さくするため、画像 {pictures} の JAX の出力は含まれていません。",
   probability: "確率",
   predicted: "最も確からしい",
   conv: "畳み込み",
@@ -147,6 +149,11 @@ const LANGUAGES = { en: EN, ja: JA };
 // The table of a language, "en" or "ja".
 export function words(language) {
   return LANGUAGES[language];
+}
+
+// A sentence with its gaps filled: "{n} of {all}".
+export function fillIn(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
 }
 
 // What a layer is, in a few words: "convolution 3 × 3, stride 2".
