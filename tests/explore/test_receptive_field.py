@@ -61,9 +61,10 @@ def _positive(layer: Layer, kernel: npt.NDArray[Any] | None, x: jax.Array) -> ja
     if layer["kind"] in ("max_pool", "average_pool"):
         window, stride = (1, *layer["window"], 1), (1, *layer["stride"], 1)
         pads = [(0, 0), *map(tuple, layer["padding"]), (0, 0)]
-        return lax.reduce_window(x, np.float32(0), lax.add, window, stride, pads)
+        summed: jax.Array = lax.reduce_window(x, np.float32(0), lax.add, window, stride, pads)
+        return summed
     if layer["kind"] == "dense":
-        return x @ jnp.asarray(kernel)
+        return jnp.matmul(x, jnp.asarray(kernel))
     if layer["kind"] == "flatten":
         return x.reshape(1, -1)
     if "softmax" in (layer["kind"], layer.get("function")):
@@ -169,13 +170,13 @@ def test_without_an_edge_it_is_as_large_as_the_formula_says(kit: Page, name: str
     for index, layer in enumerate(layers):
         if "stride" in layer:
             size = layer["window"] if "window" in layer else layer["arrays"]["kernel"].shape[:2]
-            pads = tuple((before, after) for before, after in layer["padding"])
+            (top, bottom), (left, right) = layer["padding"]
             windows.append(
                 ops.resolve_window(
                     (layer["in"][0], layer["in"][1]),
                     (size[0], size[1]),
                     stride=tuple(layer["stride"]),
-                    padding=pads,
+                    padding=((top, bottom), (left, right)),
                     dilation=tuple(layer.get("dilation", (1, 1))),
                 )
             )

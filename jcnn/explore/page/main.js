@@ -13,6 +13,7 @@ import { showIm2col } from "./im2col_view.js";
 import { showNorm } from "./norm_view.js";
 import { makeOverview, unitName } from "./overview.js";
 import { unpack } from "./numbers.js";
+import { showOcclusion } from "./occlusion_view.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { showPool } from "./pool_view.js";
@@ -33,8 +34,12 @@ const VIEWS = {
   softmax: [["how", showSoftmax]],
 };
 
-// Whole views beside the network's: the name (of its word and its section), the function.
-const PAGES = [["playground", showPlayground]];
+// Whole views beside the network's: the name (of its word and its section), the function, and what
+// it depends on besides the words.
+const PAGES = [
+  ["playground", showPlayground, []],
+  ["occlusion", showOcclusion, ["outputs", "scheme"]],
+];
 
 const part = (id) => document.getElementById(id);
 
@@ -139,10 +144,11 @@ function showPages(nav, w, changed) {
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
   part("network-view").hidden = view !== "network";
-  for (const [name, showPage] of PAGES) {
+  part("pictures").hidden = view === "playground";
+  for (const [name, showPage, more] of PAGES) {
     part(name).hidden = name !== view;
     // It is built anew, which takes the focus from who types in it.
-    const anew = ["view", "language", "exact"].some((key) => changed.has(key));
+    const anew = ["view", "language", "exact", ...more].some((key) => changed.has(key));
     if (name === view && anew) showPage(part(name), state);
   }
 }

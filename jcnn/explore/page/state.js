@@ -6,7 +6,7 @@ export const state = {
   outputs: [], // [0] the input, [i + 1] of layer i; Float64Array each
   edited: false, // true where a parameter is no longer the model's own
   selected: null, // {layer, unit}
-  view: "network", // or "playground"
+  view: "network", // or "playground", "occlusion"
   tab: null, // which of the selected unit's views, where it has several
   language: "en", // or "ja"
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
@@ -63,7 +63,7 @@ export function readHash(hash, network) {
     if (unit !== null) patch.selected = { layer, unit };
   }
   if (words.has("tab")) patch.tab = words.get("tab");
-  choice("view", "view", ["network", "playground"]);
+  choice("view", "view", ["network", "playground", "occlusion"]);
   choice("lang", "language", ["en", "ja"]);
   choice("scale", "scale", ["unit", "layer", "global"]);
   if (words.has("exact")) patch.exact = words.get("exact") === "1";

@@ -63,13 +63,13 @@ export function placeFields(state, shape, unit, key, choose) {
   ];
 }
 
-// A field for a whole number from 0 to `last`; what is typed outside becomes the nearest inside.
-export function numberField(name, key, number, last, choose) {
+// A field for a whole number from `first` to `last`; what is typed outside becomes the nearest inside.
+export function numberField(name, key, number, last, choose, first = 0) {
   const input = make("input", {
-    type: "number", min: 0, max: last, step: 1, value: number, "data-key": key,
+    type: "number", min: first, max: last, step: 1, value: number, "data-key": key,
     onchange: () => {
       const typed = Math.round(Number(input.value)) || 0;
-      choose(Math.min(Math.max(typed, 0), last));
+      choose(Math.min(Math.max(typed, first), last));
     },
   });
   return make("label", { class: "view-number" }, `${name} `, input);
