@@ -34,7 +34,7 @@ ROOMS = {
     "train": "checkpoint config data history layers metrics models ops plateau programs schedules",
     "logs": "files history",
     "run": "checkpoint config data files history layers machine models",
-    "report": "compile config data history layers machine models ops run scores",
+    "report": "compile config data history layers machine models ops run scores trace",
     "trace": "data ops",
     "bench": ANY,
     "cli": ANY,

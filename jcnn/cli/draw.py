@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
+
+from jcnn.cli.words import parse_padding
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
@@ -106,11 +108,11 @@ class NetworkCommand:
 class ConvolutionCommand:
     """A convolution of a small grid, step by step, as an animation."""
 
-    input: Annotated[str, tyro.conf.arg(metavar="'1 2; 3 4'")]
-    """Rows of numbers, with semicolons between them; at most 12 x 12 with padding."""
-    kernel: Annotated[str, tyro.conf.arg(metavar="'1 0; 0 1'")]
-    """Likewise, at most 7 x 7; it is not flipped."""
-    padding: Annotated[str, tyro.conf.arg(metavar="{valid,same,INT}")] = "valid"
+    input: Annotated[str, tyro.conf.arg(metavar="GRID")]
+    """Numbers such as '1 2; 3 4', or a file, as jcnn trace takes; at most 12 x 12 with padding."""
+    kernel: Annotated[str, tyro.conf.arg(metavar="GRID")]
+    """Likewise, at most 7 x 7; it is not turned round."""
+    padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
     """Cells of zeros around the input."""
     stride: int = 1
     """Cells between neighbouring windows."""
@@ -125,7 +127,7 @@ class ConvolutionCommand:
         """Read the grids, draw, and print the file's name."""
         _check_out(self.out, ".gif")
         grid, kernel = _grid("--input", self.input), _grid("--kernel", self.kernel)
-        padding = _padding(self.padding)
+        padding = parse_padding(self.padding)
         from jcnn.report import convolution_gif
 
         gif = convolution_gif(
@@ -176,22 +178,10 @@ def _write(out: Path, content: bytes) -> None:
     print(out)
 
 
-def _grid(name: str, text: str) -> list[list[float]]:
-    try:
-        rows = [[float(word) for word in row.split()] for row in text.split(";") if row.strip()]
-    except ValueError as error:
-        raise ValueError(f"{name}: got {text!r}; accepted: numbers ({error})") from None
-    if not rows or len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{name}: got {text!r}; accepted: rows of one length, as in '1 2; 3 4'")
-    return rows
+def _grid(name: str, source: str) -> list[list[float]]:
+    from jcnn.trace import read_stack
 
-
-def _padding(text: str) -> Literal["SAME", "VALID"] | int:
-    match text.lower():
-        case "same":
-            return "SAME"
-        case "valid":
-            return "VALID"
-        case digits if digits.isdecimal():
-            return int(digits)
-    raise ValueError(f"--padding: got {text!r}; accepted: valid, same or an int >= 0")
+    stack = read_stack(source, name)
+    if len(stack) > 1:
+        raise ValueError(f"{name}: got {len(stack)} channels; accepted: one")
+    return [[float(number) for number in row] for row in stack[0]]

@@ -1,14 +1,14 @@
 """`jcnn trace`: the arithmetic of one layer, number by number."""
 
-import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from jcnn.cli.words import parse_padding
+
 if TYPE_CHECKING:
-    from jcnn.ops import Padding
     from jcnn.trace import Convolution, Number, Part, Stack
     from jcnn.trace.check import Result
 
@@ -119,7 +119,7 @@ class _Convolved(_Windowed):
             self._channels("kernel", self.kernel),
             _number("--bias", self.bias),
             stride=_size("--stride", self.stride),
-            padding=_padding(self.padding),
+            padding=parse_padding(self.padding),
             dilation=_size("--dilation", self.dilation),
         )
 
@@ -172,7 +172,7 @@ class PoolCommand(_Windowed):
             self._inputs(),
             _size("--size", self.size),
             stride=_size("--stride", self.stride) if self.stride else None,
-            padding=_padding(self.padding),
+            padding=parse_padding(self.padding),
             average=self.average,
         )
         self._show(found, tell_pool(found, steps=self.steps))
@@ -274,17 +274,6 @@ def _size(name: str, sizes: tuple[int, ...]) -> tuple[int, int]:
         got = " ".join(map(str, sizes)) or "none"
         raise ValueError(f"{name}: got {got}; accepted: one or two ints >= 1")
     return sizes[0], sizes[-1]
-
-
-def _padding(text: str) -> "Padding":
-    word = text.upper()
-    if word == "SAME":
-        return "SAME"
-    if word == "VALID":
-        return "VALID"
-    if not re.fullmatch(r"\d{1,3}", text, re.ASCII):
-        raise ValueError(f"--padding: got {text!r}; accepted: valid, same, or an int, 0 to 999")
-    return int(text)
 
 
 def _print_text(parts: "list[Part]") -> None:

@@ -5,13 +5,13 @@ Each pixel has one of a few grounds, and 0 to 15 parts of the ink that goes with
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jcnn.report.convolution_steps import shown
+from jcnn.report.cell_numbers import shown
 from jcnn.report.figure import GREY, INK, ORANGE, font, rgb
+from jcnn.trace import Number
 
 PAPER, NOTE, LINES, PADDED, READ, READ_PADDED, FRAME, DONE = range(8)
 """What the ground of a pixel is."""
@@ -115,7 +115,7 @@ class Grid:
         canvas.frame(x, y, columns * self.cell + 1, rows * CELL + 1)
 
 
-def cell_width(numbers: Iterable[Fraction], factors: Iterable[str] = ()) -> int:
+def cell_width(numbers: Iterable[Number], factors: Iterable[str] = ()) -> int:
     """How wide a cell must be for any of these numbers, and these factors above them."""
     widths = [font(_NUMBER).getlength(shown(number)) for number in numbers]
     widths += [font(_FACTORS).getlength(text) for text in factors]
