@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from jcnn.cli.words import parse_padding
+from jcnn.cli.zoo_model import ZooModel
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
@@ -72,36 +73,18 @@ class FiltersCommand:
 
 
 @dataclass(frozen=True)
-class NetworkCommand:
+class NetworkCommand(ZooModel):
     """A model's layers as boxes to scale, with their shapes and parameters."""
 
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """One of: jcnn models."""
-    input_shape: Annotated[
-        tuple[int, int, int] | None,
-        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Height, width and channels of a picture."""
-    classes: Annotated[
-        int | None,
-        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Number of classes."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.svg")] = Path("network.svg")
     """Drawing to write; a file of that name is replaced."""
 
     def run(self) -> None:
         """Summarise the model, draw, and print the file's name."""
         _check_out(self.out, ".svg")
-        if min(self.input_shape or (1,)) < 1:
-            raise ValueError(f"--input-shape: got {self.input_shape}; accepted: ints >= 1")
-        if self.classes is not None and self.classes < 1:
-            raise ValueError(f"--classes: got {self.classes}; accepted: an int >= 1")
-        from jcnn.models import zoo_summary
         from jcnn.report.diagram import draw_summary
 
-        found = zoo_summary(self.model, self.input_shape, self.classes)
-        _write(self.out, draw_summary(found).encode())
+        _write(self.out, draw_summary(self.summarise()).encode())
 
 
 @dataclass(frozen=True)
