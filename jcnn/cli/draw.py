@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from jcnn.cli.words import parse_padding
+from jcnn.cli.words import padding_of
 from jcnn.cli.zoo_model import ZooModel
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
@@ -110,7 +110,7 @@ class ConvolutionCommand:
         """Read the grids, draw, and print the file's name."""
         _check_out(self.out, ".gif")
         grid, kernel = _grid("--input", self.input), _grid("--kernel", self.kernel)
-        padding = parse_padding(self.padding)
+        padding = padding_of("--padding", self.padding)
         from jcnn.report import convolution_gif
 
         gif = convolution_gif(
