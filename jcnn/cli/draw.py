@@ -109,10 +109,11 @@ class ConvolutionCommand:
     def run(self) -> None:
         """Read the grids, draw, and print the file's name."""
         _check_out(self.out, ".gif")
-        grid, kernel = _grid("--input", self.input), _grid("--kernel", self.kernel)
-        padding = padding_of("--padding", self.padding)
-        from jcnn.report import convolution_gif
+        from jcnn.report.convolution_gif import MOST_CELLS, MOST_TAPS, convolution_gif
 
+        grid = _grid("--input", self.input, MOST_CELLS)
+        kernel = _grid("--kernel", self.kernel, MOST_TAPS)
+        padding = padding_of("--padding", self.padding)
         gif = convolution_gif(
             grid,
             kernel,
@@ -161,10 +162,14 @@ def _write(out: Path, content: bytes) -> None:
     print(out)
 
 
-def _grid(name: str, source: str) -> list[list[float]]:
+def _grid(option: str, source: str, most: int) -> list[list[float]]:
+    """Numbers, or a file of them; too many are refused by the option's own name."""
+    from jcnn.report.cell_numbers import read_grid
     from jcnn.trace import read_stack
 
-    stack = read_stack(source, name)
+    stack = read_stack(source, option)
     if len(stack) > 1:
-        raise ValueError(f"{name}: got {len(stack)} channels; accepted: one")
-    return [[float(number) for number in row] for row in stack[0]]
+        raise ValueError(f"{option}: got {len(stack)} channels; accepted: one")
+    numbers = [[float(number) for number in row] for row in stack[0]]
+    read_grid(option, numbers, most)
+    return numbers
