@@ -22,7 +22,9 @@ _PARTS = 15
 
 CELL = 48
 """Height and least width of a cell in pixels, with one of its two lines."""
-_NUMBER, _FACTORS, _HEADING = 20, 14, 18
+HEADING = 18
+"""Size of what stands above a grid."""
+_NUMBER, _FACTORS = 20, 14
 
 
 class Canvas:
@@ -87,7 +89,7 @@ class Grid:
 
     def draw(self, canvas: Canvas, heading: str) -> None:
         """Draw empty cells, and the heading above them."""
-        canvas.text(self.left, self.top - 10, heading, _HEADING)
+        canvas.text(self.left, self.top - 10, heading, HEADING)
         canvas.box(self.left, self.top, self.right - self.left, self.bottom - self.top, LINES)
         for row in range(self.rows):
             for column in range(self.columns):

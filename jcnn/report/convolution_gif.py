@@ -6,7 +6,17 @@ import numpy.typing as npt
 from PIL import Image
 
 from jcnn.ops import Padding, Size, Window, resolve_window
-from jcnn.report.canvas import DONE, PADDED, PAPER, READ, READ_PADDED, Canvas, Grid, cell_width
+from jcnn.report.canvas import (
+    DONE,
+    HEADING,
+    PADDED,
+    PAPER,
+    READ,
+    READ_PADDED,
+    Canvas,
+    Grid,
+    cell_width,
+)
 from jcnn.report.cell_numbers import read_grid, shown
 from jcnn.report.figure import TIMES, font
 from jcnn.trace import Convolution, ConvStep, Number, Stack, convolve
@@ -90,19 +100,19 @@ class _Scene:
         self.input = Grid(_EDGE, top, *_padded_size(window), cell_width(_flat(found.inputs)))
         products = [number for step in walk for number in _flat(step.products)]
         factors = [text for step in walk for row in self._factors(step) for text in row]
-        middle, cell = self.input.right + _GAP, cell_width(_flat(found.kernels) + products, factors)
+        cell = cell_width(_flat(found.kernels) + products, factors)
+        heads = [_length(text, HEADING) for text in self._headings()]
+        middle = max(self.input.right, _EDGE + heads[0]) + _GAP
         self.weights = Grid(middle, top, *window.kernel, cell)
         self.products = Grid(middle, self.weights.bottom + _LINE, *window.kernel, cell)
-        sums = [_sum(step) for step in walk]
-        widest = max(font(_SUM).getlength(text) for text in sums)
-        left = max(self.products.right, middle + round(widest)) + _GAP
+        words = [heads[1], *(_length(_sum(step), _SUM) for step in walk)]
+        left = max(self.products.right, middle + max(words)) + _GAP
         totals = cell_width(step.value for step in walk)
         self.output = Grid(left, top, *window.out_size, totals)
         self.notes = _notes(window)
-        texts = [(self.notes, _NOTE), (self._title(0), _TITLE), (self._title(len(walk)), _TITLE)]
-        wide = [_EDGE + round(font(size).getlength(text)) for text, size in texts]
-        heading = round(font(18).getlength(self._headings()[2]))
-        self.width = max(*wide, self.output.right, left + heading) + _EDGE
+        lines = [_length(self._title(number), _TITLE) for number in range(len(walk) + 1)]
+        lines.append(_length(self.notes, _NOTE))
+        self.width = max(_EDGE + max(lines), self.output.right, left + heads[2]) + _EDGE
         lowest = max(self.input.bottom, self.output.bottom, self.products.bottom + _LINE)
         self.height = lowest + _LINE + _EDGE
 
@@ -185,6 +195,10 @@ def _padded_size(window: Window) -> tuple[int, int]:
 
 def _flat(stack: Stack) -> list[Number]:
     return [number for grid in stack for row in grid for number in row]
+
+
+def _length(text: str, size: int) -> int:
+    return round(font(size).getlength(text))
 
 
 def _sum(step: ConvStep) -> str:

@@ -154,6 +154,22 @@ def test_whole_numbers_are_shown_whole_and_rounded_ones_are_marked(number: str, 
     assert shown(Fraction(number)) == text
 
 
+@pytest.mark.parametrize(
+    ("x", "kernel", "settings"),
+    [([[7]], [[2]], {"padding": 1}), ([[1]] * 12, [[1], [2]], {}), ([[1]], [[0.1]], {})],
+)
+def test_narrow_grids_have_room_for_their_headings_and_every_title(
+    x: Any, kernel: Any, settings: dict[str, Any]
+) -> None:
+    found = frames(convolution_gif(x, kernel, **settings))
+    top, _ = first_line(found[-1])
+    for frame in found:
+        inked = (frame != rgb(GROUNDS[PAPER])).any(axis=-1)
+        assert not inked[:, -20:].any()
+        above = np.flatnonzero(inked[top - 30 : top - 4].any(axis=0))
+        assert (np.diff(above) > 40).sum() == 2  # apart: input, kernel, output
+
+
 def test_equal_arguments_give_equal_bytes_and_it_plays_for_ever() -> None:
     x, kernel = [[0.5, 1.25], [-3.0, 4.0]], [[1.0, 0.3]]
     gif = convolution_gif(x, kernel, seconds=0.25)
