@@ -4,7 +4,6 @@ import base64
 from html import escape
 from typing import Any
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Route
 

@@ -86,9 +86,8 @@ function showAll(changed, overview) {
 
 function leftOut(parts, w) {
   const list = (names) => names.join(", ");
-  return parts.map(({ layers, pictures }) => layers.length === 0
-    ? fillIn(w.left_out_pictures, { pictures: list(pictures) })
-    : fillIn(w.left_out_layers, { layers: list(layers), pictures: list(pictures) })).join(" ");
+  return parts.map(({ layers, pictures }) =>
+    fillIn(w.left_out, { layers: list(layers), pictures: list(pictures) })).join(" ");
 }
 
 // After the numbers are on the screen: the check takes as long as the forward pass.
