@@ -61,10 +61,12 @@ async function start() {
 const OF_PANEL = ["selected", "termOrder", "termPage", "dropoutTraining", "dropoutSeed"];
 
 function show(changed, overview, detail) {
-  // The window of a convolution moves often: then only the marks and the panel do.
-  if ([...changed].every((name) => OF_PANEL.includes(name))) overview.mark();
-  else showAll(changed, overview);
-  detail(changed);
+  // The window of a convolution moves often: then only the marks and the panel do. And what moves
+  // in the playground has moved there already.
+  const only = (names) => [...changed].every((name) => names.includes(name));
+  if (only(OF_PANEL)) overview.mark();
+  else if (!only(["playground"])) showAll(changed, overview);
+  if (!only(["playground"])) detail(changed);
   // A page inside a frame of its own (a notebook) has no address to change.
   if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
 }
