@@ -34,12 +34,16 @@ class Numbers:
 
     def add(self, array: Floats) -> Place:
         """Append an array, unless the same numbers are there already; its place."""
-        numbers = hashlib.sha256(array.astype("<f4").tobytes()).digest()
-        if numbers not in self._begins:
-            self._begins[numbers] = self._count
+        key = _key(array)
+        if key not in self._begins:
+            self._begins[key] = self._count
             self._arrays.append(array)
             self._count += array.size
-        return self._begins[numbers], array.shape
+        return self._begins[key], array.shape
+
+    def __contains__(self, array: Floats) -> bool:
+        """Whether the same numbers are there, of any shape."""
+        return _key(array) in self._begins
 
     def text(self) -> str:
         """All of them; the same text for the same numbers."""
@@ -51,6 +55,10 @@ def packed_size(array: Floats) -> int:
     part = array.ravel()[:_JUDGED]
     packed = len(zlib.compress(_planes([part]), 6)) * 4 / 3
     return math.ceil(packed * array.size / max(part.size, 1))
+
+
+def _key(array: Floats) -> bytes:
+    return hashlib.sha256(array.astype("<f4").tobytes()).digest()
 
 
 def _planes(arrays: Sequence[Floats]) -> bytes:

@@ -27,6 +27,7 @@ from jcnn.layers import Layer
 LIMIT = 2_600_000
 _FOR_CHECKS = 50_000
 _PART_FOR_CHECKS = 0.1
+_SMALL = 1000  # numbers
 _REFUSED = 150_000_000
 
 _MOST_PICTURES = 16
@@ -148,35 +149,38 @@ def _checks(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """JAX's own outputs of as many layers and pictures as there is room for, and what is left out.
 
-    Of a picture, the smallest go first: so the last layers, in which every error shows, are there.
+    First come the small ones of every picture: so the last layers, in which every error shows, are
+    there. Then the first picture's, then the others', small before large.
     """
-    checks: list[dict[str, Any]] = []
-    unchecked: list[str] = []
-    for number, image in enumerate(images):
-        if unchecked:
-            break
-        outputs = found.outputs(image)
-        places: list[Place | None] = [None] * len(outputs)
-        for i in sorted(range(len(outputs)), key=lambda i: outputs[i].size):
-            size = packed_size(outputs[i])
-            if size > room:
-                unchecked.append(found.layers[i].name)
-                continue
+    outputs = [found.outputs(image) for image in images]
+
+    def rank(spot: tuple[int, int]) -> tuple[int, int, int]:
+        picture, layer = spot
+        size = outputs[picture][layer].size
+        return (0 if size <= _SMALL else 1 + min(picture, 1)), size, picture
+
+    spots = [(p, i) for p in range(len(images)) for i in range(len(found.layers))]
+    places: list[list[Place | None]] = [[None] * len(found.layers) for _ in images]
+    for picture, layer in sorted(spots, key=rank):
+        output = outputs[picture][layer]
+        size = 0 if output in numbers else packed_size(output)
+        if size <= room:
             room -= size
-            places[i] = numbers.add(outputs[i])
-        checks.append({"picture": number, "outputs": places})
-    left_out: list[dict[str, Any]] = []
-    if unchecked:
-        left_out.append({"layers": unchecked, "pictures": [names[len(checks) - 1]]})
-    if len(checks) < len(images):
-        left_out.append({"layers": [], "pictures": list(names[len(checks) :])})
-    return checks, left_out
+            places[picture][layer] = numbers.add(output)
+    unchecked: dict[tuple[str, ...], list[str]] = {}
+    for name, of_picture in zip(names, places, strict=True):
+        missing = zip(found.layers, of_picture, strict=True)
+        layers = tuple(layer.name for layer, place in missing if place is None)
+        if layers:
+            unchecked.setdefault(layers, []).append(name)
+    checks = [{"picture": i, "outputs": of_picture} for i, of_picture in enumerate(places)]
+    return checks, [{"layers": k, "pictures": v} for k, v in unchecked.items()]
 
 
 def _sentence(left_out: dict[str, Any]) -> str:
     """What is said of it outside the page, which says it in its reader's language."""
-    layers = f" of {', '.join(left_out['layers'])}" if left_out["layers"] else ""
-    return f"JAX's outputs{layers} for picture {', '.join(left_out['pictures'])}"
+    layers, pictures = (", ".join(left_out[key]) for key in ("layers", "pictures"))
+    return f"JAX's outputs of {layers} for picture {pictures}"
 
 
 def _check_images(images: npt.NDArray[np.uint8]) -> None:

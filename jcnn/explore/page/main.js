@@ -67,10 +67,12 @@ async function start() {
 const OF_PANEL = ["selected", "termOrder", "termPage", "dropoutTraining", "dropoutSeed"];
 
 function show(changed, overview, detail) {
-  // The window of a convolution moves often: then only the marks and the panel do.
-  if ([...changed].every((name) => OF_PANEL.includes(name))) overview.mark();
-  else showAll(changed, overview);
-  detail(changed);
+  // The window of a convolution moves often: then only the marks and the panel do. And what moves
+  // in the playground has moved there already.
+  const only = (names) => [...changed].every((name) => names.includes(name));
+  if (only(OF_PANEL)) overview.mark();
+  else if (!only(["playground"])) showAll(changed, overview);
+  if (!only(["playground"])) detail(changed);
   // A page inside a frame of its own (a notebook) has no address to change.
   if (location.protocol !== "about:") history.replaceState(null, "", hashOf(state));
 }
@@ -92,9 +94,8 @@ function showAll(changed, overview) {
 
 function leftOut(parts, w) {
   const list = (names) => names.join(", ");
-  return parts.map(({ layers, pictures }) => layers.length === 0
-    ? fillIn(w.left_out_pictures, { pictures: list(pictures) })
-    : fillIn(w.left_out_layers, { layers: list(layers), pictures: list(pictures) })).join(" ");
+  return parts.map(({ layers, pictures }) =>
+    fillIn(w.left_out, { layers: list(layers), pictures: list(pictures) })).join(" ");
 }
 
 // After the numbers are on the screen: the check takes as long as the forward pass.

@@ -23,6 +23,7 @@ export function makeOverview(root, readout) {
   root.append(frame);
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
+  let inSight = null; // layer of the selected unit that was scrolled to
 
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
 
@@ -63,6 +64,16 @@ export function makeOverview(root, readout) {
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
     mark();
+    const layer = state.selected?.layer ?? null;
+    if (layer !== null && layer !== inSight) showColumns(layer);
+    inSight = layer;
+  }
+
+  // Scroll to a layer that an address names, and to what it reads.
+  function showColumns(layer) {
+    const [left, right] = [columns[layer].element, columns[layer + 1].element];
+    const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
+    if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
 
   for (const column of columns) {
@@ -150,8 +161,8 @@ function describe(spot) {
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    const reads = fillIn(count === 1 ? w.reads_one : w.reads, { count: count.toLocaleString("en"), layer: nameOf(index - 1) });
-    parts.push(make("span", { class: "soft" }, ` · ${reads} · ${fieldSize(spot)}`));
+    const gaps = { count: count.toLocaleString("en"), layer: nameOf(index - 1) };
+    parts.push(make("span", { class: "soft" }, ` · ${fillIn(count === 1 ? w.reads_one : w.reads, gaps)} · ${fieldSize(spot)}`));
   }
   return parts;
 }

@@ -8,6 +8,7 @@ import { drawStage, refreshStage } from "./playground_stage.js";
 import { drawNumbers, forgetPlace, layerOf, outShape, playOf, resolvePlay } from "./playground_state.js";
 import { playgroundWords } from "./playground_words.js";
 import { fillIn } from "./words.js";
+import { change } from "./state.js";
 import { refreshWalk, showWalk, stopWalk } from "./playground_walk.js";
 
 // Fills `panel`; what was chosen and typed is kept in `state.playground`.
@@ -57,6 +58,7 @@ function wire(view) {
   view.refresh = () => {
     refreshStage(view);
     refreshWalk(view);
+    change({ playground: view.play });
   };
   view.select = (place) => {
     view.play.at = place;
