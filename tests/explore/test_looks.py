@@ -25,6 +25,8 @@ VIEWS = [
     "layer=12&unit=20",
     "layer=13&unit=2",
     "layer=16&unit=2",
+    "layer=4&unit=20&tab=field",
+    "view=occlusion",
     "view=playground&example=003_valid&at=1-2-0",
     "view=playground&example=000_exercise_same",
 ]
