@@ -189,5 +189,5 @@ def test_it_fits_a_phone_and_its_address(browser_page: OpenPage, language: str) 
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert page.evaluate("location.hash").count("view=occlusion") == 1
     assert page.locator("#pictures").is_visible()
-    page.locator("#pages button").nth(1).click()
+    page.locator("#pages button").nth(2).click()
     assert page.locator("#pictures").is_hidden()

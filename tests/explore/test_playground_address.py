@@ -21,7 +21,7 @@ STATE = """() => ({
 @pytest.fixture
 def opened(browser_page: OpenPage) -> Page:
     page: Page = browser_page(html())
-    page.locator("#pages button").nth(1).click()
+    page.locator('#pages button:text-is("Playground")').click()
     return page
 
 

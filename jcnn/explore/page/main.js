@@ -37,8 +37,8 @@ const VIEWS = {
 // Whole views beside the network's: the name (of its word and its section), the function, and what
 // it depends on besides the words.
 const PAGES = [
-  ["playground", showPlayground, []],
   ["occlusion", showOcclusion, ["outputs", "scheme"]],
+  ["playground", showPlayground, []],
 ];
 
 const part = (id) => document.getElementById(id);
