@@ -42,5 +42,13 @@ def test_what_auto_takes_is_explained(capsys: pytest.CaptureFixture[str]) -> Non
     ]
 
 
+def test_a_model_is_one_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(BLOCKS[4], capsys)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_there_is_no_other_example() -> None:
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
+
+from jcnn.cli.words import padding_of
+from jcnn.cli.zoo_model import ZooModel
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
@@ -70,47 +73,29 @@ class FiltersCommand:
 
 
 @dataclass(frozen=True)
-class NetworkCommand:
+class NetworkCommand(ZooModel):
     """A model's layers as boxes to scale, with their shapes and parameters."""
 
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """One of: jcnn models."""
-    input_shape: Annotated[
-        tuple[int, int, int] | None,
-        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Height, width and channels of a picture."""
-    classes: Annotated[
-        int | None,
-        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Number of classes."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.svg")] = Path("network.svg")
     """Drawing to write; a file of that name is replaced."""
 
     def run(self) -> None:
         """Summarise the model, draw, and print the file's name."""
         _check_out(self.out, ".svg")
-        if min(self.input_shape or (1,)) < 1:
-            raise ValueError(f"--input-shape: got {self.input_shape}; accepted: ints >= 1")
-        if self.classes is not None and self.classes < 1:
-            raise ValueError(f"--classes: got {self.classes}; accepted: an int >= 1")
-        from jcnn.models import zoo_summary
         from jcnn.report.diagram import draw_summary
 
-        found = zoo_summary(self.model, self.input_shape, self.classes)
-        _write(self.out, draw_summary(found).encode())
+        _write(self.out, draw_summary(self.summarise()).encode())
 
 
 @dataclass(frozen=True)
 class ConvolutionCommand:
     """A convolution of a small grid, step by step, as an animation."""
 
-    input: Annotated[str, tyro.conf.arg(metavar="'1 2; 3 4'")]
-    """Rows of numbers, with semicolons between them; at most 12 x 12 with padding."""
-    kernel: Annotated[str, tyro.conf.arg(metavar="'1 0; 0 1'")]
-    """Likewise, at most 7 x 7; it is not flipped."""
-    padding: Annotated[str, tyro.conf.arg(metavar="{valid,same,INT}")] = "valid"
+    input: Annotated[str, tyro.conf.arg(metavar="GRID")]
+    """Numbers such as '1 2; 3 4', or a file, as jcnn trace takes; at most 12 x 12 with padding."""
+    kernel: Annotated[str, tyro.conf.arg(metavar="GRID")]
+    """Likewise, at most 7 x 7; it is not turned round."""
+    padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
     """Cells of zeros around the input."""
     stride: int = 1
     """Cells between neighbouring windows."""
@@ -124,10 +109,11 @@ class ConvolutionCommand:
     def run(self) -> None:
         """Read the grids, draw, and print the file's name."""
         _check_out(self.out, ".gif")
-        grid, kernel = _grid("--input", self.input), _grid("--kernel", self.kernel)
-        padding = _padding(self.padding)
-        from jcnn.report import convolution_gif
+        from jcnn.report.convolution_gif import MOST_CELLS, MOST_TAPS, convolution_gif
 
+        grid = _grid("--input", self.input, MOST_CELLS)
+        kernel = _grid("--kernel", self.kernel, MOST_TAPS)
+        padding = padding_of("--padding", self.padding)
         gif = convolution_gif(
             grid,
             kernel,
@@ -176,22 +162,14 @@ def _write(out: Path, content: bytes) -> None:
     print(out)
 
 
-def _grid(name: str, text: str) -> list[list[float]]:
-    try:
-        rows = [[float(word) for word in row.split()] for row in text.split(";") if row.strip()]
-    except ValueError as error:
-        raise ValueError(f"{name}: got {text!r}; accepted: numbers ({error})") from None
-    if not rows or len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{name}: got {text!r}; accepted: rows of one length, as in '1 2; 3 4'")
-    return rows
+def _grid(option: str, source: str, most: int) -> list[list[float]]:
+    """Numbers, or a file of them; too many are refused by the option's own name."""
+    from jcnn.report.cell_numbers import read_grid
+    from jcnn.trace import read_stack
 
-
-def _padding(text: str) -> Literal["SAME", "VALID"] | int:
-    match text.lower():
-        case "same":
-            return "SAME"
-        case "valid":
-            return "VALID"
-        case digits if digits.isdecimal():
-            return int(digits)
-    raise ValueError(f"--padding: got {text!r}; accepted: valid, same or an int >= 0")
+    stack = read_stack(source, option)
+    if len(stack) > 1:
+        raise ValueError(f"{option}: got {len(stack)} channels; accepted: one")
+    numbers = [[float(number) for number in row] for row in stack[0]]
+    read_grid(option, numbers, most)
+    return numbers

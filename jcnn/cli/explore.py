@@ -64,7 +64,7 @@ class ExploreCommand:
         if subject.test is not None:
             rows = self._rows(subject.test)
             pictures += list(subject.test.images[rows])
-            names += [f"{row}" for row in rows]
+            names += [f"test {row}" for row in rows]
             labels += [int(label) for label in subject.test.labels[rows]]
         made = page(
             subject.model,

@@ -3,43 +3,24 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
+from jcnn.cli.zoo_model import ZooModel
 
 if TYPE_CHECKING:
     from jcnn.models import Summary
 
 
 @dataclass(frozen=True)
-class SummaryCommand:
+class SummaryCommand(ZooModel):
     """The layers of a model: shapes, parameters, work, memory and receptive field."""
 
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """One of: jcnn models."""
-    input_shape: Annotated[
-        tuple[int, int, int] | None,
-        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Height, width and channels of a picture."""
-    classes: Annotated[
-        int | None,
-        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's lecture's)"),
-    ] = None
-    """Number of classes."""
     json: bool = False
     """Print {"layers": [{"name", "type", "output_shape", "params", ...}], "params", ...}."""
 
     def run(self) -> None:
         """Print the table, or the object."""
-        from jcnn.models import zoo_summary
-
-        for size in self.input_shape or ():
-            if size < 1:
-                raise ValueError(f"--input-shape: got {self.input_shape}; accepted: ints >= 1")
-        if self.classes is not None and self.classes < 1:
-            raise ValueError(f"--classes: got {self.classes}; accepted: an int >= 1")
-        result = zoo_summary(self.model, self.input_shape, self.classes)
+        result = self.summarise()
         if self.json:
             print(json.dumps({"model": self.model, **dataclasses.asdict(result)}))
         else:

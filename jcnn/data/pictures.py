@@ -115,6 +115,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(
             f"{show(path)}: too large a picture; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
         ) from error
+    except PermissionError as error:
+        raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from error
     # What Pillow's readers raise on damaged files; a broken PNG is a SyntaxError to them.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error

@@ -18,8 +18,8 @@ class Layer:
 
     Attributes:
         name: path in the model, or that and what is done there: "conv2d", "conv2d relu".
-        kind: "conv", "max_pool", "average_pool", "flatten", "dense", "activation", "dropout" or
-            "batch_norm".
+        kind: "conv", "max_pool", "average_pool", "flatten", "dense", "activation", "dropout",
+            "batch_norm" or "softmax", of the logits.
         settings: of its kind, with paddings in cells: what JSON can hold.
         arrays: its parameters, float32.
         in_shape: `(H, W, C)` or `(D,)` of what it takes.
@@ -59,5 +59,7 @@ def run(layer: Layer, x: jax.Array) -> jax.Array:
         case "batch_norm":
             deviation = jnp.sqrt(arrays["variance"] + settings["epsilon"])
             return (x - arrays["mean"]) / deviation * arrays["scale"] + arrays["offset"]
+        case "softmax":
+            return ops.softmax(x)
         case kind:
             raise AssertionError(f"no layer is a {kind!r}")

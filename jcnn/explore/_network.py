@@ -37,7 +37,7 @@ class Network:
     Attributes:
         model: it, in evaluation.
         input_shape: `(H, W, C)` of its pictures.
-        layers: first to last.
+        layers: first to last, which is the softmax: a model gives logits, a page probabilities.
     """
 
     model: nnx.Module
@@ -105,6 +105,7 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
         layers += part
         name, value = call.name, put
     layers += between(name, value, result, f"model: its result does not follow from {name!r} alone")
+    layers = _ended_by_softmax(layers, result.shape[1:])
     return Network(module, input_shape, tuple(_with_names_of_their_own(layers)))
 
 
@@ -167,6 +168,12 @@ def _equal(found: Floats, expected: Floats) -> bool:
     if found.shape != expected.shape:
         return False
     return bool(np.abs(found - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max()))
+
+
+def _ended_by_softmax(layers: list[Layer], shape: tuple[int, ...]) -> list[Layer]:
+    if layers and layers[-1].settings.get("function") == "softmax":  # the model's own
+        return [*layers[:-1], dataclasses.replace(layers[-1], kind="softmax", settings={})]
+    return [*layers, Layer("softmax", "softmax", {}, {}, shape, shape)]
 
 
 def _with_names_of_their_own(layers: list[Layer]) -> list[Layer]:

@@ -2,6 +2,8 @@
 
 import base64
 import gzip
+import hashlib
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -14,6 +16,9 @@ Floats = npt.NDArray[np.float32]
 Place = tuple[int, tuple[int, ...]]
 
 
+_JUDGED = 500_000
+
+
 class Numbers:
     """Arrays one after the other, to be written as one text.
 
@@ -24,23 +29,36 @@ class Numbers:
 
     def __init__(self) -> None:
         self._arrays: list[Floats] = []
+        self._begins: dict[bytes, int] = {}
         self._count = 0
 
     def add(self, array: Floats) -> Place:
-        """Append an array; its place."""
-        place = (self._count, array.shape)
-        self._arrays.append(array)
-        self._count += array.size
-        return place
+        """Append an array, unless the same numbers are there already; its place."""
+        key = _key(array)
+        if key not in self._begins:
+            self._begins[key] = self._count
+            self._arrays.append(array)
+            self._count += array.size
+        return self._begins[key], array.shape
+
+    def __contains__(self, array: Floats) -> bool:
+        """Whether the same numbers are there, of any shape."""
+        return _key(array) in self._begins
 
     def text(self) -> str:
         """All of them; the same text for the same numbers."""
-        return base64.b64encode(gzip.compress(_planes(self._arrays), mtime=0)).decode("ascii")
+        return base64.b64encode(gzip.compress(_planes(self._arrays), 6, mtime=0)).decode("ascii")
 
 
 def packed_size(array: Floats) -> int:
-    """About how many characters an array adds to the text."""
-    return -(-len(zlib.compress(_planes([array]), 6)) * 4 // 3)
+    """About how many characters an array adds to the text; a large one is judged by a part."""
+    part = array.ravel()[:_JUDGED]
+    packed = len(zlib.compress(_planes([part]), 6)) * 4 / 3
+    return math.ceil(packed * array.size / max(part.size, 1))
+
+
+def _key(array: Floats) -> bytes:
+    return hashlib.sha256(array.astype("<f4").tobytes()).digest()
 
 
 def _planes(arrays: Sequence[Floats]) -> bytes:

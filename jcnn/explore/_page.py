@@ -23,10 +23,13 @@ from jcnn.files import write_text
 from jcnn.layers import Layer
 
 # Bytes of a page: what it is kept under where the parameters leave room, what the checks may
-# have where they do not (those of the last layers, at least), and what no page may need.
+# have where they do not (those of the last layers, at least; in a large page, that part of it), and
+# what no page may need.
 LIMIT = 2_600_000
 _FOR_CHECKS = 50_000
-_REFUSED = 25_000_000
+_PART_FOR_CHECKS = 0.1
+_SMALL = 1000  # numbers
+_REFUSED = 150_000_000
 
 _MOST_PICTURES = 16
 
@@ -138,10 +141,10 @@ def page(
         )
     # 5 KB more for the places of the checks, and the estimate is good to a hundredth.
     size += len(_html(title, content, "")) + 5_000 + size // 100
-    room = max(LIMIT - size, _FOR_CHECKS)
+    room = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
     checks, left_out = _checks(found, images, called, numbers, room)
     content["checks"], content["left_out"] = checks, left_out
-    return Page(_html(title, content, numbers.text()), tuple(left_out))
+    return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
 
 
 def _checks(
@@ -150,34 +153,41 @@ def _checks(
     names: Sequence[str],
     numbers: Numbers,
     room: int,
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """JAX's own outputs of as many layers and pictures as there is room for, and what is left out.
 
-    Of a picture, the smallest go first: so the last layers, in which every error shows, are there.
+    First come the small ones of every picture: so the last layers, in which every error shows, are
+    there. Then the first picture's, then the others', small before large.
     """
-    checks: list[dict[str, Any]] = []
-    unchecked: list[str] = []
-    for number, image in enumerate(images):
-        if unchecked:
-            break
-        outputs = found.outputs(image)
-        places: list[Place | None] = [None] * len(outputs)
-        for i in sorted(range(len(outputs)), key=lambda i: outputs[i].size):
-            size = packed_size(outputs[i])
-            if size > room:
-                unchecked.append(found.layers[i].name)
-                continue
+    outputs = [found.outputs(image) for image in images]
+
+    def rank(spot: tuple[int, int]) -> tuple[int, int, int]:
+        picture, layer = spot
+        size = outputs[picture][layer].size
+        return (0 if size <= _SMALL else 1 + min(picture, 1)), size, picture
+
+    spots = [(p, i) for p in range(len(images)) for i in range(len(found.layers))]
+    places: list[list[Place | None]] = [[None] * len(found.layers) for _ in images]
+    for picture, layer in sorted(spots, key=rank):
+        output = outputs[picture][layer]
+        size = 0 if output in numbers else packed_size(output)
+        if size <= room:
             room -= size
-            places[i] = numbers.add(outputs[i])
-        checks.append({"picture": number, "outputs": places})
-    left_out = []
-    if unchecked:
-        left_out.append(
-            f"JAX's outputs of {', '.join(unchecked)} for picture {names[len(checks) - 1]}"
-        )
-    if len(checks) < len(images):
-        left_out.append(f"JAX's outputs for picture {', '.join(names[len(checks) :])}")
-    return checks, left_out
+            places[picture][layer] = numbers.add(output)
+    unchecked: dict[tuple[str, ...], list[str]] = {}
+    for name, of_picture in zip(names, places, strict=True):
+        missing = zip(found.layers, of_picture, strict=True)
+        layers = tuple(layer.name for layer, place in missing if place is None)
+        if layers:
+            unchecked.setdefault(layers, []).append(name)
+    checks = [{"picture": i, "outputs": of_picture} for i, of_picture in enumerate(places)]
+    return checks, [{"layers": k, "pictures": v} for k, v in unchecked.items()]
+
+
+def _sentence(left_out: dict[str, Any]) -> str:
+    """What is said of it outside the page, which says it in its reader's language."""
+    layers, pictures = (", ".join(left_out[key]) for key in ("layers", "pictures"))
+    return f"JAX's outputs of {layers} for picture {pictures}"
 
 
 def _check_images(images: npt.NDArray[np.uint8]) -> None:

@@ -5,13 +5,13 @@ Each pixel has one of a few grounds, and 0 to 15 parts of the ink that goes with
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jcnn.report.convolution_steps import shown
+from jcnn.report.cell_numbers import shown
 from jcnn.report.figure import GREY, INK, ORANGE, font, rgb
+from jcnn.trace import Number
 
 PAPER, NOTE, LINES, PADDED, READ, READ_PADDED, FRAME, DONE = range(8)
 """What the ground of a pixel is."""
@@ -22,7 +22,9 @@ _PARTS = 15
 
 CELL = 48
 """Height and least width of a cell in pixels, with one of its two lines."""
-_NUMBER, _FACTORS, _HEADING = 20, 14, 18
+HEADING = 18
+"""Size of what stands above a grid."""
+_NUMBER, _FACTORS = 20, 14
 
 
 class Canvas:
@@ -87,7 +89,7 @@ class Grid:
 
     def draw(self, canvas: Canvas, heading: str) -> None:
         """Draw empty cells, and the heading above them."""
-        canvas.text(self.left, self.top - 10, heading, _HEADING)
+        canvas.text(self.left, self.top - 10, heading, HEADING)
         canvas.box(self.left, self.top, self.right - self.left, self.bottom - self.top, LINES)
         for row in range(self.rows):
             for column in range(self.columns):
@@ -115,7 +117,7 @@ class Grid:
         canvas.frame(x, y, columns * self.cell + 1, rows * CELL + 1)
 
 
-def cell_width(numbers: Iterable[Fraction], factors: Iterable[str] = ()) -> int:
+def cell_width(numbers: Iterable[Number], factors: Iterable[str] = ()) -> int:
     """How wide a cell must be for any of these numbers, and these factors above them."""
     widths = [font(_NUMBER).getlength(shown(number)) for number in numbers]
     widths += [font(_FACTORS).getlength(text) for text in factors]

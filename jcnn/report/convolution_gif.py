@@ -1,15 +1,26 @@
 """A convolution step by step, as an animated GIF: the window, its products, their sum."""
 
 import io
-from fractions import Fraction
 
 import numpy.typing as npt
 from PIL import Image
 
 from jcnn.ops import Padding, Size, Window, resolve_window
-from jcnn.report.canvas import DONE, PADDED, PAPER, READ, READ_PADDED, Canvas, Grid, cell_width
-from jcnn.report.convolution_steps import Numbers, Step, cell_of, exact, shown, steps
+from jcnn.report.canvas import (
+    DONE,
+    HEADING,
+    PADDED,
+    PAPER,
+    READ,
+    READ_PADDED,
+    Canvas,
+    Grid,
+    cell_width,
+)
+from jcnn.report.cell_numbers import read_grid, shown
 from jcnn.report.figure import TIMES, font
+from jcnn.trace import Convolution, ConvStep, Number, Stack, convolve
+from jcnn.trace.windows import cells_under
 
 MOST_CELLS, MOST_TAPS = 12, 7
 """Along a side of the padded input, and of the kernel."""
@@ -47,7 +58,7 @@ def convolution_gif(
         ValueError: a grid is too large to be read, or is no grid of such numbers, or the window
             does not fit.
     """
-    numbers, weights = exact("x", x, MOST_CELLS), exact("kernel", kernel, MOST_TAPS)
+    numbers, weights = read_grid("x", x, MOST_CELLS), read_grid("kernel", kernel, MOST_TAPS)
     if not 0.02 <= seconds <= 60:
         raise ValueError(f"seconds: got {seconds}; accepted: 0.02 to 60")
     window = resolve_window(
@@ -63,16 +74,16 @@ def convolution_gif(
             f"padding: got {padding!r}, which makes the input {rows} x {columns}; "
             f"accepted: at most {MOST_CELLS} x {MOST_CELLS} with padding"
         )
-    walk = list(steps(numbers, weights, window))
-    scene = _Scene(numbers, weights, window, walk)
-    frames = [scene.frame(number) for number in range(len(walk) + 1)]
+    found = convolve((numbers,), (weights,), stride=stride, padding=padding, dilation=dilation)
+    scene = _Scene(found)
+    frames = [scene.frame(number) for number in range(len(scene.walk) + 1)]
     pause, out = 10 * round(100 * seconds), io.BytesIO()
     frames[0].save(
         out,
         format="GIF",
         save_all=True,
         append_images=frames[1:],
-        duration=[pause] * len(walk) + [3 * pause],
+        duration=[pause] * len(scene.walk) + [3 * pause],
         loop=0,
     )
     return out.getvalue()
@@ -81,25 +92,27 @@ def convolution_gif(
 class _Scene:
     """The input at the left, kernel and products in the middle, the output at the right."""
 
-    def __init__(self, x: Numbers, kernel: Numbers, window: Window, walk: list[Step]) -> None:
-        self.x, self.kernel, self.window, self.walk = x, kernel, window, walk
+    def __init__(self, found: Convolution) -> None:
+        (self.x,), (self.kernel,) = found.inputs, found.kernels
+        self.window, self.walk = found.window, list(found.steps())
+        window, walk = self.window, self.walk
         top = _EDGE + 2 * _LINE
-        self.input = Grid(_EDGE, top, *_padded_size(window), cell_width(_flat(x)))
+        self.input = Grid(_EDGE, top, *_padded_size(window), cell_width(_flat(found.inputs)))
         products = [number for step in walk for number in _flat(step.products)]
-        factors = [text for step in walk for row in _factors(step.values, kernel) for text in row]
-        middle, cell = self.input.right + _GAP, cell_width(_flat(kernel) + products, factors)
+        factors = [text for step in walk for row in self._factors(step) for text in row]
+        cell = cell_width(_flat(found.kernels) + products, factors)
+        heads = [_length(text, HEADING) for text in self._headings()]
+        middle = max(self.input.right, _EDGE + heads[0]) + _GAP
         self.weights = Grid(middle, top, *window.kernel, cell)
         self.products = Grid(middle, self.weights.bottom + _LINE, *window.kernel, cell)
-        sums = [_sum(step) for step in walk]
-        widest = max(font(_SUM).getlength(text) for text in sums)
-        left = max(self.products.right, middle + round(widest)) + _GAP
-        totals = cell_width(step.total for step in walk)
+        words = [heads[1], *(_length(_sum(step), _SUM) for step in walk)]
+        left = max(self.products.right, middle + max(words)) + _GAP
+        totals = cell_width(step.value for step in walk)
         self.output = Grid(left, top, *window.out_size, totals)
         self.notes = _notes(window)
-        texts = [(self.notes, _NOTE), (self._title(0), _TITLE), (self._title(len(walk)), _TITLE)]
-        wide = [_EDGE + round(font(size).getlength(text)) for text, size in texts]
-        heading = round(font(18).getlength(self._headings()[2]))
-        self.width = max(*wide, self.output.right, left + heading) + _EDGE
+        lines = [_length(self._title(number), _TITLE) for number in range(len(walk) + 1)]
+        lines.append(_length(self.notes, _NOTE))
+        self.width = max(_EDGE + max(lines), self.output.right, left + heads[2]) + _EDGE
         lowest = max(self.input.bottom, self.output.bottom, self.products.bottom + _LINE)
         self.height = lowest + _LINE + _EDGE
 
@@ -117,7 +130,7 @@ class _Scene:
             for j, weight in enumerate(row):
                 self.weights.fill(canvas, i, j, PAPER, shown(weight))
         for step in self.walk[:number]:
-            self.output.fill(canvas, *step.at, DONE, shown(step.total))
+            self.output.fill(canvas, step.row, step.column, DONE, shown(step.value))
         if number < len(self.walk):
             self._show(canvas, self.walk[number])
         return canvas.finished()
@@ -126,8 +139,8 @@ class _Scene:
         count = len(self.walk)
         if number == count:
             return f"all {count} positions"
-        row, column = self.walk[number].at
-        return f"position {number + 1} of {count}: output row {row}, column {column}"
+        step = self.walk[number]
+        return f"position {number + 1} of {count}: output row {step.row}, column {step.column}"
 
     def _headings(self) -> tuple[str, str, str]:
         """Above the input, the kernel and the output."""
@@ -147,22 +160,32 @@ class _Scene:
             for j, number in enumerate(numbers):
                 self.input.fill(canvas, i + top, j + left, PAPER, shown(number))
 
-    def _show(self, canvas: Canvas, step: Step) -> None:
+    def _show(self, canvas: Canvas, step: ConvStep) -> None:
         """Show where the window is, what it reads, and what becomes of it."""
         (top, _), (left, _) = self.window.padding
-        factors = _factors(step.values, self.kernel)
-        for i, row in enumerate(step.products):
-            for j, product in enumerate(row):
-                y, x = cell_of(self.window, step.at, (i, j))
-                inside = 0 <= y < len(self.x) and 0 <= x < len(self.x[0])
-                ground = READ if inside else READ_PADDED
-                self.input.fill(canvas, y + top, x + left, ground, shown(step.values[i][j]))
-                self.products.fill(canvas, i, j, ground, shown(product), factors[i][j])
-        y, x = cell_of(self.window, step.at, (0, 0))
-        self.input.frame(canvas, y + top, x + left, *self.window.span)
+        rows, columns = cells_under(self.window, step.row, step.column)
+        (patch,), (products,), factors = step.patches, step.products, self._factors(step)
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                number = patch[i][j]
+                ground = READ_PADDED if number is None else READ
+                self.input.fill(canvas, row + top, column + left, ground, shown(number or 0))
+                self.products.fill(canvas, i, j, ground, shown(products[i][j]), factors[i][j])
+        self.input.frame(canvas, rows[0] + top, columns[0] + left, *self.window.span)
         canvas.text(self.products.left, self.products.bottom + _LINE - 10, _sum(step), _SUM)
-        self.output.fill(canvas, *step.at, READ, shown(step.total))
-        self.output.frame(canvas, *step.at)
+        self.output.fill(canvas, step.row, step.column, READ, shown(step.value))
+        self.output.frame(canvas, step.row, step.column)
+
+    def _factors(self, step: ConvStep) -> list[list[str]]:
+        """What each product is of."""
+        (patch,) = step.patches
+        return [
+            [
+                f"{shown(value or 0)}{TIMES}{shown(weight)}"
+                for value, weight in zip(*rows, strict=True)
+            ]
+            for rows in zip(patch, self.kernel, strict=True)
+        ]
 
 
 def _padded_size(window: Window) -> tuple[int, int]:
@@ -170,19 +193,16 @@ def _padded_size(window: Window) -> tuple[int, int]:
     return height + top + bottom, width + left + right
 
 
-def _flat(numbers: Numbers) -> list[Fraction]:
-    return [number for row in numbers for number in row]
+def _flat(stack: Stack) -> list[Number]:
+    return [number for grid in stack for row in grid for number in row]
 
 
-def _factors(values: Numbers, kernel: Numbers) -> list[list[str]]:
-    return [
-        [f"{shown(value)}{TIMES}{shown(weight)}" for value, weight in zip(*rows, strict=True)]
-        for rows in zip(values, kernel, strict=True)
-    ]
+def _length(text: str, size: int) -> int:
+    return round(font(size).getlength(text))
 
 
-def _sum(step: Step) -> str:
-    return f"sum = {shown(step.total)}".replace("= ≈", "≈ ")
+def _sum(step: ConvStep) -> str:
+    return f"sum = {shown(step.value)}".replace("= ≈", "≈ ")
 
 
 def _notes(window: Window) -> str:

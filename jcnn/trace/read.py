@@ -70,8 +70,9 @@ def read_stack(source: str, name: str, *, color: Color = "grey", scale: Number =
     elif path.suffix.lower() in _PICTURES:
         stack = _of_array(_read_pixels(path, color))
     else:
+        text = _read_text(path, f"text, .csv, .npy, {', '.join(_PICTURES)}")
         try:
-            stack = parse_stack(_read_text(path))
+            stack = parse_stack(text)
         except ValueError as error:
             raise _of_file(path, error) from None
     if scale == 1:
@@ -120,8 +121,9 @@ def read_printed(source: str, name: str) -> PrintedStack:
     if path.suffix.lower() == ".npy":
         stack = _of_array(_read_npy(path))
         return tuple(tuple(tuple(map(_of_float, row)) for row in grid) for grid in stack)
+    text = _read_text(path, "text, .csv, .npy")
     try:
-        return parse_printed(_read_text(path))
+        return parse_printed(text)
     except ValueError as error:
         raise _of_file(path, error) from None
 
@@ -171,7 +173,7 @@ def _check_file(path: Path) -> None:
         raise _of_file(path, "not a regular file; accepted: a file")
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, accepted: str) -> str:
     _check_file(path)
     try:
         with path.open("rb") as stream:
@@ -180,8 +182,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise _of_file(path, f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        kinds = f"text, .csv, .npy, {', '.join(_PICTURES)}"
-        raise _of_file(path, f"not text in UTF-8; accepted: {kinds}") from None
+        raise _of_file(path, f"not text in UTF-8; accepted: {accepted}") from None
     if len(data) > _MOST_BYTES:
         raise _of_file(path, f"too large; accepted: up to {MOST_NUMBERS:,} numbers")
     if path.suffix.lower() == ".csv" and ";" in text:
@@ -194,6 +195,8 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
     _check_file(path)
     try:
         array = np.lib.format.open_memmap(path, mode="r")
+    except PermissionError as error:
+        raise _of_file(path, f"cannot be read ({error.strerror})") from None
     except _NO_ARRAY as error:
         reason = " ".join(str(error).split())[:120]
         raise _of_file(path, f"no NumPy array of numbers ({reason}); none is unpickled") from None

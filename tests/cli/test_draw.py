@@ -50,6 +50,11 @@ def test_a_convolution(jcnn: Jcnn, tmp_path: Path) -> None:
     assert out.read_bytes() == expected
     assert jcnn("draw", "convolution", *grids, "--padding", "2", "--out", out).code == 0
     assert out.read_bytes() == convolution_gif(x, [[1.0, -0.5]], padding=2)
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "kernel.csv").write_text("1,-0.5\n", encoding="utf-8")
+    files = ["--input", tmp_path / "x.npy", "--kernel", tmp_path / "kernel.csv"]
+    assert jcnn("draw", "convolution", *files, "--padding", "2", "--out", out).code == 0
+    assert out.read_bytes() == convolution_gif(x, [[1.0, -0.5]], padding=2)
 
 
 CONVOLUTION = ["convolution", "--kernel", "1", "--input"]
@@ -67,10 +72,25 @@ CONVOLUTION = ["convolution", "--kernel", "1", "--input"]
         (["network", "conv1", "--out", "folder.svg"], "folder.svg: cannot be written (Is a dir"),
         (["filters", "nowhere"], "nowhere: is no run folder"),
         (["strips", "nowhere", "a.png"], "nowhere: is no run folder"),
-        ([*CONVOLUTION, "1 2; 3"], "--input: got '1 2; 3'; accepted: rows of one length"),
-        ([*CONVOLUTION, ""], "--input: got ''; accepted: rows of one length"),
-        ([*CONVOLUTION, "1 x"], "--input: got '1 x'; accepted: numbers (could not convert"),
-        ([*CONVOLUTION, "nan"], "x: got nan; accepted: -1,000,000 to 1,000,000"),
+        ([*CONVOLUTION, "1 2; 3"], "--input: row 1 has 1 numbers; accepted: 2, as in row 0"),
+        ([*CONVOLUTION, ""], "--input: empty; accepted: numbers such as '0 1; 1 0'"),
+        ([*CONVOLUTION, "1 x"], "--input: row 0: got 'x'; accepted: a number such as"),
+        ([*CONVOLUTION, "1 nan"], "--input: row 0: got 'nan'; accepted: a number such as"),
+        ([*CONVOLUTION, "-1e7"], "jcnn: --input: got -10000000.0; accepted: -1,000,000 to 1,000,0"),
+        (
+            [*CONVOLUTION, "1;" * 13],
+            "jcnn: --input: got shape (13, 1); accepted: (H, W) from 1 x 1",
+        ),
+        ([*CONVOLUTION, "1;" * 8, "--kernel", "1;" * 8], "jcnn: --kernel: got shape (8, 1); acc"),
+        ([*CONVOLUTION, "1", "--kernel", "1 2"], "kernel: a window of 1x2"),
+        ([*CONVOLUTION, "1", "--stride", "-1"], "stride: got -1"),
+        (
+            [*CONVOLUTION, "1", "--out", "folder.svg/a.gif/b.gif"],
+            "folder.svg/a.gif: no such folder",
+        ),
+        ([*CONVOLUTION, "none.csv"], "jcnn: none.csv: no such file"),
+        ([*CONVOLUTION, "./folder.svg"], "jcnn: folder.svg: not a regular file"),
+        ([*CONVOLUTION, "1 | 2"], "--input: got 2 channels; accepted: one"),
         ([*CONVOLUTION, "1", "--padding", "full"], "--padding: got 'full'; accepted: valid, same"),
         ([*CONVOLUTION, "1", "--padding", "9"], "padding: got 9, which makes the input 19 x 19"),
         ([*CONVOLUTION, "1", "--stride", "0"], "stride: got 0"),

@@ -46,7 +46,7 @@ def test_a_run_with_one_picture_of_each_class(jcnn: Jcnn, trained: Trained, tmp_
     _, test = digits()
     rows = [int(np.flatnonzero(test.labels == label)[0]) for label in range(10)]
     assert_shows(content, test.images[np.array(rows)], [*range(10)])
-    assert [picture["name"] for picture in content["pictures"]] == list(map(str, rows))
+    assert [picture["name"] for picture in content["pictures"]] == [f"test {row}" for row in rows]
 
 
 def test_a_runs_own_parameters_and_chosen_pictures(
@@ -62,9 +62,9 @@ def test_a_runs_own_parameters_and_chosen_pictures(
     image = read_picture(file, (8, 8, 1))
     labels = [None, int(test.labels[7]), int(test.labels[3])]
     assert_shows(content, [image, *test.images[np.array([7, 3])]], labels)
-    assert [picture["name"] for picture in content["pictures"]] == ["<x>.png", "7", "3"]
+    assert [picture["name"] for picture in content["pictures"]] == ["<x>.png", "test 7", "test 3"]
     model, _ = load(trained.run)
-    _, shape = content["layers"][-1]["arrays"]["kernel"]
+    _, shape = content["layers"][-2]["arrays"]["kernel"]
     assert tuple(shape) == model.dense.kernel.shape
 
 

@@ -1,6 +1,7 @@
 """`jcnn trace`: what it prints, and that a mistake is one line."""
 
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_a_misprint_is_exposed(jcnn: Jcnn) -> None:
     """The README's example."""
     result = jcnn("trace", "conv", *LECTURE, "--check", "18 22")
     assert result == Result(1, CHECKED, "jcnn: --check: 1 of 2 printed figures wrong\n")
+
+
+def test_the_readme_shows_parts_of_it_in_order() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    command, shown = re.findall(r"(jcnn trace conv .*)\n```\n```\n((?s:.*?))```", readme)[0]
+    assert shlex.split(command)[3:] == [*LECTURE, "--check", "18 22"]
+    parts = re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE)
+    assert len(parts) == 3
+    assert parts[0] == ""  # its first lines are left out
+    assert re.search(".*\n".join(map(re.escape, parts)), CHECKED, re.DOTALL)
 
 
 def test_right_figures_are_exit_code_0(jcnn: Jcnn) -> None:

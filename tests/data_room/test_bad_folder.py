@@ -147,6 +147,4 @@ def test_an_unreadable_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "open", denied)
     monkeypatch.setattr(Path, "open", denied)
-    assert refused(folder, DataError) == (
-        "bee/01.png: damaged picture ([Errno 13] Permission denied)"
-    )
+    assert refused(folder, DataError) == "bee/01.png: cannot be read (Permission denied)"

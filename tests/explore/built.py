@@ -62,7 +62,7 @@ def built(
     }
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
-    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))
+    style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))
     script = joined("main.js")
     return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
         title="A network",

@@ -54,6 +54,8 @@ def run(layer: Mapping[str, Any], x: Array) -> Array:
         if layer["function"] == "leaky_relu":
             return np.where(x > 0, x, x * layer["slope"])
         return FUNCTIONS[layer["function"]](x)
+    if kind == "softmax":
+        return oracle.softmax(x)
     assert kind in ("flatten", "dropout")
     return x.reshape(1, -1) if kind == "flatten" else x
 

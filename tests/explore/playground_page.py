@@ -9,11 +9,11 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 # What a test may call; `said` collects what is announced.
 _DOORS = (
     "showPlayground playgroundWords EXAMPLES CALCULATIONS calculated resolveWindow "
-    "resolveChoices judged playOf layerOf resolvePlay"
+    "resolveChoices judged playOf layerOf resolvePlay state"
 )
 _START = f"""
 globalThis.said = [];
-globalThis.state = {{ language: "en", exact: false, announce: (text) => said.push(text) }};
+Object.assign(state, {{ announce: (text) => said.push(text) }});
 const doors = {{ {", ".join(_DOORS.split())} }};
 Object.assign(globalThis, doors);
 globalThis.draw = (patch = {{}}) =>

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.explore.built import PAGE, joined
+from tests.explore.built import joined
 from tests.explore.small import (
     OpenPage,
     at,
@@ -101,13 +101,3 @@ def test_nothing_sticks_out(browser_page: OpenPage, width: int) -> None:
     for exact in (False, True):
         page.locator('[data-control="exact"]').set_checked(exact)
         assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-def test_top_level_names_differ_over_all_files() -> None:
-    """The modules become one script, in which a name can be declared once."""
-    declared = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)", re.M)
-    names = [
-        name for file in PAGE.glob("*.js") for name in declared.findall(file.read_text("utf-8"))
-    ]
-    assert len(names) > 50
-    assert sorted(names) == sorted(set(names))

@@ -39,7 +39,7 @@ def assert_is_the_model(model: nnx.Module, found: Network) -> None:
         most = 1e-5 * max(1, np.abs(wanted).max())
         np.testing.assert_allclose(y, wanted, rtol=0, atol=most, err_msg=layer.name)
     logits = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
-    np.testing.assert_allclose(outputs[-1], logits[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(outputs[-2], logits[0], rtol=1e-5, atol=1e-5)
     names = [layer.name for layer in found.layers]
     assert len(set(names)) == len(names)
 
@@ -74,6 +74,7 @@ def test_every_layer_of_jcnn() -> None:
         "dense",
         "dense swish",
         "dense_1",
+        "softmax",
     ]
     settings = {layer.name: layer.settings for layer in found.layers}
     assert settings["conv2d leaky_relu"] == {"function": "leaky_relu", "slope": 0.3}
@@ -104,7 +105,17 @@ def test_a_module_of_flax() -> None:
         "hidden",
         "hidden tanh",
         "head",
+        "softmax",
     ]
+
+
+def test_a_model_that_gives_probabilities_ends_in_its_own_softmax() -> None:
+    model = drawn(lambda: Sequential([Flatten(), Dense(60, 3, rngs=nnx.Rngs(0)), ops.softmax]))
+    found = network(model, SHAPE)
+    assert [layer.kind for layer in found.layers] == ["flatten", "dense", "softmax"]
+    image = RANDOM.integers(0, 256, SHAPE, np.uint8)
+    probabilities = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
+    np.testing.assert_allclose(found.outputs(image)[-1], probabilities[0], rtol=1e-5)
 
 
 class Between(nnx.Module):

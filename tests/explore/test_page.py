@@ -104,11 +104,12 @@ def test_the_content_is_that_of_the_model() -> None:
     made = page(model, images, ["a", "b", "c", "d"], labels=[3, 0])
     content, numbers = content_of(made), numbers_of(made)
     assert content["format"] == 1
-    assert content["input"] == {"shape": [12, 11, 3], "scale": 255}
+    assert content["input"] == {"shape": [12, 11, 3], "scale": 255, "resize": "stretch"}
     for i, picture in enumerate(content["pictures"]):
         assert base64.b64decode(picture["pixels"]) == images[i].tobytes()
         assert (picture["name"], picture["label"]) == (str(i + 1), [3, 0][i])
-    first, *_, last = content["layers"]
+    first, *_, last, probabilities = content["layers"]
+    assert (probabilities["kind"], probabilities["out"]) == ("softmax", [4])
     assert {name: first[name] for name in ("name", "kind", "in", "out", "stride", "padding")} == {
         "name": "conv2d",
         "kind": "conv",
@@ -124,11 +125,13 @@ def test_the_content_is_that_of_the_model() -> None:
         shapes = [list(at(numbers, place).shape) for place in check["outputs"]]
         assert shapes == [layer["out"] for layer in content["layers"]]
     assert made.left_out == ()
-    # Every number belongs to one array, and none to two.
+    # Every number belongs to an array; equal arrays (a dropout's input and output) share theirs.
     places = [place for layer in content["layers"] for place in layer["arrays"].values()]
     places += [place for check in content["checks"] for place in check["outputs"]]
-    ends = np.cumsum([np.prod(shape, dtype=int) for _, shape in sorted(places)])
-    assert [offset for offset, _ in sorted(places)] == [0, *ends[:-1]]
+    sizes = {offset: int(np.prod(shape)) for offset, shape in sorted(places)}
+    assert len(sizes) < len(places)
+    ends = np.cumsum(list(sizes.values()))
+    assert list(sizes) == [0, *ends[:-1]]
     assert ends[-1] == len(numbers)
 
 
@@ -206,16 +209,23 @@ def test_a_model_of_420_thousand_parameters_stays_under_the_limit() -> None:
     names = [f"no. {i}" for i in range(10)]
     made = page(model, pictures(3, 28, 28, 1), names)
     assert 2_000_000 < len(made.html.encode()) < page_file.LIMIT
-    (check,) = content_of(made)["checks"]
     layers = [layer["name"] for layer in content_of(made)["layers"]]
-    missing = [name for name, place in zip(layers, check["outputs"], strict=True) if place is None]
-    assert missing
-    assert not {"dense", "dense relu", "dense_1"} & set(missing)
+    missing = [
+        [name for name, place in zip(layers, check["outputs"], strict=True) if place is None]
+        for check in content_of(made)["checks"]
+    ]
+    assert len(missing) == 3
+    assert missing[1] == missing[2]
+    assert 0 < len(missing[0]) < len(missing[1])
+    assert not {"dense", "dense relu", "dense_1", "softmax"} & set(missing[1])
+    assert content_of(made)["left_out"] == [
+        {"layers": missing[0], "pictures": ["1"]},
+        {"layers": missing[1], "pictures": ["2", "3"]},
+    ]
     assert made.left_out == (
-        f"JAX's outputs of {', '.join(missing)} for picture 1",
-        "JAX's outputs for picture 2, 3",
+        f"JAX's outputs of {', '.join(missing[0])} for picture 1",
+        f"JAX's outputs of {', '.join(missing[1])} for picture 2, 3",
     )
-    assert content_of(made)["left_out"] == list(made.left_out)
 
 
 def test_a_page_that_fits_nothing_more_still_checks_the_logits(
@@ -223,9 +233,10 @@ def test_a_page_that_fits_nothing_more_still_checks_the_logits(
 ) -> None:
     monkeypatch.setattr(page_file, "LIMIT", 1000)
     monkeypatch.setattr(page_file, "_FOR_CHECKS", 100)
+    monkeypatch.setattr(page_file, "_PART_FOR_CHECKS", 0)
     made = page(small(), pictures(1, 5, 4, 1), ["a", "b", "c"])
     (check,) = content_of(made)["checks"]
-    assert [place is None for place in check["outputs"]] == [True, True, True, False]
+    assert [place is None for place in check["outputs"]] == [True, True, True, False, False]
     assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for picture 1",)
 
 

@@ -49,6 +49,28 @@ def test_what_cannot_be_joined_is_refused(text: str, message: str) -> None:
         joined(sources)
 
 
+def test_a_file_imports_just_what_it_uses() -> None:
+    """Joined, a forgotten import would work; as modules, which newcomers read, it would not."""
+    defined = {
+        name: file
+        for file, text in OWN.items()
+        for name in re.findall(r"^export (?:async )?function\*? (\w+)", text, re.M)
+    }
+    assert len(defined) > 60
+    for file, text in OWN.items():
+        body = re.sub(r"^import [^;]*;|//.*|\"[^\"\n]*\"", "", text, flags=re.M)
+        imported = {
+            name.strip()
+            for names in re.findall(r"^import \{([^}]*)\}", text, re.M)
+            for name in names.split(",")
+            if name.strip()
+        }
+        assert {name for name in imported if not re.search(rf"\b{name}\b", body)} == set(), file
+        called = set(re.findall(r"(?<![\w.])(\w+)\(", body)) & defined.keys()
+        local = {name for name in called if defined[name] == file}
+        assert called - local - imported == set(), file
+
+
 def test_top_level_names_differ_over_all_files() -> None:
     found: dict[str, str] = {}
     for name, text in OWN.items():

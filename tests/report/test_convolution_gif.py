@@ -12,8 +12,9 @@ from PIL import Image
 from jcnn.ops import resolve_window
 from jcnn.report import convolution_gif
 from jcnn.report.canvas import CELL, DONE, GROUNDS, LINES, PADDED, PAPER, READ, READ_PADDED
-from jcnn.report.convolution_steps import exact, shown, steps
+from jcnn.report.cell_numbers import read_grid, shown
 from jcnn.report.figure import INK, rgb
+from jcnn.trace import Convolution, convolve
 from tests.ops import oracle
 
 Colours = npt.NDArray[np.uint8]
@@ -25,6 +26,11 @@ SETTINGS: list[tuple[tuple[int, int], tuple[int, int], dict[str, Any]]] = [
     ((5, 4), (2, 3), {"padding": ((1, 0), (2, 1)), "stride": (1, 2)}),
     ((6, 7), (2, 2), {"dilation": (3, 2), "padding": 1, "stride": 2}),
 ]
+
+
+def convolved(x: npt.ArrayLike, kernel: npt.ArrayLike, **settings: Any) -> Convolution:
+    """What an animation of these grids tells, before it is drawn."""
+    return convolve((read_grid("x", x, 9),), (read_grid("kernel", kernel, 9),), **settings)
 
 
 def frames(gif: bytes) -> list[Colours]:
@@ -110,23 +116,22 @@ def test_each_frame_shows_what_its_position_reads_and_what_is_known(
 
 
 def test_the_arithmetic_is_exact_in_decimals() -> None:
-    x = exact("x", np.array([[0.1, 0.2, -0.3]], np.float32), 9)
-    (step,) = steps(x, exact("kernel", [[1, 1, 1]], 9), resolve_window((1, 3), (1, 3)))
-    assert step.values == [[Fraction(1, 10), Fraction(2, 10), Fraction(-3, 10)]]
-    assert step.total == 0
+    (step,) = convolved(np.array([[0.1, 0.2, -0.3]], np.float32), [[1, 1, 1]]).steps()
+    assert step.patches == (((Fraction(1, 10), Fraction(2, 10), Fraction(-3, 10)),),)
+    assert step.value == 0
 
 
 def test_products_and_totals_are_the_oracles() -> None:
     x, kernel = RANDOM.normal(size=(6, 7)), RANDOM.normal(size=(3, 2))
     settings: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 2), (0, 1)), "dilation": (1, 2)}
-    window = resolve_window(x.shape, kernel.shape, **settings)
-    walk = list(steps(exact("x", x, 9), exact("kernel", kernel, 9), window))
+    walk = list(convolved(x, kernel, **settings).steps())
     expected = oracle.conv2d(x[None, :, :, None], kernel[:, :, None, None], **settings)
-    totals = [float(step.total) for step in walk]
+    totals = [float(step.value) for step in walk]
     np.testing.assert_allclose(totals, expected.ravel(), rtol=0, atol=1e-14)
     for step in walk:
-        assert [list(map(float, row)) for row in step.products] == pytest.approx(
-            np.array(step.values, float) * kernel, abs=1e-14
+        values = np.array([[number or 0 for number in row] for row in step.patches[0]], float)
+        assert [list(map(float, row)) for row in step.products[0]] == pytest.approx(
+            values * kernel, abs=1e-14
         )
 
 
@@ -147,6 +152,22 @@ def test_products_and_totals_are_the_oracles() -> None:
 )
 def test_whole_numbers_are_shown_whole_and_rounded_ones_are_marked(number: str, text: str) -> None:
     assert shown(Fraction(number)) == text
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "settings"),
+    [([[7]], [[2]], {"padding": 1}), ([[1]] * 12, [[1], [2]], {}), ([[1]], [[0.1]], {})],
+)
+def test_narrow_grids_have_room_for_their_headings_and_every_title(
+    x: Any, kernel: Any, settings: dict[str, Any]
+) -> None:
+    found = frames(convolution_gif(x, kernel, **settings))
+    top, _ = first_line(found[-1])
+    for frame in found:
+        inked = (frame != rgb(GROUNDS[PAPER])).any(axis=-1)
+        assert not inked[:, -20:].any()
+        above = np.flatnonzero(inked[top - 30 : top - 4].any(axis=0))
+        assert (np.diff(above) > 40).sum() == 2  # apart: input, kernel, output
 
 
 def test_equal_arguments_give_equal_bytes_and_it_plays_for_ever() -> None:

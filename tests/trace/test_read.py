@@ -186,15 +186,39 @@ def test_damaged_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError) as raised:
             read_stack(str(tmp_path / name), "input")
-        assert name in str(raised.value)
+        assert str(raised.value).count(name) == 1
         assert "\n" not in str(raised.value)
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.csv: no such file"):
         read_stack(str(tmp_path / "none.csv"), "input")
-    with pytest.raises(DataError, match="not a regular file"):
-        read_stack(str(tmp_path), "input")
+    for read in (read_stack, read_printed):
+        with pytest.raises(DataError) as raised:
+            read(str(tmp_path), "input")
+        assert str(raised.value) == f"{tmp_path}: not a regular file; accepted: a file"
+
+
+def test_a_picture_says_no_printed_figures(tmp_path: Path) -> None:
+    Image.new("L", (3, 3)).save(tmp_path / "a.png")
+    with pytest.raises(
+        DataError, match=r"a\.png: not text in UTF-8; accepted: text, \.csv, \.npy$"
+    ):
+        read_printed(str(tmp_path / "a.png"), "check")
+
+
+def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("a.txt", "a.npy", "a.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(np.lib.format, "open_memmap", refuse)
+    for name in ("a.txt", "a.npy", "a.png"):
+        with pytest.raises(DataError) as raised:
+            read_stack(str(tmp_path / name), "input")
+        assert str(raised.value) == f"{tmp_path / name}: cannot be read (Permission denied)"
 
 
 def test_a_picture_too_large(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import { make } from "./dom.js";
 import { makeEditable } from "./edit_cell.js";
 import { termsOf } from "./terms.js";
 import { termsTable } from "./terms_table.js";
-import { fillPanel, fillIn, cellText, viewHead, viewed } from "./view_panel.js";
+import { fillPanel, cellText, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);

@@ -5,8 +5,9 @@ import { make } from "./dom.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture, wrappedRow } from "./map_picture.js";
 import { change } from "./state.js";
-import { checkBox, fillPanel, numberField, fillIn, viewHead, viewed } from "./view_panel.js";
+import { checkBox, fillPanel, numberField, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 export function showDropout(panel, state) {
   const { layer, unit, x, y, place } = viewed(state);

@@ -6,9 +6,10 @@ import { make } from "./dom.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
 import { placeOf } from "./terms.js";
-import { cellText, choiceButton, fillIn, fillPanel, placeFields } from "./view_panel.js";
+import { cellText, choiceButton, fillPanel, placeFields } from "./view_panel.js";
 import { selectUnit, viewed, viewHead, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 // How many slots are listed before and after the selected one.
 const SLOTS_BESIDE = 5;

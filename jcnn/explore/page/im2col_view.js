@@ -7,8 +7,9 @@ import { eachCell } from "./forward.js";
 import { columnsOf, matrixPicture } from "./matrix_picture.js";
 import { termsOf } from "./terms.js";
 import { termsTable } from "./terms_table.js";
-import { cellText, fillIn, fillPanel, viewed, viewHead } from "./view_panel.js";
+import { cellText, fillPanel, viewed, viewHead } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 // A patch matrix of more cells than this is drawn as an empty box.
 const DRAWN_CELLS = 500000;

@@ -1,5 +1,6 @@
 // The page's beginning: unpack, compute, show, and listen. The only file that does things at import.
 
+import { forgetAddress, keepAddress } from "./address.js";
 import { check, showBadge, showSummary } from "./badge.js";
 import { showActivation } from "./activation_view.js";
 import { showConv } from "./conv_view.js";
@@ -7,18 +8,20 @@ import { showDense } from "./dense_view.js";
 import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
 import { showDropout } from "./dropout_view.js";
+import { showField } from "./field_view.js";
 import { showFlatten } from "./flatten_view.js";
 import { showIm2col } from "./im2col_view.js";
 import { showNorm } from "./norm_view.js";
 import { makeOverview, unitName } from "./overview.js";
 import { unpack } from "./numbers.js";
+import { showOcclusion } from "./occlusion_view.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { showPool } from "./pool_view.js";
 import { showSoftmax } from "./softmax_view.js";
-import { change, hashOf, listen, readHash, state } from "./state.js";
+import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 // The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
 const VIEWS = {
@@ -33,8 +36,12 @@ const VIEWS = {
   softmax: [["how", showSoftmax]],
 };
 
-// Whole views beside the network's: the name (of its word and its section), the function.
-const PAGES = [["playground", showPlayground]];
+// Whole views beside the network's: the name (of its word and its section), the function, and what
+// it depends on besides the words.
+const PAGES = [
+  ["occlusion", showOcclusion, ["outputs", "scheme"]],
+  ["playground", showPlayground, []],
+];
 
 const part = (id) => document.getElementById(id);
 
@@ -51,8 +58,7 @@ async function start() {
   draw(new Set(Object.keys(state)));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
-    clearTimeout(addressing); // it would write what was shown before
-    addressing = null;
+    forgetAddress();
     const patch = readHash(location.hash, network);
     if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
     change({ selected: null, ...patch });
@@ -64,31 +70,13 @@ async function start() {
 const OF_PANEL = ["selected", "termOrder", "termPage", "dropoutTraining", "dropoutSeed"];
 
 function show(changed, overview, detail) {
-  // The window of a convolution moves often: then only the marks and the panel do.
-  if ([...changed].every((name) => OF_PANEL.includes(name))) overview.mark();
-  else showAll(changed, overview);
-  detail(changed);
+  // The window of a convolution moves often: then only the marks and the panel do. And what moves
+  // in the playground has moved there already.
+  const only = (names) => [...changed].every((name) => names.includes(name));
+  if (only(OF_PANEL)) overview.mark();
+  else if (!only(["playground"])) showAll(changed, overview);
+  if (!only(["playground"])) detail(changed);
   keepAddress();
-}
-
-// Browsers take only so many changes of the address, fewer than a pointer makes: one in 0.4 s.
-let addressed = -Infinity; // when it was changed last
-let addressing = null; // the timer of the next change
-function keepAddress() {
-  // A page inside a frame of its own (a notebook) has no address to change.
-  if (location.protocol === "about:" || addressing !== null) return;
-  const before = location.hash;
-  const write = () => {
-    addressing = null;
-    const hash = hashOf(state);
-    // Where somebody has written another one meanwhile, that will be read.
-    if (location.hash !== before || hash === before) return;
-    addressed = performance.now();
-    history.replaceState(null, "", hash);
-  };
-  const rest = addressed + 400 - performance.now();
-  if (rest > 0) addressing = setTimeout(write, rest);
-  else write();
 }
 
 function showAll(changed, overview) {
@@ -102,9 +90,15 @@ function showAll(changed, overview) {
   showTools(part("tools"));
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
-  part("left-out").textContent = `${w.left_out}: ${network.left_out.join(" ")}`;
+  part("left-out").textContent = leftOut(network.left_out, w);
   overview.draw();
   if (["outputs", "language", "exact", "edited"].some((name) => changed.has(name))) later(showChecks);
+}
+
+function leftOut(parts, w) {
+  const list = (names) => names.join(", ");
+  return parts.map(({ layers, pictures }) =>
+    fillIn(w.left_out, { layers: list(layers), pictures: list(pictures) })).join(" ");
 }
 
 // After the numbers are on the screen: the check takes as long as the forward pass.
@@ -154,10 +148,11 @@ function showPages(nav, w, changed) {
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
   part("network-view").hidden = view !== "network";
-  for (const [name, showPage] of PAGES) {
+  for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
+  for (const [name, showPage, more] of PAGES) {
     part(name).hidden = name !== view;
     // It is built anew, which takes the focus from who types in it.
-    const anew = ["view", "language", "exact"].some((key) => changed.has(key));
+    const anew = ["view", "language", "exact", ...more].some((key) => changed.has(key));
     if (name === view && anew) showPage(part(name), state);
   }
 }
@@ -199,7 +194,7 @@ function makeDetail(panel, overview) {
       return;
     }
     const layer = network.layers[selected.layer];
-    const views = VIEWS[layer.kind] ?? [];
+    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
     const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));

@@ -4,8 +4,9 @@ import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
 import { EQUALS, bracketed, equation } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
-import { fillPanel, fillIn, viewHead, viewed } from "./view_panel.js";
+import { fillPanel, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 export function showNorm(panel, state) {
   const { layer, unit, x, y, place } = viewed(state);

@@ -6,10 +6,13 @@ import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
+import { fieldMark, fieldSentence } from "./field_view.js";
 import { sizeOf } from "./forward.js";
+import { receptiveFields } from "./receptive_field.js";
 import { change, state } from "./state.js";
 import { placeOf, sourcesOf } from "./terms.js";
-import { words } from "./words.js";
+import { viewWords } from "./view_words.js";
+import { fillIn, words } from "./words.js";
 
 // Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
 // the state, `mark` only what is selected, and `focus` goes to the selected unit's column.
@@ -20,6 +23,7 @@ export function makeOverview(root, readout) {
   root.append(frame);
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
+  let inSight = null; // layer of the selected unit that was scrolled to
 
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
 
@@ -40,6 +44,15 @@ export function makeOverview(root, readout) {
     svg.setAttribute("width", frame.offsetWidth);
     svg.setAttribute("height", frame.offsetHeight);
     if (spot.index > 0) drawEdges(svg, frame, columns[spot.index - 1], columns[spot.index], spot.unit);
+    if (spot.index > 0 && columns[0].picture) markField(spot);
+  }
+
+  // The unit's receptive field, over the picture.
+  function markField(spot) {
+    const picture = columns[0].picture.getBoundingClientRect();
+    const origin = frame.getBoundingClientRect();
+    svg.append(fieldMark(fieldOf(spot), state.network.input.shape, {
+      x: picture.x - origin.x, y: picture.y - origin.y, width: picture.width, height: picture.height }));
   }
 
   function draw() {
@@ -51,6 +64,16 @@ export function makeOverview(root, readout) {
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
     mark();
+    const layer = state.selected?.layer ?? null;
+    if (layer !== null && layer !== inSight) showColumns(layer);
+    inSight = layer;
+  }
+
+  // Scroll to a layer that an address names, and to what it reads.
+  function showColumns(layer) {
+    const [left, right] = [columns[layer].element, columns[layer + 1].element];
+    const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
+    if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
 
   for (const column of columns) {
@@ -104,6 +127,10 @@ export function makeOverview(root, readout) {
   return { draw, mark, focus };
 }
 
+function fieldOf({ index, unit }) {
+  return receptiveFields(state.network.layers, index - 1, unit)[0];
+}
+
 // "conv2d, channel 3, row 4, column 5"
 export function unitName(index, unit) {
   const w = words(state.language);
@@ -121,7 +148,10 @@ function nameOf(index) {
 }
 
 function sentence(index, unit) {
-  return `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
+  const value = `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
+  if (index === 0) return value;
+  const field = fieldSentence(fieldOf({ index, unit }), state.network.input.shape, state.language);
+  return `${value}. ${viewWords[state.language].fieldTitle}: ${field}`;
 }
 
 function describe(spot) {
@@ -131,10 +161,17 @@ function describe(spot) {
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
     const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    parts.push(make("span", { class: "soft" }, ` · ${(count === 1 ? w.reads_one : w.reads)
-      .replace("{count}", count.toLocaleString("en")).replace("{layer}", () => nameOf(index - 1))}`));
+    const gaps = { count: count.toLocaleString("en"), layer: nameOf(index - 1) };
+    parts.push(make("span", { class: "soft" }, ` · ${fillIn(count === 1 ? w.reads_one : w.reads, gaps)} · ${fieldSize(spot)}`));
   }
   return parts;
+}
+
+function fieldSize(spot) {
+  const { rows, columns } = fieldOf(spot);
+  const text = viewWords[state.language];
+  const length = (axis) => (axis.length === 0 ? 0 : axis.at(-1) - axis[0] + 1);
+  return fillIn(text.fieldShort, { high: length(rows), wide: length(columns) });
 }
 
 function unitUnder(column, event) {

@@ -6,7 +6,9 @@ import { calculationsTable } from "./playground_calculations.js";
 import { markRefused, showChoices, showFormula } from "./playground_settings.js";
 import { drawStage, refreshStage } from "./playground_stage.js";
 import { drawNumbers, forgetPlace, layerOf, outShape, playOf, resolvePlay } from "./playground_state.js";
-import { filledIn, playgroundWords } from "./playground_words.js";
+import { playgroundWords } from "./playground_words.js";
+import { fillIn } from "./words.js";
+import { change } from "./state.js";
 import { refreshWalk, showWalk, stopWalk } from "./playground_walk.js";
 
 // Fills `panel`; what was chosen and typed is kept in `state.playground`.
@@ -56,6 +58,7 @@ function wire(view) {
   view.refresh = () => {
     refreshStage(view);
     refreshWalk(view);
+    change({ playground: view.play });
   };
   view.select = (place) => {
     view.play.at = place;
@@ -148,7 +151,7 @@ function redraw(view, channels) {
   for (const name of ["stage", "walk", "working", "notes"]) boxes[name].hidden = Boolean(refusal);
   if (refusal) {
     view.layer = null;
-    const reason = filledIn(text[refusal.word], refusal.values);
+    const reason = fillIn(text[refusal.word], refusal.values);
     boxes.formula.replaceChildren(
       make("div", { class: "pg-refusal" }, make("strong", {}, text.refused), make("p", { class: "pg-reason" }, reason)),
     );
@@ -166,5 +169,5 @@ function redraw(view, channels) {
 function announceSize({ layer, text, state }) {
   const [rows, columns, channels] = outShape(layer);
   const word = channels > 1 ? text.out_size_channels : text.out_size;
-  state.announce(filledIn(word, { rows, columns, channels }));
+  state.announce(fillIn(word, { rows, columns, channels }));
 }

@@ -2,7 +2,7 @@
 
 import { calculated, CALCULATIONS, formulaText } from "./calculations.js";
 import { make } from "./dom.js";
-import { filledIn } from "./playground_words.js";
+import { fillIn } from "./words.js";
 
 export function calculationsTable(text) {
   const lines = CALCULATIONS.map((calculation) =>
@@ -38,5 +38,5 @@ function resultLine(text, tree) {
 
 function misprintLine(text, { printed }) {
   if (printed === undefined) return null;
-  return make("p", { class: "pg-misprint-note" }, filledIn(text.calculation_misprint, { printed: printed.toLocaleString("en") }));
+  return make("p", { class: "pg-misprint-note" }, fillIn(text.calculation_misprint, { printed: printed.toLocaleString("en") }));
 }

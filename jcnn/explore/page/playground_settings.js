@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { numeral } from "./digits.js";
-import { filledIn } from "./playground_words.js";
+import { fillIn } from "./words.js";
 import { MOST_CELLS, sameTotal } from "./playground_window.js";
 
 const OPERATIONS = ["conv", "max_pool", "average_pool", "flatten"];
@@ -40,7 +40,7 @@ function choiceField(name, label, values, names, chosen, onChange) {
 
 function pairField(text, name, label, pair, onChange) {
   const fields = ["rows_of", "columns_of"].map((word, axis) =>
-    countField(`${name}_${axis}`, filledIn(text[word], { what: label }), pair[axis]),
+    countField(`${name}_${axis}`, fillIn(text[word], { what: label }), pair[axis]),
   );
   for (const field of fields) {
     field.addEventListener("change", () => onChange(fields.map(countOf)));
@@ -104,7 +104,7 @@ export function showFormula(box, text, choices, window, channels) {
       dilation === 1 ? "" : `,  ${span} = (${kernel} − 1) × ${dilation} + 1`;
     const total = sameTotal(cells, span, stride);
     const split =
-      choices.padding === "same" ? `  (${filledIn(text.same_split, { total, before, after })})` : "";
+      choices.padding === "same" ? `  (${fillIn(text.same_split, { total, before, after })})` : "";
     const formula = `⌊(${cells} + ${before} + ${after} − ${span}) ÷ ${stride}⌋ + 1 = `;
     return formulaLine(text, [axisName, formula, window.outSize[axis]], of + split);
   });

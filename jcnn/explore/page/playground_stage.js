@@ -7,14 +7,14 @@ import { judged, readNumber } from "./exercise.js";
 import { runLayer } from "./forward.js";
 import { cellAt, entryCell, numberCell, numberGrid, paddingCell, stopAt } from "./playground_grid.js";
 import { channelsLast, layerOf, outShape, playUnit, stepAtPlace } from "./playground_state.js";
-import { filledIn } from "./playground_words.js";
+import { fillIn } from "./words.js";
 import { workingOf } from "./playground_working.js";
 
 // New grids for the window and layer of the view.
 export function drawStage(view) {
   const { play, text, boxes, layer } = view;
   const title = (name, channel, count) =>
-    count > 1 ? filledIn(text[`${name}_channel`], { channel }) : text[`${name}_title`];
+    count > 1 ? fillIn(text[`${name}_channel`], { channel }) : text[`${name}_title`];
   const figure = (name, channel, count, makeGrid) => {
     const label = title(name, channel, count);
     const grid = makeGrid(view, label, channel);
@@ -67,7 +67,7 @@ function kernelGrid(view, label, channel) {
 // A cell of the input or kernel: what is typed is computed with at once.
 function numberEntry(view, grid, row, column) {
   const { text, state } = view;
-  const place = filledIn(text.place, { row, column });
+  const place = fillIn(text.place, { row, column });
   const type = (input) => {
     const number = readNumber(input.value);
     input.toggleAttribute("aria-invalid", false);
@@ -79,7 +79,7 @@ function numberEntry(view, grid, row, column) {
   };
   const leave = (input) => {
     if (Number.isFinite(readNumber(input.value))) return;
-    state.announce(filledIn(text.not_number, { place, value: input.value }));
+    state.announce(fillIn(text.not_number, { place, value: input.value }));
     input.value = written(grid[row][column], true);
     input.removeAttribute("aria-invalid");
   };
@@ -125,7 +125,7 @@ function answerEntry(view, row, column, channel) {
     view.refresh();
     const mark = judged(input.value, view.y[unit]);
     if (mark === "empty") return;
-    const said = filledIn(view.text.place_mark, { row, column, mark: view.text[mark] });
+    const said = fillIn(view.text.place_mark, { row, column, mark: view.text[mark] });
     view.state.announce(`${said}. ${view.standing}`);
   };
   return entryCell(row, column, answers[unit]?.text ?? "", () => {}, leave);
@@ -171,7 +171,7 @@ function writeOutput(view, cell, place, printed) {
   cell.querySelector("s")?.remove();
   if (misprint) cell.append(make("s", {}, String(printed)));
   const label = later ? text.place_empty : misprint ? text.place_printed : text.place_value;
-  cell.setAttribute("aria-label", filledIn(label, words));
+  cell.setAttribute("aria-label", fillIn(label, words));
 }
 
 function markAnswer(view, input, place) {
@@ -186,7 +186,7 @@ function markAnswer(view, input, place) {
   else input.removeAttribute("aria-invalid");
   const words = { ...place, mark: text[mark], value: answer?.text };
   const label = mark === "empty" ? text.place_empty : text.place_mark;
-  input.setAttribute("aria-label", filledIn(label, words));
+  input.setAttribute("aria-label", fillIn(label, words));
 }
 
 // The marked output, and the cells of the input that its window touches.
@@ -224,7 +224,7 @@ function showWorking(view) {
     return;
   }
   const unit = playUnit(layer, play.at);
-  const heading = filledIn(outShape(layer)[2] > 1 ? text.at_channel : text.at, play.at);
+  const heading = fillIn(outShape(layer)[2] > 1 ? text.at_channel : text.at, play.at);
   const solved = !play.answers || judged(play.answers[unit]?.text ?? "", view.y[unit]) === "right";
   const working =
     solved || play.hint
@@ -241,7 +241,7 @@ function showNotes(view, printed) {
   );
   const misprints = wrong.filter((cell) => cell.printed !== cell.right);
   const lines = misprints.map((cell) =>
-    make("li", {}, filledIn(text.misprint, { ...cell, value: written(cell.right, state.exact) })),
+    make("li", {}, fillIn(text.misprint, { ...cell, value: written(cell.right, state.exact) })),
   );
   const list = lines.length > 0 && [make("h3", {}, text.misprints), make("ul", {}, lines)];
   const note = example?.note && !play.answers && make("p", {}, text[`note_${example.id}`]);

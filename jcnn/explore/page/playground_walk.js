@@ -5,7 +5,7 @@ import { written } from "./digits.js";
 import { tally } from "./exercise.js";
 import { cellAt } from "./playground_grid.js";
 import { outShape, placeAtStep, playUnit, stepAtPlace } from "./playground_state.js";
-import { filledIn } from "./playground_words.js";
+import { fillIn } from "./words.js";
 
 const PAUSE = 800; // milliseconds at each position
 
@@ -60,7 +60,7 @@ function walkOn(view, steps) {
   play.filled = step;
   view.select(place);
   const value = written(view.y[playUnit(layer, place)], state.exact);
-  state.announce(filledIn(text.place_value, { ...place, value }));
+  state.announce(fillIn(text.place_value, { ...place, value }));
   return step < stepsIn(layer) - 1;
 }
 
@@ -89,7 +89,7 @@ function showAnswer(view) {
   play.answers[unit] = { text: answer, shown: true };
   cellAt(view.grids.output[play.at.channel], play.at.row, play.at.column).value = answer;
   view.refresh();
-  view.state.announce(filledIn(view.text.place_value, { ...play.at, value: answer }));
+  view.state.announce(fillIn(view.text.place_value, { ...play.at, value: answer }));
 }
 
 function startAgain(view) {
@@ -109,7 +109,7 @@ export function refreshWalk(view) {
     const standing = tally(play.answers, Array.from(view.y));
     const word = standing.shown ? text.standing_shown : text.standing;
     const done = standing.right === standing.all ? ` ${text.done}` : "";
-    view.standing = filledIn(word, standing) + done;
+    view.standing = fillIn(word, standing) + done;
     progress.dataset.value = String(standing.right);
     progress.textContent = view.standing;
     return;
@@ -119,5 +119,5 @@ export function refreshWalk(view) {
   buttons.back.disabled = step <= 1;
   buttons.step.disabled = step === stepsIn(layer);
   progress.dataset.value = String(step);
-  progress.textContent = filledIn(text.progress, { step, all: stepsIn(layer) });
+  progress.textContent = fillIn(text.progress, { step, all: stepsIn(layer) });
 }

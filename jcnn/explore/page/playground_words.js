@@ -287,8 +287,3 @@ export const playgroundWords = {
     "004_shapes": "100 × 100 × 3 の画像：same、valid、pool、same、valid、pool",
   },
 };
-
-// A text with its {names} filled in.
-export function filledIn(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-}

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { termsOf } from "./terms.js";
-import { filledIn } from "./playground_words.js";
+import { fillIn } from "./words.js";
 
 // `answer`: whether the result is told, or left to the learner.
 export function workingOf(text, layer, x, unit, exact, answer) {
@@ -20,7 +20,7 @@ function convWorking({ text, exact, answer }, layer, terms, result) {
     const own = terms.filter((term) => term.channel === channel);
     const products = own.map((term) => term.product);
     const sum = products.reduce((a, b) => a + b, 0);
-    const heading = channels > 1 && make("h4", {}, filledIn(text.channel, { channel }));
+    const heading = channels > 1 && make("h4", {}, fillIn(text.channel, { channel }));
     const working = answer && sumLine(text.sum, products, sum, exact, "pg-channel-sum");
     return { sum, shown: make("div", { class: "pg-part" }, heading, productGrid(text, own, columns, exact), working) };
   });
@@ -73,7 +73,7 @@ function poolWorking({ text, exact, answer }, layer, terms, result) {
   const words = { values, count: inside.length, equals: whole ? "=" : "≈", value: written(result, exact) };
   const told = most ? text.largest : text.mean;
   const asked = most ? text.take_largest : text.take_mean;
-  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, filledIn(answer ? told : asked, words));
+  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, fillIn(answer ? told : asked, words));
   if (answer) line.dataset.value = String(result);
   const left = inside.length < terms.length && make("p", { class: "pg-note" }, text.left_out);
   return [line, left].filter(Boolean);
@@ -85,7 +85,7 @@ function flattenWorking({ text, answer }, layer, unit, result) {
   const cell = Math.floor(unit / channels);
   const [row, column] = [Math.floor(cell / width), cell % width];
   const words = { row, width, column, channels, channel: unit % channels, slot: unit };
-  const line = make("p", { class: "pg-sum" }, filledIn(text.slot, words));
+  const line = make("p", { class: "pg-sum" }, fillIn(text.slot, words));
   line.dataset.value = String(result);
   return line;
 }

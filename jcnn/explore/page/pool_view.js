@@ -6,8 +6,9 @@ import { make } from "./dom.js";
 import { EQUALS, equation, sumParts } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
 import { termsOf } from "./terms.js";
-import { fillPanel, fillIn, viewHead, viewed } from "./view_panel.js";
+import { fillPanel, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 // The cells of a larger window are not written in a line, too.
 const CELLS_IN_A_LINE = 12;

@@ -1,5 +1,7 @@
 // What the page shows, as one plain object, and its place in the address (#picture=2&layer=0...).
 
+import { playFrom, playWords } from "./playground_address.js";
+
 export const state = {
   network: null, // as the page carries it
   picture: 0, // index of an embedded picture; null: drawn or uploaded
@@ -7,7 +9,8 @@ export const state = {
   outputs: [], // [0] the input, [i + 1] of layer i; Float64Array each
   edited: false, // true where a parameter is no longer the model's own
   selected: null, // {layer, unit}
-  view: "network", // or "playground"
+  view: "network", // or "playground", "occlusion"
+  playground: null, // what the playground shows, once it was opened
   tab: null, // which of the selected unit's views, where it has several
   language: "en", // or "ja"
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
@@ -30,7 +33,7 @@ export function change(patch) {
 }
 
 // The address of what is shown.
-export function hashOf({ picture, selected, tab, view, language, scale, exact }) {
+export function hashOf({ picture, selected, tab, view, playground, language, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
   if (selected) {
@@ -39,6 +42,7 @@ export function hashOf({ picture, selected, tab, view, language, scale, exact })
     if (tab) words.set("tab", tab);
   }
   words.set("view", view);
+  if (view === "playground" && playground) for (const [name, value] of playWords(playground)) words.set(name, value);
   words.set("lang", language);
   words.set("scale", scale);
   if (exact) words.set("exact", 1);
@@ -64,7 +68,9 @@ export function readHash(hash, network) {
     if (unit !== null) patch.selected = { layer, unit };
   }
   if (words.has("tab")) patch.tab = words.get("tab");
-  choice("view", "view", ["network", "playground"]);
+  choice("view", "view", ["network", "playground", "occlusion"]);
+  const playground = patch.view === "playground" ? playFrom(words) : null;
+  if (playground) patch.playground = playground;
   choice("lang", "language", ["en", "ja"]);
   choice("scale", "scale", ["unit", "layer", "global"]);
   if (words.has("exact")) patch.exact = words.get("exact") === "1";

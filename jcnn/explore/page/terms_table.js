@@ -4,8 +4,9 @@ import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { EQUALS, equation, sumParts } from "./equation.js";
 import { change } from "./state.js";
-import { choiceButton, fillIn, stepButton, viewBar, viewTable } from "./view_panel.js";
+import { choiceButton, stepButton, viewBar, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { fillIn } from "./words.js";
 
 const TERMS_A_PAGE = 20;
 

@@ -7,8 +7,7 @@ import { makePad } from "./pad.js";
 import { showOwn } from "./pictures.js";
 import { prepared } from "./preprocess.js";
 import { state } from "./state.js";
-import { fillIn } from "./view_panel.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
 let tools = null;
 

@@ -33,12 +33,7 @@ export function shapeText(shape) {
   return shape.join(" × ");
 }
 
-// A sentence with its gaps filled: "{n} of {all}".
-export function fillIn(sentence, values) {
-  return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
-}
-
-// Title, shapes, where the unit is (to be changed by hand) and the switch for all digits.
+// Title, shapes, and where the unit is, to be changed by hand.
 export function viewHead(state, title) {
   const { layer, index, unit } = viewed(state);
   const text = viewWords[state.language];
@@ -46,8 +41,7 @@ export function viewHead(state, title) {
     make("h3", {}, title),
     make("p", { class: "view-shapes" }, `${layer.name}: ${shapeText(layer.in)} → ${shapeText(layer.out)}`),
     make("div", { class: "view-controls" },
-      ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen)),
-      checkBox(text.viewExact, "exact", Boolean(state.exact), (exact) => change({ exact }))),
+      ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen))),
     ...(state.exact ? [make("p", { class: "view-note" }, text.viewExactNote)] : []));
 }
 
@@ -69,13 +63,13 @@ export function placeFields(state, shape, unit, key, choose) {
   ];
 }
 
-// A field for a whole number from 0 to `last`; what is typed outside becomes the nearest inside.
-export function numberField(name, key, number, last, choose) {
+// A field for a whole number from `first` to `last`; what is typed outside becomes the nearest inside.
+export function numberField(name, key, number, last, choose, first = 0) {
   const input = make("input", {
-    type: "number", min: 0, max: last, step: 1, value: number, "data-key": key,
+    type: "number", min: first, max: last, step: 1, value: number, "data-key": key,
     onchange: () => {
       const typed = Math.round(Number(input.value)) || 0;
-      choose(Math.min(Math.max(typed, 0), last));
+      choose(Math.min(Math.max(typed, first), last));
     },
   });
   return make("label", { class: "view-number" }, `${name} `, input);

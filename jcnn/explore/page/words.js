@@ -9,6 +9,7 @@ const EN = {
   language: "Language",
   network: "Network",
   playground: "Playground",
+  occlusion: "What matters",
   draw: "Draw",
   open_picture: "Open a picture…",
   reset_all: "Reset changes",
@@ -45,7 +46,7 @@ const EN = {
   unit: "unit",
   row: "row",
   column: "column",
-  left_out: "Left out",
+  left_out: "Not in this page, to keep it small: JAX's outputs of {layers} for picture {pictures}.",
   probability: "probability",
   predicted: "Most probable",
   conv: "convolution",
@@ -69,6 +70,8 @@ const EN = {
   allowed: "allowed",
   window: "Window by window",
   im2col: "As a matrix product",
+  how: "How it is computed",
+  field: "Receptive field",
   play: "Play",
   pause: "Pause",
   step: "Step",
@@ -98,7 +101,8 @@ const JA = {
   label: "正解",
   language: "言語",
   network: "ネットワーク",
-  playground: "練習場",
+  playground: "実験室",
+  occlusion: "重要な部分",
   draw: "描く",
   open_picture: "画像を開く…",
   reset_all: "変更を元に戻す",
@@ -127,15 +131,15 @@ const JA = {
   exact: "全桁表示",
   rounded: "≈ は丸めた値の印です。",
   rounded_last: "64 ビット浮動小数点数の全桁です。最後の桁まで合わないときは ≈ で示します。",
-  hint: "マスを指すと、読み取り元が示されます。クリックすると計算を表示します。キー操作: Tab で層、矢印でマス、Page Up / Down でチャネル、Enter で開く、Esc で戻る。",
+  hint: "マスを指すと、読み取り元が示されます。クリックすると計算を表示します。キー操作: Tab で層、矢印でマス、Page Up / Down でチャンネル、Enter で開く、Esc で戻る。",
   hint_short: "マスに触れると、読み取り元と計算を表示します。",
   reads: "{layer} の {count} 個の値を読む",
   reads_one: "{layer} の 1 個の値を読む",
-  channel: "チャネル",
+  channel: "チャンネル",
   unit: "ユニット",
   row: "行",
   column: "列",
-  left_out: "省いたもの",
+  left_out: "ページを小さくするため、画像 {pictures} の {layers} の JAX の出力は含まれていません。",
   probability: "確率",
   predicted: "最も確からしい",
   conv: "畳み込み",
@@ -148,7 +152,7 @@ const JA = {
   batch_norm: "バッチ正規化",
   softmax: "ソフトマックス",
   stride: "ストライド",
-  dilation: "間隔",
+  dilation: "ダイレーション",
   groups: "グループ",
   rate: "割合",
   checked: "JAX と一致",
@@ -159,6 +163,8 @@ const JA = {
   allowed: "許容",
   window: "窓ごとに",
   im2col: "行列の積として",
+  how: "計算のしかた",
+  field: "受容野",
   play: "再生",
   pause: "一時停止",
   step: "一歩進む",
@@ -171,12 +177,12 @@ const JA = {
   kernel: "カーネル",
   products: "積",
   channel_sum: "和",
-  sums: "チャネルごとの和",
+  sums: "チャンネルごとの和",
   bias: "バイアス",
   total: "出力",
   padding_cell: "パディング: ゼロ",
   padding_note: "斜線のマスは外側のパディングで、常にゼロです。",
-  group_note: "このフィルタは、自分のグループのチャネルだけを読みます。",
+  group_note: "このフィルタは、自分のグループのチャンネルだけを読みます。",
   reached: "/",
 };
 
@@ -185,6 +191,11 @@ const LANGUAGES = { en: EN, ja: JA };
 // The table of a language, "en" or "ja".
 export function words(language) {
   return LANGUAGES[language];
+}
+
+// A sentence with its gaps filled: "{n} of {all}".
+export function fillIn(sentence, values) {
+  return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
 }
 
 // What a layer is, in a few words: "convolution 3 × 3, stride 2".

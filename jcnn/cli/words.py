@@ -1,0 +1,38 @@
+"""Numbers and sizes out of the words of a command line; each says its option where it is none."""
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jcnn.ops import Padding
+    from jcnn.trace import Number
+
+
+def number_of(option: str, text: str) -> "Number":
+    """A number, exactly as it is written."""
+    from jcnn.trace import parse_number
+
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
+
+
+def size_of(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns; one number is both."""
+    if len(sizes) not in (1, 2) or min(sizes) < 1:
+        got = " ".join(map(str, sizes)) or "none"
+        raise ValueError(f"{option}: got {got}; accepted: one or two ints >= 1")
+    return sizes[0], sizes[-1]
+
+
+def padding_of(option: str, text: str) -> "Padding":
+    """Padding: valid, same, or so many cells on every side."""
+    word = text.upper()
+    if word == "SAME":
+        return "SAME"
+    if word == "VALID":
+        return "VALID"
+    if not re.fullmatch(r"\d{1,3}", text, re.ASCII):
+        raise ValueError(f"{option}: got {text!r}; accepted: valid, same, or an int, 0 to 999")
+    return int(text)

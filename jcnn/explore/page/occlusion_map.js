@@ -1,0 +1,39 @@
+// The drops as colours over the picture, and a legend that is true to them.
+
+import { colourOf } from "./colour.js";
+import { dropAt } from "./occlusion.js";
+
+const SHARE = 0.65; // of a drop's colour in a pixel; the rest is the picture, in grey
+
+// Draw what is computed; elsewhere the picture alone. Colours reach from -range to range.
+export function drawDrops(canvas, run, target, range) {
+  const { grid, shape, x } = run;
+  const [height, width, channels] = shape;
+  const colours = run.probabilities.map((_, i) => colourOf(dropAt(run, i, target), range));
+  drawPixels(canvas, height, width, (row, column) => {
+    const from = (row * width + column) * channels;
+    const grey = x.subarray(from, from + channels).reduce((sum, value) => sum + value, 0) / channels;
+    const position = Math.floor(row / grid.step) * grid.columns + Math.floor(column / grid.step);
+    return blended(colours[position], 255 * grey);
+  });
+}
+
+// Every drop over every grey: from -range to range, from black above to white below.
+export function drawDropLegend(canvas) {
+  drawPixels(canvas, 16, 101, (row, column) => blended(colourOf(column - 50, 50), (255 * row) / 15));
+}
+
+function blended(colour, grey) {
+  if (colour === undefined) return [grey, grey, grey];
+  return colour.map((c) => SHARE * c + (1 - SHARE) * grey);
+}
+
+function drawPixels(canvas, height, width, colourAt) {
+  Object.assign(canvas, { height, width });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  for (let i = 0; i < height * width; i++) {
+    image.data.set([...colourAt(Math.floor(i / width), i % width), 255], 4 * i);
+  }
+  context.putImageData(image, 0, 0);
+}

@@ -1,0 +1,61 @@
+// A layer once more, where only a rectangle of its input has changed: what cannot differ is kept.
+// The rest is computed by the same forward pass on a part of the input, so every number is the same,
+// bit for bit, as if all were computed. A patch on a picture then costs a fraction.
+
+import { runLayer, windowOf } from "./forward.js";
+
+const WINDOWS = ["conv", "max_pool", "average_pool"];
+
+// `before` is the layer's output before the change; `changed` is [[top, bottom], [left, right]] in
+// x, ends exclusive, or null for all of it. Returns {y, changed}, the same of the output.
+export function rerunLayer(layer, x, before, changed) {
+  if (changed === null || layer.out.length !== 3) return { y: runLayer(layer, x), changed: null };
+  const slides = WINDOWS.includes(layer.kind);
+  const reached = slides ? changed.map((ends, axis) => reachedBy(layer, axis, ends)) : changed;
+  if (reached.some(([first, end]) => first >= end)) return { y: before, changed: reached };
+  const needed = slides ? reached.map((ends, axis) => neededFor(layer, axis, ends)) : reached;
+  const read = needed.map(([first, end], axis) => [Math.max(0, first), Math.min(layer.in[axis], end)]);
+  const part = {
+    ...layer,
+    in: [...read.map(lengthOf), layer.in[2]],
+    out: [...reached.map(lengthOf), layer.out[2]],
+    padding: needed.map(([first, end], axis) => [read[axis][0] - first, end - read[axis][1]]),
+  };
+  const y = Float64Array.from(before);
+  const inner = runLayer(part, cropped(x, layer.in, read));
+  eachRow(layer.out, reached, (from, length, at) => y.set(inner.subarray(at, at + length), from));
+  return { y, changed: reached };
+}
+
+const lengthOf = ([first, end]) => end - first;
+
+// The output's rows (or columns) whose windows touch these of the input.
+function reachedBy(layer, axis, [first, end]) {
+  const { stride, before, span } = slideOf(layer, axis);
+  const from = Math.ceil((first + before - span + 1) / stride);
+  const last = Math.floor((end - 1 + before) / stride);
+  return [Math.max(0, from), Math.min(layer.out[axis], last + 1)];
+}
+
+// The input's rows (or columns) under the windows of these of the output, padding included.
+function neededFor(layer, axis, [first, end]) {
+  const { stride, before, span } = slideOf(layer, axis);
+  return [first * stride - before, (end - 1) * stride - before + span];
+}
+
+function slideOf(layer, axis) {
+  const span = (windowOf(layer)[axis] - 1) * (layer.dilation?.[axis] ?? 1) + 1;
+  return { stride: layer.stride[axis], before: layer.padding[axis][0], span };
+}
+
+function cropped(x, shape, area) {
+  const y = new Float64Array(lengthOf(area[0]) * lengthOf(area[1]) * shape[2]);
+  eachRow(shape, area, (from, length, at) => y.set(x.subarray(from, from + length), at));
+  return y;
+}
+
+// The rows of an area: where each begins in the whole array, its length, where it begins in a part.
+function eachRow([, width, channels], [[top, bottom], [left, right]], visit) {
+  const length = (right - left) * channels;
+  for (let row = top; row < bottom; row++) visit((row * width + left) * channels, length, (row - top) * length);
+}

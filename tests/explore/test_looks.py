@@ -1,0 +1,119 @@
+"""Contrast in light and dark, widths, and motion, of the whole page in every view."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page as Tab
+
+from jcnn.explore import page
+from tests.explore.models import drawn, of_every_layer
+from tests.explore.small import OpenPage, at
+from tests.explore.test_page import pictures
+
+# One unit of every kind of layer of `of_every_layer`, and the tab of its view.
+VIEWS = [
+    "layer=0&unit=60",
+    "layer=0&unit=60&tab=im2col",
+    "layer=1&unit=3",
+    "layer=2&unit=60",
+    "layer=3&unit=60",
+    "layer=4&unit=20",
+    "layer=5&unit=20",
+    "layer=10&unit=20",
+    "layer=11&unit=20",
+    "layer=12&unit=20",
+    "layer=13&unit=2",
+    "layer=16&unit=2",
+    "layer=4&unit=20&tab=field",
+    "view=occlusion",
+    "view=playground&example=003_valid&at=1-2-0",
+    "view=playground&example=000_exercise_same",
+]
+
+CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made() -> str:
+    images = pictures(2, 12, 11, 3)
+    return page(drawn(of_every_layer), images, ["ant", "bee", "cat", "dog"], title="Looks").html
+
+
+def go(tab: Tab, words: str) -> None:
+    """Show what an address names."""
+    tab.evaluate("(hash) => { location.hash = hash; }", f"#{words}")
+    first = words.split("&")[0]
+    tab.wait_for_function("(word) => location.hash.includes(word + '&')", arg=first)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(
+    made: str, browser_page: OpenPage, scheme: Literal["light", "dark"]
+) -> None:
+    tab = browser_page(made, color_scheme=scheme)
+    tab.wait_for_function("document.querySelector('#badge').textContent !== ''")
+    for words in VIEWS:
+        go(tab, words)
+        found: list[tuple[float, str]] = tab.evaluate(CONTRASTS)
+        assert len(found) > 40, words
+        assert [(round(ratio, 2), text) for ratio, text in found if ratio < 4.5] == [], words
+
+
+def test_the_measure_of_contrast(browser_page: OpenPage) -> None:
+    """Known ratios: black on white 21, #777 on white 4.48 (WCAG's own example), half of each."""
+    tab = browser_page(
+        "<body data-ready=true style='background: white'>"
+        "<p style='color: black'>a</p><p style='color: #777'>b</p>"
+        "<p style='color: white; background: linear-gradient(black, #777)'>c</p>"
+        "<p style='color: #0008'>d</p><p hidden>e</p>"
+    )
+    found: list[tuple[float, str]] = tab.evaluate(CONTRASTS)
+    ratios = {text.removeprefix(": "): ratio for ratio, text in found}
+    assert ratios == pytest.approx({"a": 21, "b": 4.48, "c": 4.48, "d": 4.48}, abs=0.01)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_no_view_is_wider_than_a_phone(made: str, browser_page: OpenPage, language: str) -> None:
+    tab = browser_page(made, viewport={"width": 390, "height": 844})
+    for words in VIEWS:
+        for exact in ("0", "1"):
+            go(tab, f"{words}&lang={language}&exact={exact}")
+            assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
+
+
+MOTION = """() => ({
+  smooth: globalThis.scrolled.filter((how) => how?.behavior === "smooth").length,
+  scrolled: globalThis.scrolled.length,
+  moving: [...document.querySelectorAll("*")].filter((element) => {
+    const { transitionDuration, animationName } = getComputedStyle(element);
+    const lasts = transitionDuration.split(", ").some((time) => parseFloat(time) > 0);
+    return lasts || animationName !== "none";
+  }).length,
+})"""
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_motion_only_where_it_is_welcome(
+    made: str, browser_page: OpenPage, motion: Literal["reduce", "no-preference"]
+) -> None:
+    tab = browser_page(made, reduced_motion=motion)
+    tab.evaluate(
+        """() => {
+          globalThis.scrolled = [];
+          const own = Element.prototype.scrollIntoView;
+          Element.prototype.scrollIntoView = function (how) {
+            scrolled.push(how);
+            own.call(this, how);
+          };
+        }"""
+    )
+    at(tab, 13, 2)
+    tab.locator("#detail .view").wait_for()
+    seen: dict[str, Any] = tab.evaluate(MOTION)
+    assert seen["scrolled"] == 1
+    if motion == "reduce":
+        assert (seen["smooth"], seen["moving"]) == (0, 0)
+    else:
+        assert seen["smooth"] == 1
+        assert seen["moving"] > 0

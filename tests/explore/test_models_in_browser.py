@@ -1,0 +1,80 @@
+"""Whole pages of whole models in a real browser: every layer's numbers, every view."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from flax import nnx
+
+from jcnn.explore import page
+from jcnn.explore._network import network
+from jcnn.models import build
+from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
+from tests.explore.small import OpenPage, at, numbers
+from tests.explore.test_page import pictures
+
+MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = {
+    "conv4": (lambda: build("conv4", (28, 28, 1), 10), (28, 28, 1), 10),
+    "tiny_vgg": (lambda: build("tiny_vgg", (40, 36, 3), 100), (40, 36, 3), 100),
+    "mlp": (lambda: build("mlp", (28, 28, 1), 2), (28, 28, 1), 2),
+    "every layer of jcnn, RGB": (lambda: drawn(of_every_layer), (12, 11, 3), 4),
+    "a module of Flax, grey": (lambda: drawn(OfFlax), (16, 14, 1), 3),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
+    """A unit of each layer, in both languages: its number, its views, and sums that add up."""
+    make, shape, classes = MODELS[name]
+    model = shaken(make())
+    images = pictures(2, *shape)
+    made = page(model, images, [f"class {i}" for i in range(classes)], labels=[1, None])
+    layers = network(model, shape).layers
+    expected = network(model, shape).outputs(images[1])
+    opened = browser_page(made.html)
+    opened.locator(".thumb").nth(1).click()
+    opened.wait_for_function("document.querySelector('#badge').dataset.verdict === 'ok'")
+    assert f"({len(layers)}/{len(layers)})" in opened.locator("#badge").inner_text()
+    verdicts = opened.locator(".column .badge").evaluate_all(
+        "(all) => all.map((b) => b.dataset.verdict)"
+    )
+    assert verdicts == ["ok"] * len(layers)
+
+    best = int(expected[-1].argmax())
+    assert opened.locator("#prediction b").inner_text() == f"class {best}"
+    assert numbers(opened, "#prediction .numeral") == pytest.approx([expected[-1][best]], abs=1e-5)
+
+    random = np.random.default_rng(len(layers))
+    for i, (layer, y) in enumerate(zip(layers, expected, strict=True)):
+        unit = int(random.integers(y.size))
+        at(opened, i, unit, "picture=1", f"lang={'ja' if i % 2 else 'en'}")
+        (value,) = numbers(opened, "#detail header .value .numeral")
+        most = 1e-5 * max(1, float(np.abs(y).max()))
+        assert value == pytest.approx(float(y.ravel()[unit]), abs=most), layer.name
+        tabs = opened.locator("#detail > .tabs button")
+        for tab in range(max(1, tabs.count())):
+            if tabs.count() > 1:
+                tabs.nth(tab).click()
+            said = opened.locator("#detail .view").inner_text()
+            assert len(said) > 50, layer.name
+            assert not {"undefined", "NaN", "null", "{"} & set(said.replace("{", " { ").split())
+        if layer.kind == "conv":
+            tabs.nth(0).click()
+            *parts, total = numbers(opened, ".conv-sum .equation [data-value]")
+            assert sum(parts) == pytest.approx(value, rel=1e-12, abs=1e-12)
+            assert total == value
+
+
+def test_two_pictures_have_their_own_numbers(browser_page: OpenPage) -> None:
+    """The first picture again, after the second was looked at."""
+    model = shaken(build("mlp", (9, 8, 1), 3))
+    images = pictures(2, 9, 8, 1)
+    first, second = (network(model, (9, 8, 1)).outputs(image)[-1] for image in images)
+    opened = browser_page(page(model, images, ["a", "b", "c"]).html)
+    shown = []
+    for picture in (0, 1, 0):
+        opened.locator(".thumb").nth(picture).click()
+        shown.append(numbers(opened, "#prediction .numeral")[0])
+    assert shown[0] == shown[2]
+    assert shown[:2] == pytest.approx([first.max(), second.max()], abs=1e-5)
+    assert first.max() != pytest.approx(second.max(), abs=1e-4)
