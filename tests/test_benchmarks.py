@@ -1,6 +1,7 @@
 """The benchmarks measure what they say, and run."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -52,3 +53,12 @@ def test_transposed_and_depthwise_agree_with_pytorch() -> None:
     command = [sys.executable, "-m", "benchmarks.transposed_depthwise", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.count("auto / it: ") == 4 * 8
+
+
+def test_the_page_shows_changes_and_takes_them_back() -> None:
+    if not (shutil.which("chromium") or shutil.which("google-chrome")):
+        pytest.skip("no browser; looked for chromium and google-chrome on the path")
+    words = ["--models", "conv1", "--turns", "2"]
+    command = [sys.executable, "-m", "benchmarks.explorer", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count(" n=2)") == 5

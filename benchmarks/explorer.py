@@ -1,0 +1,83 @@
+"""How long after a change does the explorer's page show it?
+
+    python -m benchmarks.explorer [--models conv2pool conv4 tiny_vgg] [--turns 30]
+
+In headless Chromium, on models of the zoo with freshly drawn parameters: from the change (another
+picture, a stroke of the pen, a cell of a kernel in the first layer) to the end of the next frame,
+in which every layer has been computed anew and drawn. "with a panel" has a convolution's arithmetic
+open below. Every change must change the numbers on the page; before the first and after the last,
+put back, every layer must agree with JAX.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, sync_playwright
+
+from jcnn.bench.pairs import machine
+from jcnn.explore import page
+from jcnn.models import ZOO, build
+
+_SCRIPT = (Path(__file__).parent / "explorer.js").read_text(encoding="utf-8")
+_AGREES = "document.querySelector('#badge').dataset.verdict === 'ok'"
+
+
+def times(browser: Browser, html: str, act: str, *, panel: bool, turns: int) -> list[float]:
+    """Milliseconds of each change."""
+    with browser.new_context() as context:
+        tab = context.new_page()
+        tab.set_content(html)
+        tab.wait_for_selector("body[data-ready=true]")
+        tab.wait_for_function(_AGREES)
+        if panel:
+            tab.locator('.column[data-layer="0"] .map').first.click()
+        if act == "stroke":
+            tab.locator('[data-tool="draw"]').click()
+        found: list[float] = tab.evaluate(_SCRIPT, [turns, act])
+        if act == "picture":
+            tab.locator(".thumb").first.click()
+        else:
+            tab.locator('[data-tool="reset"]').click()
+        tab.wait_for_function(_AGREES)
+        return found
+
+
+def main() -> None:
+    """Print medians and quartiles of every model and change."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["conv2pool", "conv4", "tiny_vgg"])
+    parser.add_argument("--turns", type=int, default=30)
+    options = parser.parse_args()
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        raise SystemExit("no browser; looked for chromium and google-chrome on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        print(machine("jax", "playwright"), f"chromium {browser.version}", sep=", ")
+        for name in options.models:
+            html = _page_of(name)
+            print(name)
+            for act in ("picture", "stroke", "kernel"):
+                for panel in (False, True) if act != "kernel" else (True,):
+                    taken = times(browser, html, act, panel=panel, turns=options.turns)
+                    low, middle, high = np.percentile(taken, [25, 50, 75])
+                    label = f"{act}, with a panel" if panel else act
+                    print(
+                        f"  {label:24} {middle:6.1f} ms  (quartiles {low:.1f} to {high:.1f}, "
+                        f"worst {max(taken):.1f}, n={len(taken)})"
+                    )
+        browser.close()
+
+
+def _page_of(name: str) -> str:
+    entry: Any = ZOO[name]
+    images = np.random.default_rng(0).integers(0, 256, (2, *entry.input_shape), dtype=np.uint8)
+    classes = [str(i) for i in range(entry.classes)]
+    return page(build(name, entry.input_shape, entry.classes), images, classes).html
+
+
+if __name__ == "__main__":
+    main()
