@@ -2,39 +2,17 @@
 
 import { forgetAddress, keepAddress } from "./address.js";
 import { check, showBadge, showSummary } from "./badge.js";
-import { showActivation } from "./activation_view.js";
-import { showConv } from "./conv_view.js";
-import { showDense } from "./dense_view.js";
-import { numeral, written } from "./digits.js";
+import { makeDetail } from "./detail.js";
+import { numeral } from "./digits.js";
 import { make } from "./dom.js";
-import { showDropout } from "./dropout_view.js";
-import { showField } from "./field_view.js";
-import { showFlatten } from "./flatten_view.js";
-import { showIm2col } from "./im2col_view.js";
-import { showNorm } from "./norm_view.js";
-import { makeOverview, unitName } from "./overview.js";
+import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
 import { showOcclusion } from "./occlusion_view.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
-import { showPool } from "./pool_view.js";
-import { showSoftmax } from "./softmax_view.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
 import { fillIn, words } from "./words.js";
-
-// The views of a selected unit by the kind of its layer: the key of the tab's word, the function.
-const VIEWS = {
-  conv: [["window", showConv], ["im2col", showIm2col]],
-  max_pool: [["how", showPool]],
-  average_pool: [["how", showPool]],
-  activation: [["how", showActivation]],
-  flatten: [["how", showFlatten]],
-  dense: [["how", showDense]],
-  dropout: [["how", showDropout]],
-  batch_norm: [["how", showNorm]],
-  softmax: [["how", showSoftmax]],
-};
 
 // Whole views beside the network's: the name (of its word and its section), the function, and what
 // it depends on besides the words.
@@ -137,7 +115,6 @@ function showControls(box, w) {
 }
 
 function showPages(nav, w, changed) {
-  nav.hidden = PAGES.length === 0;
   const names = ["network", ...PAGES.map(([name]) => name)];
   const view = names.includes(state.view) ? state.view : "network";
   if (!nav.firstChild) {
@@ -164,64 +141,6 @@ function showPrediction(box, w) {
   if (network.layers.at(-1).kind !== "softmax" || best < 0) return;
   box.replaceChildren(`${w.predicted}: `, make("b", {}, network.classes[best] ?? best), ` (${w.probability} `,
     numeral(last[best], state.exact), ")");
-}
-
-// The panel below the overview: the selected unit's computation.
-function makeDetail(panel, overview) {
-  let last = null; // what the panel's view was built for
-  const heading = make("h2", { tabindex: -1 });
-  const value = make("p", { class: "value" });
-  const close = make("button", { type: "button", class: "close", onclick: () => leave() });
-  const tabs = make("div", { class: "tabs", role: "group" });
-  const view = make("section", { class: "view" });
-  panel.append(make("header", {}, heading, value, close), tabs, view);
-  panel.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") leave();
-  });
-
-  function leave() {
-    overview.focus();
-    change({ selected: null });
-  }
-
-  return function drawDetail(changed) {
-    const { selected, network, outputs, language } = state;
-    const w = words(language);
-    panel.hidden = selected === null;
-    if (selected === null) {
-      last = null;
-      view.replaceChildren();
-      return;
-    }
-    const layer = network.layers[selected.layer];
-    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
-    const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
-    heading.textContent = unitName(selected.layer + 1, selected.unit);
-    value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
-    close.textContent = w.close;
-    tabs.hidden = views.length < 2;
-    tabs.replaceChildren(...views.map(([key], i) => make("button", {
-      type: "button", "aria-pressed": String(i === tab),
-      onclick: () => {
-        change({ tab: key });
-        tabs.children[i].focus();
-      },
-    }, w[key])));
-    const built = `${selected.layer}/${tab}`;
-    if (built !== last) view.replaceChildren();
-    if (views.length > 0) views[tab][1](view, state);
-    const opened = last === null || !built.startsWith(`${last.split("/")[0]}/`);
-    last = built;
-    if (changed.has("selected") && opened) {
-      if (document.activeElement?.matches(".cells:focus-visible")) heading.focus({ preventScroll: true });
-      panel.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
-      state.announce(`${heading.textContent}: ${written(outputs[selected.layer + 1][selected.unit], state.exact)}`);
-    }
-  };
-}
-
-function calm() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
 
 start();

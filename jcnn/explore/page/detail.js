@@ -1,0 +1,88 @@
+// The panel below the overview: how the selected unit was computed, in views to choose from.
+
+import { showActivation } from "./activation_view.js";
+import { showConv } from "./conv_view.js";
+import { showDense } from "./dense_view.js";
+import { numeral, written } from "./digits.js";
+import { make } from "./dom.js";
+import { showDropout } from "./dropout_view.js";
+import { showField } from "./field_view.js";
+import { showFlatten } from "./flatten_view.js";
+import { showIm2col } from "./im2col_view.js";
+import { showNorm } from "./norm_view.js";
+import { unitName } from "./overview.js";
+import { showPool } from "./pool_view.js";
+import { showSoftmax } from "./softmax_view.js";
+import { change, state } from "./state.js";
+import { words } from "./words.js";
+
+// By the kind of the unit's layer: the key of the tab's word, the function. The receptive field
+// comes besides.
+const VIEWS = {
+  conv: [["window", showConv], ["im2col", showIm2col]],
+  max_pool: [["how", showPool]],
+  average_pool: [["how", showPool]],
+  activation: [["how", showActivation]],
+  flatten: [["how", showFlatten]],
+  dense: [["how", showDense]],
+  dropout: [["how", showDropout]],
+  batch_norm: [["how", showNorm]],
+  softmax: [["how", showSoftmax]],
+};
+
+// Fill an empty panel. Returns `draw(changed)`, which renews it from the state.
+export function makeDetail(panel, overview) {
+  let last = null; // what the panel's view was built for
+  const heading = make("h2", { tabindex: -1 });
+  const value = make("p", { class: "value" });
+  const close = make("button", { type: "button", class: "close", onclick: () => leave() });
+  const tabs = make("div", { class: "tabs", role: "group" });
+  const view = make("section", { class: "view" });
+  panel.append(make("header", {}, heading, value, close), tabs, view);
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") leave();
+  });
+
+  function leave() {
+    overview.focus();
+    change({ selected: null });
+  }
+
+  return function drawDetail(changed) {
+    const { selected, network, outputs, language } = state;
+    const w = words(language);
+    panel.hidden = selected === null;
+    if (selected === null) {
+      last = null;
+      view.replaceChildren();
+      return;
+    }
+    const layer = network.layers[selected.layer];
+    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
+    const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
+    heading.textContent = unitName(selected.layer + 1, selected.unit);
+    value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
+    close.textContent = w.close;
+    tabs.replaceChildren(...views.map(([key], i) => make("button", {
+      type: "button", "aria-pressed": String(i === tab),
+      onclick: () => {
+        change({ tab: key });
+        tabs.children[i].focus();
+      },
+    }, w[key])));
+    const built = `${selected.layer}/${tab}`;
+    if (built !== last) view.replaceChildren();
+    views[tab][1](view, state);
+    const opened = last === null || !built.startsWith(`${last.split("/")[0]}/`);
+    last = built;
+    if (changed.has("selected") && opened) {
+      if (document.activeElement?.matches(".cells:focus-visible")) heading.focus({ preventScroll: true });
+      panel.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+      state.announce(`${heading.textContent}: ${written(outputs[selected.layer + 1][selected.unit], state.exact)}`);
+    }
+  };
+}
+
+function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
