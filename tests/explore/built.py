@@ -8,16 +8,13 @@ import base64
 import gzip
 import hashlib
 import json
-import re
-from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+from tests.explore.scripts import PAGE, joined_files
 
 Layer = dict[str, Any]
 Floats = npt.NDArray[np.float32]
@@ -63,7 +60,7 @@ def built(
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))
-    script = joined("main.js")
+    script = joined_files("main.js")
     return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
         title="A network",
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -73,18 +70,6 @@ def built(
         numbers=_base64(gzip.compress(planes.tobytes())),
         script=script,
     )
-
-
-def joined(first: str, seen: set[str] | None = None) -> str:
-    """A module and all that it imports, dependencies first, as one script."""
-    seen = {first} if seen is None else seen
-    text = (PAGE / first).read_text(encoding="utf-8")
-    parts = []
-    for name in _IMPORT.findall(text):
-        if name not in seen:
-            seen.add(name)
-            parts.append(joined(name, seen))
-    return "".join([*parts, re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)])
 
 
 def conv(

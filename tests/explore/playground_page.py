@@ -1,10 +1,6 @@
 """A page with the playground alone: its modules joined as the explorer joins them."""
 
-import re
-from pathlib import Path
-
-PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+from tests.explore.scripts import PAGE, joined_files
 
 # What a test may call; `said` collects what is announced.
 _DOORS = (
@@ -24,9 +20,7 @@ draw();
 
 def playground_page() -> str:
     """The whole page, with a policy as strict as the explorer's about what may be loaded."""
-    files = ["playground.js", "exercise.js", "calculations.js"]
-    seen: set[str] = set()
-    script = "".join(_joined(name, seen) for name in files) + _START
+    script = joined_files("playground.js", "exercise.js", "calculations.js") + _START
     style = (PAGE / "style.css").read_text("utf-8") + (PAGE / "playground.css").read_text("utf-8")
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
     return (
@@ -37,13 +31,3 @@ def playground_page() -> str:
         f"<style>{style}</style></head><body><main><section></section></main>"
         f'<script type="module">{script}</script></body></html>'
     )
-
-
-def _joined(name: str, seen: set[str]) -> str:
-    """A module after all that it imports, without the words import and export."""
-    if name in seen:
-        return ""
-    seen.add(name)
-    text = (PAGE / name).read_text("utf-8")
-    before = "".join(_joined(other, seen) for other in _IMPORT.findall(text))
-    return before + re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from tests.explore.scripts import joined
 from tests.explore.small import (
     BIAS,
     KERNEL,
@@ -20,7 +21,6 @@ from tests.explore.small import (
     outputs,
     outputs_of,
 )
-from tests.explore.viewed import joined
 
 UNIT = (1 * 8 + 3) * 4 + 2  # of the convolution: row 1, column 3, filter 2
 
@@ -191,6 +191,6 @@ def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
     }
     page = browser_page(
         f'<!doctype html><body>.<script id="given" type="application/json">{json.dumps(given)}'
-        f'</script><script type="module">{joined(_UNDO, set())}</script>'
+        f'</script><script type="module">{joined(_UNDO)}</script>'
     )
     assert page.evaluate("tried()") == {"changed": [True] * 3, "restored": [True] * 6}

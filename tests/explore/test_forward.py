@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Page
 
-from tests.explore.built import Layer, conv, joined, plain, pool
+from tests.explore.built import Layer, conv, plain, pool
+from tests.explore.scripts import joined_files
 from tests.ops import oracle
 
 # JavaScript's and NumPy's float64 differ by rounding alone: a few hundred terms of size one.
@@ -25,7 +26,7 @@ const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries
 @pytest.fixture
 def kit(browser_page: Callable[[str], Page]) -> Page:
     """A page that has nothing but the arithmetic."""
-    script = joined("terms.js").replace("</", "<\\/") + _REVIVED
+    script = joined_files("terms.js").replace("</", "<\\/") + _REVIVED
     names = "{runLayer, tolerances, termsOf, sourcesOf, erf, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
     return browser_page(f"<body><script>{script}; {ready}</script>")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.explore.built import joined
+from tests.explore.scripts import joined_files
 from tests.explore.small import (
     OpenPage,
     at,
@@ -84,13 +84,13 @@ def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenP
 def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
     ready = "document.body.dataset.ready = 'true';"
     page = browser_page(
-        f"<body><script>{joined('words.js')}; globalThis.tables = LANGUAGES; {ready}</script>"
+        f"<body><script>{joined_files('words.js')}; globalThis.tables = LANGUAGES; {ready}</script>"
     )
     tables = json.loads(page.evaluate("JSON.stringify(tables)"))
     assert list(tables["en"]) == list(tables["ja"])
     assert all(tables["en"].values())
     assert all(tables["ja"].values())
-    used = set(re.findall(r"\bw\.(\w+)", joined("main.js")))
+    used = set(re.findall(r"\bw\.(\w+)", joined_files("main.js")))
     assert used <= set(tables["en"])
 
 

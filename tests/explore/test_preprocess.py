@@ -16,7 +16,8 @@ from playwright.sync_api import Page
 
 from jcnn.data import Resize, read_picture
 from jcnn.data.pictures import fit_picture
-from tests.explore.built import built, joined, plain
+from tests.explore.built import built, plain
+from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, bytes_of, drawn, numbers
 
 # Since 13, Pillow sometimes begins with the height, and the page does as Pillow 13 does.
@@ -32,7 +33,8 @@ def noise(*shape: int) -> npt.NDArray[np.uint8]:
 def prepare(browser_page: OpenPage) -> Callable[..., npt.NDArray[np.int64]]:
     """`prepared` of preprocess.js."""
     page = browser_page(
-        f"<body><script>{joined('preprocess.js')}; document.body.dataset.ready = 'true';</script>"
+        f"<body><script>{joined_files('preprocess.js')}; "
+        "document.body.dataset.ready = 'true';</script>"
     )
 
     def call(

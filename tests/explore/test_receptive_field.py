@@ -14,7 +14,8 @@ from jax import lax
 from playwright.sync_api import Page
 
 from jcnn import ops
-from tests.explore.built import Layer, built, conv, joined, plain, pool
+from tests.explore.built import Layer, built, conv, plain, pool
+from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, at, drawn, html
 from tests.explore.small import layers as small_layers
 
@@ -131,7 +132,7 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, int, int]]] = {
 def kit(chromium: Any) -> Any:
     """A page that has nothing but the fields."""
     page = chromium.new_page()
-    script = joined("receptive_field.js").replace("</", "<\\/")
+    script = joined_files("receptive_field.js").replace("</", "<\\/")
     page.set_content(f"<body><script>{script}; globalThis.ask = receptiveFields</script>")
     yield page
     page.close()

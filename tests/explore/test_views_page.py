@@ -10,7 +10,8 @@ from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
-from tests.explore.viewed import PAGE, Layer, Viewed
+from tests.explore.scripts import PAGE
+from tests.explore.viewed import Layer, Viewed
 
 SHAPE = [7, 6, 3]
 CLASSES = ["<img src=x onerror=alert(1)>", "b", "c", "d"]

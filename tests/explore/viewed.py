@@ -3,19 +3,17 @@
 import base64
 import hashlib
 import json
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from playwright.sync_api import Browser, Page
 
-PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
+from tests.explore.scripts import PAGE, joined
+
 Array = npt.NDArray[np.float64]
 Layer = dict[str, Any]
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 _VIEWS = {
     "conv": ("im2col_view.js", "showIm2col"),
     "max_pool": ("pool_view.js", "showPool"),
@@ -55,16 +53,6 @@ change({});
 )
 
 
-def joined(text: str, seen: set[str]) -> str:
-    """A module's text after all that it imports, as one script."""
-    parts = []
-    for name in _IMPORT.findall(text):
-        if name not in seen:
-            seen.add(name)
-            parts.append(joined((PAGE / name).read_text(encoding="utf-8"), seen))
-    return "".join([*parts, re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)])
-
-
 def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
     """A page of nothing but the view of `state["selected"]`, under the explorer's policy."""
     given = {
@@ -96,7 +84,7 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
         f"script-src 'unsafe-inline'; style-src 'sha256-{digest}'\">"
         f"<style>{style}</style></head><body><section></section>"
         f'<script id="given" type="application/json">{data}</script>'
-        f'<script type="module">{joined(_START, set())}</script></body></html>'
+        f'<script type="module">{joined(_START)}</script></body></html>'
     )
 
 
