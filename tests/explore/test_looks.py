@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Page as Tab
 
 from jcnn.explore import page
+from tests.explore.built import built, plain
 from tests.explore.models import drawn, of_every_layer
 from tests.explore.small import OpenPage, at
+from tests.explore.small import drawn as normal
 from tests.explore.test_page import pictures
 
 # One unit of every kind of layer of `of_every_layer`, and the tab of its view.
@@ -80,6 +82,23 @@ def test_no_view_is_wider_than_a_phone(made: str, browser_page: OpenPage, langua
         for exact in ("0", "1"):
             go(tab, f"{words}&lang={language}&exact={exact}")
             assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
+
+
+def test_names_of_any_length_have_room(browser_page: OpenPage) -> None:
+    """One word of 200 letters, and 200 letters of short words."""
+    chain = [
+        plain("flatten", "flatten", [4, 4, 1], [16]),
+        plain("dense", "dense", [16], [2], arrays={"kernel": normal(1, 16, 2)}),
+        plain("softmax", "softmax", [2]),
+    ]
+    names = ["W" * 200, "two words " * 20]
+    html = built(chain, pictures(1, 4, 4, 1), classes=names)
+    tab = browser_page(html, viewport={"width": 390, "height": 844})
+    for words in ("layer=1&unit=0", "layer=2&unit=0", "layer=2&unit=1", "view=occlusion"):
+        go(tab, words)
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
+    go(tab, "layer=2&unit=0&view=network")
+    assert tab.locator("#detail .view-table").evaluate("(table) => table.scrollWidth") < 800
 
 
 MOTION = """() => ({
