@@ -84,20 +84,20 @@ def test_no_view_is_wider_than_a_phone(made: str, browser_page: OpenPage, langua
             assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
 
 
-def test_names_of_any_length_have_room(browser_page: OpenPage) -> None:
-    """One word of 200 letters, and 200 letters of short words."""
+def test_names_and_numbers_of_any_length_have_room(browser_page: OpenPage) -> None:
+    """One word of 200 letters, 200 letters of short words; all digits of sums of many terms."""
     chain = [
-        plain("flatten", "flatten", [4, 4, 1], [16]),
-        plain("dense", "dense", [16], [2], arrays={"kernel": normal(1, 16, 2)}),
+        plain("flatten", "flatten", [24, 24, 1], [576]),
+        plain("dense", "dense", [576], [2], arrays={"kernel": normal(1, 576, 2)}),
         plain("softmax", "softmax", [2]),
     ]
     names = ["W" * 200, "two words " * 20]
-    html = built(chain, pictures(1, 4, 4, 1), classes=names)
+    html = built(chain, pictures(1, 24, 24, 1), classes=names)
     tab = browser_page(html, viewport={"width": 390, "height": 844})
     for words in ("layer=1&unit=0", "layer=2&unit=0", "layer=2&unit=1", "view=occlusion"):
-        go(tab, words)
+        go(tab, f"{words}&exact=1")
         assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
-    go(tab, "layer=2&unit=0&view=network")
+    go(tab, "layer=2&unit=0&view=network&exact=0")
     assert tab.locator("#detail .view-table").evaluate("(table) => table.scrollWidth") < 800
 
 
