@@ -101,6 +101,17 @@ def test_names_and_numbers_of_any_length_have_room(browser_page: OpenPage) -> No
     assert tab.locator("#detail .view-table").evaluate("(table) => table.scrollWidth") < 800
 
 
+def test_colours_are_printed(made: str, browser_page: OpenPage) -> None:
+    """Bars and cells are backgrounds, which a browser leaves out unless it is told not to."""
+    tab = browser_page(made)
+    go(tab, "layer=0&unit=60")
+    tab.emulate_media(media="print")
+    script = "(all) => all.map((one) => getComputedStyle(one).printColorAdjust)"
+    found = tab.locator(".fill, #detail .cell").evaluate_all(script)
+    assert len(found) > 20
+    assert set(found) == {"exact"}
+
+
 MOTION = """() => ({
   smooth: globalThis.scrolled.filter((how) => how?.behavior === "smooth").length,
   scrolled: globalThis.scrolled.length,
