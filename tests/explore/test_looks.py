@@ -98,7 +98,10 @@ def test_names_and_numbers_of_any_length_have_room(browser_page: OpenPage) -> No
         go(tab, f"{words}&exact=1")
         assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
     go(tab, "layer=2&unit=0&view=network&exact=0")
-    assert tab.locator("#detail .view-table").evaluate("(table) => table.scrollWidth") < 800
+    table = tab.locator("#detail .view-table").bounding_box()
+    assert table is not None
+    assert table["width"] < 800
+    assert table["height"] < 800  # nor a letter a line
 
 
 def test_colours_are_printed(made: str, browser_page: OpenPage) -> None:
