@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from tests.explore.built import built, conv, plain
 from tests.explore.small import (
@@ -100,8 +101,11 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     page.locator(button("reset")).click()
     page.locator(button("play")).click()
     assert page.locator(button("play")).inner_text() == "Pause"
+    tab = page.locator("#detail .tabs button").nth(1)
+    tab.focus()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"
+    expect(tab).to_be_focused()  # the walk builds nothing anew around who waits there
     page.locator(button("play")).click()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"

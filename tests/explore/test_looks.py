@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Page as Tab
 
 from jcnn.explore import page
+from tests.explore.built import built, plain
 from tests.explore.models import drawn, of_every_layer
 from tests.explore.small import OpenPage, at
+from tests.explore.small import drawn as normal
 from tests.explore.test_page import pictures
 
 # One unit of every kind of layer of `of_every_layer`, and the tab of its view.
@@ -80,6 +82,37 @@ def test_no_view_is_wider_than_a_phone(made: str, browser_page: OpenPage, langua
         for exact in ("0", "1"):
             go(tab, f"{words}&lang={language}&exact={exact}")
             assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
+
+
+def test_names_and_numbers_of_any_length_have_room(browser_page: OpenPage) -> None:
+    """One word of 200 letters, 200 letters of short words; all digits of sums of many terms."""
+    chain = [
+        plain("flatten", "flatten", [24, 24, 1], [576]),
+        plain("dense", "dense", [576], [2], arrays={"kernel": normal(1, 576, 2)}),
+        plain("softmax", "softmax", [2]),
+    ]
+    names = ["W" * 200, "two words " * 20]
+    html = built(chain, pictures(1, 24, 24, 1), classes=names)
+    tab = browser_page(html, viewport={"width": 390, "height": 844})
+    for words in ("layer=1&unit=0", "layer=2&unit=0", "layer=2&unit=1", "view=occlusion"):
+        go(tab, f"{words}&exact=1")
+        assert tab.evaluate("document.documentElement.scrollWidth") == 390, words
+    go(tab, "layer=2&unit=0&view=network&exact=0")
+    table = tab.locator("#detail .view-table").bounding_box()
+    assert table is not None
+    assert table["width"] < 800
+    assert table["height"] < 800  # nor a letter a line
+
+
+def test_colours_are_printed(made: str, browser_page: OpenPage) -> None:
+    """Bars and cells are backgrounds, which a browser leaves out unless it is told not to."""
+    tab = browser_page(made)
+    go(tab, "layer=0&unit=60")
+    tab.emulate_media(media="print")
+    script = "(all) => all.map((one) => getComputedStyle(one).printColorAdjust)"
+    found = tab.locator(".fill, #detail .cell").evaluate_all(script)
+    assert len(found) > 20
+    assert set(found) == {"exact"}
 
 
 MOTION = """() => ({

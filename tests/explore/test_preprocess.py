@@ -195,6 +195,10 @@ def test_what_is_no_picture_is_refused_by_name(browser_page: OpenPage, tmp_path:
     Image.fromarray(noise(8, 8, 3)).save(tmp_path / "good.png")
     _open(page, tmp_path / "good.png")
     assert message.is_hidden()
+    page.locator('#tools input[type="file"]').set_input_files([file])
+    message.wait_for()
+    page.locator('[data-tool="reset"]').click()  # then something was changed
+    assert message.is_hidden()
 
 
 def test_a_file_can_be_dropped(browser_page: OpenPage, tmp_path: Path) -> None:

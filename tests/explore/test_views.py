@@ -61,6 +61,7 @@ def test_im2col(view: Open, groups: int, bias: bool) -> None:
         script = f"[...explorer.patchMatrix(explorer.state.network.layers[0], \
             explorer.state.outputs[0], {group * per})]"
         assert shown.page.evaluate(script) == rows.ravel().tolist()
+    assert ("plus the bias" in shown.texts("section")[0]) == bias
 
 
 def _all_pages(shown: Viewed) -> list[float]:
@@ -236,6 +237,8 @@ def test_dense(view: Open, bias: bool) -> None:
         added = shown.numbers(".unit-equation")
         assert sum(added[:-1]) == near(added[-1])
     assert f"{(products == 0).sum()} of 45 products are zero" in shown.texts(".terms")[0]
+    said = shown.texts("section")[0]
+    assert ("and its bias" in said, "+ b(2)" in said) == (bias, bias)
 
 
 def test_thousands_of_terms_are_few_nodes(view: Open) -> None:

@@ -23,9 +23,9 @@ export function showDense(panel, state) {
   const isLogit = layers[index + 1]?.kind === "softmax";
   fillPanel(panel,
     viewHead(state, isLogit ? `${text.denseTitle}: ${classes[unit]}` : text.denseTitle),
-    make("p", {}, fillIn(text.denseIntro, { inputs: layer.in[0], unit })),
+    make("p", {}, fillIn(bias ? text.denseIntro : text.denseIntroPlain, { inputs: layer.in[0], unit })),
     make("p", { class: "view-note" }, words(state.language).edit_note),
-    make("p", { class: "formula" }, `y(${unit}) = Σ x(i) × w(i, ${unit}) + b(${unit})`),
+    make("p", { class: "formula" }, `y(${unit}) = Σ x(i) × w(i, ${unit})${bias ? ` + b(${unit})` : ""}`),
     termsTable(state, { ...termsOf(layer, x, unit), ...(bias ? {} : { bias: null }) },
       [text.denseInput, ...(cells ? [text.flattenCell] : [])],
       (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])], edit));

@@ -63,13 +63,14 @@ export function makeDetail(panel, overview) {
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
     close.textContent = w.close;
-    tabs.replaceChildren(...views.map(([key], i) => make("button", {
-      type: "button", "aria-pressed": String(i === tab),
-      onclick: () => {
-        change({ tab: key });
-        tabs.children[i].focus();
-      },
-    }, w[key])));
+    tabs.setAttribute("aria-label", w.views);
+    const names = views.map(([key]) => w[key]);
+    // The same buttons stay while the window walks: one of them may have the focus.
+    if (names.join() !== [...tabs.children].map((button) => button.textContent).join()) {
+      tabs.replaceChildren(...views.map(([key], i) =>
+        make("button", { type: "button", onclick: () => change({ tab: key }) }, names[i])));
+    }
+    [...tabs.children].forEach((button, i) => button.setAttribute("aria-pressed", String(i === tab)));
     const built = `${selected.layer}/${tab}`;
     if (built !== last) view.replaceChildren();
     views[tab][1](view, state);

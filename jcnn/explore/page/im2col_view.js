@@ -37,7 +37,7 @@ export function showIm2col(panel, state) {
   fillPanel(
     panel,
     viewHead(state, text.im2colTitle),
-    make("p", {}, text.im2colIntro),
+    make("p", {}, bias ? text.im2colIntro : text.im2colIntroPlain),
     layer.groups > 1 &&
       make("p", {}, fillIn(text.im2colGroup, { group, groups: layer.groups })),
     equation(state, [

@@ -68,13 +68,15 @@ async function openFile(file) {
     // It is no picture, or too large a one for this browser.
   }
   if (turn !== tools.opened) return; // another was opened meanwhile
-  tools.refused = pixels ? null : file.name;
+  tools.refused = pixels ? null : { name: file.name, outputs: state.outputs };
   if (pixels) showOwn(pixels, file.name);
   showRefused();
 }
 
+// It goes with the next picture or change: then "nothing was changed" is no longer true.
 function showRefused() {
-  const { message, refused } = tools;
-  message.textContent = refused === null ? "" : fillIn(words(state.language).no_picture, { name: refused });
-  message.hidden = refused === null;
+  const { message } = tools;
+  if (tools.refused?.outputs !== state.outputs) tools.refused = null;
+  message.textContent = tools.refused ? fillIn(words(state.language).no_picture, tools.refused) : "";
+  message.hidden = tools.refused === null;
 }
