@@ -1,6 +1,6 @@
 """How long after a change does the explorer's page show it?
 
-    python -m benchmarks.explorer [--models conv2pool conv4 tiny_vgg] [--turns 30]
+    python -m benchmarks.explorer [--models conv2pool conv4 tiny_vgg] [--turns 20]
 
 In headless Chromium, on models of the zoo with freshly drawn parameters: from the change (another
 picture, a stroke of the pen, a cell of a kernel in the first layer) to the end of the next frame,
@@ -49,7 +49,8 @@ def main() -> None:
     """Print medians and quartiles of every model and change."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["conv2pool", "conv4", "tiny_vgg"])
-    parser.add_argument("--turns", type=int, default=30)
+    most = 24  # strokes beside one another on the pad
+    parser.add_argument("--turns", type=int, default=20, choices=range(1, most + 1), metavar="N")
     options = parser.parse_args()
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if found is None:
