@@ -241,6 +241,21 @@ def test_dense(view: Open, bias: bool) -> None:
     assert ("and its bias" in said, "+ b(2)" in said) == (bias, bias)
 
 
+def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(view: Open) -> None:
+    layers = [given.flatten([3, 5, 3]), given.dense(45, 7), given.dense(7, 4, bias=False)]
+    shown = view(layers, numbers(18, 3, 5, 3), selected={"layer": 2, "unit": 1})
+    assert shown.texts(".terms thead")[0].split("\t")[0] == "i"
+    assert "cell" not in shown.texts(".terms thead")[0]
+    table = np.array(shown.numbers(".terms tbody")).reshape(-1, 3)
+    assert len(table) == 7
+    assert role(shown, "total") == near(table[:, 2].sum())
+    assert shown.numbers("[data-role=others]") == []
+    assert shown.numbers(".unit-equation") == []
+    assert not shown.page.locator("[data-key=page-next]").is_visible()
+    shown.change(selected={"layer": 1, "unit": 3})
+    assert "cell" in shown.texts(".terms thead")[0]
+
+
 def test_thousands_of_terms_are_few_nodes(view: Open) -> None:
     layer, x = given.dense(9000, 2), numbers(16, 9000)
     shown = view([layer], x)

@@ -12,8 +12,8 @@ export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);
   const { layers, classes } = state.network;
   const text = viewWords[state.language];
-  // Behind a flatten, an input is known by its cell, too.
-  const before = layers.slice(0, index).findLast((other) => other.in.length === 3);
+  // Behind a flatten, and before another dense layer, an input is known by its cell, too.
+  const before = layers.slice(0, index).findLast(({ kind }) => kind === "flatten" || kind === "dense");
   const cells = before?.kind === "flatten" ? before.in : null;
   const { kernel, bias } = layer.arrays;
   const edit = {

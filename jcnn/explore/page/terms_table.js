@@ -32,9 +32,10 @@ export function termsTable(state, { terms, bias, result }, heads, describe, edit
     edit?.weight(numbers[1], index);
     return [...describe(index), ...numbers, viewBar(product, largest)];
   });
+  const parts = [shownSum, ...(pages > 1 ? [othersSum] : []), ...biases];
   const sums = [
     [fillIn(text.termsShownSum, { count: onPage.length }), shownSum, "shown"],
-    [fillIn(text.termsOthersSum, { count: others.length }), othersSum, "others"],
+    ...(pages > 1 ? [[fillIn(text.termsOthersSum, { count: others.length }), othersSum, "others"]] : []),
     ...biases.map((number) => [text.termsBias, number, "bias"]),
     [text.termsTotal, result, "total"],
   ].map(([name, number, role]) => {
@@ -47,7 +48,7 @@ export function termsTable(state, { terms, bias, result }, heads, describe, edit
     termControls(state, text, page, pages, terms),
     viewTable([...heads, text.termsValue, text.termsWeight, text.termsProduct, ""], rows),
     make("dl", { class: "term-sums" }, sums),
-    equation(state, [...sumParts([shownSum, othersSum, ...biases]), EQUALS, result]));
+    ...(parts.length > 1 ? [equation(state, [...sumParts(parts), EQUALS, result])] : []));
 }
 
 function termControls(state, text, page, pages, terms) {
@@ -60,7 +61,7 @@ function termControls(state, text, page, pages, terms) {
     make("span", { class: "view-group", role: "group", "aria-label": text.termsSort },
       sorted.map(([name, label, pressed]) =>
         choiceButton(label, `sort-${name}`, sort(name), pressed))),
-    make("span", { class: "view-group" },
+    make("span", { class: "view-group", hidden: pages === 1 },
       stepButton(text.termsFirst, "page-first", turn(0), page > 0),
       stepButton(text.termsBack, "page-back", turn(page - 1), page > 0),
       make("span", { class: "view-page" }, fillIn(text.termsPage, {
