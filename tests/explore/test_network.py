@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import pytest
 from flax import nnx
 
@@ -18,9 +19,12 @@ from jcnn.models import build
 from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.oracle import FUNCTIONS, run_all
 
-RANDOM = np.random.default_rng(7)
 SHAPE = (6, 5, 2)
-MASK = jnp.asarray(RANDOM.integers(0, 2, (3, 3, 2, 2)), jnp.float32)
+MASK = jnp.asarray(np.random.default_rng(7).integers(0, 2, (3, 3, 2, 2)), jnp.float32)
+
+
+def picture(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(shape).integers(0, 256, shape, np.uint8)
 
 
 def as_json(found: Network) -> list[dict[str, Any]]:
@@ -29,7 +33,7 @@ def as_json(found: Network) -> list[dict[str, Any]]:
 
 def assert_is_the_model(model: nnx.Module, found: Network) -> None:
     """What the layers say, computed in float64, is what JAX gives for each, and the logits."""
-    image = RANDOM.integers(0, 256, found.input_shape, np.uint8)
+    image = picture(found.input_shape)
     outputs = found.outputs(image)
     expected = run_all(as_json(found), image[None] / 255)
     shapes = [found.input_shape, *(layer.out_shape for layer in found.layers)]
@@ -113,7 +117,7 @@ def test_a_model_that_gives_probabilities_ends_in_its_own_softmax() -> None:
     model = drawn(lambda: Sequential([Flatten(), Dense(60, 3, rngs=nnx.Rngs(0)), ops.softmax]))
     found = network(model, SHAPE)
     assert [layer.kind for layer in found.layers] == ["flatten", "dense", "softmax"]
-    image = RANDOM.integers(0, 256, SHAPE, np.uint8)
+    image = picture(SHAPE)
     probabilities = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
     np.testing.assert_allclose(found.outputs(image)[-1], probabilities[0], rtol=1e-5)
 

@@ -21,12 +21,13 @@ from jcnn.explore import _page as page_file
 from jcnn.layers import Conv2D, Dense, Flatten, MaxPooling2D, Sequential
 from tests.explore.models import drawn, of_every_layer
 
-RANDOM = np.random.default_rng(11)
 HOSTILE = '</script><img src=x onerror="window.hacked=1"><!-- \' & $title'
 
 
 def pictures(count: int, *shape: int) -> npt.NDArray[np.uint8]:
-    return RANDOM.integers(0, 256, (count, *shape), np.uint8)
+    """The same ones in every test and in any order of tests."""
+    random = np.random.default_rng([11, count, *shape])
+    return random.integers(0, 256, (count, *shape), np.uint8)
 
 
 class _Elements(HTMLParser):
