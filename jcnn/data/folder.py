@@ -9,6 +9,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from jcnn.data.pictures import picture_shape, read_picture
 from jcnn.data.request import Request
 from jcnn.data.streamed import StreamedImages
 
-_FORMAT = 1  # one more when `read_picture` gives other pixels, or `list_pictures` another order
+_FORMAT = 2  # one more when `read_picture` gives other pixels, or `list_pictures` another order
 
 Shape = tuple[int, int, int]
 Bad = dict[int, str]  # the number of a picture, and why it cannot be read
@@ -35,8 +36,10 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
     """Read the pictures of the folder `request.words`, as `list_pictures` finds them.
 
     Returns:
-        The training and the test part: those of the folders `train` and `test` where it has both,
-        in the order of their names; otherwise a fixed split, shuffled.
+        The training and the test part: those of the folders `train` and `test` where it is
+        divided, in the order of their names; otherwise a fixed split, shuffled. A folder `val` is
+        the training part's `validation`; without one, `split_validation` takes a share of every
+        class.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -103,13 +106,17 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
         good = np.array([n for n in numbers if n not in bad], np.intp)
         for label in np.setdiff1d(np.arange(len(names)), labels[good]):
             raise DataError(f"{folder}: no picture of class {names[label]!r} can be read")
-        return Dataset(images.select(good), labels[good], names)
+        return Dataset(images.select(good), labels[good], names, stratify=True)
 
     count = len(listing.paths)
-    if listing.train is None:
-        train, test = split_off_test(part(range(count)), folder)
-    else:
-        train, test = part(range(listing.train)), part(range(listing.train, count))
+    train_size, validation_size, test_size = listing.sizes or (count, 0, 0)
+    tested = train_size + validation_size  # where the test part begins
+    train = part(range(train_size))
+    test = part(range(tested, count)) if test_size else None
+    if test is None:
+        train, test = split_off_test(train, folder)
+    if validation_size:
+        train = replace(train, validation=part(range(train_size, tested)))
     skipped = listing.bad + [(listing.paths[n], reason) for n, reason in sorted(bad.items())]
     notes = [f"skipped {show(listing.inside(path))}: {reason}" for path, reason in skipped]
     return Parts(train, test, notes)
@@ -184,7 +191,7 @@ def _key(listing: Listing, request: Request) -> str:
     digests = in_parallel(digest, len(listing.paths), what, request.notify)
     bad = [(listing.inside(path), reason) for path, reason in listing.bad]
     options = (_FORMAT, request.image_shape, request.resize, request.on_bad_image, bad)
-    key = hashlib.sha256(repr((options, listing.class_names, listing.train)).encode())
+    key = hashlib.sha256(repr((options, listing.class_names, listing.sizes)).encode())
     for path, content in zip(listing.paths, digests, strict=True):
         name = os.fsencode(listing.inside(path))
         key.update(b"%d %s %d %s" % (len(name), name, len(content), content))
