@@ -11,6 +11,7 @@ again, and that is said.
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -106,12 +107,16 @@ def _open(folder: Path) -> Parts | None:
 def _checksums(file: Path) -> list[int]:
     """The CRC-32 of each block of a file."""
     size = file.stat().st_size
-    if size == 0:
+    if size == 0:  # nothing can be mapped
         return []
-    data = np.memmap(file, np.uint8, "r")
-    return in_parallel(
-        lambda i: zlib.crc32(data[i * _BLOCK : (i + 1) * _BLOCK]), -(-size // _BLOCK)
-    )
+    with (
+        file.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        return in_parallel(
+            lambda i: zlib.crc32(data[i * _BLOCK : (i + 1) * _BLOCK]), -(-size // _BLOCK)
+        )
 
 
 def _write(folder: Path, key: str, parts: Parts) -> str:

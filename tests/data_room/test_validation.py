@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jcnn.data import Dataset, StreamedImages, check_validation, split, split_validation
+from jcnn.data import Dataset, StreamedImages, check_validation, load, split, split_validation
 from jcnn.data.validation import sorted_by_class
+from tests.animals import animals_dir
 
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 
@@ -154,3 +155,12 @@ def test_no_share_is_no_validation() -> None:
     dataset = numbered(random_labels(9, 1))
     assert split_validation(dataset, 0, 0)[1:] == (None, "")
     assert check_validation(dataset, 0, 0) == ""
+
+
+def test_every_animal_is_trained_and_validated_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JCNN_MEMORY_BYTES", "0")  # streamed, so that no picture is read
+    train, _ = load(f"folder:{animals_dir()}", image_shape=(32, 32, 3))
+    kept, validation, _ = split_validation(train, 0.2, 0)
+    assert validation is not None
+    assert np.bincount(kept.labels).tolist() == [400] * 6
+    assert np.bincount(validation.labels).tolist() == [100] * 6
