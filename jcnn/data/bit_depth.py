@@ -1,10 +1,11 @@
 """Pictures of more than 8 bits: how many their numbers use, and how these become 8."""
 
 import struct
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 
@@ -13,40 +14,55 @@ class UnknownRangeError(ValueError):
     """The numbers of a picture have no black and white that its file states."""
 
 
-def to_8_bits(picture: Image.Image, stated: int | None) -> Image.Image:
-    """Bring grey of 16 bits to 8, as `read_picture` says; pictures of 8 bits stay as they are.
+def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
+    """Decode a picture and bring numbers of 16 bits to 8, as `read_picture` says.
 
-    (Pillow's own conversion clips at 255.)
+    (Pillow's own conversion of grey clips at 255.) Pictures of 8 bits stay as they are.
 
     Args:
-        picture: in any mode.
-        stated: what `stated_bits` said of it before it was decoded.
+        picture: opened from a stream, but not decoded yet.
+        upright: whether it is turned as its EXIF data says.
 
     Raises:
         UnknownRangeError: its numbers are floats, or outside 0..65535.
     """
     if picture.mode == "F":
         raise UnknownRangeError("picture of floats; expected 8 or 16-bit numbers")
-    if not picture.mode.startswith("I"):
+    stream, kind = picture.fp, picture.format
+    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in picture.tile)
+    stated = _stated_bits(picture) if deep_colour or picture.mode.startswith("I") else None
+    if upright:
+        ImageOps.exif_transpose(picture, in_place=True)
+    if deep_colour and stream is not None:
+        high = np.array(picture)
+        if high.max() >= 16:  # it uses more than 12 bits, and Pillow has kept the best 8
+            return picture
+        values = 256 * high.astype(np.int64) + _low_bytes(stream, upright=upright)
+    elif picture.mode.startswith("I"):
+        values = np.array(picture).astype(np.int64)
+    else:
         return picture
-    values = np.array(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise UnknownRangeError(
             f"picture with values {values.min()} to {values.max()}; "
             f"expected 16-bit numbers, 0 to 65535"
         )
-    white = 2 ** _used_bits(values, picture.format, stated) - 1
+    white = 2 ** _used_bits(values, kind, stated) - 1
     return Image.fromarray(((510 * values + white) // (2 * white)).astype(np.uint8))
 
 
-def stated_bits(picture: ImageFile.ImageFile) -> int | None:
-    """How many bits are used, as the head of a file of grey says; None where it says nothing.
+def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
+    """The bytes of a PNG of 16-bit colour that Pillow drops: the high ones in the other order."""
+    stream.seek(0)
+    with Image.open(stream, formats=("PNG",)) as picture:
+        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+        if upright:
+            ImageOps.exif_transpose(picture, in_place=True)
+        return np.array(picture, np.uint8)
 
-    Args:
-        picture: opened, but not decoded yet.
-    """
-    if not picture.mode.startswith("I"):
-        return None
+
+def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
+    """How many bits a file of 16 bits says that it uses; None where it says nothing."""
     if picture.format == "PPM":
         return 16
     if picture.format == "PNG":

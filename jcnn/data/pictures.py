@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from jcnn.data._files import check_file, show
 from jcnn.data._warnings import pillow_warnings
-from jcnn.data.bit_depth import UnknownRangeError, stated_bits, to_8_bits
+from jcnn.data.bit_depth import UnknownRangeError, decode_8_bits
 from jcnn.data.dataset import DataError
 from jcnn.data.request import Resize
 
@@ -26,11 +26,11 @@ def read_picture(
 ) -> npt.NDArray[np.uint8]:
     """Read a picture as a viewer shows it, and bring it to a model's input shape.
 
-    In this order: turned upright as its EXIF data says; 16-bit grey of b used bits to 8 bits as
-    `255 v / (2**b - 1)`, rounded (of 16-bit colour, Pillow keeps the high byte); transparency
-    laid over white; colour to luminance (ITU-R 601) or grey to RGB; then resized to H x W by a
-    triangle filter with antialiasing. A picture of the right size keeps its pixels. Of an
-    animation, the first frame is read.
+    In this order: turned upright as its EXIF data says; 16 bits of which b are used to 8 bits as
+    `255 v / (2**b - 1)`, rounded (colour only where a PNG has no value above 4095; of other 16-bit
+    colour, Pillow keeps the high byte); transparency laid over white; colour to luminance
+    (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with antialiasing. A
+    picture of the right size keeps its pixels. Of an animation, the first frame is read.
 
     Cameras and scanners put 12 bits into 16-bit files, which would be nearly black as 16. b is 16
     for PGM, whose values Pillow scales by the file's own maximum. Of TIFF it is what BitsPerSample
@@ -56,9 +56,7 @@ def read_picture(
     check_image_shape(image_shape)
     path = Path(path)
     with _opened(path) as opened:
-        stated = stated_bits(opened)
-        ImageOps.exif_transpose(opened, in_place=True)
-        return fit_picture(to_8_bits(opened, stated), image_shape, resize)
+        return fit_picture(decode_8_bits(opened, upright=True), image_shape, resize)
 
 
 def fit_picture(

@@ -172,6 +172,18 @@ def test_the_bits_that_a_16_bit_file_uses(
     assert off.max() <= (0.501 if name == "a.pgm" else 0.5)
 
 
+@pytest.mark.parametrize(
+    ("largest", "bits", "white"), [(4095, b"", 4095), (1023, b"\n\n\n", 1023), (4096, b"", 65535)]
+)
+def test_12_bits_of_colour(tmp_path: Path, largest: int, bits: bytes, white: int) -> None:
+    values = RANDOM.integers(0, largest + 1, (5, 7, 3)).astype(np.uint16)
+    values[1, 2, 0] = largest
+    path = tmp_path / "a.png"
+    path.write_bytes(png_16_bit(values, 2, bits))
+    off = np.abs(read_picture(path, (5, 7, 3)) - values.astype(np.float64) * 255 / white)
+    assert off.max() <= (1 if white == 65535 else 0.5)  # the high byte alone is less exact
+
+
 def test_a_tiff_of_12_packed_bits(tmp_path: Path) -> None:
     values = RAMP_12[:1, :64].astype(np.uint16)
     values[0, -1] = 900  # dark, and the file says that it may be brighter
