@@ -84,7 +84,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(
         "folder:DIR",
-        "pictures of any size in DIR/CLASS/..., or in DIR/train and DIR/test",
+        "pictures of any size in DIR/CLASS/..., or in DIR/train, val and test",
         read_folder,
         takes_image_shape=True,
     ),
