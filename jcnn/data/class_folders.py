@@ -72,7 +72,9 @@ def list_pictures(folder: Path) -> Listing:
     """
     names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
     found = {part: [name for name in names if _part(name) == part] for part in _PARTS}
-    if not found["train"] or not (found["test"] or found["validation"]):
+    # A folder train without folders is a class: that of the trains.
+    trained = any(_is_folder(e) for name in found["train"] for e in _entries(folder / name))
+    if not trained or not (found["test"] or found["validation"]):
         if names and all(map(_part, names)):
             raise DataError(
                 f"{show(folder)}: holds {', '.join(names)}; expected train beside test, val or "
@@ -196,8 +198,12 @@ def _class_names(folder: Path) -> dict[str, str]:
             )
         names[name] = entry.name
     if len(names) < 2:
-        got = f"only one class folder ({next(iter(names))})" if names else "no class folder"
-        raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each")
+        got, hint = "no class folder", ""
+        for inner in names.values():
+            got = f"only one class folder ({inner})"
+            if sum(map(_is_folder, _entries(folder / inner))) > 1:  # as an archive is unpacked
+                hint = f"; did you mean {show(folder / inner)}?"
+        raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each{hint}")
     return names
 
 

@@ -255,6 +255,19 @@ def test_names_that_only_begin_as_a_part_does_are_classes(tmp_path: Path) -> Non
     assert listed(tmp_path)[1].class_names == ("tested", "testimony", "trains", "valley")
 
 
+def test_a_train_without_folders_is_a_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.png", "valid/1.png", "bus/1.png")
+    assert listed(tmp_path)[1].class_names == ("bus", "train", "valid")
+
+
+def test_a_folder_within_the_folder_is_suggested(tmp_path: Path) -> None:
+    touch(tmp_path, "animals/cat/1.png", "animals/dog/1.png")
+    assert refused(tmp_path, DataError) == (
+        f": only one class folder (animals); expected two or more, with pictures in each; "
+        f"did you mean {tmp_path}/animals?"
+    )
+
+
 def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path) -> None:
     for part in ("Learn", "Exam"):
         touch(tmp_path, *(f"{part}/{name}/1.png" for name in "abcd"))
