@@ -30,7 +30,8 @@ class TrainConfig:
     Attributes:
         epochs: passes over the training pictures.
         batch_size: pictures a step; the last batch of an epoch may be smaller.
-        validation_split: share of the training pictures, cut from the end, to validate on.
+        validation_split: share of the training pictures to validate on: the last ones, or of
+            folders and of rows sorted by class the same share of every class, drawn by the seed.
         seed: of the parameters, the shuffling, the augmentation and the dropout.
         shuffle: whether each epoch has an order of its own.
         augment: changes of each training picture, such as "shift,flip"; see jcnn data show.

@@ -25,8 +25,8 @@ from jcnn.data import (
     OnBadImage,
     Resize,
     absolute,
+    check_validation,
     silent,
-    split,
     takes_image_shape,
 )
 from jcnn.data import load as load_data
@@ -58,6 +58,7 @@ class RunConfig:
         on_bad_image: what was done with pictures that could not be read.
         dropout: rate of every dropout layer; None where each has its own.
         population: the models that were trained at once.
+        validation: how the validation pictures were chosen, in words; "" where there are none.
     """
 
     model: str
@@ -70,6 +71,7 @@ class RunConfig:
     on_bad_image: OnBadImage = "error"
     dropout: float | None = None
     population: Population = field(default_factory=Population)
+    validation: str = ""
 
     def build(self) -> Sequential:
         """The model with the fresh parameters that this run starts from."""
@@ -118,7 +120,8 @@ def describe(
     Raises:
         ValueError: the settings cannot be those of this data set.
     """
-    split(dataset, train.validation_split)  # it may leave nothing: better said before training
+    # It may leave nothing: better said before training.
+    validation = check_validation(dataset, train.validation_split, train.seed)
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
     return RunConfig(
@@ -132,6 +135,7 @@ def describe(
         on_bad_image,
         dropout,
         population or Population(),
+        validation,
     )
 
 
@@ -251,6 +255,7 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         on_bad_image=_one_of(OnBadImage, content.get("on_bad_image", "error")),
         dropout=dropout,
         population=_settings(Population, content.get("population", {})),
+        validation=str(content.get("validation", "")),
     )
 
 

@@ -17,7 +17,7 @@ ROOMS = {
     "ops": "caches",
     "compile": "caches",
     "config": "",
-    "data": "caches",
+    "data": "caches files",
     "files": "",
     "metrics": "",
     "machine": "",

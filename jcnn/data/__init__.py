@@ -10,6 +10,7 @@ from jcnn.data.pictures import read_picture
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape
 from jcnn.data.streamed import Images, StreamedImages
+from jcnn.data.validation import Validated, check_validation, split_validation
 
 __all__ = [
     "SOURCES",
@@ -24,7 +25,9 @@ __all__ = [
     "Resize",
     "Source",
     "StreamedImages",
+    "Validated",
     "absolute",
+    "check_validation",
     "digits",
     "load",
     "memory_budget",
@@ -35,6 +38,7 @@ __all__ = [
     "read_picture",
     "silent",
     "split",
+    "split_validation",
     "stratified_split",
     "takes_image_shape",
 ]

@@ -1,7 +1,8 @@
 """One array out of a NumPy archive (npz): a zip file whose members are npy files.
 
 All that such a file says of itself may be a lie, so nothing is believed: no more is read, and no
-more memory is taken, than a header and the bytes behind it both account for. Python objects
+more memory is taken, than a header and the bytes behind it both account for. Headers can be read
+alone, so that what does not fit together is refused before any array takes memory. Python objects
 (pickles) are refused unread.
 
 Reference: numpy.lib.format, "A simple format for saving numpy arrays to disk".
@@ -15,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,36 +53,76 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DataError(f"{show(path)}: no NumPy archive, or damaged ({show(error)})") from error
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
-    """Read the array `name` of an archive.
+class Header(NamedTuple):
+    """What a member says of its array."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+
+def read_header(archive: zipfile.ZipFile, name: str) -> Header:
+    """Read what the array `name` of an archive says of itself.
 
     Raises:
-        ValueError: it is no array of numbers or text, or is empty, too large, cut or too long;
-            the message is the reason alone.
+        ValueError: it is no array of numbers or text, or is empty or too large, or the archive has
+            another number of bytes for it; the message is the reason alone.
     """
     info = archive.getinfo(f"{name}.npy")
-    if info.compress_type not in _COMPRESSIONS:
-        raise ValueError(f"compressed as zip's type {info.compress_type}; expected 0 or 8")
-    with archive.open(info) as stream:
-        dtype, shape, order = _read_header(stream)
-        size = math.prod(shape) * dtype.itemsize
-        what = f"{' x '.join(map(str, shape)) or 'one number'} of {dtype}"
+    with _opened(archive, name) as stream:
+        header = _read_header(stream)
+        size, what = _size(header)
         if size == 0:
             raise ValueError(f"empty (its header says {what})")
         if size > _MAX_BYTES:
             raise ValueError(
                 f"its header says {size} bytes of data ({what}); expected at most {_MAX_BYTES}"
             )
+        _check_size(info.file_size - stream.tell(), size, what)
+    return header
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """Read the array `name` of an archive.
+
+    Raises:
+        ValueError: as for `read_header`, or it is cut or too long; the message is the reason
+            alone.
+    """
+    header = read_header(archive, name)
+    size, what = _size(header)
+    with _opened(archive, name) as stream:
+        _read_header(stream)
         data = read_at_most(stream, size + 1)
-    if len(data) != size:
-        got = "more" if len(data) > size else f"only {len(data)}"
+    _check_size(len(data), size, what)
+    return np.ndarray(header.shape, header.dtype, data, order=header.order)
+
+
+def _opened(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type not in _COMPRESSIONS:
+        raise ValueError(f"compressed as zip's type {info.compress_type}; expected 0 or 8")
+    return archive.open(info)
+
+
+def _size(header: Header) -> tuple[int, str]:
+    """The bytes of an array, and what it is in words."""
+    what = f"{' x '.join(map(str, header.shape)) or 'one number'} of {header.dtype}"
+    return math.prod(header.shape) * header.dtype.itemsize, what
+
+
+def _check_size(found: int, size: int, what: str) -> None:
+    if found != size:
+        got = "more" if found > size else f"only {found}"
         raise ValueError(f"{got} bytes of data; its header says {size} ({what})")
-    return np.ndarray(shape, dtype, data, order=order)
 
 
-def _read_header(
-    stream: IO[bytes],
-) -> tuple[np.dtype[Any], tuple[int, ...], Literal["C", "F"]]:
+def _read_header(stream: IO[bytes]) -> Header:
     magic = stream.read(8)
     if magic not in (_MAGIC + b"\1\0", _MAGIC + b"\2\0"):
         raise ValueError(f"no array of NumPy's format 1 or 2 (starts with {magic!r})")
@@ -104,4 +145,4 @@ def _read_header(
         ) from error
     if dtype.hasobject:
         raise ValueError("Python objects (pickled), which are never read; expected numbers")
-    return dtype, shape, "F" if fortran else "C"
+    return Header(dtype, shape, "F" if fortran else "C")

@@ -1,18 +1,22 @@
 """Data sets that were read once, kept so that the next start only maps them into memory.
 
-CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8, the training part first; mapped, not read
+CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8: for training, validation, test; mapped
 CACHE/data/NAME-HASH/labels.npy    (N,) int32
-CACHE/data/NAME-HASH/about.json    the key, the class names, how many are for training, the notes
+CACHE/data/NAME-HASH/about.json    the key, the class names, the parts' sizes, the notes, checksums
 
-An entry appears whole or not at all. A damaged one is made again.
+An entry appears whole or not at all. All of it is compared with its checksums when it is opened: a
+CRC-32 of each 4 MiB, by all processors, at the speed of reading memory. A damaged one is made
+again, and that is said.
 """
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,8 +28,10 @@ from jcnn.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
+from jcnn.data.parallel import in_parallel
 
-_FORMAT = 1
+_FORMAT = 2
+_BLOCK = 4 * 2**20  # bytes that have a checksum together
 _ROWS = 4096  # written at a time
 _ABANDONED = 3600  # seconds since the last write, after which nobody is writing any more
 
@@ -50,7 +56,8 @@ def cached(
         name: for people who look into the folder: letters, digits, "-" and "_".
         key: everything the result depends on: the content read, sizes, options.
         make: reads the data set.
-        notify: told the notes, whether made now or kept; and where nothing could be kept, that.
+        notify: told the notes, whether made now or kept; that what was kept is damaged; and where
+            nothing could be kept, that.
 
     Returns:
         The training and the test part; their pictures are mapped into memory, read-only. Where
@@ -60,6 +67,8 @@ def cached(
     folder = cache_folder() / "data" / f"{name}-{digest}"
     parts = _open(folder)
     if parts is None:
+        if folder.is_dir():
+            notify(Note(f"{show(folder)}: damaged; it is made again"))
         made = Parts(*make())
         reason = _write(folder, key, made)
         parts = _open(folder)  # perhaps another process's, which was faster
@@ -72,16 +81,42 @@ def cached(
 
 
 def _open(folder: Path) -> Parts | None:
+    """The entry; None where there is none, or it is not what was written."""
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        sums = about.pop("checksums")
+        if sums["about"] != zlib.crc32(json.dumps(about).encode()):
+            return None
+        if any(_checksums(folder / name) != sums[name] for name in ("images.npy", "labels.npy")):
+            return None
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
-        names, cut = tuple(map(str, about["class_names"])), int(about["train"])
-        train = Dataset(images[:cut], labels[:cut], names)
-        test = Dataset(images[cut:], labels[cut:], names)
+        names, stratify = tuple(map(str, about["class_names"])), bool(about["stratify"])
+        cut, tested = int(about["train"]), int(about["train"]) + int(about["validation"])
+
+        def part(rows: slice, validation: Dataset | None = None) -> Dataset:
+            return Dataset(images[rows], labels[rows], names, stratify, validation)
+
+        validation = part(slice(cut, tested)) if cut < tested else None
+        train, test = part(slice(cut), validation), part(slice(tested, None))
         return Parts(train, test, [str(note) for note in about["notes"]])
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
+
+
+def _checksums(file: Path) -> list[int]:
+    """The CRC-32 of each block of a file."""
+    size = file.stat().st_size
+    if size == 0:  # nothing can be mapped
+        return []
+    with (
+        file.open("rb") as stream,
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        return in_parallel(
+            lambda i: zlib.crc32(data[i * _BLOCK : (i + 1) * _BLOCK]), -(-size // _BLOCK)
+        )
 
 
 def _write(folder: Path, key: str, parts: Parts) -> str:
@@ -113,26 +148,35 @@ def _remove_leftovers(parent: Path) -> None:
 
 def _write_files(folder: Path, key: str, parts: Parts) -> None:
     train, test, notes = parts
-    shape = (len(train) + len(test), *train.image_shape)
+    own = train.validation
+    datasets = [train, test] if own is None else [train, own, test]
+    shape = (sum(map(len, datasets)), *train.image_shape)
     # Written, not mapped: on a full disk, a write fails, but a mapped page kills the process.
     with (folder / "images.npy").open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
-        for images in (train.images, test.images):
+        for images in (part.images for part in datasets):
             for start in range(0, len(images), _ROWS):
                 stream.write(np.ascontiguousarray(images[start : start + _ROWS]).data)
         _to_disk(stream)
     with (folder / "labels.npy").open("wb") as stream:
-        np.save(stream, np.concatenate([train.labels, test.labels]))
+        np.save(stream, np.concatenate([part.labels for part in datasets]))
         _to_disk(stream)
     about = {
         "key": key,
         "class_names": train.class_names,
         "train": len(train),
+        "validation": 0 if own is None else len(own),
+        "stratify": train.stratify,
         "notes": list(notes),
     }
+    checksums = {
+        "about": zlib.crc32(json.dumps(about).encode()),
+        "images.npy": _checksums(folder / "images.npy"),
+        "labels.npy": _checksums(folder / "labels.npy"),
+    }
     with (folder / "about.json").open("w", encoding="utf-8") as text:
-        json.dump(about, text)
+        json.dump(about | {"checksums": checksums}, text)
         _to_disk(text)
 
 

@@ -1,10 +1,13 @@
 """Which pictures a folder of class folders holds: names alone, no picture is opened.
 
 DIR/cat/1.png, DIR/dog/old/2.jpg ...                one folder a class, any depth below it
-DIR/train/cat/1.png ... and DIR/test/cat/2.png ...  the same, divided already
+DIR/train/cat/1.png ... and DIR/test/cat/2.png ...  the same, divided already; DIR/val/... is for
+                                                    validation, beside train with or without test
 """
 
 import os
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +16,13 @@ from jcnn.data._files import is_plain_text, show
 from jcnn.data.dataset import DataError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-_PARTS = ("train", "test")
-_PART_NAMES = {*_PARTS, "val", "valid", "validation"}
+# The names that published data sets give their parts, in any case: Train, test_set, seg_train, ...
+_PART_NAME = re.compile(
+    r"(?:seg[-_ ]?)?(?:(train|training)|(val|valid|validation)|(test|testing))"
+    r"(?:[-_ ]?(?:set|data|images))?",
+    re.IGNORECASE,
+)
+_PARTS = ("train", "validation", "test")
 _LOOP = "a link to a folder that it is in; expected no loop"
 
 
@@ -24,10 +32,11 @@ class Listing:
 
     Args:
         folder: that they are in.
-        class_names: the names of the class folders, sorted.
-        paths: of the pictures; of a divided folder, those for training first.
+        class_names: the names of the class folders in Unicode's composed form (NFC), sorted.
+        paths: of the pictures; of a divided folder those for training, then those for validation,
+            then those for test.
         labels: of each, a place in `class_names`.
-        train: how many are for training; None where the folder is not divided.
+        sizes: how many of each part; None where the folder is not divided. No test part is 0.
         bad: what should be a picture and cannot be one, with the reason.
         notes: what is left out.
     """
@@ -36,7 +45,7 @@ class Listing:
     class_names: tuple[str, ...]
     paths: list[str]
     labels: list[int]
-    train: int | None
+    sizes: tuple[int, int, int] | None
     bad: list[tuple[str, str]]
     notes: list[str]
 
@@ -46,7 +55,10 @@ class Listing:
 
 
 def list_pictures(folder: Path) -> Listing:
-    """Find the class folders of `folder`, or of `train` and `test` in it, and their pictures.
+    """Find the class folders of `folder`, or of its parts, and their pictures.
+
+    A folder is divided where it has `train` and `test`, `val` or both, under one of the usual
+    names in any case. A part that holds nothing but a folder of such a name is that folder.
 
     Left out are hidden files and folders and, as `notes` say, files without a picture's
     extension and pictures beside the class folders. A link to a file is that file; a link to a
@@ -55,51 +67,107 @@ def list_pictures(folder: Path) -> Listing:
     Raises:
         FileNotFoundError: there is no such folder.
         DataError: it has fewer than two class folders, a class has no picture or a name that is
-            no text, `train` and `test` differ in their classes, or a folder cannot be read.
+            no text, the parts differ in their classes, the class folders look like parts, or a
+            folder cannot be read.
     """
     names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
-    if not set(_PARTS) <= set(names):
-        if names and set(names) <= _PART_NAMES:
+    found = {part: [name for name in names if _part(name) == part] for part in _PARTS}
+    # A folder train without folders is a class: that of the trains.
+    trained = any(_is_folder(e) for name in found["train"] for e in _entries(folder / name))
+    if not trained or not (found["test"] or found["validation"]):
+        if names and all(map(_part, names)):
             raise DataError(
-                f"{show(folder)}: holds {', '.join(names)}; "
-                f"expected both train and test, or one folder of pictures for each class"
+                f"{show(folder)}: holds {', '.join(names)}; expected train beside test, val or "
+                f"both, or one folder of pictures for each class"
             )
+        _check_classes_are_no_parts(folder, names)
         return _list_classes(folder)
-    train, test = (_list_classes(folder / part) for part in _PARTS)
-    if odd := sorted(set(train.class_names) ^ set(test.class_names)):
-        without, having = _PARTS if odd[0] in test.class_names else reversed(_PARTS)
-        raise DataError(
-            f"{show(folder / without)}: no class folder {odd[0]}; expected one as in {having}"
+    for part, same in found.items():
+        if len(same) > 1:
+            raise DataError(f"{show(folder)}: holds {' and '.join(same)}; expected one for {part}")
+    places = {part: _innermost(folder / same[0]) for part, same in found.items() if same}
+    return _divided(folder, places, [name for name in names if not _part(name)])
+
+
+def _part(name: str) -> str | None:
+    """Which part a folder of this name holds; None where it is none."""
+    match = _PART_NAME.fullmatch(name)
+    return None if match is None else _PARTS[(match.lastindex or 1) - 1]
+
+
+def _innermost(folder: Path) -> Path:
+    """The folder itself, or the one inside it that an archive has repeated: seg_train/seg_train."""
+    inside = [entry.name for entry in _entries(folder) if _is_folder(entry)]
+    if len(inside) == 1 and _part(inside[0]) == _part(folder.name):
+        return _innermost(folder / inside[0])
+    return folder
+
+
+def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listing:
+    parts = {part: _list_classes(place) for part, place in places.items()}
+    train = parts["train"]
+    for part, listing in parts.items():
+        if odd := sorted(set(train.class_names) ^ set(listing.class_names)):
+            without, having = places["train"], places[part]
+            if odd[0] in train.class_names:
+                without, having = having, without
+            raise DataError(
+                f"{show(without)}: no class folder {odd[0]}; expected one as in {having.name}"
+            )
+    notes = []
+    if others:
+        *most, last = (place.name for place in places.values())
+        notes.append(
+            f"{show(folder)}: {', '.join(most)} and {last} are read, {show(', '.join(others))} "
+            f"left out"
         )
-    more = sorted(set(names) - set(_PARTS))
-    left_out = f"{show(folder)}: train and test are read, {show(', '.join(more))} left out"
+    if "test" not in parts:
+        notes.append(
+            f"{show(folder)}: no test folder; a fifth of each class of {places['train'].name} is "
+            f"for test"
+        )
+    train_size, validation, test = (len(parts[p].paths) if p in parts else 0 for p in _PARTS)
     return Listing(
         folder=folder,
         class_names=train.class_names,
-        paths=train.paths + test.paths,
-        labels=train.labels + test.labels,
-        train=len(train.paths),
-        bad=train.bad + test.bad,
-        notes=[left_out] * bool(more) + train.notes + test.notes,
+        paths=[path for listing in parts.values() for path in listing.paths],
+        labels=[label for listing in parts.values() for label in listing.labels],
+        sizes=(train_size, validation, test),
+        bad=[bad for listing in parts.values() for bad in listing.bad],
+        notes=notes + [note for listing in parts.values() for note in listing.notes],
     )
+
+
+def _check_classes_are_no_parts(folder: Path, names: list[str]) -> None:
+    """Refuse folders that all hold the same two or more folders: parts by unusual names."""
+    inside = [_entries(folder / name) for name in names]
+    sets = {tuple(entry.name for entry in entries if _is_folder(entry)) for entries in inside}
+    loose = any(_has_extension(entry.name) for entries in inside for entry in entries)
+    if len(names) > 1 and len(sets) == 1 and not loose and len(classes := sets.pop()) > 1:
+        raise DataError(
+            f"{show(folder)}: {show(' and '.join(names))} hold the same folders "
+            f"({show(', '.join(classes[:3]))}{', ...' * (len(classes) > 3)}), so they are not "
+            f"classes; expected parts by the names train and test, val or both"
+        )
 
 
 def _list_classes(folder: Path) -> Listing:
     names = _class_names(folder)
-    listing = Listing(folder, names, [], [], None, [], [])
+    listing = Listing(folder, tuple(sorted(names)), [], [], None, [], [])
     others: list[str] = []
-    for label, name in enumerate(names):
-        found = _walk(folder / name, os.path.realpath(folder))
+    for label, name in enumerate(listing.class_names):
+        place = folder / names[name]
+        found = _walk(place, os.path.realpath(folder))
         if not found.pictures:
             raise DataError(
-                f"{show(folder / name)}: no picture in this class folder ({', '.join(EXTENSIONS)})"
+                f"{show(place)}: no picture in this class folder ({', '.join(EXTENSIONS)})"
             )
         listing.paths.extend(sorted(found.pictures))
         listing.labels.extend([label] * len(found.pictures))
         listing.bad.extend(sorted(found.bad))
         others += sorted(found.others)
     loose = [entry.name for entry in _entries(folder) if _has_extension(entry.name)]
-    if beside := len(set(loose) - set(names)):
+    if beside := len(set(loose) - set(names.values())):
         listing.notes.append(f"{show(folder)}: left out {beside} pictures beside the class folders")
     if others:
         listing.notes.append(
@@ -109,8 +177,9 @@ def _list_classes(folder: Path) -> Listing:
     return listing
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    names = []
+def _class_names(folder: Path) -> dict[str, str]:
+    """The name of each class in Unicode's composed form, and that of its folder."""
+    names: dict[str, str] = {}
     for entry in _entries(folder):
         if reason := _broken_link(entry):
             raise DataError(f"{show(entry.path)}: {reason}")
@@ -121,11 +190,21 @@ def _class_names(folder: Path) -> tuple[str, ...]:
                 f"{show(entry.path)}: its name would be a class's; "
                 f"expected UTF-8 text without control characters"
             )
-        names.append(entry.name)
+        name = unicodedata.normalize("NFC", entry.name)
+        if name in names:
+            raise DataError(
+                f"{show(folder)}: two folders are called {name}, once as {names[name]!a} and "
+                f"once as {entry.name!a}; expected one folder for each class"
+            )
+        names[name] = entry.name
     if len(names) < 2:
-        got = f"only one class folder ({names[0]})" if names else "no class folder"
-        raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each")
-    return tuple(names)
+        got, hint = "no class folder", ""
+        for inner in names.values():
+            got = f"only one class folder ({inner})"
+            if sum(map(_is_folder, _entries(folder / inner))) > 1:  # as an archive is unpacked
+                hint = f"; did you mean {show(folder / inner)}?"
+        raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each{hint}")
+    return names
 
 
 class _Found(NamedTuple):

@@ -1,7 +1,8 @@
 """A data set: pictures, labels and class names; and how it is cut in two."""
 
 import math
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,10 @@ class Dataset:
             file), or `StreamedImages`, which are decoded when they are asked for.
         labels: `(N,)` int32, each in 0..K-1.
         class_names: K different names; label `k` is class `class_names[k]`.
+        stratify: whether `split_validation` takes the same share of every class. A folder of
+            pictures asks for it; rows that are sorted by class get it in any case.
+        validation: a part that the source keeps for validation, of the same image shape and
+            classes; `fit` validates on it.
 
     Raises:
         ValueError: a shape, dtype, label or name does not fit; the message names the argument.
@@ -30,6 +35,8 @@ class Dataset:
     images: Images
     labels: npt.NDArray[np.int32]
     class_names: tuple[str, ...]
+    stratify: bool = False
+    validation: "Dataset | None" = None
 
     def __post_init__(self) -> None:
         _check_array("images", self.images, "uint8", "N, H, W, C")
@@ -41,14 +48,23 @@ class Dataset:
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"class_names: got {twice!r} more than once; expected unique names")
+        seen: set[str] = set()
+        for name in names:
+            # Composed and decomposed letters look the same: such names cannot be told apart.
+            if unicodedata.normalize("NFC", name) in seen:
+                raise ValueError(f"class_names: got {name!r} more than once; expected unique names")
+            seen.add(unicodedata.normalize("NFC", name))
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(names):
             wrong = low if low < 0 else high
             raise ValueError(
                 f"labels: got {wrong} for {len(names)} class names; expected 0 to {len(names) - 1}"
+            )
+        own = self.validation
+        if own is not None and (own.image_shape, own.class_names) != (self.image_shape, names):
+            raise ValueError(
+                f"validation: got pictures of {own.image_shape} of the classes {own.class_names}; "
+                f"expected {self.image_shape} and {names}"
             )
 
     def __len__(self) -> int:
@@ -64,11 +80,13 @@ class Dataset:
         """These rows, in this order; a slice of an array shares its memory."""
         images = self.images
         chosen = images.select(rows) if isinstance(images, StreamedImages) else images[rows]
-        return Dataset(chosen, self.labels[rows], self.class_names)
+        return replace(self, images=chosen, labels=self.labels[rows])
 
 
 def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:
     """Cut off the last rows for validation, before any shuffle, exactly as Keras does.
+
+    `split_validation` does so only with rows in a random order.
 
     Args:
         dataset: N pictures.
@@ -120,19 +138,18 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
     if seed < 0:
         raise ValueError(f"seed: got {seed}; expected an int >= 0")
     bits = np.random.PCG64(seed)
-    chosen = _shuffled_rows(bits, len(dataset))
-    in_test = np.zeros(len(dataset), bool)
-    for label, name in enumerate(dataset.class_names):
-        rows = chosen[dataset.labels[chosen] == label]
-        count = math.floor(len(rows) * test_share + 0.5)
-        if len(rows) > 0 and count in (0, len(rows)):
+    chosen = shuffled_rows(bits, len(dataset))
+    sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
+    counts = np.floor(sizes * test_share + 0.5).astype(np.intp)
+    for name, size, count in zip(dataset.class_names, sizes, counts, strict=True):
+        if size > 0 and count in (0, size):
             raise ValueError(
-                f"test_share: got {test_share}; class {name!r} has {len(rows)} images, "
+                f"test_share: got {test_share}; class {name!r} has {size} images, "
                 f"too few for both parts"
             )
-        in_test[rows[:count]] = True
+    in_test = first_of_each_class(dataset.labels, chosen, counts)
     # A second shuffle: in the first one, the test part took the earliest rows of each class.
-    order = _shuffled_rows(bits, len(dataset))
+    order = shuffled_rows(bits, len(dataset))
     return dataset.take(order[~in_test[order]]), dataset.take(order[in_test[order]])
 
 
@@ -158,7 +175,28 @@ def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
     return stratified_split(dataset, test_share=0.2, seed=20240)
 
 
-def _shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
+def first_of_each_class(
+    labels: npt.NDArray[np.int32], order: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Mark, of each class `k`, the `counts[k]` rows that come first in an order of all rows.
+
+    Args:
+        labels: `(N,)`.
+        order: `(N,)`, a permutation of the rows.
+        counts: `(K,)`, none above the rows of its class.
+
+    Returns:
+        `(N,)`, a mark for each row.
+    """
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    sizes = np.bincount(labels, minlength=len(counts))
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    marked = np.zeros(len(labels), bool)
+    marked[by_class] = place < np.repeat(counts, sizes)
+    return marked
+
+
+def shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
     """Permute `range(count)`, the same with every NumPy.
 
     NumPy promises to keep a bit generator's raw stream, but not what `Generator.permutation`

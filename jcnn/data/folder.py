@@ -2,30 +2,34 @@
 
 Pictures that fit in memory are decoded once and kept under a hash of every file's name and bytes,
 so that a changed folder is noticed; others are decoded whenever they are asked for. Both ways give
-the same pictures in the same order.
+the same pictures in the same order. Where bad ones are to be skipped, those that are not kept are
+decoded once beforehand, for only that tells which are bad.
 """
 
 import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.cache import Parts, cached
 from jcnn.data.class_folders import Listing, list_pictures
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note
+from jcnn.data.kept import keep, read_kept
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
 from jcnn.data.pictures import picture_shape, read_picture
 from jcnn.data.request import Request
 from jcnn.data.streamed import StreamedImages
 
-_FORMAT = 1  # one more when `read_picture` gives other pixels, or `list_pictures` another order
+_FORMAT = 2  # one more when `read_picture` gives other pixels, or `list_pictures` another order
 
 Shape = tuple[int, int, int]
 Bad = dict[int, str]  # the number of a picture, and why it cannot be read
@@ -35,8 +39,10 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
     """Read the pictures of the folder `request.words`, as `list_pictures` finds them.
 
     Returns:
-        The training and the test part: those of the folders `train` and `test` where it has both,
-        in the order of their names; otherwise a fixed split, shuffled.
+        The training and the test part: those of the folders `train` and `test` where it is
+        divided, in the order of their names; otherwise a fixed split, shuffled. A folder `val` is
+        the training part's `validation`; without one, `split_validation` takes a share of every
+        class.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -50,10 +56,9 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
         path, reason = listing.bad[0]
         raise DataError(f"{show(path)}: {reason}")
     if not _fits(listing, shape or _largest_shape(listing, request)):
-        bad: Bad = {}
-        if shape is None or request.on_bad_image == "skip":
-            shape, bad = _look_at_heads(listing, request)
+        shape = shape or _common_shape(listing, request)
         if not _fits(listing, shape):
+            bad = _undecodable(listing, request, shape) if request.on_bad_image == "skip" else {}
             return _streamed(listing, request, shape, bad)
     return cached(
         "folder", _key(listing, request), lambda: _decoded(listing, request), request.notify
@@ -84,7 +89,7 @@ def _streamed(
 
 def _decoded(listing: Listing, request: Request) -> Parts:
     """All pictures in one array, which the parts see in their own order without copying it."""
-    shape = request.image_shape or _look_at_heads(listing, request)[0]
+    shape = request.image_shape or _common_shape(listing, request)
     images = np.empty((len(listing.paths), *shape), np.uint8)
 
     def decode(n: int) -> None:
@@ -103,13 +108,17 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
         good = np.array([n for n in numbers if n not in bad], np.intp)
         for label in np.setdiff1d(np.arange(len(names)), labels[good]):
             raise DataError(f"{folder}: no picture of class {names[label]!r} can be read")
-        return Dataset(images.select(good), labels[good], names)
+        return Dataset(images.select(good), labels[good], names, stratify=True)
 
     count = len(listing.paths)
-    if listing.train is None:
-        train, test = split_off_test(part(range(count)), folder)
-    else:
-        train, test = part(range(listing.train)), part(range(listing.train, count))
+    train_size, validation_size, test_size = listing.sizes or (count, 0, 0)
+    tested = train_size + validation_size  # where the test part begins
+    train = part(range(train_size))
+    test = part(range(tested, count)) if test_size else None
+    if test is None:
+        train, test = split_off_test(train, folder)
+    if validation_size:
+        train = replace(train, validation=part(range(train_size, tested)))
     skipped = listing.bad + [(listing.paths[n], reason) for n, reason in sorted(bad.items())]
     notes = [f"skipped {show(listing.inside(path))}: {reason}" for path, reason in skipped]
     return Parts(train, test, notes)
@@ -132,16 +141,14 @@ def _largest_shape(listing: Listing, request: Request) -> Shape:
     raise DataError(f"{show(request.words)}: no picture in it can be read")
 
 
-def _look_at_heads(listing: Listing, request: Request) -> tuple[Shape, Bad]:
-    """The shape asked for, or else of all pictures; and which are bad as far as heads tell."""
+def _common_shape(listing: Listing, request: Request) -> Shape:
+    """The one shape of all pictures, by the heads of their files."""
     shapes: dict[int, Shape] = {}
 
     def look(n: int) -> None:
         shapes[n] = picture_shape(listing.paths[n])
 
-    bad = _bad_among(look, listing, request, "looking at")
-    if request.image_shape is not None:
-        return request.image_shape, bad
+    _bad_among(look, listing, request, "looking at")
     first, *others = sorted(shapes)
     height, width, _ = shapes[first]
     for n in others:
@@ -151,7 +158,36 @@ def _look_at_heads(listing: Listing, request: Request) -> tuple[Shape, Bad]:
                 f"({show(listing.paths[first])} is {height} x {width}, "
                 f"{show(listing.paths[n])} is {shapes[n][0]} x {shapes[n][1]}); pass --image-size"
             )
-    return (height, width, max(shape[2] for shape in shapes.values())), bad
+    return height, width, max(shape[2] for shape in shapes.values())
+
+
+def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
+    """The pictures that cannot be read, found by decoding them all once.
+
+    They are kept under the names, sizes and times of the files: hashing what does not fit in
+    memory would take as long at every start.
+    """
+
+    def state(path: str) -> str:
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            return repr(error.errno)
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    def decode(n: int) -> None:
+        read_picture(listing.paths[n], shape, request.resize)
+
+    states = [(listing.inside(path), state(path)) for path in listing.paths]
+    where = os.path.realpath(listing.folder)
+    key = hashlib.sha256(repr((_FORMAT, where, shape, request.resize, states)).encode())
+    file = cache_folder() / "bad_images" / f"{key.hexdigest()[:24]}.json"
+    kept = read_kept(file, request.notify)
+    if kept is not None:
+        return {int(n): str(reason) for n, reason in kept.items()}
+    bad = _bad_among(decode, listing, request, "decoding")
+    keep(file, bad)
+    return bad
 
 
 def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, doing: str) -> Bad:
@@ -184,7 +220,7 @@ def _key(listing: Listing, request: Request) -> str:
     digests = in_parallel(digest, len(listing.paths), what, request.notify)
     bad = [(listing.inside(path), reason) for path, reason in listing.bad]
     options = (_FORMAT, request.image_shape, request.resize, request.on_bad_image, bad)
-    key = hashlib.sha256(repr((options, listing.class_names, listing.train)).encode())
+    key = hashlib.sha256(repr((options, listing.class_names, listing.sizes)).encode())
     for path, content in zip(listing.paths, digests, strict=True):
         name = os.fsencode(listing.inside(path))
         key.update(b"%d %s %d %s" % (len(name), name, len(content), content))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from jcnn.data._files import check_file, show
 from jcnn.data._warnings import pillow_warnings
+from jcnn.data.bit_depth import UnknownRangeError, decode_8_bits
 from jcnn.data.dataset import DataError
 from jcnn.data.request import Resize
 
@@ -25,11 +26,16 @@ def read_picture(
 ) -> npt.NDArray[np.uint8]:
     """Read a picture as a viewer shows it, and bring it to a model's input shape.
 
-    In this order: turned upright as its EXIF data says; 16-bit grey to 8 bits as `v / 257`,
-    rounded (of 16-bit colour, Pillow keeps the high byte); transparency laid over white; colour
-    to luminance (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with
-    antialiasing. A picture of the right size keeps its pixels. Of an animation, the first frame
-    is read.
+    In this order: turned upright as its EXIF data says; 16 bits of which b are used to 8 bits as
+    `255 v / (2**b - 1)`, rounded (colour only where a PNG has no value above 4095; of other 16-bit
+    colour, Pillow keeps the high byte); transparency laid over white; colour to luminance
+    (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with antialiasing. A
+    picture of the right size keeps its pixels. Of an animation, the first frame is read.
+
+    Cameras and scanners put 12 bits into 16-bit files, which would be nearly black as 16. b is 16
+    for PGM, whose values Pillow scales by the file's own maximum. Of TIFF it is what BitsPerSample
+    or MaxSampleValue says, of PNG what the chunk sBIT says where the values have not been scaled to
+    16 bits. Where the file says nothing, b is 12 if no value exceeds 4095, and 16 otherwise.
 
     Args:
         path: a BMP, GIF, JPEG, PNG, PPM (PGM, PBM), TIFF or WebP file.
@@ -50,8 +56,7 @@ def read_picture(
     check_image_shape(image_shape)
     path = Path(path)
     with _opened(path) as opened:
-        ImageOps.exif_transpose(opened, in_place=True)
-        return fit_picture(_as_8_bits(opened, path), image_shape, resize)
+        return fit_picture(decode_8_bits(opened, upright=True), image_shape, resize)
 
 
 def fit_picture(
@@ -94,7 +99,7 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     """Open a picture; whatever goes wrong with it inside is a DataError that names the file."""
     check_file(path)
     try:
@@ -117,24 +122,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
     except PermissionError as error:
         raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from error
+    except UnknownRangeError as error:
+        raise DataError(f"{show(path)}: {error}") from error
     # What Pillow's readers raise on damaged files; a broken PNG is a SyntaxError to them.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
-
-
-def _as_8_bits(picture: Image.Image, path: Path) -> Image.Image:
-    """Scale 16-bit grey to 8 bits (Pillow's own conversion clips at 255); leave 8-bit modes."""
-    if picture.mode == "F":
-        raise DataError(f"{show(path)}: picture of floats; expected 8 or 16-bit numbers")
-    if not picture.mode.startswith("I"):
-        return picture
-    values = np.array(picture).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise DataError(
-            f"{show(path)}: picture with values {values.min()} to {values.max()}; "
-            f"expected 16-bit numbers, 0 to 65535"
-        )
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 def _over_white(picture: Image.Image) -> Image.Image:

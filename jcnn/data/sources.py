@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from jcnn.data.dataset import Dataset
+import numpy as np
+
+from jcnn.data._files import show
+from jcnn.data.dataset import DataError, Dataset
 from jcnn.data.embedded import digits, mnist5k
-from jcnn.data.events import Notify, silent
+from jcnn.data.events import Note, Notify, silent
 from jcnn.data.folder import read_folder
 from jcnn.data.idx import read_idx_dir
 from jcnn.data.npz import read_npz
@@ -81,7 +84,7 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(
         "folder:DIR",
-        "pictures of any size in DIR/CLASS/..., or in DIR/train and DIR/test",
+        "pictures of any size in DIR/CLASS/..., or in DIR/train, val and test",
         read_folder,
         takes_image_shape=True,
     ),
@@ -114,7 +117,7 @@ def load(
     Raises:
         ValueError: the name is unknown, or an argument is wrong, missing or not taken.
         FileNotFoundError: a file is missing.
-        DataError: a file is wrong.
+        DataError: a file is wrong, or fewer than two classes have a training picture.
     """
     source, words = _find(name)
     if not source.takes_data_dir and data_dir is not None:
@@ -132,7 +135,34 @@ def load(
             raise ValueError(f"image_shape: got {image_shape}; {source.name!r} takes none")
         check_image_shape(image_shape)
     folder = None if data_dir is None else Path(data_dir)
-    return source.read(Request(words, folder, image_shape, resize, on_bad_image, notify))
+    train, test = source.read(Request(words, folder, image_shape, resize, on_bad_image, notify))
+    _check_classes(name, train, test, notify)
+    return train, test
+
+
+def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> None:
+    """Refuse a single class; name those that no picture teaches, such as 0 of labels from 1."""
+    sizes = np.bincount(train.labels, minlength=len(train.class_names))
+    if np.count_nonzero(sizes) < 2:
+        only = train.class_names[int(sizes.argmax())]
+        raise DataError(
+            f"{show(name)}: all training pictures are of class {only!r}; expected two or more "
+            f"classes"
+        )
+    empty = [train.class_names[label] for label in np.flatnonzero(sizes == 0)]
+    if not empty:
+        return
+    shown = f"{', '.join(map(repr, empty[:5]))}{', ...' * (len(empty) > 5)}"
+    if sizes[0] == 0:
+        shown += f", for the labels begin at {np.flatnonzero(sizes)[0]}"
+    tested = np.count_nonzero(np.bincount(test.labels, minlength=len(sizes))[sizes == 0])
+    judged = f"; {tested} of them have test pictures" * bool(tested)
+    notify(
+        Note(
+            f"{show(name)}: no training picture of {len(empty)} of {len(sizes)} classes "
+            f"({shown}){judged}; the model has an output for each of them"
+        )
+    )
 
 
 def takes_image_shape(name: str) -> bool:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from jcnn.data._files import show
 from jcnn.data._warnings import pillow_warnings
+from jcnn.data.bit_depth import decode_8_bits
 from jcnn.data.cache import cached
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note, Reading
@@ -175,7 +176,7 @@ def _decode(
         for i, (data, _) in enumerate(encoded):
             try:
                 with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
-                    images[i] = fit_picture(picture, shape, resize)
+                    images[i] = fit_picture(decode_8_bits(picture, upright=False), shape, resize)
             except _PILLOW_ERRORS as error:
                 where = f"{show(split.folder)}: record {numbers[i]}"
                 raise DataError(f"{where} has no picture ({show(error)})") from error

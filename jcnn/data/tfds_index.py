@@ -5,10 +5,7 @@ CACHE/tfds/NAME-HASH.json    class names, sizes, the keys of a record, every lab
 With it, a later start imports tensorflow-datasets only if it has to read pictures.
 """
 
-import contextlib
 import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +16,12 @@ from jcnn.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
+from jcnn.data.kept import keep, read_kept
 from jcnn.data.tfds_folder import TfdsName, identity
 from jcnn.data.tfds_prepare import picture_and_label, quiet_tfds
 from jcnn.data.tfds_records import Split, open_records
 
-_FORMAT = 1
+_FORMAT = 2
 _TOGETHER = 4096
 
 
@@ -57,7 +55,7 @@ def read_index(wanted: TfdsName, folder: Path, notify: Notify) -> Index:
     """
     digest = hashlib.sha256(f"{_FORMAT} {identity(folder)}".encode()).hexdigest()[:24]
     place = cache_folder() / "tfds" / f"{wanted.name}-{digest}.json"
-    kept = _load(place, wanted, folder)
+    kept = _load(place, wanted, folder, notify)
     if kept is not None:
         return kept
     index = _make(wanted, folder, notify)
@@ -105,28 +103,26 @@ def _labels(index: Index, name: str, notify: Notify) -> npt.NDArray[np.int32]:
     return labels
 
 
-def _load(place: Path, wanted: TfdsName, folder: Path) -> Index | None:
-    try:
-        kept = json.loads(place.read_text(encoding="utf-8"))
-        height, width, channels = kept["image_shape"]
-        picture, label = kept["keys"]
-        labels = {name: np.array(one, np.int32) for name, one in kept["labels"].items()}
-        names = tuple(kept["class_names"])
-        shape = (height, width, channels)
-        return Index(f"tfds:{wanted}", folder, shape, (picture, label), names, labels)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+def _load(place: Path, wanted: TfdsName, folder: Path, notify: Notify) -> Index | None:
+    kept = read_kept(place, notify)
+    if kept is None:
         return None
+    height, width, channels = kept["image_shape"]
+    picture, label = kept["keys"]
+    labels = {name: np.array(one, np.int32) for name, one in kept["labels"].items()}
+    names = tuple(kept["class_names"])
+    return Index(
+        f"tfds:{wanted}", folder, (height, width, channels), (picture, label), names, labels
+    )
 
 
 def _save(place: Path, index: Index) -> None:
-    content = {
-        "image_shape": index.image_shape,
-        "keys": index.keys,
-        "class_names": index.class_names,
-        "labels": {name: labels.tolist() for name, labels in index.labels.items()},
-    }
-    beside = place.with_name(f".{place.name}-{os.getpid()}")
-    with contextlib.suppress(OSError):  # the cache of the pictures tells the user
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        beside.replace(place)
+    keep(
+        place,
+        {
+            "image_shape": index.image_shape,
+            "keys": index.keys,
+            "class_names": index.class_names,
+            "labels": {name: labels.tolist() for name, labels in index.labels.items()},
+        },
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, split
+from jcnn.data import Dataset, Note, check_validation, split_validation
 from jcnn.data.transforms import parse
 from jcnn.history import History
 from jcnn.layers import as_model
@@ -41,7 +41,9 @@ def fit(
         dataset: to train on.
         config: how; None means `TrainConfig()`.
         validation: examples to validate on after each epoch, instead of
-            `config.validation_split`, which cuts them from the end of `dataset`.
+            `config.validation_split`, which takes them from `dataset` as
+            `jcnn.data.split_validation` says, or of `dataset.validation`. How they were chosen is
+            told as a `Note`.
         run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
         resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
         on_event: called with each `Event`.
@@ -87,7 +89,8 @@ def fit_population(
         models: they may differ in their parameters and dropout rates.
         configs: one for each model; they may differ in `seed` and `learning_rate`.
         dataset, validation, run, resume, on_event, callbacks: as for `fit`. Progress and epochs
-            are told as means over the members; callbacks are called for each member.
+            are told as means over the members; callbacks are called for each member. A
+            validation split that is drawn at random is drawn with the first model's seed.
 
     Returns:
         A history for each model.
@@ -122,8 +125,11 @@ def _train(
     callbacks: Sequence[Callback],
 ) -> tuple[History, ...]:
     check_settings(configs, dataset, validation)
-    if configs[0].validation_split:
-        dataset, validation = split(dataset, configs[0].validation_split)
+    if validation is None:
+        config = configs[0]
+        dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
+        if words:
+            notify(Note(words))
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
@@ -143,10 +149,12 @@ def check_settings(
         ValueError: it names the setting.
     """
     config, classes = configs[0], len(dataset.class_names)
-    if config.validation_split:
-        if validation is not None:
-            raise ValueError("validation: give either it or config.validation_split, not both")
-        dataset, validation = split(dataset, config.validation_split)
+    if validation is None:
+        validated = check_validation(dataset, config.validation_split, config.seed) != ""
+    elif config.validation_split:
+        raise ValueError("validation: give either it or config.validation_split, not both")
+    else:
+        validated = True
     parse(config.augment)
     if config.class_weights is not None and len(config.class_weights) != classes:
         raise ValueError(
@@ -154,7 +162,7 @@ def check_settings(
             f"{classes} classes"
         )
     goes_by = [config.patience, config.plateau_patience, config.restore_best or None]
-    if config.monitor.startswith("val_") and validation is None and any(goes_by):
+    if config.monitor.startswith("val_") and not validated and any(goes_by):
         raise ValueError(
             f"monitor: got {config.monitor!r} without validation; set validation_split, or "
             "monitor 'loss' or 'accuracy'"

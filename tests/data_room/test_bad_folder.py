@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, StreamedImages, load
+from jcnn.data import DataError, Reading, StreamedImages, load
 from tests.data_room.picture_folders import (
     COUNTS,
     Event,
@@ -88,22 +89,61 @@ def test_bad_pictures_are_skipped_and_listed_on_every_start(
             assert note.startswith(f"skipped {name}: {reason}")
 
 
-def test_a_truncated_picture_is_skipped(folder: Path) -> None:
+@pytest.mark.parametrize("shape", [None, (4, 6, 1), (5, 5, 3)])
+def test_a_truncated_picture_is_skipped_in_memory_and_in_a_stream_alike(
+    folder: Path, stream: Callable[[], None], shape: tuple[int, int, int] | None
+) -> None:
     half(folder / "bee/02.png")
-    told: list[Event] = []
-    train, test = load(f"folder:{folder}", on_bad_image="skip", notify=told.append)
-    assert len(train) + len(test) == 17
-    (note,) = notes(told)
-    assert note.startswith("skipped bee/02.png: damaged picture (")
+    found = []
+    for _ in range(3):  # in memory; streamed, decoding all of them; streamed, knowing the bad one
+        told: list[Event] = []
+        parts = load(f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=told.append)
+        assert [len(part) for part in parts] == [13, 4]
+        assert notes(told)[0].startswith("skipped bee/02.png: damaged picture (")
+        decoded = [event.what for event in told if isinstance(event, Reading)].count(
+            f"decoding {folder}"
+        )
+        found.append([(np.asarray(part.images), part.labels) for part in parts])
+        assert (decoded > 0) == (len(found) < 3)
+        stream()
+    for one, other in zip(found[0], found[1], strict=True):
+        np.testing.assert_array_equal(one[0], other[0], strict=True)
+        np.testing.assert_array_equal(one[1], other[1], strict=True)
+    half(folder / "ant/04.png")  # another one since
+    train, test = load(f"folder:{folder}", image_shape=shape, on_bad_image="skip")
+    assert len(train) + len(test) == 16
+    assert len(train.images[:]) == len(train)
 
 
-def test_a_truncated_picture_stops_the_stream(folder: Path, stream: Callable[[], None]) -> None:
+def test_a_truncated_picture_stops_a_stream_that_skips_none(
+    folder: Path, stream: Callable[[], None]
+) -> None:
     half(folder / "bee/02.png")
     stream()
-    train, test = load(f"folder:{folder}", on_bad_image="skip")
+    train, test = load(f"folder:{folder}")
     with pytest.raises(DataError, match=r"bee/02\.png: damaged picture \("):
         for part in (train, test):
             part.images[:]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b"\xff", b"nonsense", b'"crc32"'])
+def test_what_is_kept_of_bad_pictures_is_verified(
+    folder: Path, stream: Callable[[], None], cache: Path, damage: bytes
+) -> None:
+    half(folder / "bee/02.png")
+    stream()
+    load(f"folder:{folder}", on_bad_image="skip")
+    (file,) = (cache.parent / "bad_images").iterdir()
+    good = file.read_bytes()
+    bad_too = good.replace(b'"12": "', b'"13": "')
+    assert bad_too != good
+    for content in (damage, bad_too):
+        file.write_bytes(content)
+        told: list[Event] = []
+        load(f"folder:{folder}", on_bad_image="skip", notify=told.append)
+        assert notes(told)[0] == f"{file}: damaged; it is made again"
+        assert notes(told)[1].startswith("skipped bee/02.png: ")
+        assert file.read_bytes() == good
 
 
 @pytest.mark.parametrize("streams", [False, True])

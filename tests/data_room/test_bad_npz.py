@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,11 +71,11 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [b"\1\0", b"\2\0"])
 def test_a_bomb_is_left_unread(tmp_path: Path, version: bytes) -> None:
-    # 256 MiB of zeros in 256 KiB: behind a short array's header, and as a header itself.
-    zeros = bytes(2**28)
+    # 16 MiB of zeros in 16 KiB: behind a short array's header, and as a header itself.
+    zeros = bytes(2**24)
     member = npy(says("(6, 3, 2)"), zeros)
     if version == b"\2\0":
-        member = b"\x93NUMPY\2\0" + struct.pack("<I", 2**28) + zeros
+        member = b"\x93NUMPY\2\0" + struct.pack("<I", 2**24) + zeros
     path = write(tmp_path / "a.npz", divided(), x_train=member)
     del zeros, member
     tracemalloc.start()
@@ -83,8 +84,38 @@ def test_a_bomb_is_left_unread(tmp_path: Path, version: bytes) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert reason.startswith(("x_train: more bytes of data", "x_train: its header has 268435456"))
-    assert peak < 8 * 2**20
+    assert reason.startswith(("x_train: more bytes of data", "x_train: its header has 16777216"))
+    assert peak < 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "reason"),
+    [
+        ("y_train", np.zeros(2**24, np.uint8), "x_train: 6 pictures; expected 16777216, as labels"),
+        ("x_test", np.zeros((2**22, 2, 2), np.uint8), "x_test: 4194304 pictures; expected 4, as"),
+        ("x_test", np.zeros((4, 2**11, 2**11), np.uint8), "x_test: pictures of (2048, 2048, 1); "),
+        ("class_names", np.array(["a" * 2**20] * 17), "class_names: 71303168 bytes of text; exp"),
+    ],
+)
+def test_what_does_not_fit_together_takes_no_memory(
+    tmp_path: Path, name: str, array: npt.NDArray[Any], reason: str
+) -> None:
+    # 16 MiB and more of one value in 16 KiB: the headers alone are enough to refuse it.
+    path = write(tmp_path / "a.npz", divided() | {name: array})
+    tracemalloc.start()
+    try:
+        message = refused(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert message.startswith(reason)
+    assert peak < 2**20
+
+
+def test_too_many_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jcnn.data.npz._MAX_PICTURES", 5)
+    path = write(tmp_path / "a.npz", divided())
+    assert refused(path) == "x_train: 6 pictures; expected at most 5"
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,17 @@ def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
 
+def flip(place: float) -> Callable[[Path], None]:
+    """Flip one bit, at this share of the file."""
+
+    def spoil(file: Path) -> None:
+        data = bytearray(file.read_bytes())
+        data[int(place * len(data))] ^= 1
+        file.write_bytes(data)
+
+    return spoil
+
+
 def spoil_label(file: Path) -> None:
     np.save(file, np.full(8, 2, np.int32))
 
@@ -144,7 +156,14 @@ def change(name: str, value: object) -> Callable[[Path], None]:
         ("about.json", cut),
         ("about.json", lambda file: file.write_bytes(b"[]")),
         ("about.json", lambda file: file.write_bytes(b"\xff")),
+        ("images.npy", flip(0.3)),
+        ("images.npy", flip(0.999)),
+        ("labels.npy", flip(0.9)),
+        ("about.json", flip(0.4)),
         ("about.json", change("train", 0)),
+        ("about.json", change("train", 4)),
+        ("about.json", change("class_names", ["dog", "Straße"])),
+        ("about.json", change("checksums", {})),
         ("about.json", change("train", "many")),
         ("about.json", change("class_names", None)),
         ("about.json", change("notes", None)),
@@ -155,12 +174,44 @@ def test_a_damaged_entry_is_made_again(
 ) -> None:
     make = Maker()
     cached("digits", "key", make)
-    spoil(only_entry(cache) / name)
-    assert_equal(cached("digits", "key", make, refuse), make.parts)
+    entry = only_entry(cache)
+    spoil(entry / name)
+    told: list[Event] = []
+    assert_equal(cached("digits", "key", make, told.append), make.parts)
+    assert told == [Note(f"{entry}: damaged; it is made again")]
     assert make.made == 2
     assert_equal(cached("digits", "key", make, refuse), make.parts)
     assert make.made == 2
     assert only_entry(cache).is_dir()
+
+
+def test_one_flipped_bit_in_any_block_is_noticed(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jcnn.data.cache._BLOCK", 100)
+    make = Maker(Parts(dataset(40, 1), dataset(30, 2)))
+    cached("digits", "key", make)
+    images = only_entry(cache) / "images.npy"
+    for made, place in enumerate(range(20, images.stat().st_size, 97), start=2):
+        data = bytearray(images.read_bytes())
+        data[place] ^= 1 << place % 8
+        images.write_bytes(data)
+        told: list[Event] = []
+        assert_equal(cached("digits", "key", make, told.append), make.parts)
+        assert (len(told), make.made) == (1, made)
+
+
+def test_a_validation_part_and_its_like_are_kept() -> None:
+    own = dataset(2, 3)
+    train = replace(dataset(5, 1), stratify=True, validation=own)
+    make = Maker(Parts(train, replace(dataset(3, 2), stratify=True)))
+    for _ in range(2):
+        found = cached("three", "key", make, refuse)
+        assert_equal(found, make.parts)
+        assert found[0].stratify
+        assert found[0].validation is not None
+        assert_equal((found[0].validation, found[1]), Parts(own, dataset(3, 2)))
+    assert make.made == 1
 
 
 def test_a_file_in_the_place_of_an_entry_is_left_alone(cache: Path) -> None:

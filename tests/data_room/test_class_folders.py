@@ -39,7 +39,7 @@ def test_every_class_folder_at_any_depth_in_order(tmp_path: Path) -> None:
         ("b", "b/10.png"),
         ("b", "b/2.png"),
     ]
-    assert (listing.train, listing.bad, listing.notes) == (None, [], [])
+    assert (listing.sizes, listing.bad, listing.notes) == (None, [], [])
 
 
 def test_extensions_in_either_case_and_no_others(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_pictures_beside_the_class_folders_are_left_out_and_told(tmp_path: Path)
 
 def test_train_and_test_are_used_where_there_are_both(tmp_path: Path) -> None:
     touch(tmp_path, "train/b/1.png", "train/a/x/2.png", "test/a/3.png", "test/b/4.png")
-    touch(tmp_path, "val/a/5.png", "other/6.png", "test/7.png")
+    touch(tmp_path, "more/a/5.png", "other/6.png", "test/7.png")
     found, listing = listed(tmp_path)
     assert listing.class_names == ("a", "b")
     assert [name for _, name in found] == [
@@ -79,9 +79,9 @@ def test_train_and_test_are_used_where_there_are_both(tmp_path: Path) -> None:
         "test/a/3.png",
         "test/b/4.png",
     ]
-    assert listing.train == 2
+    assert listing.sizes == (2, 0, 2)
     assert listing.notes == [
-        f"{tmp_path}: train and test are read, other, val left out",
+        f"{tmp_path}: train and test are read, more, other left out",
         f"{tmp_path}/test: left out 1 pictures beside the class folders",
     ]
 
@@ -203,13 +203,98 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
         assert refused(tmp_path / "bare", way) == f"dog: no picture in this class folder ({kinds})"
 
 
-@pytest.mark.parametrize("names", [["train"], ["test", "val"], ["train", "validation"]])
-def test_half_of_train_and_test_is_refused(tmp_path: Path, names: list[str]) -> None:
+@pytest.mark.parametrize("names", [["train"], ["test", "val"], ["Training"], ["TEST", "valid"]])
+def test_parts_without_one_to_train_and_one_to_judge_are_refused(
+    tmp_path: Path, names: list[str]
+) -> None:
     for name in names:
         write_classes(tmp_path / name, {"a": 4, "b": 4})
     assert refused(tmp_path, DataError) == (
-        f": holds {', '.join(names)}; expected both train and test, "
+        f": holds {', '.join(sorted(names))}; expected train beside test, val or both, "
         f"or one folder of pictures for each class"
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train", "val", "test"),
+        ("Train", "Valid", "Test"),
+        ("TRAINING", "VALIDATION", "TESTING"),
+        ("training_set", "validation_set", "test_set"),
+        ("seg_train/seg_train", "seg_val/seg_val", "seg_test/seg_test"),
+        ("train/Training", "val/valid", "Test Data/test/test"),
+    ],
+)
+@pytest.mark.parametrize("present", ["tv", "t", "v"])
+def test_parts_by_their_usual_names(tmp_path: Path, names: tuple[str, ...], present: str) -> None:
+    train, validation, test = names
+    touch(tmp_path, f"{train}/a/1.png", f"{train}/a/2.png", f"{train}/b/3.png")
+    if "v" in present:
+        touch(tmp_path, f"{validation}/b/4.png", f"{validation}/a/5.png")
+    if "t" in present:
+        touch(tmp_path, f"{test}/a/6.png", f"{test}/b/7.png", f"{test}/b/8.png")
+    listing = list_pictures(tmp_path)
+    assert listing.class_names == ("a", "b")
+    read = "".join(Path(path).stem for path in listing.paths)
+    assert read == "123" + "54" * ("v" in present) + "678" * ("t" in present)
+    assert listing.sizes == (3, 2 * ("v" in present), 3 * ("t" in present))
+    last = Path(train).name
+    no_test = f"{tmp_path}: no test folder; a fifth of each class of {last} is for test"
+    assert listing.notes == [no_test] * ("t" not in present)
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path: Path) -> None:
+    for name in ("train", "val", "valid"):
+        touch(tmp_path, f"{name}/a/1.png", f"{name}/b/1.png")
+    assert refused(tmp_path, DataError) == ": holds val and valid; expected one for validation"
+
+
+def test_names_that_only_begin_as_a_part_does_are_classes(tmp_path: Path) -> None:
+    touch(tmp_path, "trains/1.png", "tested/1.png", "valley/1.png", "testimony/1.png")
+    assert listed(tmp_path)[1].class_names == ("tested", "testimony", "trains", "valley")
+
+
+def test_a_train_without_folders_is_a_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.png", "valid/1.png", "bus/1.png")
+    assert listed(tmp_path)[1].class_names == ("bus", "train", "valid")
+
+
+def test_a_folder_within_the_folder_is_suggested(tmp_path: Path) -> None:
+    touch(tmp_path, "animals/cat/1.png", "animals/dog/1.png")
+    assert refused(tmp_path, DataError) == (
+        f": only one class folder (animals); expected two or more, with pictures in each; "
+        f"did you mean {tmp_path}/animals?"
+    )
+
+
+def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path) -> None:
+    for part in ("Learn", "Exam"):
+        touch(tmp_path, *(f"{part}/{name}/1.png" for name in "abcd"))
+    assert refused(tmp_path, DataError) == (
+        ": Exam and Learn hold the same folders (a, b, c, ...), so they are not classes; expected "
+        "parts by the names train and test, val or both"
+    )
+    touch(tmp_path, "Exam/loose.png")  # pictures of a class, and more of them in folders
+    assert listed(tmp_path)[1].class_names == ("Exam", "Learn")
+
+
+def test_classes_may_hold_one_folder_of_the_same_name(tmp_path: Path) -> None:
+    touch(tmp_path, "n01/images/1.png", "n02/images/2.png")  # as in Tiny ImageNet
+    assert [name for name, _ in listed(tmp_path)[0]] == ["n01", "n02"]
+
+
+def test_class_names_are_composed(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    touch(tmp_path, f"train/{composed}/1.png", f"test/{decomposed}/1.png")
+    touch(tmp_path, "train/z/1.png", "test/z/1.png")
+    found, listing = listed(tmp_path)
+    assert listing.class_names == (composed, "z")
+    assert [name for name, _ in found] == [composed, "z"] * 2
+    touch(tmp_path, f"test/{composed}/1.png")
+    assert refused(tmp_path, DataError) == (
+        f"test: two folders are called {composed}, once as 'cafe\\u0301' and once as 'caf\\xe9'; "
+        f"expected one folder for each class"
     )
 
 

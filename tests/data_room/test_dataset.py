@@ -54,6 +54,7 @@ def test_holds_what_it_is_given() -> None:
         (IMAGES, LABELS, "ab", "class_names: got 'ab'; expected a tuple of str"),
         (IMAGES, LABELS, ("cat", 1), "class_names: got ('cat', 1); expected a tuple of str"),
         (IMAGES, LABELS, ("cat", "cat"), "class_names: got 'cat' more than once"),
+        (IMAGES, LABELS, ("\u00e9", "e\u0301"), "class_names: got 'e\u0301' more than once"),
     ],
 )
 def test_refuses_by_name(images: Any, labels: Any, names: Any, message: str) -> None:

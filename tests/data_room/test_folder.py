@@ -82,6 +82,30 @@ def test_pictures_of_any_size_are_brought_to_one(
     assert_same(streamed, decoded)
 
 
+@pytest.mark.parametrize("tested", [False, True])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_folder_val_is_the_validation_set(
+    tmp_path: Path, stream: Callable[[], None], tested: bool, streams: bool
+) -> None:
+    write_classes(tmp_path / "Train", COUNTS)
+    write_classes(tmp_path / "valid", {"ant": 2, "bee": 1, "cat": 1}, first_seed=50)
+    if tested:
+        write_classes(tmp_path / "test", {"ant": 1, "bee": 1, "cat": 1}, first_seed=80)
+    if streams:
+        stream()
+    for _ in range(2):  # made, and kept
+        train, test = load(f"folder:{tmp_path}")
+        validation = train.validation
+        assert validation is not None
+        assert isinstance(validation.images, StreamedImages) == streams
+        assert validation.labels.tolist() == [0, 0, 1, 2]
+        expected = [pixels(50 + number) for number in range(4)]
+        np.testing.assert_array_equal(np.asarray(validation.images)[..., 0], expected)
+        assert pictures(train, *[test] * (not tested)) == expected_pictures()
+        assert len(test) == (3 if tested else 4)
+        assert train.stratify
+
+
 @pytest.mark.parametrize("divided", [False, True])
 def test_streamed_is_the_same_as_decoded(
     tmp_path: Path, stream: Callable[[], None], divided: bool

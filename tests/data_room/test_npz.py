@@ -63,6 +63,14 @@ def test_class_names_are_kept(tmp_path: Path) -> None:
     assert all(type(name) is str for name in train.class_names)
 
 
+def test_class_names_are_composed_and_then_differ(tmp_path: Path) -> None:
+    names = ["cafe\u0301", "caf\u00e8", "b", "c", "d"]
+    path = write(tmp_path / "a.npz", divided() | {"class_names": np.array(names)})
+    assert load(f"npz:{path}")[0].class_names == ("caf\u00e9", *names[1:])
+    twice = np.array(["caf\u00e9", *names[:-1]])
+    assert "more than once" in refused(write(path, divided() | {"class_names": twice}))
+
+
 def test_other_members_are_left_unread(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", divided(), note=b"no array", images=b"x")
     assert len(load(f"npz:{path}")[0]) == 6

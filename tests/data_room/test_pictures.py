@@ -34,8 +34,11 @@ def luminance(colour: Pixels) -> npt.NDArray[np.float64]:
     return np.asarray(colour @ np.array([0.299, 0.587, 0.114]), np.float64)
 
 
-def png_16_bit(values: npt.NDArray[np.uint16], colour_type: int) -> bytes:
-    """Write a PNG by hand: Pillow cannot write 16-bit colour. `values` is (H, W, channels)."""
+def png_16_bit(values: npt.NDArray[np.uint16], colour_type: int, bits: bytes = b"") -> bytes:
+    """Write a PNG by hand: Pillow cannot write 16-bit colour, nor the chunk sBIT (`bits`).
+
+    `values` is (H, W, channels).
+    """
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
@@ -46,6 +49,8 @@ def png_16_bit(values: npt.NDArray[np.uint16], colour_type: int) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+        + chunk(b"tEXt", b"Comment\0sBIT")
+        + (chunk(b"sBIT", bits) if bits else b"")
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
@@ -109,6 +114,89 @@ def test_a_16_bit_pgm_maps_exactly(tmp_path: Path) -> None:
     path = tmp_path / "a.pgm"
     path.write_bytes(b"P5 4 1 65535\n" + np.array([0, 257, 25700, 65535], ">u2").tobytes())
     assert read_picture(path, (1, 4, 1)).ravel().tolist() == [0, 1, 100, 255]
+
+
+def file_of_16_bits(
+    path: Path, values: npt.NDArray[np.uint16], *, sbit: int = 0, white: int = 0
+) -> Path:
+    """Write grey values: a PNG with its chunk sBIT, a TIFF with MaxSampleValue, or a PGM."""
+    if path.suffix == ".png":
+        path.write_bytes(png_16_bit(values[..., None], 0, bytes([sbit] * bool(sbit))))
+    elif path.suffix == ".pgm":
+        size = f"{values.shape[1]} {values.shape[0]}"
+        path.write_bytes(f"P5 {size} {white}\n".encode() + values.astype(">u2").tobytes())
+    else:
+        tags: dict[int, Any] = {281: white} if white else {}
+        Image.fromarray(values).save(path, tiffinfo=tags)
+    return path
+
+
+RAMP_12 = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+RAMP_10 = np.arange(1024, dtype=np.uint16).reshape(32, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says", "white"),
+    [
+        # The file says nothing: 12 bits where they are enough, else 16.
+        ("a.png", RAMP_12, {}, 4095),
+        ("a.tif", RAMP_12, {}, 4095),
+        ("a.png", RAMP_10, {}, 4095),
+        ("a.png", RAMP_12 + 1, {}, 65535),
+        ("a.tif", np.zeros((2, 3), np.uint16), {}, 4095),
+        # It says how many bits are used.
+        ("a.png", RAMP_10, {"sbit": 10}, 1023),
+        ("a.png", RAMP_12, {"sbit": 12}, 4095),
+        ("a.png", RAMP_12, {"sbit": 14}, 16383),
+        ("a.png", RAMP_12, {"sbit": 16}, 65535),
+        ("a.png", RAMP_12 + 1, {"sbit": 12}, 65535),
+        ("a.png", RAMP_12, {"sbit": 99}, 4095),
+        ("a.tif", RAMP_10, {"white": 1023}, 1023),
+        ("a.tif", RAMP_12, {"white": 65535}, 65535),
+        ("a.tif", RAMP_12 + 1, {"white": 4095}, 65535),
+        ("a.pgm", RAMP_10, {"white": 1023}, 1023),
+        ("a.pgm", RAMP_12, {"white": 4095}, 4095),
+        ("a.pgm", RAMP_12, {"white": 65535}, 65535),
+        # A dark picture that was scaled to 16 bits, as PNG's definition asks, stays dark.
+        ("a.png", RAMP_12[:4] * 16, {"sbit": 12}, 65535),
+        ("a.png", np.rint(RAMP_10[:1] * (65535 / 1023)).astype(np.uint16), {"sbit": 10}, 65535),
+    ],
+)
+def test_the_bits_that_a_16_bit_file_uses(
+    tmp_path: Path, name: str, values: npt.NDArray[np.uint16], says: dict[str, int], white: int
+) -> None:
+    path = file_of_16_bits(tmp_path / name, values, **says)
+    read = read_picture(path, (*values.shape, 1))[..., 0]
+    # To a half of a grey level. Pillow brings a PGM's values to 16 bits first.
+    off = np.abs(read - values.astype(np.float64) * 255 / white)
+    assert off.max() <= (0.501 if name == "a.pgm" else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("largest", "bits", "white"), [(4095, b"", 4095), (1023, b"\n\n\n", 1023), (4096, b"", 65535)]
+)
+def test_12_bits_of_colour(tmp_path: Path, largest: int, bits: bytes, white: int) -> None:
+    values = RANDOM.integers(0, largest + 1, (5, 7, 3)).astype(np.uint16)
+    values[1, 2, 0] = largest
+    path = tmp_path / "a.png"
+    path.write_bytes(png_16_bit(values, 2, bits))
+    off = np.abs(read_picture(path, (5, 7, 3)) - values.astype(np.float64) * 255 / white)
+    assert off.max() <= (1 if white == 65535 else 0.5)  # the high byte alone is less exact
+
+
+def test_a_tiff_of_12_packed_bits(tmp_path: Path) -> None:
+    values = RAMP_12[:1, :64].astype(np.uint16)
+    values[0, -1] = 900  # dark, and the file says that it may be brighter
+    pairs = values.reshape(-1, 2).astype(np.uint32)
+    packed = ((pairs[:, 0] << 12) | pairs[:, 1]).astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+    tags = [(256, 64), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
+    tags.append((279, packed.size))
+    head = b"II*\0" + struct.pack("<I", 8 + packed.size) + packed.tobytes()
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    path = tmp_path / "a.tif"
+    path.write_bytes(head + struct.pack("<H", len(tags)) + entries + bytes(4))
+    read = read_picture(path, (1, 64, 1)).ravel()
+    assert np.abs(read - values.ravel() * (255 / 4095)).max() <= 0.5
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])

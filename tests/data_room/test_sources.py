@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jcnn.data import (
     SOURCES,
     DataError,
     Dataset,
+    Note,
+    Reading,
     Request,
     Source,
     absolute,
@@ -18,7 +21,7 @@ from jcnn.data import (
     sources,
     takes_image_shape,
 )
-from tests.data_room.idx_bytes import header, write_dir
+from tests.data_room.idx_bytes import header, idx_bytes, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
 ACCEPTED = f"mnist5k, digits, {TFDS}, idx:DIR, npz:FILE, folder:DIR"
@@ -42,6 +45,48 @@ def test_idx_takes_its_folder_from_the_name(tmp_path: Path) -> None:
     train, test = load(f"idx:{write_dir(folder)}")
     assert train.labels.tolist() == [4, 0, 1, 2, 3, 0]
     assert train.class_names == test.class_names == tuple("01234")
+
+
+def labelled(*labels: int) -> bytes:
+    return idx_bytes(np.array(labels, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "told"),
+    [
+        # As EMNIST's letters have it: 1 to 26, which would be 27 classes without a word.
+        ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', for the labels begin at 1)"),
+        ((0, 2, 9, 0, 2, 9), (0, 2, 9, 9), "7 of 10 classes ('1', '3', '4', '5', '6', ...)"),
+        (
+            (0, 1, 0, 1, 0, 1),
+            (2, 2, 0, 3),
+            "2 of 4 classes ('2', '3'); 2 of them have test pictures",
+        ),
+        ((0, 1, 0, 1, 0, 1), (0, 0, 0, 0), None),
+    ],
+)
+def test_classes_without_a_training_picture_are_named(
+    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], told: str | None
+) -> None:
+    write_dir(
+        tmp_path, train_labels_idx1_ubyte=labelled(*train), t10k_labels_idx1_ubyte=labelled(*test)
+    )
+    events: list[Note | Reading] = []
+    name = f"idx:{tmp_path}"
+    load(name, notify=events.append)
+    says = f"{name}: no training picture of {told}; the model has an output for each of them"
+    assert events == [Note(says)] * (told is not None)
+
+
+def test_one_class_is_refused_from_every_source(tmp_path: Path) -> None:
+    write_dir(tmp_path, train_labels_idx1_ubyte=labelled(*[3] * 6))
+    np.savez(tmp_path / "a.npz", images=np.zeros((9, 3, 2), np.uint8), labels=np.zeros(9, int))
+    for name, only in ((f"idx:{tmp_path}", "3"), (f"npz:{tmp_path}/a.npz", "0")):
+        with pytest.raises(DataError) as refused:
+            load(name)
+        assert str(refused.value) == (
+            f"{name}: all training pictures are of class '{only}'; expected two or more classes"
+        )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ def test_other_users_of_tfds_find_what_was_prepared(originals: Path, tmp_path: P
     np.testing.assert_array_equal([one["label"] for one in examples], train.labels)
 
 
+def but_on_classes(events: Sequence[Any]) -> list[Any]:
+    """Without the note that these few digits are not of all ten classes."""
+    return [e for e in events if not (isinstance(e, Note) and "no training picture" in e.text)]
+
+
 def test_the_order_is_always_the_same(
     originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,11 +108,11 @@ def test_a_set_that_was_prepared_anew_is_read_anew(originals: Path, tmp_path: Pa
     load("mnist", originals)
     made: list[Any] = []
     load("mnist", notify=made.append)
-    assert made == []
+    assert but_on_classes(made) == []
     for file in (tmp_path / "home" / "mnist" / "3.0.1").iterdir():
         os.utime(file, (0, 0))
     load("mnist", notify=made.append)
-    assert {event.what.split()[0] for event in made} == {"reading", "decoding"}
+    assert {event.what.split()[0] for event in but_on_classes(made)} == {"reading", "decoding"}
 
 
 def test_reading_tells_how_far_it_is(originals: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +128,7 @@ def test_reading_tells_how_far_it_is(originals: Path, capfd: pytest.CaptureFixtu
         ("decoding tfds:mnist train", 7),
         ("decoding tfds:mnist test", 5),
     ]
-    (note,) = [event.text for event in told if isinstance(event, Note)]
+    (note,) = [event.text for event in but_on_classes(told) if isinstance(event, Note)]
     assert note.startswith("preparing mnist in ")
     assert capfd.readouterr() == ("", "")
 
@@ -153,6 +159,7 @@ def test_what_exceeds_the_memory_is_streamed(
     monkeypatch.setenv("JCNN_MEMORY_BYTES", str(12 * 28 * 28 - 1))
     notes: list[Any] = []
     train, test = load("mnist", notify=notes.append)
+    notes = but_on_classes(notes)
     assert [type(event) for event in notes] == [Note]
     assert notes[0].text.startswith("12 pictures of 28 x 28 x 1 take ")
     assert isinstance(train.images, StreamedImages)
@@ -203,9 +210,14 @@ def test_a_damaged_index_is_made_again(originals: Path, tmp_path: Path) -> None:
     expected, _ = load("mnist", originals)
     (index,) = (tmp_path / "cache" / "jcnn" / "tfds").iterdir()
     whole = index.read_bytes()
-    for content in (b"", b"[]", b"{}", whole[:50]):
+    flipped = whole.replace(b'"train": [', b'"train": [1')  # another first label
+    assert flipped != whole
+    for content in (b"", b"[]", b"{}", whole[:50], flipped):
         index.write_bytes(content)
-        np.testing.assert_array_equal(load("mnist")[0].labels, expected.labels)
+        told: list[Any] = []
+        found, _ = load("mnist", notify=told.append)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        assert but_on_classes(told)[0] == Note(f"{index}: damaged; it is made again")
         assert index.read_bytes() == whole
 
 

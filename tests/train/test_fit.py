@@ -1,5 +1,8 @@
 """What `fit` does to a model and reports of it."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, load, split
+from jcnn.data import Dataset, Note, load, split, split_validation
 from jcnn.history import EpochResult
 from jcnn.layers import Dense, Flatten, Layer, Sequential, evaluating
 from jcnn.models import build
@@ -83,6 +86,31 @@ def test_validation_split_is_cut_from_the_end_before_shuffling() -> None:
     other = small.model()
     fit(other, head, TrainConfig(epochs=2, batch_size=16), validation=tail)
     small.assert_same_bits(model, other)
+
+
+def test_rows_sorted_by_class_are_validated_on_a_share_of_every_class(tmp_path: Path) -> None:
+    data = small.dataset(50)
+    data = data.take(np.argsort(data.labels, kind="stable"))
+    config = TrainConfig(epochs=2, batch_size=16, validation_split=0.3, seed=5)
+    events: list[Event] = []
+    linear = [Sequential([Flatten(), Dense(60, 3, rngs=nnx.Rngs(seed))]) for seed in (0, 0, 0)]
+    history = fit(linear[0], data, config, on_event=events.append)
+    train, validation, words = split_validation(data, 0.3, 5)
+    assert validation is not None
+    assert set(validation.labels) == set(train.labels) == {0, 1, 2}
+    assert events[0] == Note(words)
+    assert words.endswith("0.3 of every class drawn with seed 5, for the rows are sorted by class")
+    scores = evaluate(linear[0], validation)
+    np.testing.assert_allclose(history["val_loss"][-1], scores.loss, rtol=1e-5)
+    assert history["val_accuracy"][-1] == scores.accuracy
+    # A resumed run and the part that a data set brings along: the same pictures, the same bits.
+    fit(linear[1], data, replace(config, epochs=1), run=tmp_path)
+    fit(linear[1], data, config, run=tmp_path, resume=True)
+    small.assert_same_bits(linear[0], linear[1])
+    own = replace(train, validation=validation)
+    again = fit(linear[2], own, replace(config, validation_split=0.0))
+    assert again["val_loss"] == history["val_loss"]
+    small.assert_same_bits(linear[0], linear[2])
 
 
 def test_validating_does_not_change_the_training() -> None:

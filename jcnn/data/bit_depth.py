@@ -1,0 +1,114 @@
+"""Pictures of more than 8 bits: how many their numbers use, and how these become 8."""
+
+import struct
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, ImageOps
+
+_BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
+
+
+class UnknownRangeError(ValueError):
+    """The numbers of a picture have no black and white that its file states."""
+
+
+def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
+    """Decode a picture and bring numbers of 16 bits to 8, as `read_picture` says.
+
+    (Pillow's own conversion of grey clips at 255.) Pictures of 8 bits stay as they are.
+
+    Args:
+        picture: opened from a stream, but not decoded yet.
+        upright: whether it is turned as its EXIF data says.
+
+    Raises:
+        UnknownRangeError: its numbers are floats, or outside 0..65535.
+    """
+    if picture.mode == "F":
+        raise UnknownRangeError("picture of floats; expected 8 or 16-bit numbers")
+    stream, kind = picture.fp, picture.format
+    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in picture.tile)
+    stated = _stated_bits(picture) if deep_colour or picture.mode.startswith("I") else None
+    if upright:
+        ImageOps.exif_transpose(picture, in_place=True)
+    if deep_colour and stream is not None:
+        high = np.array(picture)
+        if high.max() >= 16:  # it uses more than 12 bits, and Pillow has kept the best 8
+            return picture
+        values = 256 * high.astype(np.int64) + _low_bytes(stream, upright=upright)
+    elif picture.mode.startswith("I"):
+        values = np.array(picture).astype(np.int64)
+    else:
+        return picture
+    if values.min() < 0 or values.max() > 65535:
+        raise UnknownRangeError(
+            f"picture with values {values.min()} to {values.max()}; "
+            f"expected 16-bit numbers, 0 to 65535"
+        )
+    white = 2 ** _used_bits(values, kind, stated) - 1
+    return Image.fromarray(((510 * values + white) // (2 * white)).astype(np.uint8))
+
+
+def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
+    """The bytes of a PNG of 16-bit colour that Pillow drops: the high ones in the other order."""
+    stream.seek(0)
+    with Image.open(stream, formats=("PNG",)) as picture:
+        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+        if upright:
+            ImageOps.exif_transpose(picture, in_place=True)
+        return np.array(picture, np.uint8)
+
+
+def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
+    """How many bits a file of 16 bits says that it uses; None where it says nothing."""
+    if picture.format == "PPM":
+        return 16
+    if picture.format == "PNG":
+        return _significant_bits(picture)
+    if picture.format != "TIFF":
+        return None
+    tags = picture.getexif()
+    bits = int(np.atleast_1d(tags.get(_BITS_PER_SAMPLE, 16))[0])
+    if bits < 16:
+        return bits
+    largest = tags.get(_MAX_SAMPLE_VALUE)
+    return None if largest is None else int(np.atleast_1d(largest)[0]).bit_length() or None
+
+
+def _used_bits(values: npt.NDArray[np.int64], kind: str | None, stated: int | None) -> int:
+    """How many bits the white of these numbers has."""
+    largest = int(values.max())
+    if stated is None:
+        return 12 if largest < 2**12 else 16
+    if largest >= 2**stated or (kind == "PNG" and _are_scaled(values, stated)):
+        return 16
+    return stated
+
+
+def _are_scaled(values: npt.NDArray[np.int64], bits: int) -> bool:
+    """Whether these are numbers of fewer bits, brought to 16 as PNG's definition asks."""
+    numbers, white = values >> (16 - bits), 2**bits - 1
+    shifted = numbers << (16 - bits)
+    linear = (numbers * 65535 + white // 2) // white
+    return bool((values == shifted).all() or (abs(values - linear) <= 1).all())
+
+
+def _significant_bits(picture: ImageFile.ImageFile) -> int | None:
+    """What the chunk sBIT of a PNG says of its first channel; Pillow leaves that chunk out."""
+    stream = picture.fp
+    if stream is None:
+        return None
+    place, bits = stream.tell(), None
+    stream.seek(8)  # behind the signature; Pillow has checked all chunks before the pixels
+    while len(head := stream.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind == b"IDAT":
+            break
+        if kind == b"sBIT" and size > 0:
+            bits = stream.read(1)[0]
+            break
+        stream.seek(size + 4, 1)
+    stream.seek(place)
+    return bits if bits is not None and 1 <= bits <= 16 else None

@@ -1,0 +1,16 @@
+"""Where the pictures of six animals are (train/ and test/), for the tests that need them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared/data/animals6"
+
+
+def animals_dir() -> Path:
+    """Return the folder; skip the test where it is not."""
+    folder = Path(os.environ.get("JCNN_ANIMALS6_DIR", _BESIDE_THE_REPOSITORY))
+    if not (folder / "train").is_dir():
+        pytest.skip(f"no train in {folder}; set JCNN_ANIMALS6_DIR")
+    return folder
