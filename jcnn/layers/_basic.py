@@ -1,6 +1,4 @@
-"""The layers that are no convolutions: pooling, flatten, dense, dropout, normalisation."""
-
-from typing import Any
+"""The layers that are no convolutions: pooling, flatten, dense, dropout, activations."""
 
 import jax
 import jax.numpy as jnp
@@ -115,25 +113,6 @@ class Dropout(nnx.Module):
             return x
         rate = self.rate[...] if isinstance(self.rate, Rate) else self.rate
         return ops.dropout(x, rate, key=self.rngs())
-
-
-class BatchNormalization(nnx.BatchNorm):
-    """Batch normalisation over N, H and W with Keras's momentum 0.99 and epsilon 1e-3.
-
-    Args:
-        channels: C, the last axis of the input.
-        rngs: as for `nnx.BatchNorm`.
-    """
-
-    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
-        super().__init__(channels, momentum=0.99, epsilon=1e-3, rngs=rngs)
-
-    def __call__(
-        self, x: jax.Array, use_running_average: bool | None = None, *, mask: Any = None
-    ) -> jax.Array:
-        """Normalise `x (..., C)`; the dtype stays, also of 16-bit numbers."""
-        y: jax.Array = super().__call__(x, use_running_average, mask=mask)
-        return y.astype(x.dtype)
 
 
 class Activation(nnx.Module):
