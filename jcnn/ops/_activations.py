@@ -140,6 +140,8 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
                 f"labels: got shape {labels.shape} for logits {logits.shape}; "
                 f"class numbers must have shape {logits.shape[:-1]}"
             )
+        if logits.shape[-1] == 0:
+            return jnp.full(labels.shape, jnp.nan, logits.dtype)
         picked = jnp.take_along_axis(
             log_probabilities, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
         )[..., 0]

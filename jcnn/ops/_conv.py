@@ -1,6 +1,7 @@
 """The door of convolution: check, resolve the window, run the method asked for, add the bias."""
 
 import jax
+import jax.numpy as jnp
 
 from jcnn.ops import (
     _conv_auto,
@@ -14,6 +15,7 @@ from jcnn.ops import (
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
+from jcnn.ops._form import is_empty
 from jcnn.ops._window import Padding, Size, Window, conv_window
 
 # A new algorithm is one new file that ends in `METHOD`, and its line here.
@@ -98,7 +100,17 @@ def resolve(
     if reason is not None:
         name = f"method {method!r}" if isinstance(method, str) else "method"
         raise NotImplementedError(f"{name}: {reason}")
-    return window, chosen
+    return window, _EMPTY if is_empty(x, kernel) else chosen
+
+
+def _zeros(
+    x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
+) -> jax.Array:
+    """What any convolution without examples, channels or filters is: sums of nothing, if any."""
+    return jnp.zeros((x.shape[0], *window.out_size, kernel.shape[3]), x.dtype)
+
+
+_EMPTY = ConvMethod(_zeros)
 
 
 def _chosen(method: str | ConvMethod) -> ConvMethod:

@@ -42,12 +42,12 @@ def depthwise_conv2d(
     kh, kw, channels, multiplier = kernel.shape
     return conv2d(
         x,
-        kernel.reshape(kh, kw, 1, channels * multiplier),
+        kernel.reshape(kh, kw, min(channels, 1), channels * multiplier),
         bias,
         stride=stride,
         padding=padding,
         dilation=dilation,
-        groups=channels,
+        groups=max(channels, 1),
         method=method,
         precision=precision,
     )

@@ -127,6 +127,12 @@ def dilated(size: int, dilation: int) -> int:
     return (size - 1) * dilation + 1
 
 
+def is_empty(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether a convolution has no examples, no channels, no filters or no models."""
+    # Not by membership: a size may be a symbol (`jax.export`).
+    return any(isinstance(size, int) and size == 0 for size in (*x.shape, *kernel.shape))
+
+
 def wide(x: jax.Array) -> Any:
     """The dtype in which products are added: at least 32 bits."""
     return jnp.promote_types(x.dtype, jnp.float32)

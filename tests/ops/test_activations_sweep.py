@@ -1,7 +1,7 @@
 """Every activation and its gradient against float64 over all magnitudes, in units of last place.
 
-One unit is `eps * |value|`, and for subnormal results, which XLA's CPU backend flushes to zero, that
-of the smallest normal number. Arguments are logarithmic from the smallest normal number to the
+One unit is `eps * |value|`, and for subnormal results, which XLA's CPU backend flushes to zero,
+that of the smallest normal number. Arguments are logarithmic from the smallest normal number to the
 largest, and dense in [-100, 100], where the functions bend.
 """
 
