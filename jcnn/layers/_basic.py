@@ -15,9 +15,9 @@ class _Pooling(nnx.Module):
     def __init__(
         self, pool_size: Size = 2, *, stride: Size | None = None, padding: Padding = "VALID"
     ) -> None:
-        self.pool_size = pool_size
-        self.stride = stride
-        self.padding = padding
+        self.pool_size = ops.check_pair("pool_size", pool_size)
+        self.stride = None if stride is None else ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
 
     def window(self, in_hw: tuple[int, int]) -> ops.Window:
         """The window that this layer slides over an input of `in_hw` cells."""
@@ -80,6 +80,7 @@ class Dense(nnx.Module):
         kernel_init: Initializer = glorot_uniform,
         rngs: nnx.Rngs,
     ) -> None:
+        inputs, units = ops.check_size("inputs", inputs), ops.check_size("units", units)
         self.kernel = nnx.Param(kernel_init(rngs.params(), (inputs, units), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(units)) if use_bias else None
         self.activation = activation
@@ -100,10 +101,13 @@ class Dropout(nnx.Module):
     Args:
         rate: share to drop, in [0, 1).
         rngs: its `dropout` stream draws the masks; `fit` gives it a new key at each step.
+
+    Raises:
+        ValueError: `rate` is no number in [0, 1).
     """
 
     def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
-        self.rate: float | Rate = rate
+        self.rate: float | Rate = ops.check_rate(rate)
         self.deterministic = False  # the name by which NNX's `eval()` turns it off
         self.rngs = rngs["dropout"].fork()
 

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from jcnn import ops
+
 # The shift is a mean over so many rows and columns of every example.
 _GRID = 4
 
@@ -47,6 +49,7 @@ class BatchNormalization(nnx.BatchNorm):
         scale: bool = True,
         rngs: nnx.Rngs,
     ) -> None:
+        channels = ops.check_size("channels", channels)
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum: got {momentum!r}; accepted: 0 <= momentum <= 1")
         if not 0 <= epsilon < float("inf"):

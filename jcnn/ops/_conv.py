@@ -16,7 +16,7 @@ from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_method import ConvMethod, Precision
 from jcnn.ops._form import is_empty
-from jcnn.ops._window import Padding, Size, Window, conv_window
+from jcnn.ops._window import Padding, Size, Window, check_size, conv_window
 
 # A new algorithm is one new file that ends in `METHOD`, and its line here.
 METHODS: dict[str, ConvMethod] = {
@@ -75,6 +75,7 @@ def conv2d(
 
     Reference: Goodfellow, Bengio and Courville, "Deep Learning", 2016, equation 9.6.
     """
+    groups = check_size("groups", groups)
     window, chosen = resolve(x, kernel, bias, stride, padding, dilation, groups, method)
     y = chosen.fn(x, kernel, window, groups, precision)
     return add_bias(y, bias)

@@ -23,7 +23,7 @@ from jcnn.ops._conv_method import ConvMethod, Precision
 from jcnn.ops._conv_primitive import conv
 from jcnn.ops._form import Params
 from jcnn.ops._pool import max_pool2d
-from jcnn.ops._window import Padding, Size, resolve_window
+from jcnn.ops._window import Padding, Size, check_size, resolve_window
 
 
 def conv2d_relu(
@@ -57,6 +57,7 @@ def conv2d_relu(
     Raises:
         ValueError, NotImplementedError: as for `conv2d` and `max_pool2d`.
     """
+    groups = check_size("groups", groups)
     window, chosen = resolve(x, kernel, bias, stride, padding, dilation, groups, method)
     if pool:  # the window must fit
         resolve_window(window.out_size, 2, stride=2)

@@ -8,7 +8,7 @@ import jax
 
 from jcnn.ops._conv_primitive import conv, conv_p
 from jcnn.ops._form import Params, Shape
-from jcnn.ops._window import Padding, Size, conv_window
+from jcnn.ops._window import Padding, Size, check_size, conv_window
 from jcnn.ops.conv_table import Choice, Conv, choose
 from jcnn.ops.conv_table_file import tables
 
@@ -90,6 +90,7 @@ def explain_conv(
     Raises:
         ValueError: a shape or size does not fit, or the user's table is damaged.
     """
+    groups = check_size("groups", groups)
     window = conv_window(x_shape, kernel_shape, stride, padding, dilation, groups)
     params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
     platform = jax.default_backend() if platform is None else platform

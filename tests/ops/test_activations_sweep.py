@@ -16,11 +16,15 @@ import pytest
 from jcnn import ops
 from tests.ops import oracle
 from tests.ops.oracle import Array
+from tests.ops.tolerances import EPS
 
 Function = Callable[[jax.Array], jax.Array]
 Formula = Callable[[Array], Array]
 
 DTYPES = ("float32", "bfloat16", "float16")
+# Of each: the smallest normal number, and the largest.
+TINY = {"float32": 2.0**-126, "bfloat16": 2.0**-126, "float16": 2.0**-14}
+LARGEST = {"float32": 2.0**128 - 2.0**104, "bfloat16": 2.0**128 - 2.0**120, "float16": 65504.0}
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
@@ -30,16 +34,19 @@ def gelu_slope(x: Array) -> Array:
 
 
 def _phi(x: Array) -> Array:
-    return erfc(-x / math.sqrt(2)) / 2
+    phi: Array = erfc(-x / math.sqrt(2)) / 2
+    return phi
 
 
 def _density(x: Array) -> Array:
-    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    density: Array = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return density
 
 
 def sigmoid(x: Array) -> Array:
     power = np.exp(-np.abs(x))
-    return np.where(x > 0, 1, power) / (1 + power)
+    value: Array = np.where(x > 0, 1, power) / (1 + power)
+    return value
 
 
 def bell(x: Array) -> Array:
@@ -66,8 +73,7 @@ ACTIVATIONS: dict[str, tuple[Function, Formula, Formula]] = {
 
 
 def arguments(dtype: str) -> jax.Array:
-    limits = jnp.finfo(dtype)
-    ends = math.log10(float(limits.tiny)), math.log10(float(limits.max))
+    ends = math.log10(TINY[dtype]), math.log10(LARGEST[dtype])
     positive = np.concatenate([np.logspace(*ends, 500)[:-1], np.linspace(0.01, 100, 2000)])
     return jnp.asarray(np.concatenate([-positive, [0.0], positive]).astype(jnp.dtype(dtype)))
 
@@ -93,11 +99,10 @@ def cancelled(name: str, dtype: str, x: Array) -> Array:
 
 
 def units(got: object, want: Array, dtype: str) -> Array:
-    limits = jnp.finfo(dtype)
-    unit = np.maximum(np.abs(want), float(limits.tiny)) * float(limits.eps)
+    unit = np.maximum(np.abs(want), TINY[dtype]) * EPS[dtype]
     error: Array = np.abs(oracle.float64(got) - want) / unit
     # A flushed subnormal is a whole smallest normal number away from what it was.
-    lost = np.abs(oracle.float64(got) - want) <= 16 * float(limits.tiny)
+    lost = np.abs(oracle.float64(got) - want) <= 16 * TINY[dtype]
     return np.where(lost, 0, error) if dtype != "float16" else error
 
 
@@ -138,8 +143,8 @@ def test_infinities_and_nan(
 ) -> None:
     x = jnp.array([-jnp.inf, jnp.inf, jnp.nan])
     y, pull_back = jax.vjp(ACTIVATIONS[name][0], x)
-    np.testing.assert_array_equal(y, np.float32([low, high, np.nan]))
-    np.testing.assert_array_equal(pull_back(jnp.ones(3))[0][:2], np.float32(slopes))
+    np.testing.assert_array_equal(y, np.array([low, high, np.nan], "float32"))
+    np.testing.assert_array_equal(pull_back(jnp.ones(3))[0][:2], np.array(slopes, "float32"))
 
 
 @pytest.mark.parametrize("name", ["gelu", "sigmoid", "tanh"])
@@ -179,9 +184,9 @@ def test_softmax_and_its_gradient(dtype: str, scale: float) -> None:
     (by_logits,) = pull_back(g)
     wanted = softmax_gradient(want, oracle.float64(g))
     # `g` less its mean may cancel: the unit is that of the larger of the two.
-    unit = float(jnp.finfo(dtype).eps) * want * np.abs(oracle.float64(g)).max()
+    unit = EPS[dtype] * want * np.abs(oracle.float64(g)).max()
     error = np.abs(oracle.float64(by_logits) - wanted)
-    assert np.all(error <= limit * unit + 16 * float(jnp.finfo(dtype).tiny))
+    assert np.all(error <= limit * unit + 16 * TINY[dtype])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
