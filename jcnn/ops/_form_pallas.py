@@ -119,4 +119,4 @@ def effects() -> set[Any]:
 
 
 # Not plain: float32 is rounded to TensorFloat-32, and the program runs on Hopper alone.
-FORM = Form(convolve, unsupported, plain=False)
+FORM = Form(convolve, unsupported, plain=False, remark="float32 is rounded to TensorFloat-32")
