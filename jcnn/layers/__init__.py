@@ -7,7 +7,6 @@ it was not made for says which layer it is and what it got.
 from jcnn.layers._basic import (
     Activation,
     AveragePooling2D,
-    BatchNormalization,
     Dense,
     Dropout,
     Flatten,
@@ -25,6 +24,7 @@ from jcnn.layers._model import (
     take_apart,
     training,
 )
+from jcnn.layers._normalization import BatchNormalization
 from jcnn.layers._types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
 
 __all__ = [

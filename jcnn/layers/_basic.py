@@ -1,6 +1,4 @@
-"""The layers that are no convolutions: pooling, flatten, dense, dropout, normalisation."""
-
-from typing import Any
+"""The layers that are no convolutions: pooling, flatten, dense, dropout, activations."""
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +15,9 @@ class _Pooling(nnx.Module):
     def __init__(
         self, pool_size: Size = 2, *, stride: Size | None = None, padding: Padding = "VALID"
     ) -> None:
-        self.pool_size = pool_size
-        self.stride = stride
-        self.padding = padding
+        self.pool_size = ops.check_pair("pool_size", pool_size)
+        self.stride = None if stride is None else ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
 
     def window(self, in_hw: tuple[int, int]) -> ops.Window:
         """The window that this layer slides over an input of `in_hw` cells."""
@@ -82,6 +80,7 @@ class Dense(nnx.Module):
         kernel_init: Initializer = glorot_uniform,
         rngs: nnx.Rngs,
     ) -> None:
+        inputs, units = ops.check_size("inputs", inputs), ops.check_size("units", units)
         self.kernel = nnx.Param(kernel_init(rngs.params(), (inputs, units), jnp.float32))
         self.bias = nnx.Param(jnp.zeros(units)) if use_bias else None
         self.activation = activation
@@ -102,10 +101,13 @@ class Dropout(nnx.Module):
     Args:
         rate: share to drop, in [0, 1).
         rngs: its `dropout` stream draws the masks; `fit` gives it a new key at each step.
+
+    Raises:
+        ValueError: `rate` is no number in [0, 1).
     """
 
     def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
-        self.rate: float | Rate = rate
+        self.rate: float | Rate = ops.check_rate(rate)
         self.deterministic = False  # the name by which NNX's `eval()` turns it off
         self.rngs = rngs["dropout"].fork()
 
@@ -115,25 +117,6 @@ class Dropout(nnx.Module):
             return x
         rate = self.rate[...] if isinstance(self.rate, Rate) else self.rate
         return ops.dropout(x, rate, key=self.rngs())
-
-
-class BatchNormalization(nnx.BatchNorm):
-    """Batch normalisation over N, H and W with Keras's momentum 0.99 and epsilon 1e-3.
-
-    Args:
-        channels: C, the last axis of the input.
-        rngs: as for `nnx.BatchNorm`.
-    """
-
-    def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
-        super().__init__(channels, momentum=0.99, epsilon=1e-3, rngs=rngs)
-
-    def __call__(
-        self, x: jax.Array, use_running_average: bool | None = None, *, mask: Any = None
-    ) -> jax.Array:
-        """Normalise `x (..., C)`; the dtype stays, also of 16-bit numbers."""
-        y: jax.Array = super().__call__(x, use_running_average, mask=mask)
-        return y.astype(x.dtype)
 
 
 class Activation(nnx.Module):

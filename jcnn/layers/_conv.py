@@ -40,13 +40,13 @@ class Conv2D(nnx.Module):
         method: str | ConvMethod = "auto",
         rngs: nnx.Rngs,
     ) -> None:
-        shape = (*_pair(kernel_size), channels // groups, filters)
+        shape = _kernel_shape(channels, filters, kernel_size, groups)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(filters)) if use_bias else None
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
-        self.groups = groups
+        self.bias = nnx.Param(jnp.zeros(shape[3])) if use_bias else None
+        self.stride = ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
+        self.dilation = ops.check_pair("dilation", dilation)
+        self.groups = ops.check_size("groups", groups)
         self.activation = activation
         self.method = method
 
@@ -99,14 +99,15 @@ class Conv2DTranspose(nnx.Module):
         kernel_init: Initializer = glorot_uniform,
         rngs: nnx.Rngs,
     ) -> None:
-        shape = (*_pair(kernel_size), filters // groups, channels)
+        kh, kw, per_group, _ = _kernel_shape(channels, filters, kernel_size, groups)
+        shape = (kh, kw, filters // groups, per_group * groups)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(filters)) if use_bias else None
-        self.stride = stride
-        self.padding = padding
+        self.stride = ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
         self.output_padding = output_padding
-        self.dilation = dilation
-        self.groups = groups
+        self.dilation = ops.check_pair("dilation", dilation)
+        self.groups = ops.check_size("groups", groups)
         self.activation = activation
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -155,12 +156,13 @@ class DepthwiseConv2D(nnx.Module):
         method: str | ConvMethod = "auto",
         rngs: nnx.Rngs,
     ) -> None:
-        shape = (*_pair(kernel_size), channels, depth_multiplier)
+        depth_multiplier = ops.check_size("depth_multiplier", depth_multiplier)
+        shape = _kernel_shape(channels, depth_multiplier, kernel_size)
         self.kernel = nnx.Param(depthwise_init(rngs.params(), shape, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(channels * depth_multiplier)) if use_bias else None
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
+        self.stride = ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
+        self.dilation = ops.check_pair("dilation", dilation)
         self.activation = activation
         self.method = method
 
@@ -220,14 +222,15 @@ class SeparableConv2D(nnx.Module):
         method: str | ConvMethod = "auto",
         rngs: nnx.Rngs,
     ) -> None:
-        shape = (*_pair(kernel_size), channels, depth_multiplier)
+        depth_multiplier = ops.check_size("depth_multiplier", depth_multiplier)
+        shape = _kernel_shape(channels, depth_multiplier, kernel_size)
         self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), shape, jnp.float32))
-        shape = (1, 1, channels * depth_multiplier, filters)
+        shape = _kernel_shape(channels * depth_multiplier, filters, 1)
         self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(filters)) if use_bias else None
-        self.stride = stride
-        self.padding = padding
-        self.dilation = dilation
+        self.bias = nnx.Param(jnp.zeros(shape[3])) if use_bias else None
+        self.stride = ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
+        self.dilation = ops.check_pair("dilation", dilation)
         self.activation = activation
         self.method = method
 
@@ -260,5 +263,15 @@ class SeparableConv2D(nnx.Module):
         return depthwise + ops.multiply_adds(y_shape, self.pointwise_kernel.shape)
 
 
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
+def _kernel_shape(
+    channels: int, filters: int, kernel_size: Size, groups: int = 1
+) -> tuple[int, int, int, int]:
+    """`(KH, KW, C // groups, O)` of a layer's arguments, each of which is checked."""
+    channels, filters = ops.check_size("channels", channels), ops.check_size("filters", filters)
+    groups = ops.check_size("groups", groups)
+    if channels % groups or filters % groups:
+        raise ValueError(
+            f"groups: got {groups}, which does not divide both channels={channels} and "
+            f"filters={filters}"
+        )
+    return (*ops.check_pair("kernel_size", kernel_size), channels // groups, filters)

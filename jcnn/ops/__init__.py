@@ -9,6 +9,7 @@ from jcnn.ops._activations import (
     softmax,
     tanh,
 )
+from jcnn.ops._check import check_rate
 from jcnn.ops._conv import METHODS, conv2d
 from jcnn.ops._conv_depthwise import depthwise_conv2d, separable_conv2d
 from jcnn.ops._conv_im2col import col2im, im2col
@@ -24,6 +25,9 @@ from jcnn.ops._window import (
     ReceptiveField,
     Size,
     Window,
+    check_padding,
+    check_pair,
+    check_size,
     conv_output_shape,
     conv_transpose_output_shape,
     receptive_field,
@@ -40,6 +44,10 @@ __all__ = [
     "Size",
     "Window",
     "avg_pool2d",
+    "check_padding",
+    "check_pair",
+    "check_rate",
+    "check_size",
     "col2im",
     "conv2d",
     "conv2d_relu",

@@ -1,6 +1,12 @@
-"""Activations, softmax and the cross-entropy of logits."""
+"""Activations, softmax and the cross-entropy of logits.
+
+16-bit numbers are computed in float32 and rounded once. Where a textbook formula subtracts nearly
+equal numbers in a tail (`1 + erf`, `s * (1 - s)`, `1 - tanh^2`), another formula is used, so that
+value and gradient keep their relative precision down to the smallest normal number.
+"""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +45,7 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
         ValueError: `x` is not of a floating-point type.
     """
     check_floating("x", x)
-    return jnp.where(x > 0, x, x * jnp.asarray(slope, x.dtype))
+    return _in_32_bits(lambda x: jnp.where(x > 0, x, x * jnp.asarray(slope, x.dtype)), x)
 
 
 def gelu(x: jax.Array) -> jax.Array:
@@ -57,7 +63,7 @@ def gelu(x: jax.Array) -> jax.Array:
     Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     """
     check_floating("x", x)
-    return x * (lax.erf(x / math.sqrt(2)) + 1) / 2
+    return _in_32_bits(_gelu, x)
 
 
 def sigmoid(x: jax.Array) -> jax.Array:
@@ -73,7 +79,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
         ValueError: `x` is not of a floating-point type.
     """
     check_floating("x", x)
-    return lax.logistic(x)
+    return _in_32_bits(_sigmoid, x)
 
 
 def tanh(x: jax.Array) -> jax.Array:
@@ -89,7 +95,7 @@ def tanh(x: jax.Array) -> jax.Array:
         ValueError: `x` is not of a floating-point type.
     """
     check_floating("x", x)
-    return lax.tanh(x)
+    return _in_32_bits(_tanh, x)
 
 
 def softmax(logits: jax.Array) -> jax.Array:
@@ -106,7 +112,9 @@ def softmax(logits: jax.Array) -> jax.Array:
     Raises:
         ValueError: `logits` has no axis, or is not of a floating-point type.
     """
-    return jnp.exp(_log_softmax(logits))
+    shifted = _shifted(logits)
+    powers = jnp.exp(shifted)
+    return (powers / jnp.sum(powers, axis=-1, keepdims=True)).astype(logits.dtype)
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -132,23 +140,71 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
                 f"labels: got shape {labels.shape} for logits {logits.shape}; "
                 f"class numbers must have shape {logits.shape[:-1]}"
             )
+        if logits.shape[-1] == 0:
+            return jnp.full(labels.shape, jnp.nan, logits.dtype)
         picked = jnp.take_along_axis(
             log_probabilities, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
         )[..., 0]
         # A negative number would count from the end, as an index does: it is no class either.
-        return -jnp.where(labels < 0, jnp.nan, picked)
+        return -jnp.where(labels < 0, jnp.nan, picked).astype(logits.dtype)
     check_floating("labels", labels)
     if labels.shape != logits.shape:
         raise ValueError(
             f"labels: got shape {labels.shape} for logits {logits.shape}; "
             "probabilities must have the shape of the logits"
         )
-    return -jnp.sum(labels.astype(logits.dtype) * log_probabilities, axis=-1)
+    losses = -jnp.sum(labels.astype(log_probabilities.dtype) * log_probabilities, axis=-1)
+    return losses.astype(logits.dtype)
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:
+    """In at least 32 bits."""
+    shifted = _shifted(logits)
+    return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
+
+
+def _shifted(logits: jax.Array) -> jax.Array:
+    """Logits less the largest of their row, in at least 32 bits."""
     check_floating("logits", logits)
     if logits.ndim < 1:
         raise ValueError(f"logits: got shape {logits.shape}; expected at least one axis (..., K)")
-    shifted = logits - lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    # `initial` is what the largest of no classes is.
+    largest = jnp.max(wide, axis=-1, keepdims=True, initial=-jnp.inf)
+    return wide - lax.stop_gradient(largest)
+
+
+# --- in at least 32 bits --------------------------------------------------------------------------
+
+
+def _in_32_bits(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+    return function(x.astype(jnp.promote_types(x.dtype, jnp.float32))).astype(x.dtype)
+
+
+def _gelu(x: jax.Array) -> jax.Array:
+    # 1 + erf(z) = erfc(-z), which has no cancellation. Beyond 50 Phi is 0 or 1 in every dtype;
+    # without the bounds an infinity would be multiplied by zero.
+    within = lax.clamp(jnp.asarray(-50, x.dtype), x, jnp.asarray(50, x.dtype))
+    return jnp.maximum(x, -50) / 2 * lax.erfc(within * -math.sqrt(0.5))
+
+
+@jax.custom_jvp
+def _sigmoid(x: jax.Array) -> jax.Array:
+    return lax.logistic(x)
+
+
+@jax.custom_jvp
+def _tanh(x: jax.Array) -> jax.Array:
+    return lax.tanh(x)
+
+
+@jax.custom_jvp
+def _bell(x: jax.Array) -> jax.Array:
+    """The slope of the sigmoid: `s(x) s(-x) = exp(-|x|) / (1 + exp(-|x|))^2`."""
+    power = jnp.exp(-jnp.abs(x))
+    return power / (1 + power) ** 2
+
+
+_sigmoid.defjvps(lambda dx, y, x: dx * _bell(x))
+_tanh.defjvps(lambda dx, y, x: dx * 4 * _bell(2 * x))
+_bell.defjvps(lambda dx, y, x: -dx * y * _tanh(x / 2))

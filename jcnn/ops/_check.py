@@ -34,3 +34,18 @@ def check_bias(bias: jax.Array | None, kernel: jax.Array) -> None:
         raise ValueError(
             f"bias: got shape {bias.shape} for kernel {kernel.shape}; expected {kernel.shape[-1:]}"
         )
+
+
+def check_rate(rate: Any) -> float:
+    """A dropout rate, a number of any type, as a float.
+
+    Raises:
+        ValueError: it is no number in [0, 1).
+    """
+    try:
+        number = float(rate)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < 1 or isinstance(rate, str):
+        raise ValueError(f"rate: got {rate!r}; accepted: 0 <= rate < 1")
+    return number

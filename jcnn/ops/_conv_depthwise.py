@@ -5,7 +5,7 @@ import jax
 from jcnn.ops._check import check_rank
 from jcnn.ops._conv import conv2d
 from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._window import Padding, Size
+from jcnn.ops._window import Padding, Size, layout_hint
 
 
 def depthwise_conv2d(
@@ -42,12 +42,12 @@ def depthwise_conv2d(
     kh, kw, channels, multiplier = kernel.shape
     return conv2d(
         x,
-        kernel.reshape(kh, kw, 1, channels * multiplier),
+        kernel.reshape(kh, kw, min(channels, 1), channels * multiplier),
         bias,
         stride=stride,
         padding=padding,
         dilation=dilation,
-        groups=channels,
+        groups=max(channels, 1),
         method=method,
         precision=precision,
     )
@@ -109,7 +109,8 @@ def separable_conv2d(
 
 def _check_kernel(name: str, kernel: jax.Array, x: jax.Array) -> None:
     if kernel.ndim != 4 or kernel.shape[2] != x.shape[3]:
+        hint = layout_hint(x.shape, kernel.shape) if kernel.ndim == 4 else ""
         raise ValueError(
             f"{name}: got shape {kernel.shape} for x {x.shape}; "
-            f"expected four axes (KH, KW, C, M) with C = {x.shape[3]}"
+            f"expected four axes (KH, KW, C, M) with C = {x.shape[3]}{hint}"
         )

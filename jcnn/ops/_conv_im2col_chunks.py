@@ -14,10 +14,9 @@ from jax import lax
 
 from jcnn.ops._conv_im2col import conv2d_im2col
 from jcnn.ops._conv_method import ConvMethod, Precision
-from jcnn.ops._window import Window, resolve_window
+from jcnn.ops._window import Window, check_size, resolve_window
 
 
-@functools.cache  # one object for one bound: a model that holds it compiles once
 def im2col_in_chunks(max_bytes: int) -> ConvMethod:
     """The method "im2col" with at most `max_bytes` of patches at a time.
 
@@ -38,9 +37,11 @@ def im2col_in_chunks(max_bytes: int) -> ConvMethod:
     Raises:
         ValueError: `max_bytes` is not a positive int.
     """
-    if not isinstance(max_bytes, int) or max_bytes < 1:
-        raise ValueError(f"max_bytes: got {max_bytes!r}; accepted: a positive int")
+    return _bounded(check_size("max_bytes", max_bytes))
 
+
+@functools.cache  # one object for one bound: a model that holds it compiles once
+def _bounded(max_bytes: int) -> ConvMethod:
     def convolve(
         x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
     ) -> jax.Array:

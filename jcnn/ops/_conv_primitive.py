@@ -26,6 +26,7 @@ Reference: the transposes are those of Dumoulin and Visin (2016), chapter 4.
 
 import functools
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import jax
@@ -34,7 +35,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jcnn.ops import _form_pallas
-from jcnn.ops._form import Params, dilated, out_size
+from jcnn.ops._form import Params, asks_for_more, dilated, is_empty, out_size
 from jcnn.ops.conv_forms import FORMS
 from jcnn.ops.conv_table import Conv, choose
 from jcnn.ops.conv_table_file import tables
@@ -52,6 +53,8 @@ def conv(x: jax.Array, kernel: jax.Array, *, form: str = "auto", **params: Any) 
             it) or a name in `FORMS`.
         params: those of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
+    if params["precision"] is None:  # here, so that gradients have the value's
+        params["precision"] = jax.default_matmul_precision.value
     return _bind(x[None], kernel[None], form=form, **params)[0]
 
 
@@ -76,6 +79,10 @@ conv_p.def_effectful_abstract_eval(_shape)
 
 def _convolve(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
     models, filters = x.shape[0], kernel.shape[-1]
+    if is_empty(x, kernel):  # of which no form need know
+        params = Params(**{field.name: p[field.name] for field in fields(Params)})
+        out = out_size(x.shape[1:], kernel.shape[1:], params)
+        return jnp.zeros((*x.shape[:2], *out, filters), x.dtype)
     if models == 1:
         return _one(x[0], kernel[0], platform=platform, **p)[None]
     if platform == "cpu":
@@ -104,7 +111,7 @@ def _one(
         # A size without a number (`jax.export`) is in no table.
         if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
             conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
-            plain = plain or precision not in (None, jax.lax.Precision.DEFAULT)
+            plain = plain or asks_for_more(precision)
             form = choose(conv, tables(), plain=plain).form
     return FORMS[form].fn(x, kernel, precision, params)
 

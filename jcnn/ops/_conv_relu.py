@@ -18,12 +18,12 @@ from jax.interpreters import batching, mlir
 from jcnn.ops import _form_pallas
 from jcnn.ops._activations import relu
 from jcnn.ops._bias import add_bias
-from jcnn.ops._conv import resolve
+from jcnn.ops._conv import METHODS, resolve
 from jcnn.ops._conv_method import ConvMethod, Precision
 from jcnn.ops._conv_primitive import conv
 from jcnn.ops._form import Params
 from jcnn.ops._pool import max_pool2d
-from jcnn.ops._window import Padding, Size, resolve_window
+from jcnn.ops._window import Padding, Size, check_size, resolve_window
 
 
 def conv2d_relu(
@@ -57,10 +57,11 @@ def conv2d_relu(
     Raises:
         ValueError, NotImplementedError: as for `conv2d` and `max_pool2d`.
     """
+    groups = check_size("groups", groups)
     window, chosen = resolve(x, kernel, bias, stride, padding, dilation, groups, method)
     if pool:  # the window must fit
         resolve_window(window.out_size, 2, stride=2)
-    if method != "pallas":
+    if chosen is not METHODS["pallas"]:
         y = relu(add_bias(chosen.fn(x, kernel, window, groups, precision), bias))
         return max_pool2d(y, 2) if pool else y
     _form_pallas.refuse_precision(x, precision)

@@ -15,7 +15,7 @@ from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_floating, check_same_dtype
 from jcnn.ops._conv_method import Precision
 from jcnn.ops._conv_primitive import conv
-from jcnn.ops._window import Padding, Size, conv_transpose_window
+from jcnn.ops._window import Padding, Size, check_size, conv_transpose_window
 
 
 def conv_transpose2d(
@@ -64,6 +64,7 @@ def conv_transpose2d(
     Reference: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
     chapter 4.
     """
+    groups = check_size("groups", groups)
     window = conv_transpose_window(
         x.shape, kernel.shape, stride, padding, output_padding, dilation, groups
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from jcnn.ops._window import Padding, Size, conv_output_shape
+from jcnn.ops._window import Padding, Size, check_size, conv_output_shape
 
 
 def conv_params(kernel_shape: Sequence[int], *, bias: bool = True) -> int:
@@ -29,9 +29,7 @@ def dense_params(inputs: int, units: int, *, bias: bool = True) -> int:
     Raises:
         ValueError: a size is not positive.
     """
-    for name, size in (("inputs", inputs), ("units", units)):
-        if size < 1:
-            raise ValueError(f"{name}: got {size!r}; accepted: a positive int")
+    inputs, units = check_size("inputs", inputs), check_size("units", units)
     return inputs * units + bias * units
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jcnn.ops._bias import add_bias
-from jcnn.ops._check import check_bias, check_floating, check_rank, check_same_dtype
+from jcnn.ops._check import check_bias, check_floating, check_rank, check_rate, check_same_dtype
 from jcnn.ops._conv_method import Precision
 from jcnn.ops._random import less_than
 
@@ -77,8 +77,8 @@ def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Arr
 
     Args:
         x: any shape, a floating-point type.
-        rate: share to drop, `0 <= rate < 1`: a Python number, or a scalar array, whose range is
-            not checked.
+        rate: share to drop, `0 <= rate < 1`: a number, or a scalar array. One that `jit` or `vmap`
+            traces cannot be checked; out of range, it makes every number NaN.
         key: one `jax.random.key`; the same key drops the same numbers.
 
     Returns:
@@ -90,14 +90,16 @@ def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Arr
     Reference: Srivastava et al., "Dropout", JMLR 15, 2014 (inverted: scaled while training).
     """
     check_floating("x", x)
-    if isinstance(rate, jax.Array):
-        kept = jnp.maximum(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1)
-        mask = less_than(key, x.shape, kept)
-        return jnp.where(mask, x * (65536 / kept).astype(x.dtype), 0)
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate: got {rate!r}; accepted: 0 <= rate < 1")
-    whole = max(65536 - round(rate * 65536), 1)
+    # Scaled in 32 bits: 1 / (1 - rate) alone may be beyond float16 where the product is not.
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if isinstance(rate, jax.core.Tracer):
+        kept = jnp.clip(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1, 65536)
+        valid = (rate >= 0) & (rate < 1)
+        scale = jnp.where(valid, 65536 / kept, jnp.nan).astype(wide.dtype)
+        dropped = jnp.where(valid, 0, jnp.nan).astype(x.dtype)
+        return jnp.where(less_than(key, x.shape, kept), (wide * scale).astype(x.dtype), dropped)
+    whole = max(65536 - round(check_rate(rate) * 65536), 1)
     if whole == 65536:
         return x
     mask = less_than(key, x.shape, whole)
-    return jnp.where(mask, x * jnp.asarray(65536 / whole, x.dtype), 0)
+    return jnp.where(mask, (wide * (65536 / whole)).astype(x.dtype), 0)

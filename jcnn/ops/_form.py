@@ -100,11 +100,13 @@ class Form:
             would be absurd for it; None where it can.
         plain: whether it rounds as XLA's convolution does and needs nothing but XLA. What is
             exported, and what asks for a precision, takes plain forms only.
+        remark: what it costs besides time, for `explain_conv`; empty where nothing.
     """
 
     fn: Callable[[jax.Array, jax.Array, Any, Params], jax.Array]
     unsupported: Callable[[Conv], str | None]
     plain: bool = True
+    remark: str = ""
 
 
 def out_size(x_shape: Shape, kernel_shape: Shape, p: Params) -> Pair:
@@ -125,6 +127,18 @@ def out_size(x_shape: Shape, kernel_shape: Shape, p: Params) -> Pair:
 def dilated(size: int, dilation: int) -> int:
     """Cells of an axis with `dilation - 1` zeros between neighbours."""
     return (size - 1) * dilation + 1
+
+
+def asks_for_more(precision: Any) -> bool:
+    """Whether a precision, as in `jax.lax.conv_general_dilated`, is more than the default."""
+    words = {str(one).rpartition(".")[2].lower() for one in jax.tree.leaves(precision)}
+    return not words <= {"default", "fastest", "bfloat16"}
+
+
+def is_empty(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether a convolution has no examples, no channels, no filters or no models."""
+    # Not by membership: a size may be a symbol (`jax.export`).
+    return any(isinstance(size, int) and size == 0 for size in (*x.shape, *kernel.shape))
 
 
 def wide(x: jax.Array) -> Any:

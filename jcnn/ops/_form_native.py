@@ -53,4 +53,10 @@ def _is_by_kernel(x: Shape, kernel: Shape, out: Pair) -> bool:
     return out == (3, 3) and x[0] % _LANES == 0 and kernel[3] % _LANES == 0
 
 
-FORM = Form(convolve, _unsupported, plain=False)
+FORM = Form(
+    convolve,
+    _unsupported,
+    plain=False,
+    remark="6 to 13 times the rounding of lax; a NaN reaches its whole tile; "
+    "may overflow above 1e33",
+)

@@ -40,6 +40,8 @@ def less_than(key: jax.Array, shape: tuple[int, ...], bound: int | jax.Array) ->
         mask: jax.Array = lax.map(part, jnp.array([0, half], jnp.uint32))
         return mask.reshape(-1)[: math.prod(shape)].reshape(shape)
 
+    if 0 in shape:
+        return jnp.zeros(shape, bool)
     if str(jax.random.key_impl(key)) != "threefry2x32" or math.prod(shape) >= 2**32:
         return by_jax(key)
     mask: jax.Array = lax.platform_dependent(key, cpu=in_halves, default=by_jax)

@@ -52,7 +52,9 @@ class Choice:
         if self.line is None or self.table is None:
             return f"{self.form} ({self.reason})"
         times = ", ".join(f"{form} {ms:.3g} ms" for form, ms in self.line.milliseconds.items())
-        return f"{self.form} ({self.reason}; {times}; {self.table.file}, {self.table.measured_on})"
+        told = [self.reason, times, f"{self.table.file}, {self.table.measured_on}"]
+        remark = FORMS[self.form].remark
+        return f"{self.form} ({'; '.join([*told, remark] if remark else told)})"
 
 
 def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choice:

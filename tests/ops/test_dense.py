@@ -1,5 +1,8 @@
 """Flatten, dense and dropout."""
 
+import re
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +34,24 @@ def test_dense_sums_in_at_least_32_bits() -> None:
     assert ops.dense(ones, ones.T)[0, 0] == 4096
     by_bias = jax.grad(lambda b: ops.dense(ones.T, ones[:, :1], b).sum())(ones[0, :1])
     assert by_bias[0] == 4096
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("op", ["dense", "conv2d", "conv_transpose2d", "conv2d_relu"])
+def test_the_gradient_of_a_bias_is_summed_in_32_bits(op: str, dtype: str) -> None:
+    """Read off the program, since XLA's CPU backend would hide a narrow sum by widening it."""
+    x, kernel = jnp.ones((3, 4, 5, 2), dtype), jnp.ones((1, 1, 2, 2), dtype)
+    if op == "dense":
+        x, kernel = x[0, 0], kernel[0, 0]
+
+    def total(bias: jax.Array) -> jax.Array:
+        y: jax.Array = getattr(ops, op)(x, kernel, bias)
+        return jnp.sum(y.astype("float32"))
+
+    jaxpr = str(jax.make_jaxpr(jax.grad(total))(jnp.ones(2, dtype)))
+    sums = re.findall(r":(\w+)\[[\d,]*\] = reduce_sum\[", jaxpr)
+    assert len(sums) >= 2  # the loss, and the gradient
+    assert set(sums) == {"f32"}
 
 
 def test_a_1x1_convolution_is_dense_at_every_pixel() -> None:
@@ -88,8 +109,42 @@ def test_kept_numbers_are_scaled_exactly(rate: float, dtype: str) -> None:
     x = draw("x", (30, 20), dtype)
     y = ops.dropout(x, rate, key=KEY)
     assert y.dtype == x.dtype
-    scaled = x * jnp.asarray(1 / (1 - rate), dtype)
+    scale = np.float32(1 / (1 - rate))
+    scaled = (np.asarray(x, "float32") * scale).astype(x.dtype)
     np.testing.assert_array_equal(oracle.float64(y), oracle.float64(jnp.where(y != 0, scaled, 0)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.5, 0.9, 0.99999])
+def test_a_traced_rate_is_the_same_as_a_number(rate: float, dtype: str) -> None:
+    x = draw("x", (30, 20), dtype)
+    want = ops.dropout(x, rate, key=KEY)
+    rates = jnp.float32([rate, 0.5])
+    got = jax.jit(jax.vmap(lambda rate: ops.dropout(x, rate, key=KEY)))(rates)
+    np.testing.assert_array_equal(oracle.float64(got[0]), oracle.float64(want))
+    np.testing.assert_array_equal(got[1], ops.dropout(x, 0.5, key=KEY))
+    np.testing.assert_array_equal(want, ops.dropout(x, jnp.float32(rate), key=KEY))
+
+
+@pytest.mark.parametrize("rate", [np.nan, 1.0, -0.25, np.inf])
+def test_a_traced_rate_out_of_range_shows(rate: float) -> None:
+    y = jax.jit(lambda rate: ops.dropout(jnp.ones(1000), rate, key=KEY))(rate)
+    assert jnp.isnan(y).all()
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_rate_near_1_does_not_overflow_in_float16(traced: bool) -> None:
+    """The scale 65536 is beyond float16; 65536 times 1/4 is not, nor is 65536 times 0."""
+    x = jnp.tile(jnp.float16([0.25, 0.0, -0.5]), 200_000)
+
+    def run(rate: Any) -> tuple[jax.Array, jax.Array]:
+        y, pull_back = jax.vjp(lambda x: ops.dropout(x, rate, key=KEY), x)
+        return y, pull_back(jnp.full_like(x, 0.125))[0]
+
+    rate = 1 - 2**-16
+    y, by_x = jax.jit(run)(jnp.float32(rate)) if traced else run(rate)
+    np.testing.assert_array_equal(np.unique(y), [-32768, 0, 16384])
+    np.testing.assert_array_equal(np.unique(by_x), [0, 8192])
 
 
 def test_gradient_is_the_mask_times_the_scale() -> None:
