@@ -30,7 +30,7 @@ from jcnn.data import (
     takes_image_shape,
 )
 from jcnn.data import load as load_data
-from jcnn.files import unfinished, write_text
+from jcnn.files import unfinished_in, write_text
 from jcnn.history import History, write_history
 from jcnn.layers import Sequential, take_apart
 from jcnn.machine import describe_machine
@@ -144,7 +144,7 @@ def create(run: Path, config: RunConfig) -> None:
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
     # A process that was killed here has left no run yet.
-    if run.is_dir() and not set(run.iterdir()) <= {unfinished(run / "config.json")}:
+    if run.is_dir() and not set(run.iterdir()) <= set(unfinished_in(run, "config.json")):
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
     write_config(run, config)

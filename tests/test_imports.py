@@ -14,10 +14,10 @@ ANY = "any"
 # A room is a file or a folder of jcnn; the value names the rooms that it may import.
 ROOMS = {
     "caches": "",
-    "ops": "caches",
+    "ops": "caches files",
     "compile": "caches",
     "config": "",
-    "data": "caches",
+    "data": "caches files",
     "files": "",
     "metrics": "",
     "machine": "",

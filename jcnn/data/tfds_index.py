@@ -8,7 +8,6 @@ With it, a later start imports tensorflow-datasets only if it has to read pictur
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from jcnn.data.events import Notify, Reading
 from jcnn.data.tfds_folder import TfdsName, identity
 from jcnn.data.tfds_prepare import picture_and_label, quiet_tfds
 from jcnn.data.tfds_records import Split, open_records
+from jcnn.files import write_text
 
 _FORMAT = 1
 _TOGETHER = 4096
@@ -125,8 +125,6 @@ def _save(place: Path, index: Index) -> None:
         "class_names": index.class_names,
         "labels": {name: labels.tolist() for name, labels in index.labels.items()},
     }
-    beside = place.with_name(f".{place.name}-{os.getpid()}")
     with contextlib.suppress(OSError):  # the cache of the pictures tells the user
         place.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        beside.replace(place)
+        write_text(place, json.dumps(content) + "\n")
