@@ -1,8 +1,9 @@
 """Writing a file whole: on the disk before it has its name, and by many writers at once."""
 
 import fcntl
-import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +24,14 @@ def test_many_writers_of_one_file_all_succeed(tmp_path: Path) -> None:
     """Threads and processes; what lies there at every moment is one writer's, whole."""
     file = tmp_path / "file"
     write_often(file, "a", 1)
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=write_often, args=(file, x, 40)) for x in "bc"]
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from jcnn.files import write_bytes\n"
+        "for _ in range(40): write_bytes(Path(sys.argv[1]), [sys.argv[2].encode() * 5000] * 2)"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, file, x]) for x in "bc"]
     failed: list[BaseException] = []
-    workers: list[Any] = [*processes]
 
     def write(letter: str) -> None:
         try:
@@ -34,17 +39,17 @@ def test_many_writers_of_one_file_all_succeed(tmp_path: Path) -> None:
         except BaseException as error:
             failed.append(error)
 
-    workers += [threading.Thread(target=write, args=(letter,)) for letter in "de"]
-    for worker in workers:
-        worker.start()
-    while any(worker.is_alive() for worker in workers):
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "de"]
+    for thread in threads:
+        thread.start()
+    while any(process.poll() is None for process in processes):
         content = file.read_bytes()
         assert len(content) == 10_000
         assert len(set(content)) == 1
-    for worker in workers:
-        worker.join()
+    for thread in threads:
+        thread.join()
     assert failed == []
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [process.returncode for process in processes] == [0, 0]
     assert list(tmp_path.iterdir()) == [file]
 
 
