@@ -16,6 +16,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+PRIVATE = 0o600  # permissions of the cache's files
+
 
 class CacheWarning(UserWarning):
     """Something is not kept, or is made anew; everything works nevertheless."""
@@ -45,8 +47,9 @@ def make_private(folder: Path) -> None:
     Raises:
         OSError: it cannot be made, or another user could write into it or into the cache folder.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.mkdir(exist_ok=True, mode=0o700)
+    if folder != cache_folder():
+        cache_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     check_private(folder)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write `text` to `file` in one piece."""
-    write_bytes(file, [text.encode()])
+def write_text(file: Path, text: str, *, mode: int = 0o666) -> None:
+    """Write `text` to `file` in one piece, as `write_bytes` does."""
+    write_bytes(file, [text.encode()], mode=mode)
 
 
 def write_bytes(file: Path, pieces: Iterable[bytes | memoryview], *, mode: int = 0o666) -> None:

@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from jcnn.caches import cache_folder
+from jcnn.caches import PRIVATE, cache_folder, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
@@ -73,6 +73,8 @@ def cached(
 
 def _open(folder: Path) -> Parts | None:
     try:
+        for file in ("about.json", "images.npy", "labels.npy"):
+            check_private(folder / file)
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", allow_pickle=False)
@@ -88,7 +90,7 @@ def _write(folder: Path, key: str, parts: Parts) -> str:
     """Write an entry in one piece; where that fails, return why."""
     beside = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(folder.parent)
         _remove_leftovers(folder.parent)
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         _write_files(beside, key, parts)
@@ -138,4 +140,5 @@ def _write_files(folder: Path, key: str, parts: Parts) -> None:
 
 def _to_disk(stream: IO[bytes] | IO[str]) -> None:
     stream.flush()
+    os.fchmod(stream.fileno(), PRIVATE)
     os.fsync(stream.fileno())

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.caches import cache_folder
+from jcnn.caches import PRIVATE, cache_folder, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
@@ -107,6 +107,7 @@ def _labels(index: Index, name: str, notify: Notify) -> npt.NDArray[np.int32]:
 
 def _load(place: Path, wanted: TfdsName, folder: Path) -> Index | None:
     try:
+        check_private(place)
         kept = json.loads(place.read_text(encoding="utf-8"))
         height, width, channels = kept["image_shape"]
         picture, label = kept["keys"]
@@ -126,5 +127,5 @@ def _save(place: Path, index: Index) -> None:
         "labels": {name: labels.tolist() for name, labels in index.labels.items()},
     }
     with contextlib.suppress(OSError):  # the cache of the pictures tells the user
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_text(place, json.dumps(content) + "\n")
+        make_private(place.parent)
+        write_text(place, json.dumps(content) + "\n", mode=PRIVATE)

@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 
-from jcnn.caches import CacheWarning, cache_folder, check_private, make_private
+from jcnn.caches import PRIVATE, CacheWarning, cache_folder, check_private, make_private
 from jcnn.files import write_bytes
 
 SOURCES = sorted(Path(__file__).with_name("native").iterdir())
@@ -135,9 +135,9 @@ def _compile(compiler: str, library: Path) -> None:
         )
         content = made.read_bytes()
     # Renamed over what is there: a process that has loaded the older one keeps it.
-    write_bytes(library, [content], mode=0o700)
+    write_bytes(library, [content], mode=PRIVATE)
     digest = hashlib.sha256(content).hexdigest()
-    write_bytes(_checksum(library), [digest.encode()], mode=0o600)
+    write_bytes(_checksum(library), [digest.encode()], mode=PRIVATE)
 
 
 def _loaded(library: Path) -> dict[str, Any]:
