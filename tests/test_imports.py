@@ -35,7 +35,7 @@ ROOMS = {
     "logs": "files history",
     "run": "checkpoint config data files history layers machine models",
     "explore": "compile data files layers models ops",
-    "report": "compile config data history layers machine models ops run scores trace",
+    "report": "compile config data files history layers machine models ops run scores trace",
     "trace": "data ops",
     "bench": ANY,
     "cli": ANY,

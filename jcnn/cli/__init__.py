@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, cast
 
@@ -28,6 +29,7 @@ from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
+from jcnn.cli.warn import show_warning
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -58,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     thresholds = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *thresholds[1:])
+    shown, warnings.showwarning = warnings.showwarning, show_warning
     try:
         words = sys.argv[1:] if arguments is None else arguments
         command = _parse(words)
@@ -76,6 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(stop) or "stopped", 130)
     finally:
         gc.set_threshold(*thresholds)
+        warnings.showwarning = shown
     return 0
 
 

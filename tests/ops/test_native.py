@@ -356,7 +356,7 @@ def test_the_processors_flags_are_in_the_librarys_name(
     compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A home folder may be shared by machines, of which one would die of the other's code."""
-    info, names = tmp_path / "cpuinfo", []
+    info, names = tmp_path / "cpuinfo", list[str]()
     monkeypatch.setattr(_native, "_PROCESSORS", info)
     for flags in ("fpu sse avx512f", "fpu sse", "fpu sse"):
         info.write_text(f"processor\t: 0\ncpu MHz\t\t: {len(names)}\nflags\t\t: {flags}\n\n")
