@@ -46,8 +46,7 @@ def unavailable() -> str | None:
     """
     if os.environ.get("JCNN_NATIVE") == "0":
         return "JCNN_NATIVE=0 switches the compiled kernels off"
-    named = os.environ.get("CXX")
-    compiler = next(filter(None, map(shutil.which, (*([named] if named else []), *_COMPILERS))), "")
+    compiler = _compiler()
     if not compiler:
         return f"no C++ compiler was found ({', '.join(_COMPILERS)}, or the one that CXX names)"
     try:
@@ -64,6 +63,11 @@ def unavailable() -> str | None:
     return None
 
 
+def key() -> str:
+    """A hash of all that the functions depend on, where they are available."""
+    return _key(_compiler())
+
+
 def call(
     name: str, shape: tuple[int, ...], x: jax.Array, other: jax.Array, **how: Any
 ) -> jax.Array:
@@ -73,6 +77,12 @@ def call(
         raise NotImplementedError(reason)
     made: jax.Array = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, x.dtype))(x, other, **how)
     return made
+
+
+def _compiler() -> str:
+    """The path of a C++ compiler; "" where there is none."""
+    named = os.environ.get("CXX")
+    return next(filter(None, map(shutil.which, (*([named] if named else []), *_COMPILERS))), "")
 
 
 def _ready(compiler: str) -> Path:
