@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import sealed
-from jcnn.files import unfinished
+from jcnn.files import remove_unfinished
 from jcnn.sealed import DamagedError
 
 # The newest, and the one before it in case the newest is damaged.
@@ -58,7 +58,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
     with uninterrupted():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            _remove(file.parent.glob(unfinished(Path("*")).name))  # of a process that was killed
+            remove_unfinished(file.parent)
             sealed.write(file, arrays, texts)
         except (OSError, ValueError) as error:
             last = _newest_whole(run)

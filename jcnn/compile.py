@@ -4,16 +4,23 @@ Compiler options count on the outermost `jit` only, so they belong to whole prog
 training, an evaluation), never to an op.
 """
 
+import contextlib
 import ctypes
 import functools
+import math
+import os
 import platform
+import re
+import stat
+import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jcnn.caches import cache_folder
+from jcnn.caches import CacheWarning, cache_folder, make_private
 
 # XLA:CPU hands matrix products, convolutions and sums to YNNPACK by default. Of these the sums are
 # up to seven times faster so (a bias's gradient over 64x28x28x64: 0.7 ms against 5.3), and the
@@ -63,25 +70,90 @@ def compiler_options(backend: str) -> dict[str, str]:
     return _CPU_OPTIONS
 
 
-def use_cache(directory: Path | None = None) -> Path:
+def use_cache(directory: Path | None = None) -> Path | None:
     """Keep compiled programs on disk, so that the next process need not compile them again.
 
     It sets JAX's own configuration for the whole process, so an application calls it, not the
-    library; the command line does.
+    library; the command line does. JAX executes what lies there, so a folder into which another
+    user could write is not used, and such a file in it is removed. Where programs cannot be read
+    or kept, one `CacheWarning` says so, in place of JAX's warning for each program; damaged ones
+    are removed.
 
     Args:
         directory: where to keep them; by default `jcnn/xla` in the user's cache folder.
 
     Returns:
-        The directory.
+        The directory; None where it cannot be used.
     """
     if directory is None:
         directory = cache_folder() / "xla"
-    jax.config.update("jax_compilation_cache_dir", str(directory))
+    try:
+        make_private(directory)
+        _remove_foreign(directory)
+    except OSError as error:
+        _warn(f"{error.filename}: {error.strerror}; compiled programs are not kept")
+        jax.config.update("jax_compilation_cache_dir", None)
+        return None
     # The small programs, too: to load one takes 2 ms, to compile it 10 to 300.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    least = 0.0
+    if not os.access(directory, os.W_OK):
+        _warn(f"{directory}: cannot be written; new programs are compiled at every start")
+        least = math.inf
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    if not isinstance(warnings.showwarning, _CacheTrouble):
+        warnings.showwarning = _CacheTrouble(warnings.showwarning, directory)
+    warnings.showwarning.directory = directory
     return directory
+
+
+class _CacheTrouble:
+    """In place of `warnings.showwarning`: one warning for all that JAX gives about its cache."""
+
+    def __init__(self, shown: Callable[..., None], directory: Path) -> None:
+        self.directory = directory
+        self._shown = shown
+        self._told: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: Any, *where: Any, **more: Any) -> None:
+        found = re.match(r"Error (reading|writing) persistent compilation cache", str(message))
+        if not found:
+            self._shown(message, category, *where, **more)
+            return
+        if found[1] == "reading":  # else JAX keeps a damaged entry for ever
+            _remove_damaged(self.directory)
+        if found[1] not in self._told:
+            self._told.add(found[1])
+            reason = " ".join(str(message).partition(": ")[2].split())
+            done = "damaged programs are compiled anew"
+            if found[1] == "writing":
+                done = "new programs are compiled at every start"
+            told = CacheWarning(f"{self.directory}: {done} ({reason})")
+            self._shown(told, CacheWarning, *where, **more)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, CacheWarning, stacklevel=3)
+
+
+def _remove_foreign(directory: Path) -> None:
+    """Remove programs that another user could have written."""
+    for entry in os.scandir(directory):
+        state = entry.stat(follow_symlinks=False)
+        others = state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not entry.is_symlink()
+        if others or state.st_uid not in (0, os.geteuid()):
+            Path(entry).unlink()
+
+
+def _remove_damaged(directory: Path) -> None:
+    """Remove programs that JAX cannot decompress, such as one whose writer was killed."""
+    for path in directory.glob("*-cache"):
+        with contextlib.suppress(OSError):
+            try:
+                zlib.decompress(path.read_bytes())
+            except zlib.error:
+                path.unlink()
 
 
 def keep_memory() -> None:

@@ -30,11 +30,12 @@ from jcnn.data import (
     takes_image_shape,
 )
 from jcnn.data import load as load_data
-from jcnn.files import unfinished, write_text
+from jcnn.files import unfinished_in, write_text
 from jcnn.history import History, write_history
 from jcnn.layers import Sequential, take_apart
 from jcnn.machine import describe_machine
 from jcnn.models import build
+from jcnn.ops.conv_in_use import convolution_in_use
 
 T = TypeVar("T")
 
@@ -148,23 +149,51 @@ def create(run: Path, config: RunConfig) -> None:
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
     # A process that was killed here has left no run yet.
-    if run.is_dir() and not set(run.iterdir()) <= {unfinished(run / "config.json")}:
+    if run.is_dir() and not set(run.iterdir()) <= set(unfinished_in(run, "config.json")):
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
     write_config(run, config)
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Write `config.json`: the settings, and the versions that they were used with."""
+    """Write `config.json`: the settings, and the versions and kernels they were used with."""
     content = dataclasses.asdict(config) | {
         "versions": {
             "jcnn": __version__,
             "python": platform.python_version(),
-            **{name: version(name) for name in ("jax", "flax", "optax", "numpy")},
+            **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
         },
+        "convolution": convolution_in_use(),
         "machine": describe_machine(),
     }
     write_text(run / "config.json", json.dumps(content, indent=2) + "\n")
+
+
+def differences(run: Path) -> list[str]:
+    """What a training that goes on here does otherwise than the run's `config.json` says.
+
+    Returns:
+        A line for each difference, of versions or of the convolution, that changes the last bits.
+    """
+    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    then, found = content.get("versions") or {}, []
+    for name, now in (("jcnn", __version__), *((n, version(n)) for n in ("jax", "jaxlib"))):
+        if then.get(name, now) != now:
+            found.append(f"{name} was {then[name]} and is {now} here")
+    before = content.get("convolution")
+    if before:  # else an older jcnn trained it
+        here = convolution_in_use()
+        names = ("kernels", "library", "tuned_table")
+        changed = [name for name in names if before.get(name) != here[name]]
+        if "kernels" in changed:
+            why = before.get("reason") or here["reason"]
+            then_was, is_now = before.get("kernels"), here["kernels"]
+            found.append(f"the convolution was {then_was} and is {is_now} here ({why})")
+        elif "library" in changed:
+            found.append("the native convolution was compiled by another compiler or processor")
+        if "tuned_table" in changed:
+            found.append("the tuned table of convolutions is another one here")
+    return [f"{run}: {line}; the last bits may differ" for line in found]
 
 
 def read_config(run: Path) -> RunConfig:

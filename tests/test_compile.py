@@ -2,9 +2,10 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from jcnn import compile as door
+from jcnn.caches import CacheWarning
 
 SETTINGS = (
     "jax_compilation_cache_dir",
@@ -82,6 +85,103 @@ def test_the_cache_is_in_the_users_cache_folder(
     assert door.use_cache() == tmp_path / ".cache" / "jcnn" / "xla"
     assert door.use_cache(tmp_path / "here") == tmp_path / "here"
     assert settings()["jax_compilation_cache_dir"] == str(tmp_path / "here")
+
+
+def start_anew() -> None:
+    """As a new process would: JAX opens the cache, and no program is compiled yet."""
+    reset_cache()
+    jax.clear_caches()
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Path]:
+    """A cache with three programs."""
+    before = settings()
+    start_anew()
+    assert door.use_cache(tmp_path / "xla") == tmp_path / "xla"
+    compute()
+    yield tmp_path / "xla"
+    for name, value in before.items():
+        jax.config.update(name, value)
+    start_anew()
+
+
+def compute() -> None:
+    for n in range(3):
+        np.testing.assert_array_equal(jax.jit(lambda x, n=n: n * x + n)(np.ones(3)), 2.0 * n)
+
+
+def entries(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.glob("*-cache")}
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, 100)
+
+
+def overwrite(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [cut, overwrite])
+def test_damaged_programs_are_one_warning_and_compiled_anew(
+    programs: Path, spoil: Callable[[Path], None]
+) -> None:
+    whole = entries(programs)
+    assert len(whole) >= 3
+    for path in programs.glob("*-cache"):
+        spoil(path)
+    start_anew()
+    with pytest.warns(CacheWarning) as warned:
+        door.use_cache(programs)
+        compute()
+    assert len(warned) == 1
+    start = f"{programs}: damaged programs are compiled anew (error: Error -"
+    assert str(warned[0].message).startswith(start)
+    assert entries(programs).keys() == whole.keys()
+    start_anew()
+    door.use_cache(programs)
+    compute()  # without a warning, which would be an error
+
+
+def test_where_programs_cannot_be_kept_is_one_warning(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are there are used."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    kept = entries(programs)
+    start_anew()
+    with pytest.warns(CacheWarning, match="new programs are compiled at every start") as warned:
+        door.use_cache(programs)
+        compute()
+        jax.jit(lambda x: x - 7)(np.ones(5))
+    assert len(warned) == 1
+    assert entries(programs) == kept
+
+
+def test_a_disk_that_fails_later_is_one_warning(programs: Path) -> None:
+    with pytest.warns(CacheWarning) as warned:
+        door.use_cache(programs)
+        shutil.rmtree(programs)
+        for n in range(3):
+            jax.jit(lambda x, n=n: x / 3 - n)(np.ones(5))
+    (warning,) = warned
+    start = f"{programs}: new programs are compiled at every start (FileNotFoundError: "
+    assert str(warning.message).startswith(start)
+
+
+def test_programs_that_another_user_could_have_written_are_not_run(programs: Path) -> None:
+    first, *others = sorted(programs.glob("*-cache"))
+    first.chmod(0o666)
+    door.use_cache(programs)
+    assert sorted(programs.glob("*-cache")) == others
+    programs.chmod(0o777)
+    reason = r"other users may write it \(mode 777\); .*; compiled programs are not kept"
+    with pytest.warns(CacheWarning, match=reason):
+        assert door.use_cache(programs) is None
+    assert settings()["jax_compilation_cache_dir"] is None
 
 
 @pytest.mark.skipif(

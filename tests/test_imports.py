@@ -14,7 +14,7 @@ ANY = "any"
 # A room is a file or a folder of jcnn; the value names the rooms that it may import.
 ROOMS = {
     "caches": "",
-    "ops": "caches",
+    "ops": "caches files",
     "compile": "caches",
     "config": "",
     "data": "caches files",
@@ -23,6 +23,7 @@ ROOMS = {
     "machine": "",
     "scores": "",
     "history": "files",
+    "info": "caches data machine ops",
     "sealed": "files",
     "checkpoint": "files sealed",
     "layers": "ops",
@@ -33,9 +34,9 @@ ROOMS = {
     "schedules": "config",
     "train": "checkpoint config data history layers metrics models ops plateau programs schedules",
     "logs": "files history",
-    "run": "checkpoint config data files history layers machine models",
+    "run": "checkpoint config data files history layers machine models ops",
     "explore": "compile data files layers models ops",
-    "report": "compile config data history layers machine models ops run scores trace",
+    "report": "compile config data files history layers machine models ops run scores trace",
     "trace": "data ops",
     "bench": ANY,
     "cli": ANY,

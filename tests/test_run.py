@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from jcnn.data import Dataset, digits
 from jcnn.files import unfinished, write_text
 from jcnn.layers import Sequential, take_apart
 from jcnn.models import build
+from jcnn.ops import _native
 from jcnn.run import RunConfig, RunError
 from jcnn.train import predict
 
@@ -48,6 +50,46 @@ def test_a_configuration_comes_back(tmp_path: Path) -> None:
     assert content["versions"]["jcnn"] == __version__
     assert content["versions"]["jax"] == jax.__version__
     assert [path.name for path in run.iterdir()] == ["config.json"]
+
+
+def test_a_run_says_which_convolution_it_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that goes on with another, or with other versions, says so."""
+    runs.create(tmp_path, CONFIG)
+    file = tmp_path / "config.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    used = content["convolution"]
+    reason = _native.unavailable()
+    assert used["kernels"] == ("native" if reason is None else "plain")
+    assert used["reason"] == reason
+    assert used["tuned_table"] is None
+    assert content["versions"]["jaxlib"] == version("jaxlib")
+    assert runs.differences(tmp_path) == []
+
+    monkeypatch.setattr(_native, "unavailable", lambda: "no compiler")
+    native = {"kernels": "native", "reason": None, "library": "ab12", "tuned_table": None}
+    plain = {"kernels": "plain", "reason": "no compiler", "library": None, "tuned_table": None}
+    for convolution, versions, lines in [
+        (plain, {}, []),
+        (None, {}, []),
+        (native, {}, ["the convolution was native and is plain here (no compiler)"]),
+        (plain | {"tuned_table": "f00"}, {}, ["the tuned table of convolutions is another one"]),
+        (plain, {"jax": "0.1.2"}, [f"jax was 0.1.2 and is {jax.__version__} here"]),
+    ]:
+        changed = {"convolution": convolution, "versions": content["versions"] | versions}
+        file.write_text(json.dumps(content | changed), encoding="utf-8")
+        found = runs.differences(tmp_path)
+        assert len(found) == len(lines)
+        for one, line in zip(found, lines, strict=True):
+            assert one.startswith(f"{tmp_path}: {line}")
+            assert one.endswith("; the last bits may differ")
+
+    monkeypatch.setattr(_native, "unavailable", lambda: None)
+    monkeypatch.setattr(_native, "key", lambda: "cd34")
+    file.write_text(json.dumps(content | {"convolution": native}), encoding="utf-8")
+    (one,) = runs.differences(tmp_path)
+    assert "was compiled by another compiler or processor" in one
 
 
 def test_an_empty_folder_may_become_a_run(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from jcnn.bench.pairs import machine
 from jcnn.bench.tune_cases import default_cases
+from jcnn.caches import PRIVATE, make_private
 from jcnn.compile import jit
 from jcnn.files import write_text
 from jcnn.ops.conv_directions import Direction, directions
@@ -55,7 +56,10 @@ def tune(
     Raises:
         RuntimeError: two forms of one convolution disagree.
     """
-    out = tuned_file() if out is None else out
+    mode = 0o666
+    if out is None:
+        out, mode = tuned_file(), PRIVATE
+        make_private(out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     lines: dict[Conv, Measured] = {}
     for name, forward in (default_cases() if cases is None else cases).items():
@@ -66,7 +70,7 @@ def tune(
             lines[one.conv] = line
             times = ", ".join(f"{form} {ms:.3g} ms" for form, ms in line.milliseconds.items())
             progress(f"{line.name}: {line.form} ({times})")
-            write_text(out, text(machine("jax", "jaxlib"), lines.values()))
+            write_text(out, text(machine("jax", "jaxlib"), lines.values()), mode=mode)
     return out
 
 

@@ -12,22 +12,26 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, cast
 
 import tyro
 
+from jcnn import __version__
 from jcnn.cli.bench import BenchCommand
 from jcnn.cli.data import DataCommand
 from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.explore import ExploreCommand
+from jcnn.cli.info import InfoCommand
 from jcnn.cli.models import ModelsCommand
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
+from jcnn.cli.warn import show_warning
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -41,13 +45,17 @@ Command = (
     | Annotated[DrawCommand, tyro.conf.subcommand("draw")]
     | Annotated[TraceCommand, tyro.conf.subcommand("trace")]
     | Annotated[BenchCommand, tyro.conf.subcommand("bench")]
+    | Annotated[InfoCommand, tyro.conf.subcommand("info")]
 )
 
 # Importing JAX and tracing a model make many objects that stay. To look for garbage among them
 # at every 700 new ones, as Python does, takes a tenth of the time to the first training step.
 _OBJECTS_BETWEEN_LOOKS = 20_000
 
-DESCRIPTION = "Convolutional neural networks in JAX: train, evaluate, predict, and look inside."
+DESCRIPTION = (
+    "Convolutional neural networks in JAX: train, evaluate, predict, and look inside. "
+    "jcnn --version prints the version."
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,8 +66,12 @@ def main(arguments: list[str] | None = None) -> int:
     """
     thresholds = gc.get_threshold()
     gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *thresholds[1:])
+    shown, warnings.showwarning = warnings.showwarning, show_warning
     try:
         words = sys.argv[1:] if arguments is None else arguments
+        if words == ["--version"]:
+            print(f"jcnn {__version__}")
+            return 0
         command = _parse(words)
         if isinstance(command, TrainCommand):  # which of its defaults were asked for?
             command = dataclasses.replace(command, words=tuple(words[1:]))
@@ -76,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(stop) or "stopped", 130)
     finally:
         gc.set_threshold(*thresholds)
+        warnings.showwarning = shown
     return 0
 
 

@@ -1,5 +1,6 @@
 """`jcnn data show`: a sheet of a data set's pictures."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,13 +44,16 @@ class ShowCommand:
         from jcnn.cli.progress import Display
         from jcnn.data import load
         from jcnn.data.sheet import draw_sheet
+        from jcnn.files import write_bytes
 
         shape = None if self.image_size is None else (*self.image_size, 3)
         with Display() as display:
             train, _ = load(self.source, self.data_dir, image_shape=shape, notify=display)
         sheet = draw_sheet(train, transforms, rows=self.count, seed=self.seed)
+        picture = io.BytesIO()
+        sheet.save(picture, format="PNG")
         try:
-            sheet.save(self.out)
+            write_bytes(self.out, [picture.getbuffer()])
         except OSError as error:
             raise ValueError(f"{self.out}: cannot be written ({error.strerror})") from error
         print(self.out)

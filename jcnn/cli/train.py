@@ -64,8 +64,9 @@ class TrainCommand:
         """Train, print the test accuracy, and say what can be done next."""
         from jcnn.cli.progress import Display
         from jcnn.compile import keep_memory, use_cache
+        from jcnn.data import Note
         from jcnn.models import zoo_summary
-        from jcnn.run import create, write_config
+        from jcnn.run import create, differences, write_config
         from jcnn.train import check_settings
 
         use_cache()
@@ -74,6 +75,8 @@ class TrainCommand:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 train, test = config.load_data(display)
+                for line in differences(run):
+                    display(Note(line))
                 write_config(run, config)
             else:
                 train, test, config = self._described(display)

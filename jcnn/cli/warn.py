@@ -1,8 +1,14 @@
 """A line on stderr that is no error."""
 
 import sys
+from typing import Any
 
 
 def warn(message: str) -> None:
     """Say on stderr what the user should know of what is done nevertheless."""
     print(f"jcnn: {message}", file=sys.stderr)
+
+
+def show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    """In place of `warnings.showwarning`, which writes two lines and a place in the code."""
+    warn(" ".join(str(message).split()))

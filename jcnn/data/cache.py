@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from jcnn.caches import cache_folder
+from jcnn.caches import PRIVATE, cache_folder, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
@@ -67,7 +67,7 @@ def cached(
     folder = cache_folder() / "data" / f"{name}-{digest}"
     parts = _open(folder)
     if parts is None:
-        if folder.is_dir():
+        if folder.is_dir() and _is_private(folder.parent):
             notify(Note(f"{show(folder)}: damaged; it is made again"))
         made = Parts(*make())
         reason = _write(folder, key, made)
@@ -83,6 +83,8 @@ def cached(
 def _open(folder: Path) -> Parts | None:
     """The entry; None where there is none, or it is not what was written."""
     try:
+        for file in ("about.json", "images.npy", "labels.npy"):
+            check_private(folder / file)
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         sums = about.pop("checksums")
         if sums["about"] != zlib.crc32(json.dumps(about).encode()):
@@ -104,6 +106,14 @@ def _open(folder: Path) -> Parts | None:
         return None
 
 
+def _is_private(folder: Path) -> bool:
+    try:
+        check_private(folder)
+    except OSError:
+        return False
+    return True
+
+
 def _checksums(file: Path) -> list[int]:
     """The CRC-32 of each block of a file."""
     size = file.stat().st_size
@@ -123,7 +133,7 @@ def _write(folder: Path, key: str, parts: Parts) -> str:
     """Write an entry in one piece; where that fails, return why."""
     beside = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(folder.parent)
         _remove_leftovers(folder.parent)
         beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         _write_files(beside, key, parts)
@@ -182,4 +192,5 @@ def _write_files(folder: Path, key: str, parts: Parts) -> None:
 
 def _to_disk(stream: IO[bytes] | IO[str]) -> None:
     stream.flush()
+    os.fchmod(stream.fileno(), PRIVATE)
     os.fsync(stream.fileno())

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from jcnn.caches import PRIVATE, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.events import Note, Notify
 from jcnn.files import write_text
@@ -17,6 +18,7 @@ from jcnn.files import write_text
 def read_kept(file: Path, notify: Notify) -> Any:
     """What `keep` has written; None where there is no such file, or it is damaged."""
     try:
+        check_private(file)
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["crc32"] == _checksum(kept["content"]):
             return kept["content"]
@@ -31,8 +33,9 @@ def read_kept(file: Path, notify: Notify) -> Any:
 def keep(file: Path, content: Any) -> None:
     """Write what JSON can hold, in one piece; where that fails, the next start does without."""
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps({"crc32": _checksum(content), "content": content}) + "\n")
+        make_private(file.parent)
+        text = json.dumps({"crc32": _checksum(content), "content": content}) + "\n"
+        write_text(file, text, mode=PRIVATE)
 
 
 def _checksum(content: Any) -> int:

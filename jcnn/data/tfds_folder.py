@@ -4,7 +4,7 @@ HOME/NAME/VERSION/            dataset_info.json, features.json, the records
 HOME/NAME/CONFIG/VERSION/     for a set with configurations
 HOME/NAME/.config/            metadata.json, which says the default configuration
 
-HOME is $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+HOME is $TFDS_DATA_DIR, else ~/tensorflow_datasets, else in jcnn's cache.
 """
 
 import fnmatch
@@ -13,6 +13,8 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from jcnn.caches import cache_folder
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -51,8 +53,11 @@ def parse_name(words: str) -> TfdsName:
 
 def tfds_home() -> Path:
     """The folder in which tensorflow-datasets and its users share prepared sets."""
-    place = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(place).expanduser()
+    named = os.environ.get("TFDS_DATA_DIR")
+    try:
+        return Path(named or "~/tensorflow_datasets").expanduser()
+    except RuntimeError:  # the user has no home folder
+        return Path(named) if named else cache_folder() / "tensorflow_datasets"
 
 
 def find_prepared(home: Path, wanted: TfdsName) -> Path | None:

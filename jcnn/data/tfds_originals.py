@@ -6,15 +6,15 @@ The table is read without importing the package, which would take seconds.
 
 import hashlib
 import importlib.util
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jcnn.data._files import check_file, show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
+from jcnn.files import write_bytes
 
 _REACH_SECONDS = 4.0  # for the first answer of a server, looking its name up included
 _STALL_SECONDS = 30.0  # without a byte, in the middle of a download
@@ -86,13 +86,8 @@ def download_originals(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for one in missing_from(folder, originals):
-        beside = folder / f"{one.filename}.part-{os.getpid()}"
-        try:
-            _download(name, one, originals, beside, notify)
-            _check(name, one, beside)
-            beside.replace(folder / one.filename)
-        finally:
-            beside.unlink(missing_ok=True)
+        file = folder / one.filename
+        write_bytes(file, _downloaded(name, one, originals, file, notify))
 
 
 def missing_from(folder: Path, originals: Sequence[Original]) -> list[Original]:
@@ -128,31 +123,31 @@ def check_reachable(name: str, originals: Sequence[Original], missing: Sequence[
             raise _no_download(name, missing[0], originals, reason)
 
 
-def _download(
-    name: str, one: Original, originals: Sequence[Original], path: Path, notify: Notify
-) -> None:
+def _downloaded(
+    name: str, one: Original, originals: Sequence[Original], file: Path, notify: Notify
+) -> Iterator[bytes]:
+    """The content, piece by piece; after the last, it is refused where it is not the published."""
     import requests
 
-    done, what = 0, f"downloading {one.filename} (bytes)"
+    done, what, total = 0, f"downloading {one.filename} (bytes)", hashlib.sha256()
     limits = (_REACH_SECONDS, _STALL_SECONDS)
     try:
-        with (
-            requests.get(one.url, stream=True, timeout=limits) as answer,
-            path.open("wb") as file,
-        ):
+        with requests.get(one.url, stream=True, timeout=limits) as answer:
             answer.raise_for_status()
             # Without a limit a server could fill the disk: no more is taken than was published.
             for chunk in answer.iter_content(_CHUNK):
                 done += len(chunk)
                 if done > one.size:
                     break
-                file.write(chunk)
+                total.update(chunk)
+                yield chunk
                 notify(Reading(what, done, one.size))
     except requests.RequestException as error:
         raise _no_download(name, one, originals, type(error).__name__) from error
     if done != one.size:
         reason = f"{done} bytes; expected {one.size}"
         raise _no_download(name, one, originals, reason)
+    _compare(name, one, file, total.hexdigest())
 
 
 def _check(name: str, one: Original, path: Path) -> None:
@@ -162,10 +157,14 @@ def _check(name: str, one: Original, path: Path) -> None:
             got = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from None
-    if got != one.sha256:
+    _compare(name, one, path, got)
+
+
+def _compare(name: str, one: Original, path: Path, sha256: str) -> None:
+    if sha256 != one.sha256:
         raise DataError(
             f"{show(path)}: not the published {one.filename} of {name} "
-            f"(SHA-256 {got[:16]}..., expected {one.sha256[:16]}...)"
+            f"(SHA-256 {sha256[:16]}..., expected {one.sha256[:16]}...)"
         )
 
 

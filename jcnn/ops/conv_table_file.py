@@ -7,12 +7,14 @@ milliseconds of each form. They are read once, when the first convolution is com
 
 import functools
 import json
+import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jcnn.caches import cache_folder
+from jcnn.caches import CacheWarning, cache_folder, check_private
 from jcnn.ops._form import Pair, Params
 from jcnn.ops.conv_forms import FORMS
 from jcnn.ops.conv_table import Conv, Measured, Table
@@ -28,9 +30,22 @@ def tuned_file() -> Path:
 
 @functools.cache
 def tables() -> tuple[Table, ...]:
-    """The tables in the order in which they are asked: the user's, if there is one; the shipped."""
+    """The tables in the order in which they are asked: the user's, if there is one; the shipped.
+
+    A user's table that cannot be used, such as another version's, is left out with a warning.
+    """
     tuned = tuned_file()
-    return (*([read(tuned)] if tuned.is_file() else []), read(SHIPPED))
+    if not os.path.lexists(tuned):
+        return (read(SHIPPED),)
+    try:
+        check_private(tuned)
+        return read(tuned), read(SHIPPED)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}"
+    except ValueError as error:
+        reason = str(error)
+    warnings.warn(f"{reason}; jcnn's own table is used", CacheWarning, stacklevel=2)
+    return (read(SHIPPED),)
 
 
 def read(file: Path) -> Table:
@@ -75,8 +90,10 @@ def _entry(line: Measured) -> dict[str, Any]:
 
 
 def _line(entry: Any) -> Measured:
-    if entry["form"] not in FORMS:
-        raise ValueError(f"form: got {entry['form']!r}; accepted: {', '.join(map(repr, FORMS))}")
+    milliseconds = {str(form): float(ms) for form, ms in dict(entry["ms"]).items()}
+    for form in (entry["form"], *milliseconds):
+        if form not in FORMS:
+            raise ValueError(f"form: got {form!r}; accepted: {', '.join(map(repr, FORMS))}")
     n, h, w, c = _whole(entry["x"], least=1)
     kh, kw, i, o = _whole(entry["kernel"], least=1)
     rows, columns = entry["padding"]
@@ -96,7 +113,6 @@ def _line(entry: Any) -> Measured:
     )
     if min(conv.out) < 1 or c != groups * i:
         raise ValueError(f"convolutions: x {conv.x} and kernel {conv.kernel} do not fit")
-    milliseconds = {str(form): float(ms) for form, ms in dict(entry["ms"]).items()}
     return Measured(conv, entry["form"], milliseconds, str(entry["name"]))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from jcnn.cli import main
 from tests.cli.words import Result, environment, finish, start
+from tests.conftest import give_native
 
 _SETTINGS = (
     "jax_compilation_cache_dir",
@@ -28,7 +29,9 @@ class Trained:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that every test of this session shares."""
-    return tmp_path_factory.mktemp("cache")
+    cache = tmp_path_factory.mktemp("cache")
+    give_native(cache)
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -201,3 +201,17 @@ def test_a_diverging_training_says_so(jcnn: Jcnn, tmp_path: Path) -> None:
     assert last.startswith("jcnn: the loss became NaN or infinite in epoch 1")
     assert "try a learning rate below 1e+30" in last
     assert checkpoint.steps(run) == []
+
+
+def test_a_run_that_goes_on_with_another_convolution_says_so(
+    trained: Trained, jcnn: Jcnn, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    other = {"native": "plain", "plain": "native"}[content["convolution"]["kernels"]]
+    content["convolution"] |= {"kernels": other, "reason": "no compiler", "library": None}
+    (run / "config.json").write_text(json.dumps(content), encoding="utf-8")
+    result = jcnn("train", "--resume", run)
+    assert f"note: {run}: the convolution was {other} and is " in result.err
+    assert (result.code, jcnn("train", "--resume", run).err.count("the convolution was")) == (0, 0)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jcnn import ops
+from jcnn.caches import CacheWarning
 from jcnn.ops.conv_directions import directions
 from jcnn.ops.conv_forms import FORMS
 from jcnn.ops.conv_table import Choice, Conv, Measured, Params, Table, choose
@@ -317,16 +317,46 @@ def test_a_damaged_table_is_refused_by_name(
 ) -> None:
     file = tuned()
     file.write_text(content)
-    forget()
-    x, kernel = jnp.zeros(DEPTHWISE.x), jnp.zeros(DEPTHWISE.kernel)
     with pytest.raises(ValueError, match=re.escape(reason)) as raised:
-        jax.jit(lambda x, k: ops.conv2d(x, k, groups=6))(x, kernel)
+        read(file)
     message = str(raised.value)
     assert message.startswith(f"{file}: ")
     assert "jcnn bench tune" in message
     assert "\n" not in message
-    # Asked for by name, "lax" needs no table.
-    ops.conv2d(x, kernel, groups=6, method="lax")
+
+
+OTHER_VERSIONS = damaged(lambda e: e.update(form="magic", ms={"lax": 2.0, "magic": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "reason"),
+    [
+        (OTHER_VERSIONS, 0o600, "form: got 'magic'; accepted: 'lax', "),
+        (damaged(lambda e: e["ms"].update(magic=3.0)), 0o600, "form: got 'magic'; accepted: "),
+        (OTHER_VERSIONS[:99], 0o600, "; delete it, or measure anew with `jcnn bench tune`"),
+        (damaged(lambda _: None), 0o666, "other users may write it (mode 666); remove it, or"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_left_out_with_one_warning(
+    tuned: Callable[..., Path], content: str, mode: int, reason: str
+) -> None:
+    file = tuned()
+    file.write_text(content)
+    file.chmod(mode)
+    forget()
+    x, kernel = draw("x", DEPTHWISE.x), draw("kernel", DEPTHWISE.kernel)
+    with pytest.warns(CacheWarning) as warned:
+        got = [jax.jit(lambda x, k, n=n: ops.conv2d(x * n, k, groups=6))(x, kernel) for n in (1, 2)]
+    (warning,) = warned
+    message = str(warning.message)
+    assert message.startswith(f"{file}: ")
+    assert reason in message
+    assert message.endswith("; jcnn's own table is used")
+    np.testing.assert_allclose(got[1], 2 * got[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        got[0], ops.conv2d(x, kernel, groups=6, method="lax"), rtol=1e-5, atol=1e-5
+    )
+    assert [one.file for one in tables()] == [SHIPPED]
 
 
 # --- what was chosen can be read ------------------------------------------------------------------

@@ -1,7 +1,11 @@
 """Form "native": the C++ functions against the oracle, how they are made, and where they run."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from hypothesis import strategies as st
 
 from jcnn import ops
+from jcnn.caches import CacheWarning
 from jcnn.ops import _native
 from jcnn.ops._conv_primitive import conv
 from jcnn.ops._form import Conv, Params
@@ -240,21 +245,141 @@ def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert not list(tmp_path.rglob("*.so"))
 
 
-@pytest.mark.slow
-def test_a_damaged_library_is_made_anew(tmp_path: Path) -> None:
-    """In processes of their own: a library that is loaded cannot be loaded again."""
-    code = "from jcnn.ops import _native; print(_native.unavailable())"
-    environment = {"XDG_CACHE_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "JAX_PLATFORMS": "cpu"}
+class Compiler:
+    """A compiler that takes no time: it gives what it was given, and counts."""
 
-    def start() -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path, self.gives = folder / "compiler", folder / "gives.so"
+        self._calls = folder / "calls"
+        self.path.write_text(
+            '#!/bin/sh\n[ "$1" = --version ] && exit 0\n'
+            'while [ "$1" != -o ]; do shift; done\n'
+            f"echo >> {self._calls}\ncp {self.gives} $2\n"
         )
-        assert done.stdout == "None\n", done.stderr
+        self.path.chmod(0o755)
+        self.gives.write_bytes(b"a library")
+        monkeypatch.setenv("CXX", str(self.path))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
 
-    start()
-    (library,) = tmp_path.rglob("*.so")
-    whole = library.stat().st_size
-    library.write_bytes(b"not a library")
-    start()
-    assert library.stat().st_size == whole
+    @property
+    def calls(self) -> int:
+        """How often it was called."""
+        return len(self._calls.read_text()) if self._calls.exists() else 0
+
+    def library(self) -> Path:
+        """What would be loaded."""
+        return _native._ready(str(self.path))
+
+
+@pytest.fixture
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiler:
+    return Compiler(tmp_path, monkeypatch)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[3] ^= 1
+    file.write_bytes(content)
+
+
+SPOILT: dict[str, Callable[[Path], object]] = {
+    "cut": lambda file: os.truncate(file, 4),
+    "empty": lambda file: os.truncate(file, 0),
+    "one bit": flip,
+    "gone": Path.unlink,
+    "others may write it": lambda file: file.chmod(0o722),
+    "its group may write it": lambda file: file.chmod(0o770),
+}
+
+
+def test_a_library_is_compiled_once(compiler: Compiler) -> None:
+    libraries = {compiler.library() for _ in range(3)}
+    assert compiler.calls == 1
+    (library,) = libraries
+    assert library.read_bytes() == b"a library"
+    assert {path.stat().st_mode & 0o077 for path in (library, *library.parent.iterdir())} == {0}
+    assert {path.suffix for path in library.parent.iterdir()} == {".so", ".sha256"}
+
+
+@pytest.mark.parametrize("suffix", [".so", ".sha256"])
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_library_that_is_not_as_it_was_is_compiled_anew(
+    compiler: Compiler, tmp_path: Path, how: str, suffix: str
+) -> None:
+    library = compiler.library()
+    loaded = tmp_path / "as a process has loaded it"
+    os.link(library, loaded)
+    SPOILT[how](library.with_suffix(suffix))
+    assert compiler.library() == library
+    assert compiler.calls == 2
+    assert library.read_bytes() == b"a library"
+    assert not library.samefile(loaded)  # which would be written over under its feet
+    compiler.library()
+    assert compiler.calls == 2
+
+
+def test_a_library_of_another_user_is_not_loaded(
+    compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its checksum beside it, as whoever plants one would do it."""
+    library = compiler.library()
+    state = Path.stat
+
+    def foreign(self: Path, **options: Any) -> Any:
+        found = state(self, **options)
+        if self.suffix == ".so" and self.is_relative_to(library.parent):
+            return os.stat_result((*found[:4], 12345, *found[5:]))
+        return found
+
+    monkeypatch.setattr(Path, "stat", foreign)
+    compiler.library()
+    assert compiler.calls == 2
+
+
+@pytest.mark.parametrize("folder", ["jcnn/native", "jcnn"])
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_a_folder_that_others_may_write_is_not_used(
+    compiler: Compiler, tmp_path: Path, folder: str, mode: int
+) -> None:
+    compiler.library()
+    place = tmp_path / "cache" / folder
+    place.chmod(mode)
+    reason = f"{place}: other users may write it (mode {mode:o}); remove it, or chmod go-w"
+    with pytest.warns(CacheWarning) as warned:
+        told = _native.unavailable.__wrapped__()
+    assert told == f"{reason}; the compiled kernels are not used"
+    assert [str(warning.message) for warning in warned] == [told]
+    assert compiler.calls == 1
+
+
+def test_the_processors_flags_are_in_the_librarys_name(
+    compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home folder may be shared by machines, of which one would die of the other's code."""
+    info, names = tmp_path / "cpuinfo", list[str]()
+    monkeypatch.setattr(_native, "_PROCESSORS", info)
+    for flags in ("fpu sse avx512f", "fpu sse", "fpu sse"):
+        info.write_text(f"processor\t: 0\ncpu MHz\t\t: {len(names)}\nflags\t\t: {flags}\n\n")
+        names.append(compiler.library().name)
+    assert names[0] != names[1] == names[2]
+
+
+def loaded() -> Path:
+    """The library that this process has loaded."""
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    found = (re.search(r"/\S+/native/\w+\.so", line) for line in lines)
+    return next(Path(path[0]) for path in found if path)
+
+
+@pytest.mark.parametrize("how", ["cut", "overwritten"])
+def test_a_process_survives_a_damaged_library(compiler: Compiler, how: str) -> None:
+    """In a process of its own, which a library without its end would kill."""
+    shutil.copy(loaded(), compiler.gives)
+    library = compiler.library()
+    whole = library.read_bytes()
+    spoilt = whole[: len(whole) // 2] if how == "cut" else b"\x7fELF" + b"junk" * (len(whole) // 4)
+    library.write_bytes(spoilt)
+    code = "from jcnn.ops import _native; print(_native.unavailable())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
+    assert library.read_bytes() == whole

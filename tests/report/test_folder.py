@@ -14,6 +14,7 @@ from jcnn.report import write_report
 from jcnn.report.figure import Picture
 from jcnn.report.folder import put_report
 from jcnn.run import RunError
+from tests.disks import small_disk
 from tests.report.conftest import Reported
 from tests.report.pages import read_page
 
@@ -38,23 +39,40 @@ def test_a_new_report_takes_the_place_of_the_old(tmp_path: Path) -> None:
     assert (tmp_path / "report").stat().st_mode & 0o055 == 0o055
 
 
-@pytest.mark.parametrize("call", ["write_text", "write_bytes", "replace"])
+@pytest.mark.parametrize("name", ["one.png", "index.html"])
 @pytest.mark.parametrize("older", [True, False])
-def test_a_disk_that_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, older: bool
+def test_a_disk_that_is_full(tmp_path: Path, name: str, older: bool) -> None:
+    """The file that did not fit is named, and it takes its place in the message."""
+    with small_disk(tmp_path / "disk", "256k") as run:
+        (run / "config.json").write_text("{}", encoding="utf-8")
+        if older:
+            put_report(run, "old", [PICTURE])
+        before = content(run)
+        large = "x" * 300_000
+        picture = dataclasses.replace(PICTURE, png=large.encode() if name == "one.png" else b"png")
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            put_report(run, large if name == "index.html" else "new", [picture])
+        assert caught.value.filename == str(run / "report" / name)
+        assert content(run) == before
+        assert {p.name for p in run.iterdir()} == {"config.json", *(["report"] if older else [])}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_report_that_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: bool
 ) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     if older:
         put_report(tmp_path, "old", [PICTURE])
     before = content(tmp_path)
-    kept = getattr(Path, call)
+    kept = Path.replace
 
-    def full(self: Path, *args: object, **options: object) -> object:
-        if call == "replace" and self.name != "new":  # moving the older report aside works
-            return kept(self, *args, **options)
+    def full(self: Path, target: Path) -> Path:
+        if self.name != "new":  # moving the older report aside works
+            return kept(self, target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, call, full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         put_report(tmp_path, "new", [PICTURE])
     monkeypatch.undo()

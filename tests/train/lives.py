@@ -203,14 +203,14 @@ def before_every_call(act: Callable[[], None]) -> None:
     """
     write_bytes = vars(files)["write_bytes"]
 
-    def watched(file: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    def watched(file: Path, pieces: Iterable[bytes | memoryview], **options: Any) -> None:
         def counted() -> Iterable[bytes | memoryview]:
             for piece in pieces:
                 for half in (piece[: len(piece) // 2], piece[len(piece) // 2 :]):
                     act()
                     yield half
 
-        write_bytes(file, counted())
+        write_bytes(file, counted(), **options)
 
     def audit(event: str, _arguments: tuple[Any, ...]) -> None:
         if event in ("open", "os.mkdir", "os.rename", "os.remove"):

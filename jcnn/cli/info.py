@@ -1,0 +1,55 @@
+"""`jcnn info`: versions, devices, kernels, caches and memory."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+_REPORT = (
+    "a bug report contains: this output, the command and all that it printed, and the run's "
+    "config.json if there is one"
+)
+
+
+@dataclass(frozen=True)
+class InfoCommand:
+    """What is installed and in use: versions, devices, native kernels, caches, tables, memory.
+
+    A bug report contains this output, the command and all that it printed, and the run's
+    config.json if there is one.
+    """
+
+    json: bool = False
+    """Print {"versions", "machine", "devices", "convolution", "tables", "caches",
+    "picture_memory_bytes", "free_disk_bytes", "environment"}."""
+
+    def run(self) -> None:
+        """Print a line for each fact."""
+        from jcnn.info import installation
+
+        found = installation()
+        print(json.dumps(found, indent=2) if self.json else _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [f"{name} {number}" for name, number in found["versions"].items()]
+    lines += [f"{name}: {value}" for name, value in found["machine"].items()]
+    lines.append(f"devices: {', '.join(found['devices'])}")
+    convolution = found["convolution"]
+    why = convolution["reason"] or f"library {convolution['library']}"
+    lines.append(f"convolution: {convolution['kernels']} ({why})")
+    for table in found["tables"]:
+        count = f"{table['convolutions']} convolutions"
+        lines.append(f"table: {table['file']} ({count}, {table['measured_on']})")
+    for cache in found["caches"]:
+        size = f"{cache['files']} files, {_mebibytes(cache['bytes'])}"
+        problem = f"; not used: {cache['problem']}" if cache["problem"] else ""
+        lines.append(f"cache: {cache['path']} ({size}{problem})")
+    lines.append(f"memory for pictures: {_mebibytes(found['picture_memory_bytes'])}")
+    for place, free in found["free_disk_bytes"].items():
+        lines.append(f"free disk, {place}: {_mebibytes(free)}")
+    lines += [f"{name}={value}" for name, value in found["environment"].items()]
+    return "\n".join([*lines, _REPORT])
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB"
