@@ -25,6 +25,7 @@ from jcnn.data import (
     OnBadImage,
     Resize,
     absolute,
+    match_classes,
     silent,
     split,
     takes_image_shape,
@@ -89,9 +90,15 @@ class RunConfig:
         ]
 
     def load_data(self, notify: Notify = silent) -> tuple[Dataset, Dataset]:
-        """The training and the test part of the run's data set, read as the run read them."""
+        """The training and the test part of the run's data set, read as the run read them.
+
+        Labels are numbered as in `class_names`, whatever the order in which the data has them.
+
+        Raises:
+            ValueError: the data's classes have other names; or as `jcnn.data.load`.
+        """
         free = takes_image_shape(self.data)
-        return load_data(
+        train, test = load_data(
             self.data,
             self.data_dir,
             image_shape=self.input_shape if free else None,
@@ -99,6 +106,22 @@ class RunConfig:
             on_bad_image=self.on_bad_image,
             notify=notify,
         )
+        of = f"data: {self.data}"
+        return match_classes(train, self.class_names, of), match_classes(test, self.class_names, of)
+
+    def with_data(self, data: str | None, data_dir: Path | str | None) -> "RunConfig":
+        """The same run on other data; itself where both are None or name the run's own data."""
+        name = self.data if data is None else absolute(data)
+        place = None if data_dir is None else str(Path(data_dir).resolve())
+        if name == self.data and place is None:
+            place = self.data_dir
+        return dataclasses.replace(self, data=name, data_dir=place)
+
+    def other_data(self, run: "RunConfig") -> str | None:
+        """The words for this data where it is not that of `run`; None where it is."""
+        if (self.data, self.data_dir) == (run.data, run.data_dir):
+            return None
+        return self.data if self.data_dir is None else f"{self.data} in {self.data_dir}"
 
 
 def describe(

@@ -89,7 +89,7 @@ class ExploreCommand:
         model, config = load(self.model, on_damage=warn)
         test = None
         if self._shows_data():
-            test = read_test(config, self.data, self.data_dir)
+            test = read_test(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
         title = f"{config.model} on {config.data}"
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)

@@ -1,18 +1,29 @@
 """Putting a report into its run's folder, whole or not at all."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from zlib import crc32
 
 from jcnn.report.figure import Picture
 
 
-def put_report(run: Path, html: str, pictures: Iterable[Picture]) -> Path:
+def put_report(run: Path, html: str, pictures: Iterable[Picture], data: str | None = None) -> Path:
     """Write RUN/report/index.html and the pictures beside it, in place of an older report.
 
-    The new report is made in a folder of its own first; whatever fails, the run and the older
+    A report on other data than the run's goes to a folder of its own, such as
+    RUN/report-digits-1c2d3e4f, so that the run's stays.
+
+    The new report is made in a temporary folder first; whatever fails, the run and the older
     report stay as they were.
+
+    Args:
+        run: the run's folder.
+        html: of index.html.
+        pictures: to write as PNG.
+        data: what the report is on, where that is other data than the run's.
 
     Returns:
         The path of index.html.
@@ -24,7 +35,7 @@ def put_report(run: Path, html: str, pictures: Iterable[Picture]) -> Path:
         for picture in pictures:
             (made / f"{picture.name}.png").write_bytes(picture.png)
         (made / "index.html").write_text(html, encoding="utf-8")
-        target, old = run / "report", new / "old"
+        target, old = run / _name(data), new / "old"
         if target.exists():
             target.replace(old)
         try:
@@ -36,3 +47,10 @@ def put_report(run: Path, html: str, pictures: Iterable[Picture]) -> Path:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return target / "index.html"
+
+
+def _name(data: str | None) -> str:
+    if data is None:
+        return "report"
+    words = "-".join(re.findall(r"[A-Za-z0-9_]+", data)[-2:])[-40:]
+    return f"report-{words}-{crc32(data.encode(errors='surrogatepass')):08x}"

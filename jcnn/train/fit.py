@@ -7,7 +7,7 @@ from pathlib import Path
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, split
+from jcnn.data import Dataset, match_classes, split
 from jcnn.data.transforms import parse
 from jcnn.history import History
 from jcnn.layers import as_model
@@ -41,7 +41,8 @@ def fit(
         dataset: to train on.
         config: how; None means `TrainConfig()`.
         validation: examples to validate on after each epoch, instead of
-            `config.validation_split`, which cuts them from the end of `dataset`.
+            `config.validation_split`, which cuts them from the end of `dataset`. Its classes are
+            matched by name.
         run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
         resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
         on_event: called with each `Event`.
@@ -121,6 +122,8 @@ def _train(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
 ) -> tuple[History, ...]:
+    if validation is not None:
+        validation = match_classes(validation, dataset.class_names, "validation")
     check_settings(configs, dataset, validation)
     if configs[0].validation_split:
         dataset, validation = split(dataset, configs[0].validation_split)
