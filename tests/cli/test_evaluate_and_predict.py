@@ -12,7 +12,7 @@ from PIL import Image
 from jcnn.data import digits, read_picture
 from jcnn.run import load
 from jcnn.scores import scores
-from jcnn.train import evaluate, predict
+from jcnn.train import evaluate, predict, predict_logits
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 
@@ -27,12 +27,13 @@ def test_evaluate_gives_the_librarys_scores(jcnn: Jcnn, trained: Trained) -> Non
     test = digits()[1]
     expected = evaluate(model, test, batch_size=config.train.batch_size)
     assert list(found)[:3] == ["loss", "accuracy", "n"]
-    # `evaluate` has the loss from the logits, the scores from their probabilities in float32.
-    assert found["loss"] == pytest.approx(expected.loss, abs=1e-5)
+    # Both from the logits: the one in float32, the other in float64.
+    assert found["loss"] == pytest.approx(expected.loss, rel=1e-6)
     assert (found["accuracy"], found["n"]) == (expected.accuracy, 359)
     assert expected.accuracy > 0.8
     probabilities = predict(model, test.images, batch_size=config.train.batch_size)
-    assert found == scores(probabilities, test.labels, test.class_names).to_json()
+    logits = np.asarray(predict_logits(model, test.images, batch_size=config.train.batch_size))
+    assert found == scores(probabilities, test.labels, test.class_names, logits=logits).to_json()
 
 
 def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: Trained) -> None:
