@@ -226,10 +226,12 @@ def load(
         )
     model = config.build()
     parts = take_apart(model)
-    wanted: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
-    meta = checkpoint.read_meta(Path(run))
-    if config.train.keeps_apart or (meta and meta["step"]):  # within an epoch, it is kept apart
-        wanted = {"kept": wanted}
+    arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
+
+    def wanted(meta: dict[str, Any]) -> dict[str, Any]:
+        apart = config.train.keeps_apart or meta["step"]  # within an epoch, it is kept apart
+        return {"kept": arrays} if apart else arrays
+
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     kept = saved.get("kept", saved)
     nnx.update(model, kept["params"], kept["rest"])
@@ -248,7 +250,7 @@ def write_members(
         parts = take_apart(model)
         arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
         tree = {"kept": arrays} if config.train.keeps_apart else arrays
-        meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0}
+        meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)
         write_history(history, folder)
