@@ -28,6 +28,7 @@ from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
+from jcnn.cli.warn import PartError
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -51,7 +52,9 @@ DESCRIPTION = "Convolutional neural networks in JAX: train, evaluate, predict, a
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 (diverged, or wrong), 2 (user error) or 130 (Ctrl-C).
+    """Run one command.
+
+    The exit code is 0; 1 (diverged, wrong, or done in part); 2 (user error) or 130 (Ctrl-C).
 
     Args:
         arguments: the command line's words; None means those of the process.
@@ -70,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         return _fail(str(error), 2)
-    except ArithmeticError as error:
+    except (ArithmeticError, PartError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "stopped", 130)

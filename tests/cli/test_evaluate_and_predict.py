@@ -125,3 +125,46 @@ def test_predict_knows_most_digits(jcnn: Jcnn, trained: Trained, tmp_path: Path)
     assert all(line.endswith("%)") for line in lines)
     labels = [int(line.split()[-2]) for line in lines]
     assert (np.array(labels) == test.labels[:20]).mean() > 0.7
+
+
+def test_a_folder_and_a_pattern_are_their_files(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    folder = pictures[0].parent
+    (folder / "deeper").mkdir()
+    (folder / ".hidden").mkdir()
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    deep = folder / "deeper" / "[1].png"
+    for copy in (deep, folder / ".hidden" / "thumb.png"):
+        shutil.copy(folder / "rgb.png", copy)
+
+    def files(*words: str | Path) -> list[str]:
+        result = jcnn("predict", trained.run, *words, "--json")
+        assert (result.code, result.err) == (0, "")
+        return [entry["file"] for entry in json.loads(result.out)]
+
+    assert files(folder) == [str(file) for file in sorted([*pictures, deep])]
+    assert files(folder / "*.png") == [str(file) for file in sorted(folder.glob("*.png"))]
+    assert files(deep, folder / "deeper") == [str(deep)]  # its own name is no pattern
+
+
+def test_one_damaged_file_among_good_ones(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    bad = pictures[0].parent / "b.png"
+    bad.write_bytes(pictures[0].read_bytes()[:60])
+    gone = pictures[0].parent / "gone.png"
+    words = [pictures[0], bad, gone, pictures[1]]
+    good = jcnn("predict", trained.run, pictures[0], pictures[1])
+    result = jcnn("predict", trained.run, *words)
+    assert (result.code, result.out) == (1, good.out)
+    damaged, missing, last = result.err.splitlines()
+    assert damaged.startswith(f"jcnn: {bad}: damaged picture")
+    assert missing == f"jcnn: {gone}: no such file"
+    assert last == "jcnn: 2 of 4 pictures could not be read"
+    result = jcnn("predict", trained.run, *words, "--json")
+    found = json.loads(result.out)
+    assert (result.code, [entry["file"] for entry in found]) == (1, [str(file) for file in words])
+    assert [list(entry) for entry in found[1:3]] == [["file", "error"]] * 2
+    assert found[1]["error"] == damaged.removeprefix("jcnn: ")
+    assert "label" in found[0] and "label" in found[3]
