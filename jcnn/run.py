@@ -141,6 +141,7 @@ def describe(
     Raises:
         ValueError: the settings cannot be those of this data set.
     """
+    train = train.with_class_weights_of(dataset.class_names)
     split(dataset, train.validation_split)  # it may leave nothing: better said before training
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
@@ -229,7 +230,7 @@ def load(
     arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
-        apart = config.train.keeps_apart or meta["step"]  # within an epoch, it is kept apart
+        apart = config.train.keeps_apart or meta.get("step")  # within an epoch, it is kept apart
         return {"kept": arrays} if apart else arrays
 
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
 from flax import nnx
 
 from jcnn.config import TrainConfig
@@ -125,6 +127,10 @@ def _train(
     if validation is not None:
         validation = match_classes(validation, dataset.class_names, "validation")
     check_settings(configs, dataset, validation)
+    configs = [config.with_class_weights_of(dataset.class_names) for config in configs]
+    for model in models:
+        if not jax.tree.leaves(nnx.state(model, nnx.Param)):
+            raise ValueError("model: has no parameters (nnx.Param); there is nothing to train")
     if configs[0].validation_split:
         dataset, validation = split(dataset, configs[0].validation_split)
     for part in (dataset, validation):
@@ -145,17 +151,14 @@ def check_settings(
     Raises:
         ValueError: it names the setting.
     """
-    config, classes = configs[0], len(dataset.class_names)
+    config = configs[0].with_class_weights_of(dataset.class_names)
     if config.validation_split:
         if validation is not None:
             raise ValueError("validation: give either it or config.validation_split, not both")
         dataset, validation = split(dataset, config.validation_split)
     parse(config.augment)
-    if config.class_weights is not None and len(config.class_weights) != classes:
-        raise ValueError(
-            f"class_weights: got {len(config.class_weights)}; accepted: one for each of the "
-            f"{classes} classes"
-        )
+    for other in configs:
+        _check_trains(other.with_class_weights_of(dataset.class_names), dataset)
     goes_by = [config.patience, config.plateau_patience, config.restore_best or None]
     if config.monitor.startswith("val_") and validation is None and any(goes_by):
         raise ValueError(
@@ -165,7 +168,8 @@ def check_settings(
     if len(configs) == 1:
         return
     for other in configs:
-        if replace(other, seed=config.seed, learning_rate=config.learning_rate) != config:
+        alike = replace(other, seed=config.seed, learning_rate=config.learning_rate)
+        if alike.with_class_weights_of(dataset.class_names) != config:
             raise ValueError("configs: members may differ in seed and learning_rate only")
     if config.patience is not None:
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
@@ -173,4 +177,44 @@ def check_settings(
         raise ValueError(
             "dataset: its pictures do not fit on the device, where several models share them; "
             "accepted: smaller or fewer pictures, or one model at a time"
+        )
+
+
+def _check_trains(config: TrainConfig, dataset: Dataset) -> None:
+    """Refuse settings with which no weight would change, or none that is kept.
+
+    Training computes in float32, in which a setting may be 0 or 1 that is not.
+    """
+    for name in ("learning_rate", "clip_value", "clip_norm", "global_clip_norm"):
+        value = getattr(config, name)
+        if value is not None and value < np.finfo(np.float32).tiny:
+            raise ValueError(
+                f"{name}: got {value}; accepted: at least 1.2e-38; below it is 0 in float32, and "
+                "nothing is trained"
+            )
+    if np.float32(config.ema) == 1:
+        raise ValueError(
+            f"ema: got {config.ema}; accepted: at most 0.9999999; above it is 1 in float32, and "
+            "the means stay as they are"
+        )
+    steps = -(-len(dataset) // config.batch_size)
+    every = config.accumulate_steps
+    updates = config.epochs * steps // every
+    if updates == 0:
+        raise ValueError(
+            f"accumulate_steps: got {every}; accepted: at most {config.epochs * steps}, the steps "
+            f"of {config.epochs} epochs; with more, nothing is trained"
+        )
+    # As in the schedule: the factor of the first update of a warm-up is 0.
+    warmup = round(config.warmup_epochs * steps / every)
+    if updates == 1 and warmup:
+        raise ValueError(
+            f"warmup_epochs: got {config.warmup_epochs}; accepted: 0 where there is one update, "
+            "whose learning rate would be 0"
+        )
+    weights = config.class_weights
+    if weights is not None and not np.asarray(weights)[dataset.labels].any():
+        raise ValueError(
+            f"class_weights: got {weights}, which is 0 for each class that has a picture; "
+            "accepted: one above 0 for one of these"
         )
