@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from jcnn.suggest import did_you_mean
+
 Optimizer = Literal[
     "adam",
     "adamw",
@@ -136,8 +138,9 @@ class TrainConfig:
             ("compute", Compute),
             ("monitor", Monitor),
         ):
-            accepted = get_args(choices)
-            self._expect(getattr(self, name) in accepted, name, ", ".join(accepted))
+            value, accepted = getattr(self, name), get_args(choices)
+            guess = did_you_mean(str(value), accepted)
+            self._expect(value in accepted, name, ", ".join(accepted) + guess)
         self._check_decay_epochs()
         self._check_warmup_epochs()
         self._check_one_clip()
@@ -182,6 +185,7 @@ class TrainConfig:
             if name not in class_names:
                 raise ValueError(
                     f"class_weights: got {name!r}; accepted: names of {', '.join(class_names)}"
+                    f"{did_you_mean(name, class_names)}"
                 )
         by_name = dict(zip(names, weights, strict=True))
         return replace(self, class_weights=tuple(by_name.get(name, 1.0) for name in class_names))

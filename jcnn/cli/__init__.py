@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import gc
 import io
+import itertools
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
 from jcnn.cli.warn import PartError
+from jcnn.suggest import did_you_mean
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -105,7 +107,7 @@ def _parse(arguments: list[str]) -> Command:
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
-        raise ValueError(_one_line(explained.getvalue())) from None
+        raise ValueError(_one_line(explained.getvalue(), arguments)) from None
 
 
 @contextlib.contextmanager
@@ -123,8 +125,8 @@ def _columns(width: int | None) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def _one_line(frame: str) -> str:
-    """What was wrong, and tyro's guess of what was meant, out of its frame.
+def _one_line(frame: str, arguments: list[str]) -> str:
+    """What was wrong, out of tyro's frame, and a guess of what was meant.
 
     On a terminal it is coloured; where stdout is not UTF-8 it has no sides, and a rule between
     its title and what was wrong.
@@ -136,5 +138,27 @@ def _one_line(frame: str) -> str:
     wrong, *more = paragraphs if "╭" in plain else paragraphs[1:]
     # Of an option that may be left out, tyro lists why its text is no None, either.
     wrong = wrong.partition(" Got errors:")[0].replace("{None}|", "")
-    guess = [text for text in more[:1] if text.startswith(("Perhaps", "Available"))]
-    return "; ".join([wrong.rstrip("."), *guess, "see jcnn --help"])
+    accepted = [text for text in more[:1] if text.startswith("Available")]
+    guess = _guess(wrong, " ".join(accepted), arguments)
+    return "; ".join([wrong.rstrip("."), *accepted, "see jcnn --help"]) + guess
+
+
+def _guess(wrong: str, accepted: str, arguments: list[str]) -> str:
+    """What was meant by an option, a command or a choice that does not exist."""
+    if choice := re.search(r"invalid choice '(.*)' for .* one of \((.*)\)", wrong):
+        return did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))
+    if not wrong.startswith("Unrecognized"):
+        return ""
+    if option := re.search(r"--[\w-]+", wrong):
+        return did_you_mean(option[0], _options(arguments))
+    names = re.findall(r"\w+", accepted.partition(":")[2])
+    return did_you_mean(arguments[0], names) if arguments else ""
+
+
+def _options(arguments: list[str]) -> list[str]:
+    """The options of the command that these words begin with, out of its help."""
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit, ValueError):
+        _parse([*words, "--help"])
+    return sorted(set(re.findall(r"--[a-z][a-z-]*", text.getvalue())))
