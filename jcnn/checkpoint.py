@@ -60,6 +60,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
             file.parent.mkdir(parents=True, exist_ok=True)
             remove_unfinished(file.parent)
             sealed.write(file, arrays, texts)
+            _remember(file)
         except (OSError, ValueError) as error:
             last = _newest_whole(run)
             raise CheckpointError(
@@ -70,13 +71,17 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
 
 
 def restore(
-    run: Path, state: Mapping[str, Any], *, on_damage: Callable[[str], None] = ignore
+    run: Path,
+    state: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
+    *,
+    on_damage: Callable[[str], None] = ignore,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the newest whole checkpoint of a run.
 
     Args:
         run: the run's folder; nothing in it is changed.
-        state: a tree of arrays like the one saved, or a part of it: it says what to read.
+        state: a tree of arrays like the one saved, or a part of it: it says what to read. A
+            function is given the `meta` and returns the tree.
         on_damage: called with a line for each newer checkpoint that is passed over.
 
     Returns:
@@ -102,7 +107,8 @@ def restore(
         )
     place = f"{run}: the checkpoint of step {found.step}"
     saved = found.arrays
-    wanted = _flatten(state)
+    tree = dict(state(found.meta) if callable(state) else state)
+    wanted = _flatten(tree)
     for name, array in wanted.items():
         if name not in saved:
             raise CheckpointError(f"{place} is of another model: it has no {name}")
@@ -113,7 +119,7 @@ def restore(
             )
     # Copies, for they may be donated to a program, which must not get the file's memory.
     leaves = [jnp.array(saved[name]) for name in wanted]
-    return jax.tree.unflatten(jax.tree.structure(dict(state)), leaves), found.meta
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
 
 
 def steps(run: Path) -> list[int]:
@@ -128,6 +134,17 @@ def read_meta(run: Path) -> dict[str, Any] | None:
     """The `meta` of a run's newest whole checkpoint; None where there is none."""
     found = _newest_whole(run)
     return found.meta if found else None
+
+
+def peek_meta(run: Path) -> dict[str, Any] | None:
+    """As `read_meta`, of a checkpoint whose checksum is not compared: no array is read."""
+    for step in reversed(steps(run)):
+        try:
+            meta: dict[str, Any] = json.loads(sealed.read_texts(_file(run, step))["meta"])
+        except (OSError, ValueError, KeyError):
+            continue
+        return meta
+    return None
 
 
 @contextmanager
@@ -164,12 +181,15 @@ def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoi
 
 
 def _read(run: Path, step: int) -> _Checkpoint:
+    file = _file(run, step)
     try:
-        arrays, texts = sealed.read(_file(run, step))
+        before = _state_of(file)
+        arrays, texts = sealed.read(file)
     except OSError as error:
         raise DamagedError(f"it cannot be read: {_reason(error)}") from error
     if texts.get("step") != str(step):
         raise DamagedError(f"it is that of step {texts.get('step')}")
+    _WHOLE[file.absolute()] = before
     return _Checkpoint(step, arrays, json.loads(texts["meta"]))
 
 
@@ -182,7 +202,26 @@ def _superfluous(run: Path, newest: int) -> list[int]:
     return [step for step in steps(run) if step not in kept]
 
 
+# Files that this process wrote, or read and found whole, as they were then: no need to read them
+# again at every save.
+_WHOLE: dict[Path, tuple[int, int, int]] = {}
+
+
+def _remember(file: Path) -> None:
+    _WHOLE[file.absolute()] = _state_of(file)
+
+
+def _state_of(file: Path) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced."""
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _is_whole(run: Path, step: int) -> bool:
+    with suppress(OSError):
+        file = _file(run, step)
+        if _WHOLE.get(file.absolute()) == _state_of(file):
+            return True
     try:
         _read(run, step)
     except DamagedError:
@@ -192,6 +231,7 @@ def _is_whole(run: Path, step: int) -> bool:
 
 def _remove(files: Iterable[Path]) -> None:
     for file in files:
+        _WHOLE.pop(file.absolute(), None)
         with suppress(OSError):  # no reason to stop a training that can go on
             file.unlink()
 

@@ -1,8 +1,11 @@
 """What a training run is asked to do. No JAX here: the command line reads this for its help."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from jcnn.suggest import did_you_mean
 
 Optimizer = Literal[
     "adam",
@@ -26,6 +29,9 @@ Compute = Literal["float32", "bfloat16"]
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train.
+
+    Numbers may be NumPy's or JAX's, and sequences lists or arrays: they are kept as Python's own
+    numbers and tuples.
 
     Attributes:
         epochs: passes over the training pictures.
@@ -54,7 +60,8 @@ class TrainConfig:
         accumulate_steps: steps whose mean gradient makes one update.
         label_smoothing: share of the target that is spread over all classes; in training, not
             in validation.
-        class_weights: one for each class; each picture's loss is multiplied by its class's.
+        class_weights: each picture's loss is multiplied by its class's: one for each class, or
+            by the names of some, the others having 1.
         ema: share that the running mean of the weights keeps at an update, such as 0.999; the
             means are then what is validated and kept. 0 turns it off.
         compute: dtype of the layers' arithmetic; the parameters stay float32.
@@ -78,7 +85,7 @@ class TrainConfig:
     schedule: Schedule = "constant"
     warmup_epochs: float = 0.0
     decay_rate: float = 0.1
-    decay_epochs: tuple[float, ...] = ()
+    decay_epochs: Sequence[float] = ()
     weight_decay: float | None = None
     weight_decay_mask: DecayMask = "all"
     clip_value: float | None = None
@@ -86,7 +93,7 @@ class TrainConfig:
     global_clip_norm: float | None = None
     accumulate_steps: int = 1
     label_smoothing: float = 0.0
-    class_weights: tuple[float, ...] | None = None
+    class_weights: Sequence[float] | Mapping[str, float] | None = None
     ema: float = 0.0
     compute: Compute = "float32"
     monitor: Monitor = "val_loss"
@@ -98,32 +105,33 @@ class TrainConfig:
     steps_per_call: int | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         for name in ("epochs", "batch_size", "accumulate_steps"):
             self._check_int(name, 1)
         for name in ("patience", "plateau_patience", "steps_per_call"):
             if getattr(self, name) is not None:
                 self._check_int(name, 1)
-        seed = isinstance(self.seed, int) and 0 <= self.seed < 2**32
-        self._expect(seed, "seed", "an int, 0 <= seed < 2**32")
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        self._expect(whole and 0 <= self.seed < 2**32, "seed", "an int, 0 <= seed < 2**32")
+        for name in ("shuffle", "restore_best"):
+            self._expect(isinstance(getattr(self, name), bool), name, "True or False")
+        self._expect(isinstance(self.augment, str), "augment", "text such as 'shift,flip'")
         for name in ("learning_rate", "decay_rate"):
-            self._expect(0 < getattr(self, name) < math.inf, name, "a number > 0")
+            self._expect(_number(getattr(self, name)) > 0, name, "a number > 0")
         for name in ("clip_value", "clip_norm", "global_clip_norm"):
             value = getattr(self, name)
-            self._expect(value is None or 0 < value < math.inf, name, "None, or a number > 0")
+            fine = value is None or _number(value) > 0
+            self._expect(fine, name, "None, or a number > 0")
         for name in ("warmup_epochs", "min_delta"):
-            self._expect(0 <= getattr(self, name) < math.inf, name, "a number >= 0")
+            self._expect(_number(getattr(self, name)) >= 0, name, "a number >= 0")
         decay = self.weight_decay
-        fine = decay is None or 0 <= decay < math.inf
+        fine = decay is None or _number(decay) >= 0
         self._expect(fine, "weight_decay", "None, or a number >= 0")
         for name in ("validation_split", "label_smoothing", "ema"):
-            self._expect(0 <= getattr(self, name) < 1, name, f"0 <= {name} < 1")
-        self._expect(0 < self.plateau_factor < 1, "plateau_factor", "0 < plateau_factor < 1")
-        weights = self.class_weights
-        self._expect(
-            weights is None or all(0 <= w < math.inf for w in weights),
-            "class_weights",
-            "numbers >= 0, one for each class",
-        )
+            self._expect(0 <= _number(getattr(self, name)) < 1, name, f"0 <= {name} < 1")
+        factor = _number(self.plateau_factor)
+        self._expect(0 < factor < 1, "plateau_factor", "0 < plateau_factor < 1")
+        self._check_class_weights()
         for name, choices in (
             ("optimizer", Optimizer),
             ("schedule", Schedule),
@@ -131,8 +139,9 @@ class TrainConfig:
             ("compute", Compute),
             ("monitor", Monitor),
         ):
-            accepted = get_args(choices)
-            self._expect(getattr(self, name) in accepted, name, ", ".join(accepted))
+            value, accepted = getattr(self, name), get_args(choices)
+            guess = did_you_mean(str(value), accepted)
+            self._expect(value in accepted, name, ", ".join(accepted) + guess)
         self._check_decay_epochs()
         self._check_warmup_epochs()
         self._check_one_clip()
@@ -142,9 +151,52 @@ class TrainConfig:
         """Whether the weights that are kept are others than those that training goes on with."""
         return bool(self.ema) or self.restore_best
 
+    def _check_class_weights(self) -> None:
+        given = self.class_weights
+        if given is None:
+            return
+        accepted = "numbers >= 0, one above 0; one for each class, or by the names of some classes"
+        fine = isinstance(given, tuple) and len(given) > 0
+        self._expect(fine, "class_weights", accepted)
+        names, weights = _names_and_weights(given)
+        if names is not None:
+            fine = all(isinstance(name, str) for name in names)
+            self._expect(fine and len(set(names)) == len(names), "class_weights", accepted)
+        fine = all(_number(weight) >= 0 for weight in weights)
+        # By name, a class that is not named has 1.
+        self._expect(fine and (names is not None or any(weights)), "class_weights", accepted)
+
+    def with_class_weights_of(self, class_names: Sequence[str]) -> "TrainConfig":
+        """The same with one class weight for each class, where they were given by name.
+
+        Raises:
+            ValueError: there are not as many weights as classes, or no class of a name.
+        """
+        if self.class_weights is None:
+            return self
+        names, weights = _names_and_weights(self.class_weights)
+        if names is None:
+            if len(weights) != len(class_names):
+                raise ValueError(
+                    f"class_weights: got {len(weights)}; accepted: one for each of the "
+                    f"{len(class_names)} classes"
+                )
+            return self
+        for name in names:
+            if name not in class_names:
+                raise ValueError(
+                    f"class_weights: got {name!r}; accepted: names of {', '.join(class_names)}"
+                    f"{did_you_mean(name, class_names)}"
+                )
+        by_name = dict(zip(names, weights, strict=True))
+        return replace(self, class_weights=tuple(by_name.get(name, 1.0) for name in class_names))
+
     def _check_decay_epochs(self) -> None:
         epochs = self.decay_epochs
-        rising = all(a < b for a, b in zip((0.0, *epochs), epochs, strict=False))
+        self._expect(isinstance(epochs, tuple), "decay_epochs", "a sequence of numbers > 0")
+        rising = all(_number(epoch) > 0 for epoch in epochs) and all(
+            a < b for a, b in zip((0.0, *epochs), epochs, strict=False)
+        )
         accepted = {
             "exponential": (len(epochs) == 1, "one number > 0 for the exponential schedule"),
             "piecewise": (len(epochs) >= 1, "rising numbers > 0 for the piecewise schedule"),
@@ -186,12 +238,17 @@ class Population:
     """
 
     seeds: int = 1
-    learning_rates: tuple[float, ...] = ()
-    dropouts: tuple[float, ...] = ()
+    learning_rates: Sequence[float] = ()
+    dropouts: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seeds, int) or self.seeds < 1:
+        _make_plain(self)
+        if not isinstance(self.seeds, int) or isinstance(self.seeds, bool) or self.seeds < 1:
             raise ValueError(f"seeds: got {self.seeds!r}; accepted: an int >= 1")
+        for name in ("learning_rates", "dropouts"):
+            if not isinstance(getattr(self, name), tuple):
+                got = getattr(self, name)
+                raise ValueError(f"{name}: got {got!r}; accepted: a sequence of numbers")
         for rate in self.dropouts:
             check_dropout("dropouts", rate)
 
@@ -209,5 +266,35 @@ class Population:
 
 def check_dropout(name: str, rate: float | None) -> None:
     """Refuse what is no dropout rate."""
-    if rate is not None and not 0 <= rate < 1:
+    if rate is not None and not 0 <= _number(rate) < 1:
         raise ValueError(f"{name}: got {rate}; accepted: 0 <= rate < 1")
+
+
+def _make_plain(settings: Any) -> None:
+    """Turn the fields of a frozen dataclass into Python's own numbers and tuples, in place."""
+    for field in fields(settings):
+        object.__setattr__(settings, field.name, _plain(getattr(settings, field.name)))
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy or JAX number as Python's own; a sequence, array or mapping as a tuple."""
+    if hasattr(value, "shape") and hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return tuple((str(name), _plain(number)) for name, number in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return value
+
+
+def _names_and_weights(given: Any) -> tuple[list[Any] | None, list[Any]]:
+    """Class weights as `_plain` leaves them: their names, None where they have none; and they."""
+    if all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
+        return [name for name, _ in given], [weight for _, weight in given]
+    return None, list(given)
+
+
+def _number(value: Any) -> float:
+    """A finite number as it is; NaN, which no comparison holds for, where it is none."""
+    fine = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if fine and abs(value) < math.inf else math.nan

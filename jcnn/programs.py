@@ -312,6 +312,7 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         patience=None,
         restore_best=False,
         plateau_patience=None,
+        plateau_factor=0.1,
         steps_per_call=None,
     )
 

@@ -26,6 +26,7 @@ from jcnn.data import (
     Resize,
     absolute,
     check_validation,
+    match_classes,
     silent,
     takes_image_shape,
 )
@@ -92,9 +93,15 @@ class RunConfig:
         ]
 
     def load_data(self, notify: Notify = silent) -> tuple[Dataset, Dataset]:
-        """The training and the test part of the run's data set, read as the run read them."""
+        """The training and the test part of the run's data set, read as the run read them.
+
+        Labels are numbered as in `class_names`, whatever the order in which the data has them.
+
+        Raises:
+            ValueError: the data's classes have other names; or as `jcnn.data.load`.
+        """
         free = takes_image_shape(self.data)
-        return load_data(
+        train, test = load_data(
             self.data,
             self.data_dir,
             image_shape=self.input_shape if free else None,
@@ -102,6 +109,22 @@ class RunConfig:
             on_bad_image=self.on_bad_image,
             notify=notify,
         )
+        of = f"data: {self.data}"
+        return match_classes(train, self.class_names, of), match_classes(test, self.class_names, of)
+
+    def with_data(self, data: str | None, data_dir: Path | str | None) -> "RunConfig":
+        """The same run on other data; itself where both are None or name the run's own data."""
+        name = self.data if data is None else absolute(data)
+        place = None if data_dir is None else str(Path(data_dir).resolve())
+        if name == self.data and place is None:
+            place = self.data_dir
+        return dataclasses.replace(self, data=name, data_dir=place)
+
+    def other_data(self, run: "RunConfig") -> str | None:
+        """The words for this data where it is not that of `run`; None where it is."""
+        if (self.data, self.data_dir) == (run.data, run.data_dir):
+            return None
+        return self.data if self.data_dir is None else f"{self.data} in {self.data_dir}"
 
 
 def describe(
@@ -121,8 +144,9 @@ def describe(
     Raises:
         ValueError: the settings cannot be those of this data set.
     """
+    train = train.with_class_weights_of(dataset.class_names)
     # It may leave nothing: better said before training.
-    validation = check_validation(dataset, train.validation_split, train.seed)
+    _, validation = check_validation(dataset, train.validation_split, train.seed)
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
     return RunConfig(
@@ -236,10 +260,12 @@ def load(
         )
     model = config.build()
     parts = take_apart(model)
-    wanted: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
-    meta = checkpoint.read_meta(Path(run))
-    if config.train.keeps_apart or (meta and meta["step"]):  # within an epoch, it is kept apart
-        wanted = {"kept": wanted}
+    arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
+
+    def wanted(meta: dict[str, Any]) -> dict[str, Any]:
+        apart = config.train.keeps_apart or meta.get("step")  # within an epoch, it is kept apart
+        return {"kept": arrays} if apart else arrays
+
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     kept = saved.get("kept", saved)
     nnx.update(model, kept["params"], kept["rest"])
@@ -258,7 +284,7 @@ def write_members(
         parts = take_apart(model)
         arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
         tree = {"kept": arrays} if config.train.keeps_apart else arrays
-        meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0}
+        meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)
         write_history(history, folder)

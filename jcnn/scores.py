@@ -99,6 +99,7 @@ def scores(
     class_names: Sequence[str],
     *,
     top_k: int = 5,
+    logits: npt.NDArray[np.floating] | None = None,
 ) -> Scores:
     """Score predictions; computed in float64.
 
@@ -107,6 +108,8 @@ def scores(
         labels: `(N,)` int, each in 0..K-1.
         class_names: K names.
         top_k: as for `Scores`; with top_k >= K, its accuracy is 1.
+        logits: `(N, K)`, whose softmax the probabilities are, for the loss. Without them a
+            probability that was rounded to 0 costs 87.3 nats.
 
     Raises:
         ValueError: an argument has another form; the message names it.
@@ -115,6 +118,8 @@ def scores(
     equations 2 and 3.
     """
     _check(probabilities, labels, class_names, top_k)
+    if logits is not None and logits.shape != probabilities.shape:
+        raise ValueError(f"logits: got shape {logits.shape}; accepted: {probabilities.shape}")
     p = probabilities.astype(np.float64)
     n, k = p.shape
     of_label = p[np.arange(n), labels][:, None]
@@ -125,9 +130,11 @@ def scores(
     confusion = np.bincount(labels.astype(np.int64) * k + predicted, minlength=k * k)
     confusion = confusion.astype(np.int64).reshape(k, k)
     reliability = _reliability(p.max(axis=1), right)
+    from_p = -np.log(np.maximum(of_label, _SMALLEST))
+    losses = from_p if logits is None else _losses(logits, labels)
     return Scores(
         n=n,
-        loss=float(-np.log(np.maximum(of_label, _SMALLEST)).mean()),
+        loss=float(losses.mean()),
         accuracy=float(right.mean()),
         top_k=top_k,
         top_k_accuracy=float((rank < top_k).mean()),
@@ -140,6 +147,16 @@ def scores(
         ),
         reliability=reliability,
     )
+
+
+def _losses(
+    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """`-ln(softmax(logits)[label])` of each row, in nats."""
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    losses: npt.NDArray[np.float64] = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]
+    return losses
 
 
 def _class_rows(

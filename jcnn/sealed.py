@@ -31,6 +31,8 @@ _DTYPES = {
     "I64": "int64",
     "F64": "float64",
 }
+_LONGEST_HEADER = 100_000_000  # the limit of the safetensors package
+
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 # An array's name, the code of its dtype, its shape and its bytes.
@@ -89,6 +91,23 @@ def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         for name, code, shape, numbers in parts
     }
     return arrays, texts
+
+
+def read_texts(file: Path) -> dict[str, str]:
+    """The texts of a file, of which nothing else is read; they are not held against the checksum.
+
+    Raises:
+        DamagedError: they cannot be read out of it.
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = stream.read(min(length, _LONGEST_HEADER))
+    try:
+        texts = json.loads(header)["__metadata__"]
+        return {str(name): str(text) for name, text in texts.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise DamagedError("its header cannot be read") from None
 
 
 def _checksum(parts: Iterable[_Part], texts: Mapping[str, str]) -> str:

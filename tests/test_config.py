@@ -3,9 +3,11 @@
 import re
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jcnn.config import TrainConfig
+from jcnn.config import Population, TrainConfig
 
 INT = "accepted: an int >= 1"
 RATE = "accepted: a number > 0"
@@ -76,3 +78,71 @@ def test_settings_that_do_not_go_together(settings: dict[str, Any], message: str
 def test_settings_that_go_together() -> None:
     assert TrainConfig(clip_norm=1.0, warmup_epochs=4.9, schedule="cosine").clip_norm == 1
     assert TrainConfig(warmup_epochs=0, schedule="one_cycle").warmup_epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "kept"),
+    [
+        ("epochs", np.int64(3), 3),
+        ("epochs", jnp.int32(3), 3),
+        ("batch_size", np.array(16), 16),
+        ("shuffle", np.bool_(False), False),
+        ("learning_rate", np.float32(0.5), 0.5),
+        ("learning_rate", jnp.float32(0.25), 0.25),
+        ("learning_rate", np.float64(0.1), 0.1),
+        ("class_weights", [1.0, 2.0], (1.0, 2.0)),
+        ("class_weights", np.array([1, 0.5], np.float32), (1.0, 0.5)),
+        ("class_weights", [np.float32(1), jnp.float32(0.5)], (1.0, 0.5)),
+        ("class_weights", {"cat": np.float32(2)}, (("cat", 2.0),)),
+        ("class_weights", [["cat", 2.0]], (("cat", 2.0),)),  # as JSON has it
+    ],
+)
+def test_numbers_and_sequences_are_made_plain(name: str, given: Any, kept: Any) -> None:
+    config = TrainConfig(**{name: given})
+    value = getattr(config, name)
+    assert value == kept
+    assert type(value) is type(kept)
+    if isinstance(value, tuple):
+        assert [type(x) for x in value] == [type(x) for x in kept]
+    assert hash(config) == hash(TrainConfig(**{name: kept}))
+
+
+def test_sequences_of_other_settings_are_made_plain() -> None:
+    config = TrainConfig(schedule="exponential", decay_epochs=[1.0])
+    assert config.decay_epochs == (1.0,)
+    tried: Any = np.array([0.5, 0.25], np.float32)
+    members = Population(2, tried, [0.25]).members(config, None)
+    assert [member.learning_rate for member, _ in members] == [0.5, 0.5, 0.25, 0.25]
+    assert all(type(member.learning_rate) is float for member, _ in members)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"class_weights": (0.0, 0)}, "class_weights: got (0.0, 0); accepted: numbers >= 0, one"),
+        ({"class_weights": np.zeros((2, 2))}, "class_weights: got ((0.0, 0.0), (0.0, 0.0));"),
+        ({"class_weights": {"cat": -1}}, "class_weights: got (('cat', -1),);"),
+        ({"class_weights": {}}, "class_weights: got ();"),
+        ({"class_weights": 2.0}, "class_weights: got 2.0;"),
+        ({"class_weights": (1.0, float("nan"))}, "class_weights: got (1.0, nan);"),
+        ({"schedule": "piecewise", "decay_epochs": 1.0}, "decay_epochs: got 1.0;"),
+        ({"schedule": "piecewise", "decay_epochs": (1, float("inf"))}, "decay_epochs: got (1, inf"),
+        ({"learning_rate": "0.1"}, "learning_rate: got '0.1'; accepted: a number > 0"),
+        ({"learning_rate": np.ones(2)}, "learning_rate: got (1.0, 1.0); accepted: a number > 0"),
+        ({"ema": "half"}, "ema: got 'half'; accepted: 0 <= ema < 1"),
+        ({"shuffle": 1}, "shuffle: got 1; accepted: True or False"),
+        ({"seed": True}, "seed: got True; accepted: an int"),
+    ],
+)
+def test_what_is_no_setting_is_named(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(named)}"):
+        TrainConfig(**settings)
+
+
+def test_class_weights_by_name() -> None:
+    config = TrainConfig(class_weights={"dog": 2.5, "cat": 0})
+    assert config.with_class_weights_of(("cat", "dog", "horse")).class_weights == (0, 2.5, 1.0)
+    with pytest.raises(
+        ValueError, match=r"^class_weights: got 'cat'; accepted: names of dog, cow$"
+    ):
+        config.with_class_weights_of(("dog", "cow"))

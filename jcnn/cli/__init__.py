@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import gc
 import io
+import itertools
 import os
 import re
 import signal
@@ -31,7 +32,8 @@ from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
-from jcnn.cli.warn import show_warning
+from jcnn.cli.warn import PartError, show_warning
+from jcnn.suggest import did_you_mean
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -59,7 +61,9 @@ DESCRIPTION = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 (diverged, or wrong), 2 (user error) or 130 (Ctrl-C).
+    """Run one command.
+
+    The exit code is 0; 1 (diverged, wrong, or done in part); 2 (user error) or 130 (Ctrl-C).
 
     Args:
         arguments: the command line's words; None means those of the process.
@@ -82,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         return _fail(str(error), 2)
-    except ArithmeticError as error:
+    except (ArithmeticError, PartError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "stopped", 130)
@@ -115,7 +119,7 @@ def _parse(arguments: list[str]) -> Command:
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
-        raise ValueError(_one_line(explained.getvalue())) from None
+        raise ValueError(_one_line(explained.getvalue(), arguments)) from None
 
 
 @contextlib.contextmanager
@@ -133,8 +137,8 @@ def _columns(width: int | None) -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def _one_line(frame: str) -> str:
-    """What was wrong, and tyro's guess of what was meant, out of its frame.
+def _one_line(frame: str, arguments: list[str]) -> str:
+    """What was wrong, out of tyro's frame, and a guess of what was meant.
 
     On a terminal it is coloured; where stdout is not UTF-8 it has no sides, and a rule between
     its title and what was wrong.
@@ -146,5 +150,27 @@ def _one_line(frame: str) -> str:
     wrong, *more = paragraphs if "╭" in plain else paragraphs[1:]
     # Of an option that may be left out, tyro lists why its text is no None, either.
     wrong = wrong.partition(" Got errors:")[0].replace("{None}|", "")
-    guess = [text for text in more[:1] if text.startswith(("Perhaps", "Available"))]
-    return "; ".join([wrong.rstrip("."), *guess, "see jcnn --help"])
+    accepted = [text for text in more[:1] if text.startswith("Available")]
+    guess = _guess(wrong, " ".join(accepted), arguments)
+    return "; ".join([wrong.rstrip("."), *accepted, "see jcnn --help"]) + guess
+
+
+def _guess(wrong: str, accepted: str, arguments: list[str]) -> str:
+    """What was meant by an option, a command or a choice that does not exist."""
+    if choice := re.search(r"invalid choice '(.*)' for .* one of \((.*)\)", wrong):
+        return did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))
+    if not wrong.startswith("Unrecognized"):
+        return ""
+    if option := re.search(r"--[\w-]+", wrong):
+        return did_you_mean(option[0], _options(arguments))
+    names = re.findall(r"\w+", accepted.partition(":")[2])
+    return did_you_mean(arguments[0], names) if arguments else ""
+
+
+def _options(arguments: list[str]) -> list[str]:
+    """The options of the command that these words begin with, out of its help."""
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), arguments))
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit, ValueError):
+        _parse([*words, "--help"])
+    return sorted(set(re.findall(r"--[a-z][a-z-]*", text.getvalue())))

@@ -20,7 +20,7 @@ class EvaluateCommand:
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures count."""
+    """One of: jcnn data; its test pictures count, and its classes must be the run's."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
@@ -34,14 +34,12 @@ class EvaluateCommand:
         """Load the run and the data, and print the scores."""
         from jcnn.cli.tested import predict_test
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.scores import scores
+        from jcnn.run import read_config
 
         use_cache()
         keep_memory()
-        _, test, probabilities = predict_test(
-            self.run_folder, self.data, self.data_dir, flips=self.flips
-        )
-        found = scores(probabilities, test.labels, test.class_names)
+        config = read_config(self.run_folder).with_data(self.data, self.data_dir)
+        found = predict_test(self.run_folder, config, flips=self.flips)[1].scores()
         if self.json:
             print(json.dumps(found.to_json()))
         else:

@@ -89,7 +89,7 @@ class ExploreCommand:
         model, config = load(self.model, on_damage=warn)
         test = None
         if self._shows_data():
-            test = read_test(config, self.data, self.data_dir)
+            test = read_test(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
         title = f"{config.model} on {config.data}"
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
@@ -98,10 +98,12 @@ class ExploreCommand:
         from jcnn.cli.progress import Display
         from jcnn.data import load, takes_image_shape
         from jcnn.models import ZOO, build
+        from jcnn.suggest import did_you_mean
 
         if self.model not in ZOO:
+            guess = did_you_mean(self.model, ZOO)
             raise ValueError(
-                f"model: got {self.model!r}; accepted: a run folder, or {', '.join(ZOO)}"
+                f"model: got {self.model!r}; accepted: a run folder, or {', '.join(ZOO)}{guess}"
             )
         entry = ZOO[self.model]
         title = f"{self.model} with freshly drawn parameters, not trained"

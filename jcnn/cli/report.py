@@ -11,7 +11,8 @@ import tyro
 class ReportCommand:
     """One HTML page on a run: curves, confusion, mistakes, filters, settings; and PNGs.
 
-    RUN/report/index.html opens offline and needs nothing beside it.
+    RUN/report/index.html opens offline and needs nothing beside it. A report on other data than
+    the run's goes to a folder RUN/report-... of its own.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
@@ -19,7 +20,7 @@ class ReportCommand:
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures count."""
+    """One of: jcnn data; its test pictures count, and its classes must be the run's."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
@@ -29,15 +30,15 @@ class ReportCommand:
         """Load the run and the data, write the report, and print its path."""
         from jcnn.cli.tested import predict_test, read_test, report_population
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.report import write_report
         from jcnn.run import read_config
 
         use_cache()
         keep_memory()
         config = read_config(self.run_folder)
+        asked = config.with_data(self.data, self.data_dir)
+        data = asked.other_data(config)
         if len(config.members()) > 1:
-            test = read_test(config, self.data, self.data_dir)
-            print(report_population(self.run_folder, config, test)[0])
+            print(report_population(self.run_folder, config, read_test(asked), data=data)[0])
             return
-        model, test, probabilities = predict_test(self.run_folder, self.data, self.data_dir)
-        print(write_report(self.run_folder, model, test, probabilities))
+        model, found = predict_test(self.run_folder, asked)
+        print(found.report(self.run_folder, model, data))

@@ -159,7 +159,7 @@ def _train_one(
     command: TrainCommand,
 ) -> str:
     """Train, judge and report on one model; what to print at the end."""
-    from jcnn.train import fit, predict
+    from jcnn.train import fit
 
     model = config.members()[0].build()
     with _explained(run):
@@ -172,12 +172,10 @@ def _train_one(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
-    from jcnn.report import write_report  # with Matplotlib, for which no training need wait
-    from jcnn.scores import scores
+    from jcnn.cli.tested import predictions  # with Matplotlib, for which no training need wait
 
-    probabilities = predict(model, test.images, batch_size=config.train.batch_size)
-    result = scores(probabilities, test.labels, test.class_names)
-    page = write_report(run, model, test, probabilities)
+    found = predictions(model, test, config.train.batch_size)
+    result, page = found.scores(), found.report(run, model)
     numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
     lines = [f"{numbers} ({result.n} pictures)", f"report {page}"]
     return "\n".join([*lines, _next_steps(run, config, len(history))])

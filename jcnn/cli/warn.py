@@ -1,4 +1,4 @@
-"""A line on stderr that is no error."""
+"""Lines on stderr on what is done nevertheless, or done in part."""
 
 import sys
 from typing import Any
@@ -12,3 +12,7 @@ def warn(message: str) -> None:
 def show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
     """In place of `warnings.showwarning`, which writes two lines and a place in the code."""
     warn(" ".join(str(message).split()))
+
+
+class PartError(Exception):
+    """A command did a part of what it was asked for: the exit code is 1."""

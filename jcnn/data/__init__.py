@@ -1,5 +1,6 @@
 """Data sets, the sources they are read from, and pictures for prediction."""
 
+from jcnn.data.class_names import match_classes
 from jcnn.data.dataset import DataError, Dataset, split, stratified_split
 from jcnn.data.embedded import digits, mnist5k
 from jcnn.data.events import Note, Notify, Reading, silent
@@ -30,6 +31,7 @@ __all__ = [
     "check_validation",
     "digits",
     "load",
+    "match_classes",
     "memory_budget",
     "mnist5k",
     "read_idx",

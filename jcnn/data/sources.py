@@ -17,6 +17,7 @@ from jcnn.data.npz import read_npz
 from jcnn.data.pictures import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.tfds import read_tfds
+from jcnn.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def load(
         ("on_bad_image", on_bad_image, get_args(OnBadImage)),
     ):
         if value not in choices:
-            raise ValueError(f"{argument}: got {value!r}; accepted: {', '.join(choices)}")
+            guess = did_you_mean(value, choices)
+            raise ValueError(f"{argument}: got {value!r}; accepted: {', '.join(choices)}{guess}")
         if value != choices[0] and not source.takes_image_shape:
             raise ValueError(f"{argument}: got {value!r}; {source.name!r} takes {choices[0]} only")
     if image_shape is not None:
@@ -190,4 +192,18 @@ def _find(name: str) -> tuple[Source, str]:
         if (its_prefix, its_colon) == (prefix, colon) and bool(words) == bool(colon):
             return source, words
     accepted = ", ".join(source.name for source in SOURCES)
-    raise ValueError(f"data: got {name!r}; accepted: {accepted}")
+    raise ValueError(f"data: got {name!r}; accepted: {accepted}{_guess(name)}")
+
+
+def _guess(name: str) -> str:
+    """The source that was meant: that of a folder or file of this name, or one called like it."""
+    here, (prefix, colon, words) = Path(name).expanduser(), name.partition(":")
+    if here.is_file():
+        return f"; did you mean 'npz:{name}'?" if here.suffix == ".npz" else ""
+    if here.is_dir():
+        kind = "idx" if any("ubyte" in file.name for file in here.iterdir()) else "folder"
+        return f"; did you mean '{kind}:{name}'?"
+    if not (colon and words):
+        return did_you_mean(prefix, [source.name for source in SOURCES])
+    prefixes = [source.name.partition(":")[0] for source in SOURCES if ":" in source.name]
+    return did_you_mean(name, [f"{known}:{words}" for known in prefixes])

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jcnn.suggest import did_you_mean
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -66,7 +68,7 @@ class Transform:
     def __post_init__(self) -> None:
         kind = _BY_NAME.get(self.name)
         if kind is None:
-            raise ValueError(f"augment: got {self.name!r}; accepted: {', '.join(_BY_NAME)}")
+            raise _unknown(self.name)
         if not kind.accepts(self.strength):
             got = f"{self.name}={self.strength:g}"
             raise ValueError(f"augment: got {got!r}; accepted: {kind.accepted}")
@@ -93,7 +95,7 @@ def parse(text: str) -> tuple[Transform, ...]:
         name, equals, number = (part.strip() for part in word.partition("="))
         kind = _BY_NAME.get(name)
         if kind is None:
-            raise ValueError(f"augment: got {name!r}; accepted: {', '.join(_BY_NAME)}")
+            raise _unknown(name)
         if name in found:
             raise ValueError(f"augment: got {name!r} twice; accepted: each name once")
         try:
@@ -103,6 +105,11 @@ def parse(text: str) -> tuple[Transform, ...]:
             raise ValueError(f"augment: got {got!r}; accepted: {kind.accepted}") from None
         found[name] = Transform(name, strength)
     return tuple(found[kind.name] for kind in KINDS if kind.name in found)
+
+
+def _unknown(name: str) -> ValueError:
+    guess = did_you_mean(name, _BY_NAME)
+    return ValueError(f"augment: got {name!r}; accepted: {', '.join(_BY_NAME)}{guess}")
 
 
 def mixup_alpha(transforms: tuple[Transform, ...]) -> float:

@@ -62,9 +62,17 @@ def split_validation(dataset: Dataset, validation_split: float, seed: int) -> Va
     return Validated(train, validation, words)
 
 
-def check_validation(dataset: Dataset, validation_split: float, seed: int) -> str:
-    """`split_validation`'s words and refusals, without its work."""
-    return _chosen(dataset, validation_split, seed)[1]
+def check_validation(
+    dataset: Dataset, validation_split: float, seed: int
+) -> tuple[npt.NDArray[np.int32], str]:
+    """The labels of `split_validation`'s training part, and its words, without copying images.
+
+    Raises:
+        ValueError: as `split_validation`.
+    """
+    rows, words = _chosen(dataset, validation_split, seed)
+    labels = dataset.labels[:rows] if isinstance(rows, int) else dataset.labels[~rows]
+    return labels, words
 
 
 def sorted_by_class(labels: npt.NDArray[np.int32]) -> bool:

@@ -11,7 +11,8 @@ from flax import nnx
 
 from jcnn.layers import Layer, LayerError, as_model, evaluating
 
-_patching = threading.Lock()
+# A module's call may itself ask for intermediates, so one thread may enter more than once.
+_patching = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def recorded_calls(
     """Record each call of each module below `model` while the context is open.
 
     The modules' classes are given a recording `__call__` for that time; nothing is written into
-    the modules, so that it works while JAX traces.
+    the modules, so that it works while JAX traces. Calls of other threads are not recorded.
 
     Args:
         model: any NNX module.
@@ -71,11 +72,13 @@ def recorded_calls(
     calls: list[Call] = []
     counts: dict[str, int] = {}
     active: set[int] = set()
+    thread = threading.get_ident()
 
     def recording(call: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
             # A call from within itself is a subclass using its superclass's method.
-            if id(self) not in paths or id(self) in active or not args:
+            known = threading.get_ident() == thread and id(self) in paths
+            if not known or id(self) in active or not args:
                 return call(self, *args, **kwargs)
             active.add(id(self))
             try:

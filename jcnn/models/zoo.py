@@ -13,6 +13,7 @@ from jcnn.layers import Dropout, Initializer, LayerError, Sequential, glorot_uni
 from jcnn.models.fashion import conv1, conv2, conv2pool, conv4
 from jcnn.models.mlp import mlp, mlp_dropout
 from jcnn.models.programmes import creatures, mnist_cnn, tiny_vgg
+from jcnn.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -124,5 +125,6 @@ def zoo_entry(name: str) -> Entry:
         ValueError: there is none.
     """
     if name not in ZOO:
-        raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}")
+        guess = did_you_mean(name, ZOO)
+        raise ValueError(f"model: got {name!r}; accepted: {', '.join(ZOO)}{guess}")
     return ZOO[name]

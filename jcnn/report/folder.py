@@ -1,20 +1,31 @@
 """Putting a report into its run's folder, whole or not at all."""
 
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 from jcnn.files import write_bytes, write_text
 from jcnn.report.figure import Picture
 
 
-def put_report(run: Path, html: str, pictures: Iterable[Picture]) -> Path:
+def put_report(run: Path, html: str, pictures: Iterable[Picture], data: str | None = None) -> Path:
     """Write RUN/report/index.html and the pictures beside it, in place of an older report.
 
-    The new report is made in a folder of its own first; whatever fails, the run and the older
+    A report on other data than the run's goes to a folder of its own, such as
+    RUN/report-digits-1c2d3e4f, so that the run's stays.
+
+    The new report is made in a temporary folder first; whatever fails, the run and the older
     report stay as they were.
+
+    Args:
+        run: the run's folder.
+        html: of index.html.
+        pictures: to write as PNG.
+        data: what the report is on, where that is other data than the run's.
 
     Returns:
         The path of index.html.
@@ -22,7 +33,7 @@ def put_report(run: Path, html: str, pictures: Iterable[Picture]) -> Path:
     Raises:
         OSError: a file cannot be written; it is named.
     """
-    target = run / "report"
+    target = run / _name(data)
     new = Path(tempfile.mkdtemp(dir=run, prefix=".report."))
     try:
         made = new / "new"
@@ -53,3 +64,10 @@ def _naming(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def _name(data: str | None) -> str:
+    if data is None:
+        return "report"
+    words = "-".join(re.findall(r"[A-Za-z0-9_]+", data)[-2:])[-40:]
+    return f"report-{words}-{crc32(data.encode(errors='surrogatepass')):08x}"

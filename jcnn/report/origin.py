@@ -47,6 +47,13 @@ def settings_section(run: Path, config: RunConfig) -> Section:
     return Section("settings", "Settings, versions and machine", "\n".join(parts))
 
 
+def other_data(data: str | None) -> str:
+    """A line that names the test pictures of a report that are not of the run's own data."""
+    if data is None:
+        return ""
+    return paragraph(f"Test pictures of other data than the run's: {data}") + "\n"
+
+
 def repeat_section(config: RunConfig) -> Section:
     """The command that trains the run again."""
     note = (

@@ -11,7 +11,7 @@ import numpy as np
 from jcnn.history import History
 from jcnn.report.curves import learning_curves
 from jcnn.report.folder import put_report
-from jcnn.report.origin import as_text, repeat_section, settings_section
+from jcnn.report.origin import as_text, other_data, repeat_section, settings_section
 from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, table, tiles
 from jcnn.run import RunConfig, read_config
 from jcnn.scores import Scores
@@ -21,7 +21,11 @@ _SCORES = ("accuracy", "loss", "ece")
 
 
 def write_population_report(
-    run: Path | str, histories: Mapping[str, History], test_scores: Mapping[str, Scores]
+    run: Path | str,
+    histories: Mapping[str, History],
+    test_scores: Mapping[str, Scores],
+    *,
+    data: str | None = None,
 ) -> Path:
     """Make RUN/report for runs that were trained together.
 
@@ -30,6 +34,8 @@ def write_population_report(
         histories: of each member by its name, in the order of the configuration's members.
         test_scores: of the members by the same names, on the same test pictures; those that
             diverged may be missing.
+        data: what these pictures are of, where that is other data than the run's, as for
+            `write_report`.
 
     Returns:
         The path of RUN/report/index.html.
@@ -58,9 +64,9 @@ def write_population_report(
         settings_section(run, config),
         repeat_section(config),
     ]
-    title = f"{len(histories)} runs of {config.model} on {config.data}"
-    html = page(title, _intro(run, histories, test_scores), sections)
-    return put_report(run, html, curves)
+    title = f"{len(histories)} runs of {config.model} on {data or config.data}"
+    html = page(title, _intro(run, histories, test_scores, data), sections)
+    return put_report(run, html, curves, data)
 
 
 def spread(values: list[float]) -> tuple[float, float]:
@@ -74,7 +80,12 @@ def _diverged(history: History) -> bool:
     return not all(math.isfinite(loss) for loss in history["loss"])
 
 
-def _intro(run: Path, histories: Mapping[str, History], found: Mapping[str, Scores]) -> str:
+def _intro(
+    run: Path,
+    histories: Mapping[str, History],
+    found: Mapping[str, Scores],
+    data: str | None,
+) -> str:
     accuracy = [scores.accuracy for scores in found.values()]
     facts = {
         "runs": str(len(histories)),
@@ -88,7 +99,7 @@ def _intro(run: Path, histories: Mapping[str, History], found: Mapping[str, Scor
     }
     note = "After ± stands the standard deviation over the runs (n - 1)."
     where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
-    return f"{where}\n{tiles(facts)}\n{paragraph(note, 'soft')}"
+    return f"{where}\n{other_data(data)}{tiles(facts)}\n{paragraph(note, 'soft')}"
 
 
 def _curves(runs: int, sound: int, drawn: str) -> Section:

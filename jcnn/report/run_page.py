@@ -19,7 +19,7 @@ from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
 from jcnn.report.filters import feature_maps, first_filters, layer_outputs
 from jcnn.report.folder import put_report
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
-from jcnn.report.origin import repeat_section, settings_section
+from jcnn.report.origin import other_data, repeat_section, settings_section
 from jcnn.report.page import (
     Cell,
     Section,
@@ -44,6 +44,9 @@ def write_report(
     model: nnx.Module | Sequence[Layer],
     test: Dataset,
     probabilities: npt.NDArray[np.floating],
+    *,
+    logits: npt.NDArray[np.floating] | None = None,
+    data: str | None = None,
 ) -> Path:
     """Make RUN/report: index.html, which needs nothing beside it, and its pictures as PNG.
 
@@ -54,17 +57,26 @@ def write_report(
         model: the run's trained model.
         test: N pictures that it has not seen.
         probabilities: `(N, K)` of them, by `jcnn.train.predict`.
+        logits: `(N, K)`, by `jcnn.train.predict_logits`, for the loss; see `jcnn.scores.scores`.
+        data: what `test` is of, where that is other data than the run's. The report then goes
+            to a folder of its own beside RUN/report.
 
     Returns:
         The path of index.html.
 
     Raises:
         jcnn.run.RunError: the folder is no run.
-        ValueError: its history cannot be read, or the probabilities are not of these pictures.
+        ValueError: its history cannot be read, the probabilities are not of these pictures, or
+            the pictures' classes are not the run's.
     """
     run = Path(run)
     config, history = read_config(run), read_history(run / "history.jsonl")
-    found = scores(probabilities, test.labels, test.class_names)
+    if test.class_names != config.class_names:
+        raise ValueError(
+            f"test: got the classes {', '.join(test.class_names)}; accepted: those of {run}, in "
+            f"this order: {', '.join(config.class_names)}"
+        )
+    found = scores(probabilities, test.labels, test.class_names, logits=logits)
     module = as_model(model)
     curves = learning_curves([history])
     confusion, reliability = confusion_matrix(found), reliability_diagram(found)
@@ -85,12 +97,15 @@ def write_report(
     sections += [_model(module, test), settings_section(run, config), repeat_section(config)]
     return put_report(
         run,
-        page(f"{config.model} on {config.data}", _intro(run, found, history), sections),
+        page(
+            f"{config.model} on {data or config.data}", _intro(run, found, history, data), sections
+        ),
         pictures,
+        data,
     )
 
 
-def _intro(run: Path, found: Scores, history: History) -> str:
+def _intro(run: Path, found: Scores, history: History, data: str | None) -> str:
     facts = {"test accuracy": f"{found.accuracy:.4f}"}
     if len(found.classes) > found.top_k:
         facts[f"top-{found.top_k} accuracy"] = f"{found.top_k_accuracy:.4f}"
@@ -102,7 +117,8 @@ def _intro(run: Path, found: Scores, history: History) -> str:
         "training time": _duration(sum(history["seconds"])),
         "pictures a second": f"{np.median(history['images_per_second']):,.0f}",
     }
-    return f'<p class="where soft">{escape(str(run.resolve()))}</p>\n{tiles(facts)}'
+    where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
+    return f"{where}\n{other_data(data)}{tiles(facts)}"
 
 
 def _curves(history: History, curves: Sequence[Picture]) -> Section:

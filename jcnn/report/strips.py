@@ -13,6 +13,7 @@ from jcnn.layers import Layer, as_model
 from jcnn.report.figure import TIMES, Picture, as_colours
 from jcnn.report.filters import LayerOutput, layer_outputs
 from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_by_side
+from jcnn.suggest import did_you_mean
 
 COLUMNS = 16
 """Maps beside one another; twice as many units of a vector."""
@@ -67,7 +68,8 @@ def _chosen(outputs: list[LayerOutput], names: Sequence[str] | None) -> list[Lay
         known = {layer.name: layer for layer in outputs}
         for name in names:
             if name not in known:
-                raise ValueError(f"layers: got {name!r}; accepted: {', '.join(known)}")
+                guess = did_you_mean(name, known)
+                raise ValueError(f"layers: got {name!r}; accepted: {', '.join(known)}{guess}")
         return [layer for layer in outputs if layer.name in names]
     changed = [
         not np.array_equal(before.output, after.output)

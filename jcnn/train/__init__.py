@@ -8,6 +8,7 @@ from jcnn.train.evaluate import (
     evaluate,
     model_output_shape,
     predict,
+    predict_logits,
 )
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.fit import check_settings, fit, fit_population
@@ -29,4 +30,5 @@ __all__ = [
     "fit_population",
     "model_output_shape",
     "predict",
+    "predict_logits",
 ]

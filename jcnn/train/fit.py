@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+import numpy as np
+import numpy.typing as npt
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, Note, check_validation, split_validation
+from jcnn.data import Dataset, Note, check_validation, match_classes, split_validation
 from jcnn.data.transforms import parse
 from jcnn.history import History
 from jcnn.layers import as_model
@@ -43,7 +46,7 @@ def fit(
         validation: examples to validate on after each epoch, instead of
             `config.validation_split`, which takes them from `dataset` as
             `jcnn.data.split_validation` says, or of `dataset.validation`. How they were chosen is
-            told as a `Note`.
+            told as a `Note`. Its classes are matched by name.
         run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
         resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
         on_event: called with each `Event`.
@@ -124,7 +127,13 @@ def _train(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
 ) -> tuple[History, ...]:
+    if validation is not None:
+        validation = match_classes(validation, dataset.class_names, "validation")
     check_settings(configs, dataset, validation)
+    configs = [config.with_class_weights_of(dataset.class_names) for config in configs]
+    for model in models:
+        if not jax.tree.leaves(nnx.state(model, nnx.Param)):
+            raise ValueError("model: has no parameters (nnx.Param); there is nothing to train")
     if validation is None:
         config = configs[0]
         dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
@@ -148,19 +157,16 @@ def check_settings(
     Raises:
         ValueError: it names the setting.
     """
-    config, classes = configs[0], len(dataset.class_names)
+    config = configs[0].with_class_weights_of(dataset.class_names)
+    labels, validated = dataset.labels, True
     if validation is None:
-        validated = check_validation(dataset, config.validation_split, config.seed) != ""
+        labels, words = check_validation(dataset, config.validation_split, config.seed)
+        validated = words != ""
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
-    else:
-        validated = True
     parse(config.augment)
-    if config.class_weights is not None and len(config.class_weights) != classes:
-        raise ValueError(
-            f"class_weights: got {len(config.class_weights)}; accepted: one for each of the "
-            f"{classes} classes"
-        )
+    for other in configs:
+        _check_trains(other.with_class_weights_of(dataset.class_names), labels)
     goes_by = [config.patience, config.plateau_patience, config.restore_best or None]
     if config.monitor.startswith("val_") and not validated and any(goes_by):
         raise ValueError(
@@ -170,7 +176,8 @@ def check_settings(
     if len(configs) == 1:
         return
     for other in configs:
-        if replace(other, seed=config.seed, learning_rate=config.learning_rate) != config:
+        alike = replace(other, seed=config.seed, learning_rate=config.learning_rate)
+        if alike.with_class_weights_of(dataset.class_names) != config:
             raise ValueError("configs: members may differ in seed and learning_rate only")
     if config.patience is not None:
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
@@ -178,4 +185,44 @@ def check_settings(
         raise ValueError(
             "dataset: its pictures do not fit on the device, where several models share them; "
             "accepted: smaller or fewer pictures, or one model at a time"
+        )
+
+
+def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
+    """Refuse settings with which no weight would change, or none that is kept.
+
+    Training computes in float32, in which a setting may be 0 or 1 that is not.
+    """
+    for name in ("learning_rate", "clip_value", "clip_norm", "global_clip_norm"):
+        value = getattr(config, name)
+        if value is not None and value < np.finfo(np.float32).tiny:
+            raise ValueError(
+                f"{name}: got {value}; accepted: at least 1.2e-38; below it is 0 in float32, and "
+                "nothing is trained"
+            )
+    if np.float32(config.ema) == 1:
+        raise ValueError(
+            f"ema: got {config.ema}; accepted: at most 0.9999999; above it is 1 in float32, and "
+            "the means stay as they are"
+        )
+    steps = -(-len(labels) // config.batch_size)
+    every = config.accumulate_steps
+    updates = config.epochs * steps // every
+    if updates == 0:
+        raise ValueError(
+            f"accumulate_steps: got {every}; accepted: at most {config.epochs * steps}, the steps "
+            f"of {config.epochs} epochs; with more, nothing is trained"
+        )
+    # As in the schedule: the factor of the first update of a warm-up is 0.
+    warmup = round(config.warmup_epochs * steps / every)
+    if updates == 1 and warmup:
+        raise ValueError(
+            f"warmup_epochs: got {config.warmup_epochs}; accepted: 0 where there is one update, "
+            "whose learning rate would be 0"
+        )
+    weights = config.class_weights
+    if weights is not None and not np.asarray(weights)[labels].any():
+        raise ValueError(
+            f"class_weights: got {weights}, which is 0 for each class that has a picture; "
+            "accepted: one above 0 for one of these"
         )

@@ -71,9 +71,9 @@ def train(
     params, rest = _copy((parts.params, parts.rest))  # the program takes these buffers over
     state = first_state_program(compiled_part(config), members=many)(params, rest)
     tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)))
-    apart = config.keeps_apart
+    apart, facts = config.keeps_apart, keeping.facts_of(configs, dataset)
     tree, (histories, step, seconds) = keeping.start(
-        run, resume, tree, len(models), notify, apart=apart
+        run, resume, tree, len(models), notify, apart=apart, facts=facts
     )
     state, totals, kept = _from_tree(tree)
 
@@ -121,7 +121,7 @@ def train(
                     if step < steps and time.perf_counter() - saved > SAVE_SECONDS:
                         tree = _tree(state, totals, kept)
                         position = Position(histories, step, seconds)
-                        keeping.save(run, before + step, tree, position, apart=apart)
+                        keeping.save(run, before + step, tree, position, apart=apart, facts=facts)
                         saved = time.perf_counter()
 
                 whole = _whole(state.params, many)
@@ -139,7 +139,8 @@ def train(
                 kept = _better(kept, after, config, histories) if config.restore_best else after
                 totals, step, seconds = zero_totals(axis), 0, 0.0
                 tree = _tree(state, totals, kept)
-                keeping.save(run, epoch * steps, tree, Position(histories), apart=apart)
+                position = Position(histories)
+                keeping.save(run, epoch * steps, tree, position, apart=apart, facts=facts)
                 notify(mean_history(histories).epochs[-1])
                 done = _has_ended(config, histories)
                 for i, model in enumerate(models if callbacks else ()):

@@ -12,7 +12,7 @@ from PIL import Image
 from jcnn.data import digits, read_picture
 from jcnn.run import load
 from jcnn.scores import scores
-from jcnn.train import evaluate, predict
+from jcnn.train import evaluate, predict, predict_logits
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 
@@ -27,12 +27,13 @@ def test_evaluate_gives_the_librarys_scores(jcnn: Jcnn, trained: Trained) -> Non
     test = digits()[1]
     expected = evaluate(model, test, batch_size=config.train.batch_size)
     assert list(found)[:3] == ["loss", "accuracy", "n"]
-    # `evaluate` has the loss from the logits, the scores from their probabilities in float32.
-    assert found["loss"] == pytest.approx(expected.loss, abs=1e-5)
+    # Both from the logits: the one in float32, the other in float64.
+    assert found["loss"] == pytest.approx(expected.loss, rel=1e-6)
     assert (found["accuracy"], found["n"]) == (expected.accuracy, 359)
     assert expected.accuracy > 0.8
     probabilities = predict(model, test.images, batch_size=config.train.batch_size)
-    assert found == scores(probabilities, test.labels, test.class_names).to_json()
+    logits = np.asarray(predict_logits(model, test.images, batch_size=config.train.batch_size))
+    assert found == scores(probabilities, test.labels, test.class_names, logits=logits).to_json()
 
 
 def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: Trained) -> None:
@@ -124,3 +125,46 @@ def test_predict_knows_most_digits(jcnn: Jcnn, trained: Trained, tmp_path: Path)
     assert all(line.endswith("%)") for line in lines)
     labels = [int(line.split()[-2]) for line in lines]
     assert (np.array(labels) == test.labels[:20]).mean() > 0.7
+
+
+def test_a_folder_and_a_pattern_are_their_files(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    folder = pictures[0].parent
+    (folder / "deeper").mkdir()
+    (folder / ".hidden").mkdir()
+    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    deep = folder / "deeper" / "[1].png"
+    for copy in (deep, folder / ".hidden" / "thumb.png"):
+        shutil.copy(folder / "rgb.png", copy)
+
+    def files(*words: str | Path) -> list[str]:
+        result = jcnn("predict", trained.run, *words, "--json")
+        assert (result.code, result.err) == (0, "")
+        return [entry["file"] for entry in json.loads(result.out)]
+
+    assert files(folder) == [str(file) for file in sorted([*pictures, deep])]
+    assert files(folder / "*.png") == [str(file) for file in sorted(folder.glob("*.png"))]
+    assert files(deep, folder / "deeper") == [str(deep)]  # its own name is no pattern
+
+
+def test_one_damaged_file_among_good_ones(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    bad = pictures[0].parent / "b.png"
+    bad.write_bytes(pictures[0].read_bytes()[:60])
+    gone = pictures[0].parent / "gone.png"
+    words = [pictures[0], bad, gone, pictures[1]]
+    good = jcnn("predict", trained.run, pictures[0], pictures[1])
+    result = jcnn("predict", trained.run, *words)
+    assert (result.code, result.out) == (1, good.out)
+    damaged, missing, last = result.err.splitlines()
+    assert damaged.startswith(f"jcnn: {bad}: damaged picture")
+    assert missing == f"jcnn: {gone}: no such file"
+    assert last == "jcnn: 2 of 4 pictures could not be read"
+    result = jcnn("predict", trained.run, *words, "--json")
+    found = json.loads(result.out)
+    assert (result.code, [entry["file"] for entry in found]) == (1, [str(file) for file in words])
+    assert [list(entry) for entry in found[1:3]] == [["file", "error"]] * 2
+    assert found[1]["error"] == damaged.removeprefix("jcnn: ")
+    assert "label" in found[0] and "label" in found[3]

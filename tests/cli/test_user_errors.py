@@ -27,7 +27,19 @@ def assert_refused(result: Result, *named: str) -> None:
     [
         ("", "train, evaluate, predict, report, explore, summary, models, data"),
         ("trian", "trian; Available subcommands: train, evaluate"),
-        ("train --modl conv1", "--modl, conv1; Perhaps you meant: --model NAME"),
+        ("train --modl conv1", "--modl, conv1; see jcnn --help; did you mean '--model'?"),
+        ("train --lr 0.1", "--lr, 0.1; see jcnn --help; did you mean '--learning-rate'?"),
+        ("train --epoch 3", "--epoch, 3; see jcnn --help; did you mean '--epochs'?"),
+        ("train --model mlp --batchsize 3", "; did you mean '--batch-size'?"),
+        ("data show digits --agument flip", "; did you mean '--augment'?"),
+        ("evalute x", "; did you mean 'evaluate'?"),
+        ("train --optimizer adm", "; did you mean 'adam'?"),
+        ("train --model conv44", "; did you mean 'conv4'?"),
+        ("summary conv44", "; did you mean 'conv4'?"),
+        ("explore conv44", "; did you mean 'conv4'?"),
+        ("train --data fashon_mnist", "; did you mean 'fashion_mnist'?"),
+        ("train --data foldr:x", "; did you mean 'folder:x'?"),
+        ("train --data digits --augment flip,shfit", "; did you mean 'shift'?"),
         ("train somewhere", "somewhere"),
         ("train --model conv3", "model: got 'conv3'; accepted: mlp, mlp_dropout, conv1"),
         (
@@ -73,7 +85,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("explore mlp --data minst", "data: got 'minst'; accepted: mnist5k, "),
         ("explore mlp --out no/page.html", "no: no such folder"),
         ("predict nowhere x.png", "nowhere: is no run folder"),
-        ("predict nowhere", "images: got none; name at least one picture file"),
+        ("predict nowhere", "images: got none; name at least one picture file or folder"),
         ("summary", "MODEL"),
         ("summary conv3", "model: got 'conv3'; accepted: mlp"),
         ("summary conv4 --input-shape 2 2", "--input-shape: no type matching {INT INT INT}"),
@@ -127,9 +139,28 @@ def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) ->
     broken.write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     assert_refused(jcnn("predict", trained.run, tmp_path / "none.png"), "none.png: no such file")
     assert_refused(jcnn("predict", trained.run, broken), f"{broken}: ")
-    assert_refused(jcnn("predict", trained.run, tmp_path), f"{tmp_path}: a folder; expected a file")
+    assert_refused(jcnn("predict", trained.run, tmp_path), f"{broken}: ")
+    assert_refused(
+        jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file has such a name"
+    )
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no picture in this folder")
 
 
 def test_pictures_of_another_size_than_the_models(jcnn: Jcnn, trained: Trained) -> None:
     result = jcnn("evaluate", trained.run, "--data", "mnist5k")
     assert_refused(result, "model: cannot take pictures of (28, 28, 1): layer 'dense': kernel: got")
+
+
+def test_data_that_is_a_folder_or_a_file(
+    jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("three", "four"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "four" / "t10k-images-idx3-ubyte.gz").touch()
+    (tmp_path / "five.npz").touch()
+    for name, meant in (("three", "folder"), ("four", "idx"), ("five.npz", "npz")):
+        result = jcnn("train", "--data", name)
+        assert_refused(result, f"data: got '{name}'; ", f"; did you mean '{meant}:{name}'?")

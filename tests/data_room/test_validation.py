@@ -154,7 +154,8 @@ def test_a_part_of_the_data_set_own() -> None:
 def test_no_share_is_no_validation() -> None:
     dataset = numbered(random_labels(9, 1))
     assert split_validation(dataset, 0, 0)[1:] == (None, "")
-    assert check_validation(dataset, 0, 0) == ""
+    labels, words = check_validation(dataset, 0, 0)
+    assert words == "" and labels.tolist() == dataset.labels.tolist()
 
 
 def test_every_animal_is_trained_and_validated_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 import pytest
 from playwright.sync_api import Page
 
+from jcnn import ops
 from tests.explore.built import Layer, conv, plain, pool
 from tests.explore.scripts import joined_files
 from tests.ops import oracle
@@ -150,6 +152,20 @@ def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) 
             assert taken["result"] == ours[unit]
             total = sum(term["product"] for term in taken["terms"])
             assert total == pytest.approx(ours[unit], abs=TOLERANCE)
+
+
+def test_the_largest_of_numbers_that_are_none_or_infinite(kit: Page) -> None:
+    """NaN, wherever it lies: before and after larger numbers; as in `max_pool2d`."""
+    layer = pool("max_pool", (2, 3, 1), (2, 3))
+    for place in range(6):
+        x = np.array([3.0, -1, 5, 2, 7, 4]).reshape(2, 3, 1)
+        x.flat[place] = np.nan
+        assert asked(kit, layer, x, "Array.from(kit.runLayer(layer, x), String)") == ["NaN"]
+        assert np.isnan(ops.max_pool2d(jnp.asarray(x[None], jnp.float32), (2, 3))).all()
+    x = np.array([-np.inf, -np.inf, -np.inf, 1.0, np.inf, -2.0]).reshape(2, 3, 1)
+    layer = pool("max_pool", (2, 3, 1), (1, 3))
+    found = asked(kit, layer, x, "Array.from(kit.runLayer(layer, x), String)")
+    assert found == ["-Infinity", "Infinity"]
 
 
 def test_dense(kit: Page) -> None:

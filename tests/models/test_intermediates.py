@@ -1,6 +1,7 @@
 """Intermediates: what each layer of any module gave in one call, and nothing left behind."""
 
 import re
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from flax import nnx
 from jcnn.layers import Conv2D, Dense, Flatten, Layer, evaluating
 from jcnn.models import build, intermediates
 from jcnn.models.calls import recorded_calls
-from jcnn.train import model_output_shape
+from jcnn.train import model_output_shape, predict
 
 
 def picture(*shape: int) -> jax.Array:
@@ -165,3 +166,47 @@ def test_the_layer_that_cannot_take_its_input_is_named(net: Net, message: str) -
 
 def test_the_output_shape_of_a_users_module() -> None:
     assert model_output_shape(Net(), (4, 4, 2)) == (5,)
+
+
+class LooksInside(nnx.Module):
+    """A module that uses the intermediates of its own part."""
+
+    def __init__(self) -> None:
+        self.net = Net()
+        self.head = nnx.Linear(5, 3, rngs=nnx.Rngs(1))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits of the part's logits, and the mean of its first convolution."""
+        logits, outputs = intermediates(self.net, x)
+        return self.head(logits) + outputs["blocks/0/conv"].mean((1, 2, 3))[:, None]
+
+
+def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
+    model, call = evaluating(LooksInside()), nnx.Conv.__call__
+    assert isinstance(model, LooksInside)
+    x = picture(2, 4, 4, 2)
+    conv = nnx.Conv.__call__(model.net.blocks[0].conv, x)
+    expected = model.head(model.net(x)) + conv.mean((1, 2, 3))[:, None]
+    found: list[tuple[jax.Array, dict[str, jax.Array]]] = []
+    call_it = threading.Thread(target=lambda: found.append(intermediates(model, x)), daemon=True)
+    call_it.start()
+    call_it.join(60)  # a thread that waits for itself would wait for ever
+    logits, outputs = found[0]
+    np.testing.assert_allclose(logits, expected, rtol=1e-6)
+    # The part is called as a copy: what it does is not recorded as the model's own.
+    assert list(outputs) == ["head"]
+    images = np.random.default_rng(3).integers(0, 255, (2, 4, 4, 2)).astype(np.uint8)
+    p = predict(model, images)
+    np.testing.assert_allclose(p, jax.nn.softmax(model(jnp.float32(images) / 255)), atol=1e-6)
+    assert nnx.Conv.__call__ is call
+
+
+def test_calls_of_another_thread_are_not_recorded() -> None:
+    net = evaluating(Net())
+    with recorded_calls(net) as calls:
+        other = threading.Thread(target=net, args=(picture(1, 4, 4, 2),))
+        other.start()
+        other.join()
+        assert calls == []
+        net(picture(1, 4, 4, 2))
+        assert len(calls) > 0

@@ -66,7 +66,7 @@ def test_a_plain_modules_layer_is_named_by_its_path() -> None:
 
 def test_pictures_of_the_validation_data_must_fit_too() -> None:
     small_pictures = Dataset(
-        np.zeros((4, 3, 3, 2), np.uint8), np.zeros(4, np.int32), ("a", "b", "c")
+        np.zeros((4, 3, 3, 2), np.uint8), np.zeros(4, np.int32), small.dataset().class_names
     )
     with pytest.raises(ValueError, match=r"^model: cannot take pictures of \(3, 3, 2\): layer"):
         fit(small.model(), small.dataset(), ONE, validation=small_pictures)

@@ -13,7 +13,8 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.history import EpochResult, History
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.train import Event, Progress, evaluate, fit, predict
+from jcnn.scores import scores
+from jcnn.train import Event, Progress, evaluate, fit, predict, predict_logits
 from tests.train import small
 
 
@@ -271,7 +272,39 @@ def test_flips_are_averaged_as_probabilities() -> None:
     mirrored = np.asarray(data.images)[:, :, ::-1]
     expected = (predict(model, data.images) + predict(model, mirrored)) / 2
     np.testing.assert_allclose(predict(model, data.images, flips=True), expected, atol=1e-6)
-    scores = evaluate(model, data, flips=True)
+    found = evaluate(model, data, flips=True)
     right = expected[np.arange(20), data.labels]
-    np.testing.assert_allclose(scores.loss, -np.log(right).mean(), rtol=1e-5)
-    assert scores.accuracy == np.mean(expected.argmax(1) == data.labels)
+    np.testing.assert_allclose(found.loss, -np.log(right).mean(), rtol=1e-5)
+    assert found.accuracy == np.mean(expected.argmax(1) == data.labels)
+
+
+def test_a_loss_does_not_underflow() -> None:
+    """Logits apart by hundreds of nats: float32 probabilities are 0, losses are not infinite."""
+    model = Sequential([Flatten(), Dense(12, 3, rngs=nnx.Rngs(0))])
+    kernel = np.random.default_rng(5).normal(0, 300, (12, 3)).astype(np.float32)
+    model.dense.kernel[...] = jnp.asarray(kernel)
+    pixels = np.random.default_rng(6).integers(0, 255, (9, 2, 3, 2)).astype(np.uint8)
+    labels = np.arange(9, dtype=np.int32) % 3
+    data = Dataset(pixels, labels, ("a", "b", "c"))
+
+    def log_p(images: np.ndarray) -> np.ndarray:
+        z = images.reshape(9, -1) / 255 @ kernel.astype(np.float64)
+        z = z - z.max(1, keepdims=True)
+        found: np.ndarray = z - np.log(np.exp(z).sum(1, keepdims=True))
+        return found
+
+    plain, mirrored = log_p(pixels), log_p(pixels[:, :, ::-1])
+    both = np.logaddexp(plain, mirrored) - np.log(2)
+    assert (predict(model, pixels, flips=True) == 0).any()
+    for flips, expected in ((False, plain), (True, both)):
+        losses = -expected[np.arange(9), labels]
+        assert losses.max() > 150
+        found = evaluate(model, data, flips=flips)
+        np.testing.assert_allclose(found.loss, losses.mean(), rtol=1e-5)
+        p, logits = predict(model, pixels, flips=flips), predict_logits(model, pixels, flips=flips)
+        np.testing.assert_allclose(p, np.exp(expected), atol=1e-4)
+        judged = scores(p, labels, data.class_names, logits=np.asarray(logits))
+        np.testing.assert_allclose(judged.loss, found.loss, rtol=1e-6)
+    config = TrainConfig(epochs=1, learning_rate=1e-30)
+    history = fit(model, data, config, validation=data)
+    np.testing.assert_allclose(history["val_loss"], [evaluate(model, data).loss], rtol=1e-6)
