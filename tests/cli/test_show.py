@@ -137,7 +137,7 @@ def test_pictures_of_two_channels_are_refused() -> None:
         ("show", "SOURCE"),
         ("shw digits", "shw, digits; Available subcommands: show, list"),
         ("--json show digits", "--json: goes with the list of sources, not with show"),
-        ("show digits --agment flip", "--agment, flip; Perhaps you meant: --augment WORDS"),
+        ("show digits --agment flip", "; did you mean '--augment'?"),
         ("show mnist6k", "data: got 'mnist6k'; accepted: mnist5k, "),
         ("show digits --augment blur", "augment: got 'blur'; accepted: flip, flip_vertical"),
         ("show digits --augment zoom=2", "augment: got 'zoom=2'; accepted: zoom=SHARE, 0 to 0.9"),

@@ -183,10 +183,10 @@ class Watch:
         count = self._done[ACTIVITIES.index(activity)]
         return (self._moment.during, self._moment.count) == (activity, count)
 
-    def _watched_save(self, *arguments: Any, apart: bool) -> None:
+    def _watched_save(self, *arguments: Any, **named: Any) -> None:
         self._turn_to("saving")
         self._done[4] = 0
-        self._save(*arguments, apart=apart)
+        self._save(*arguments, **named)
         self._turn_to("stepping")
 
     def _call(self) -> None:
