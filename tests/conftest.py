@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,23 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # code generator. XLA reads this when it starts, which importing JAX does not do. What is set
 # already stands: with `XLA_FLAGS=` as in `make test-slow`, programs are those that users get. They
 # always are in the contract of the convolutions in float32 and in a training from the command line.
-QUICK_XLA = (
-    "--xla_backend_optimization_level=0"
-    " --xla_cpu_use_fusion_emitters=false"
-    " --xla_cpu_parallel_codegen_split_count=1"
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+PLAIN_EMITTERS = (
+    "--xla_cpu_use_fusion_emitters=false"  # XLA of JAX 0.12 has no others, nor the flag
 )
-os.environ.setdefault("XLA_FLAGS", QUICK_XLA)
+
+
+def _is_known(flag: str) -> bool:
+    """Whether this XLA knows a flag: where it does not, it ends the whole process."""
+    code = "import jax; jax.devices()"
+    environment = os.environ | {"XLA_FLAGS": flag}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    return done.returncode == 0
+
+
+if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have it from the first
+    known = _is_known(PLAIN_EMITTERS)
+    os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
 
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)

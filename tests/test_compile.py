@@ -81,6 +81,9 @@ def test_the_cache_is_in_the_users_cache_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert door.use_cache() == tmp_path / ".cache" / "jcnn" / "xla"
     assert door.use_cache(tmp_path / "here") == tmp_path / "here"
+    # However small and quickly compiled, a program is kept.
+    assert settings()["jax_persistent_cache_min_compile_time_secs"] == 0
+    assert settings()["jax_persistent_cache_min_entry_size_bytes"] == -1
     assert settings()["jax_compilation_cache_dir"] == str(tmp_path / "here")
 
 

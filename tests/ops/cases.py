@@ -1,6 +1,7 @@
 """Convolution cases: the fixed ones of the contract suite, and the arrays and calls they make."""
 
 import dataclasses
+import os
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -219,7 +220,7 @@ def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
 def compiled_in_full(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     """One program compiled as a user's is, whatever `XLA_FLAGS` say."""
     options: dict[str, str | bool] = {"xla_backend_optimization_level": "3"}
-    if jax.default_backend() == "cpu":
+    if "xla_cpu_use_fusion_emitters" in os.environ["XLA_FLAGS"]:  # else XLA may not know it
         options["xla_cpu_use_fusion_emitters"] = True
     return jax.jit(function).lower(*args).compile(compiler_options=options)
 

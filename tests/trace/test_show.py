@@ -40,6 +40,9 @@ def test_a_number_is_exact_or_marked_as_rounded(number: trace.Number) -> None:
     [
         (0, "0"),
         (10485760, "10485760"),
+        (12345678901, "12345678901"),
+        (1 - 10**15, "-999999999999999"),  # beyond, six digits
+        (10**15 + 1, "≈1e+15"),
         (-7, "-7"),
         (Fraction(1, 4), "0.25"),
         (Fraction(-5, 2), "-2.5"),
