@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+OXLINT = oxlint@1.94.0
 
 .PHONY: help train test test-slow check format bench clean
 
@@ -10,7 +11,7 @@ help:
 	@echo "make test       run the test suite"
 	@echo "make test-slow  run the tests that take longer, too"
 	@echo "make bench      measure how long things take, against other libraries too"
-	@echo "make check      format, lint and type checks"
+	@echo "make check      format, lint and type checks, of the JavaScript too"
 	@echo "make format     mend what the format and lint checks can mend"
 
 train: $(VENV)/.installed
@@ -20,12 +21,14 @@ test: $(VENV)/.tested
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 -m "not slow"
 
 test-slow: $(VENV)/.tested
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4
+	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --maxprocesses=4
 
 check: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy
+	@if command -v npx >/dev/null; then npx --yes $(OXLINT) --deny-warnings jcnn/explore/page; \
+	else echo "no npx: the JavaScript is not checked"; fi
 
 format: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format .

@@ -1,14 +1,46 @@
 """Settings of every test: random cases are new each run, and a failing one can be replayed."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from jcnn.caches import cache_folder
 from jcnn.ops import _native
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# Nearly all of the suite's time was XLA's: thousands of small programs, each run once. They are
+# compiled with little effort here, in a tenth of the time: no optimisation by LLVM, and the plain
+# code generator. XLA reads this when it starts, which importing JAX does not do. What is set
+# already stands: with `XLA_FLAGS=` as in `make test-slow`, programs are those that users get. They
+# always are in the contract of the convolutions in float32 and in a training from the command line.
+QUICK_XLA = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+PLAIN_EMITTERS = (
+    "--xla_cpu_use_fusion_emitters=false"  # XLA of JAX 0.12 has no others, nor the flag
+)
+
+
+def _is_known(flag: str) -> bool:
+    """Whether this XLA knows a flag: where it does not, it ends the whole process."""
+    code = "import jax; jax.devices()"
+    environment = os.environ | {"XLA_FLAGS": flag}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    return done.returncode == 0
+
+
+if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have it from the first
+    known = _is_known(PLAIN_EMITTERS)
+    os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
 
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)
@@ -32,3 +64,17 @@ def give_native(cache: Path) -> None:
     if compiled.is_dir():
         (cache / "jcnn").mkdir(mode=0o700)
         shutil.copytree(compiled, cache / "jcnn" / "native")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """The Chromium that is installed, without a window: one for all tests of a process."""
+    from playwright.sync_api import sync_playwright
+
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"no browser; looked for {', '.join(BROWSERS)} on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.layers import evaluating
+from jcnn.layers import Dropout, evaluating
 from jcnn.models import ZOO, build, count_params, zoo_summary
 from jcnn.models.zoo import trace
 
@@ -200,3 +200,10 @@ def test_kernel_init_reaches_every_layer(name: str) -> None:
 
     jax.eval_shape(lambda: nnx.state(trace(name, kernel_init=init)))
     assert len(shapes) == sum(layer.params > 0 for layer in zoo_summary(name).layers)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.7])
+def test_a_dropout_rate_is_that_of_every_dropout_layer(rate: float) -> None:
+    model = build("mnist_cnn", (12, 12, 1), 3, dropout=rate)
+    rates = [layer.rate for layer in model if isinstance(layer, Dropout)]
+    assert rates == [rate] * 2

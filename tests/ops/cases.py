@@ -1,5 +1,7 @@
 """Convolution cases: the fixed ones of the contract suite, and the arrays and calls they make."""
 
+import dataclasses
+import os
 import zlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -185,19 +187,41 @@ def anywhere(method: str) -> AbstractContextManager[None]:
     return interpreted() if method == "pallas" else nullcontext()
 
 
-def skip_unsupported(method: str, case: Case) -> None:
-    """Skip with the method's own reason, and for no other."""
-    reason = reason_against(method, case)
-    if reason is not None:
-        pytest.skip(reason)
+def able(case: Case) -> list[str]:
+    """The methods that do the case on this machine."""
+    return [method for method in ops.METHODS if reason_against(method, case) is None]
+
+
+def every_method(case: Case) -> pytest.MarkDecorator:
+    """Run a test once for each method that does the case."""
+    return pytest.mark.parametrize("method", able(case))
+
+
+def every_method_and_case(*names: str, dtype: str = "float32") -> pytest.MarkDecorator:
+    """Run a test on each case of `CASES`, or of `names`, with each method that does it.
+
+    What a method refuses is not generated, so that a skipped test is one that this machine lacks
+    something for. `test_contract.test_what_each_method_refuses` says which those are.
+    """
+    pairs = [
+        pytest.param(method, name, id=f"{method}-{name}")
+        for name in names or CASES
+        for method in able(dataclasses.replace(CASES[name], dtype=dtype))
+    ]
+    return pytest.mark.parametrize(("method", "name"), pairs)
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """One program that XLA compiled with little effort: half the cost of a random case."""
-    options: dict[str, str | bool] = {
-        "xla_backend_optimization_level": "0",
-        "xla_llvm_disable_expensive_passes": True,
-    }
+    """One program that XLA compiled with little effort, whatever `XLA_FLAGS` say."""
+    options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
+    return jax.jit(function).lower(*args).compile(compiler_options=options)
+
+
+def compiled_in_full(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """One program compiled as a user's is, whatever `XLA_FLAGS` say."""
+    options: dict[str, str | bool] = {"xla_backend_optimization_level": "3"}
+    if "xla_cpu_use_fusion_emitters" in os.environ["XLA_FLAGS"]:  # else XLA may not know it
+        options["xla_cpu_use_fusion_emitters"] = True
     return jax.jit(function).lower(*args).compile(compiler_options=options)
 
 

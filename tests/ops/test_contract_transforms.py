@@ -9,33 +9,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcnn import ops
 from tests.ops import oracle
 from tests.ops.cases import (
     CASES,
     Case,
     conv,
+    every_method_and_case,
     expected,
     gradients,
     operands,
     precision_for,
     quickly,
-    skip_unsupported,
 )
 from tests.ops.oracle import Array
 from tests.ops.tolerances import assert_close
 
-every_method = pytest.mark.parametrize("method", ops.METHODS)
-every_case = pytest.mark.parametrize("name", CASES)
 MODELS = 3
 
 
-@every_method
-@every_case
+@every_method_and_case()
 @pytest.mark.parametrize("mapped", ["inputs", "kernels", "both"])
 def test_vmap_of_value_and_gradients(method: str, name: str, mapped: str) -> None:
     case = CASES[name]
-    skip_unsupported(method, case)
     models = [operands(case, f"model {m}") for m in range(MODELS)]
     if mapped == "inputs":
         models = [dataclasses.replace(m, kernel=models[0].kernel) for m in models]
@@ -53,12 +48,10 @@ def test_vmap_of_value_and_gradients(method: str, name: str, mapped: str) -> Non
         assert_close(one, want, dtype="float32", method=method, terms=terms)
 
 
-@every_method
-@pytest.mark.parametrize("name", ["stride and dilation", "everything"])
+@every_method_and_case("stride and dilation", "everything")
 def test_vmap_of_vmap(method: str, name: str) -> None:
     """Four kernels for each of two batches of inputs: both foldings of one call."""
     case = CASES[name]
-    skip_unsupported(method, case)
     xs = jnp.stack([operands(case, f"x {m}").x for m in range(2)])
     kernels = jnp.stack([operands(case, f"kernel {m}").kernel for m in range(4)])
     run = conv(case, method)
@@ -70,12 +63,10 @@ def test_vmap_of_vmap(method: str, name: str) -> None:
     assert_close(got, np.array(wanted), dtype="float32", method=method, terms=case.terms[0])
 
 
-@every_method
-@every_case
+@every_method_and_case()
 def test_training_in_a_scan(method: str, name: str) -> None:
     """Three steps of gradient descent inside one `lax.scan`."""
     case, rate = CASES[name], 0.01
-    skip_unsupported(method, case)
     steps = [operands(case, f"step {s}") for s in range(3)]
     run = gradients(case, method)
 
@@ -99,12 +90,10 @@ def test_training_in_a_scan(method: str, name: str) -> None:
     assert_close(last, kernel, terms=by_kernel, **tolerance)
 
 
-@every_method
-@every_case
+@every_method_and_case()
 def test_jvp(method: str, name: str) -> None:
     """Convolution is linear in each operand, so the tangents follow from the values."""
     case = CASES[name]
-    skip_unsupported(method, case)
     at, along = operands(case), operands(case, "tangent")
     got = quickly(
         lambda *both: jax.jvp(conv(case, method), both[:3], both[3:])[1],
@@ -115,12 +104,10 @@ def test_jvp(method: str, name: str) -> None:
     assert_close(got, want, dtype="float32", method=method, terms=2 * case.terms[0])
 
 
-@every_method
-@every_case
+@every_method_and_case()
 def test_jacfwd(method: str, name: str) -> None:
     """The whole Jacobian by the kernel, contracted with g, is the oracle's gradient."""
     case = CASES[name]
-    skip_unsupported(method, case)
     a = operands(case)
     jacobian = quickly(jax.jacfwd(conv(case, method), 1), a.x, a.kernel)
     assert jacobian.shape == (*case.y_shape, *case.kernel_shape)
@@ -129,13 +116,11 @@ def test_jacfwd(method: str, name: str) -> None:
     assert_close(got, want, dtype="float32", method=method, terms=case.terms[2])
 
 
-@every_method
-@every_case
+@every_method_and_case(dtype="float64")
 @pytest.mark.parametrize("order", ["reverse over reverse", "forward over reverse"])
 def test_second_derivative(method: str, name: str, order: str) -> None:
     """Hessian of `sum(y**2) / 2` times a direction, by input and kernel, in float64."""
     case = dataclasses.replace(CASES[name], dtype="float64")
-    skip_unsupported(method, case)
     with precision_for("float64"):
         at, along = operands(case), operands(case, "direction")
         product = _hessian_product(lambda x, k: jnp.sum(conv(case, method)(x, k) ** 2) / 2, order)

@@ -6,11 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from jcnn import ops
 from tests.ops import oracle
-from tests.ops.cases import draw, quickly
+from tests.ops.cases import Case, draw, every_method, quickly
 from tests.ops.oracle import Array
 from tests.ops.tolerances import assert_close
 
@@ -32,15 +31,10 @@ def arrays() -> tuple[jax.Array, jax.Array, jax.Array]:
     return draw("x", X), draw("depthwise", DEPTHWISE), draw("pointwise", POINTWISE)
 
 
-@pytest.mark.parametrize("method", ops.METHODS)
+@every_method(Case(X, (3, 2, 1, 12), **HOW, groups=3))
 def test_depthwise(method: str) -> None:
     x, kernel, _ = arrays()
     bias = draw("bias", (12,))
-    window = ops.resolve_window(X[1:3], DEPTHWISE[:2], **HOW)
-    shape: Any = jax.ShapeDtypeStruct((3, 2, 1, 12), "float32")
-    reason = ops.METHODS[method].unsupported(x, shape, window, 3)
-    if reason is not None:
-        pytest.skip(reason)
     y = quickly(lambda *xs: ops.depthwise_conv2d(*xs, **HOW, method=method), x, kernel, bias)
     want = by_definition(oracle.float64(x), oracle.float64(kernel)) + oracle.float64(bias)
     assert_close(y, want, dtype="float32", method=method, terms=7)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops.cases import Case, skip_unsupported
+from tests.ops.cases import Case, able
 
 FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -50,20 +50,28 @@ def convolve(example: dict[str, Any], method: str, flip: bool = False) -> jax.Ar
     return y[0, :, :, 0]
 
 
-@pytest.mark.parametrize("method", ops.METHODS)
-@pytest.mark.parametrize("name", ids("conv2d_correlation"))
+def picture_case(name: str) -> Case:
+    example = EXAMPLES[name]
+    return Case(
+        (1, *np.shape(example["input"]), 1),
+        (*np.shape(example["kernel"]), 1, 1),
+        example["stride"],
+        example["padding"].upper(),
+    )
+
+
+def row_case(name: str) -> Case:
+    cells, taps = len(EXAMPLES[name]["input"]), len(EXAMPLES[name]["kernel"])
+    return Case((1, 1, cells, 1), (1, taps, 1, 1), padding="VALID")
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, m) for name in ids("conv2d_correlation") for m in able(picture_case(name))],
+)
 def test_convolution(name: str, method: str) -> None:
     """Small whole numbers: every method must be exact, but "fft", whose roots of one are not."""
     example = EXAMPLES[name]
-    skip_unsupported(
-        method,
-        Case(
-            (1, *np.shape(example["input"]), 1),
-            (*np.shape(example["kernel"]), 1, 1),
-            example["stride"],
-            example["padding"].upper(),
-        ),
-    )
     atol = ATOL[method == "fft"]
     y, flipped = convolve(example, method), convolve(example, method, flip=True)
     np.testing.assert_allclose(y, example["expected"], rtol=0, atol=atol)
@@ -82,14 +90,12 @@ def test_same_is_the_padding_the_lecture_draws(name: str) -> None:
     assert window.padding == ((example["pad"],) * 2,) * 2
 
 
-@pytest.mark.parametrize("method", ops.METHODS)
-@pytest.mark.parametrize("name", ids("conv1d_correlation"))
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, m) for name in ids("conv1d_correlation") for m in able(row_case(name))],
+)
 def test_convolution_of_a_row(name: str, method: str) -> None:
     example = EXAMPLES[name]
-    case = Case(
-        (1, 1, len(example["input"]), 1), (1, len(example["kernel"]), 1, 1), padding="VALID"
-    )
-    skip_unsupported(method, case)
     y = ops.conv2d(
         picture([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
     )

@@ -10,7 +10,7 @@ from jax.extend import core
 
 from jcnn import ops
 from jcnn.ops import ConvMethod, Precision, Window
-from tests.ops.cases import Case, conv, gradients, operands, skip_unsupported
+from tests.ops.cases import Case, conv, every_method, gradients, operands
 
 CASE = Case((2, 5, 6, 4), (3, 2, 2, 6), groups=2)
 SQUARE = Case((2, 5, 6, 4), (3, 3, 2, 6), groups=2)  # for every method
@@ -78,9 +78,8 @@ def test_products_of_16_bits_are_added_in_32(method: str) -> None:
     assert [e for e in products if not e.outvars[0].aval.str_short().startswith("float32[")] == []
 
 
-@pytest.mark.parametrize("method", ops.METHODS)
+@every_method(SQUARE)
 def test_precision_reaches_every_product_and_its_gradients(method: str) -> None:
-    skip_unsupported(method, SQUARE)
     a = operands(SQUARE)
 
     def loss(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -120,6 +120,11 @@ def test_jvp(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     test_contract_transforms.test_jvp("pallas", "tiny")
 
 
+def test_no_bias_is_a_bias_of_zero(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CASES, "plain", TINY)
+    test_contract.test_no_bias_is_a_bias_of_zero("pallas")
+
+
 def test_sums_over_the_kernel_in_at_least_32_bits(interpreter: None) -> None:
     test_contract.test_sums_over_the_kernel_in_at_least_32_bits("pallas")
 

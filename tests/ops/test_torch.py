@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops.cases import CASES, draw, gradients, operands, skip_unsupported
+from tests.ops.cases import CASES, draw, every_method_and_case, gradients, operands
 from tests.ops.oracle import float64, padding_of_axis, pair
 from tests.ops.tolerances import assert_close
 
@@ -25,11 +25,9 @@ def nhwc(tensor: Any) -> Any:
     return tensor.detach().numpy().transpose(0, 2, 3, 1)
 
 
-@pytest.mark.parametrize("method", ops.METHODS)
-@pytest.mark.parametrize("name", CASES)
-def test_convolution(name: str, method: str) -> None:
+@every_method_and_case()
+def test_convolution(method: str, name: str) -> None:
     case = CASES[name]
-    skip_unsupported(method, case)
     a = operands(case)
     x, bias = nchw(a.x), torch.tensor(float64(a.bias)).requires_grad_()
     kernel = torch.tensor(float64(a.kernel).transpose(3, 2, 0, 1)).requires_grad_()

@@ -1,5 +1,8 @@
 """The compiled programs: an epoch is its steps, and its convolutions have the fast form."""
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +23,7 @@ from jcnn.layers import (
 from jcnn.metrics import zero_totals
 from jcnn.models import build
 from jcnn.ops import _conv_primitive, relu
-from jcnn.programs import epoch_program, first_state, training_step
+from jcnn.programs import compiled_part, epoch_program, first_state, training_step
 from tests.hlo import convolutions, faults
 from tests.train import small
 
@@ -58,6 +61,52 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     assert {line: faults(line) for line in found if faults(line)} == {}
     if table == "none":
         assert len(found) == 2 * per_step  # whole batches, and the last of another size
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 7},
+        {"seed": 3},
+        {"learning_rate": 0.5},
+        {"validation_split": 0.2},
+        {"shuffle": False},
+        {"monitor": "loss", "patience": 3, "min_delta": 0.1, "restore_best": True},
+        {"steps_per_call": 2},
+    ],
+)
+def test_settings_that_are_no_part_of_a_program_compile_none(change: dict[str, Any]) -> None:
+    changed = dataclasses.replace(TrainConfig(), **change)
+    assert compiled_part(changed) == compiled_part(TrainConfig())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 7},
+        {"augment": "flip"},
+        {"optimizer": "sgd"},
+        {"schedule": "cosine"},
+        {"weight_decay": 0.1},
+        {"clip_norm": 1.0},
+        {"accumulate_steps": 2},
+        {"label_smoothing": 0.1},
+        {"class_weights": (1.0, 2.0)},
+        {"ema": 0.9},
+        {"compute": "bfloat16"},
+    ],
+)
+def test_settings_that_are_part_of_a_program_are_in_its_key(change: dict[str, Any]) -> None:
+    changed = dataclasses.replace(TrainConfig(), **change)
+    assert compiled_part(changed) != compiled_part(TrainConfig())
+
+
+def test_the_number_of_epochs_is_part_of_a_falling_schedules_program() -> None:
+    for schedule in ({"schedule": "cosine"}, {"schedule": "one_cycle"}, {"warmup_epochs": 0.5}):
+        few, many = (
+            compiled_part(dataclasses.replace(TrainConfig(), epochs=n, **schedule)) for n in (2, 9)
+        )
+        assert few != many
 
 
 def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
