@@ -26,7 +26,7 @@ import numpy as np
 from jcnn import ops
 from jcnn.bench.pairs import machine
 from jcnn.compile import jit
-from jcnn.ops._form_pallas import interpreted
+from jcnn.ops.conv.lowerings.pallas import interpreted
 
 DTYPES = ("float32", "bfloat16")
 # Of the largest number: float32's products are TensorFloat-32 in both methods.

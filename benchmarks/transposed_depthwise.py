@@ -65,7 +65,7 @@ def jcnn_pass(case: Case, method: str) -> tuple[Callable[[], None], Any]:
 
     from jcnn.compile import jit
     from jcnn.ops import conv2d
-    from jcnn.ops._conv_primitive import conv
+    from jcnn.ops.conv.primitive import conv
 
     def run(x: jax.Array, kernel: jax.Array) -> jax.Array:
         if case.transposed:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from experiments.drawings import draw_folder
 from experiments.words import parser
-from jcnn import run
+from jcnn import runs as run
 from jcnn.data import Dataset, load, read_picture
-from jcnn.run import describe
+from jcnn.runs import describe
 from jcnn.train import TrainConfig, evaluate, fit, predict
 
 

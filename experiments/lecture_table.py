@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from experiments.words import machine_line, markdown, parser
 from jcnn.data import Dataset, load
-from jcnn.files import write_text
+from jcnn.system.files import write_text
 from jcnn.models import build, zoo_summary
 from jcnn.train import TrainConfig, evaluate, fit_population
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from jcnn.machine import describe_machine
+from jcnn.system.machine import describe_machine
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ The rooms, in the order in which data flows through them:
     jcnn.layers    those functions with parameters, as Flax NNX modules
     jcnn.models    the zoo, and `summary`
     jcnn.train     fit, evaluate, predict
-    jcnn.run       run folders: save, load, resume
+    jcnn.runs       run folders: save, load, resume
 
 Importing this package imports none of them, so that `jcnn --help` need not load JAX.
 """

@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from jcnn.caches import CacheWarning, cache_folder, make_private
+from jcnn.system.caches import CacheWarning, cache_folder, make_private
 
 # XLA:CPU hands matrix products, convolutions and sums to YNNPACK by default. Of these the sums are
 # up to seven times faster so (a bias's gradient over 64x28x28x64: 0.7 ms against 5.3), and the

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from jcnn.caches import cache_folder
-from jcnn.ops import _native
+from jcnn.system.caches import cache_folder
+from jcnn.ops.conv.native import library as _native
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,7 @@ import pytest
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from jcnn import compile as door
-from jcnn.caches import CacheWarning
+from jcnn.system.caches import CacheWarning
 
 SETTINGS = (
     "jax_compilation_cache_dir",

@@ -100,7 +100,7 @@ def faults(name: str, source: str) -> list[str]:
             found.append(f"{name}: imports {module}")
         if any(part.startswith("_") for part in parts):
             found.append(f"{name}: imports {module}, which is private")
-    doors = {"compiler_options": "compile.py", "conv_general_dilated": "ops/_form_lax.py"}
+    doors = {"compiler_options": "compile.py", "conv_general_dilated": "ops/conv/lowerings/lax.py"}
     used = set(names_in(tree))
     found += [f"{name}: uses {x}" for x, door in doors.items() if x in used and name != door]
     return found
@@ -124,11 +124,11 @@ def test_every_room_is_in_the_table_and_no_other() -> None:
         ("ops/bad.py", "from jcnn import layers", "ops/bad.py: imports jcnn.layers"),
         ("ops/bad.py", "def f():\n    import jcnn.train", "ops/bad.py: imports jcnn.train"),
         ("data/bad.py", "from jcnn.train import fit", "data/bad.py: imports jcnn.train"),
-        ("train/bad.py", "from jcnn.run import load", "train/bad.py: imports jcnn.run"),
+        ("train/bad.py", "from jcnn.runs import load", "train/bad.py: imports jcnn.runs"),
         (
             "layers.py",
-            "from jcnn.ops._conv import conv2d",
-            "layers.py: imports jcnn.ops._conv, which is private",
+            "from jcnn.ops.conv.conv2d import conv2d",
+            "layers.py: imports jcnn.ops.conv.conv2d, which is private",
         ),
         ("cli/bad.py", "import benchmarks.timing", "cli/bad.py: imports benchmarks.timing"),
         ("cli/bad.py", "from . import train", "cli/bad.py: relative import ."),

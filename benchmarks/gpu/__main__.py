@@ -35,7 +35,7 @@ from jcnn.bench.algorithms import rows as algorithm_rows
 from jcnn.bench.cases import CASES, Case
 from jcnn.bench.record import Result, Row, new_result, write_json
 from jcnn.config import Compute
-from jcnn.machine import describe_machine
+from jcnn.system.machine import describe_machine
 
 PARTS = {
     "methods": "Which convolution methods are right on this device?",

@@ -15,7 +15,7 @@ import numpy as np
 
 from jcnn import ops
 from jcnn.bench.record import Row
-from tests.ops.tolerances import ROWS, allowed
+from tests.ops.conv.tolerances import ROWS, allowed
 
 
 class Case(NamedTuple):

@@ -14,9 +14,9 @@ from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import normalise, step_key
 from jcnn.layers import Conv2D, Dense, Parts, evaluating, take_apart, training
-from jcnn.metrics import zero_totals
+from jcnn.train.metrics import zero_totals
 from jcnn.models import build
-from jcnn.programs import (
+from jcnn.train.programs import (
     State,
     compiled_part,
     epoch_program,

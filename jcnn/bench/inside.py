@@ -26,7 +26,7 @@ from jcnn.bench.steps import (
     training_of,
 )
 from jcnn.compile import jit
-from jcnn.programs import Carry, epoch_program, order_program
+from jcnn.train.programs import Carry, epoch_program, order_program
 
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"

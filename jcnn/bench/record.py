@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jcnn.bench.pairs import machine
-from jcnn.files import write_text
+from jcnn.system.files import write_text
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from jcnn.bench.plot import png
 from jcnn.bench.record import Result, write_json
 from jcnn.bench.table import markdown
-from jcnn.files import write_bytes, write_text
+from jcnn.system.files import write_bytes, write_text
 
 
 def save(result: Result, folder: Path) -> list[Path]:

@@ -13,9 +13,9 @@ from jax import lax
 from jcnn.bench.record import relative_error
 from jcnn.config import TrainConfig
 from jcnn.layers import Conv2D, Parts, take_apart, training
-from jcnn.metrics import zero_totals
+from jcnn.train.metrics import zero_totals
 from jcnn.models import ZOO, build
-from jcnn.programs import Carry, first_state, training_step
+from jcnn.train.programs import Carry, first_state, training_step
 
 Convolution = Literal["jcnn", "nnx.Conv"]
 # What two forms of a step may differ by, relative. The loss is continuous in what rounding does.

@@ -16,13 +16,13 @@ import numpy as np
 
 from jcnn.bench.pairs import machine
 from jcnn.bench.tune_cases import default_cases
-from jcnn.caches import PRIVATE, make_private
+from jcnn.system.caches import PRIVATE, make_private
 from jcnn.compile import jit
-from jcnn.files import write_text
-from jcnn.ops.conv_directions import Direction, directions
-from jcnn.ops.conv_forms import FORMS
-from jcnn.ops.conv_table import Conv, Measured
-from jcnn.ops.conv_table_file import text, tuned_file
+from jcnn.system.files import write_text
+from jcnn.ops.conv.table.explain import Direction, directions
+from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.table.lookup import Conv, Measured
+from jcnn.ops.conv.table.file import text, tuned_file
 
 # A form must be this much faster than "lax" to be chosen.
 GAIN = 0.9

@@ -10,7 +10,7 @@ from jcnn.layers import Conv2D
 from jcnn.models.calls import recorded_calls
 from jcnn.models.zoo import ZOO, trace
 from jcnn.ops import Padding, resolve_window
-from jcnn.ops.conv_table import Conv, Params, Shape
+from jcnn.ops.conv.table.lookup import Conv, Params, Shape
 
 BATCH = 64
 

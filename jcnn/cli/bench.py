@@ -78,7 +78,7 @@ class BenchCommand:
         from rich.markup import escape
 
         from jcnn.bench.record import new_result
-        from jcnn.machine import describe_machine
+        from jcnn.system.machine import describe_machine
 
         effort: Effort = "quick" if self.quick else "full" if self.full else "usual"
         console = Console(stderr=True, highlight=False, soft_wrap=True)

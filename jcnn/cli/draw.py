@@ -37,7 +37,7 @@ class StripsCommand:
         from jcnn.compile import use_cache
         from jcnn.data import read_picture
         from jcnn.report import activation_strips
-        from jcnn.run import load
+        from jcnn.runs import load
 
         use_cache()
         model, config = load(self.run_folder, on_damage=warn)
@@ -66,7 +66,7 @@ class FiltersCommand:
         _check_out(self.out, ".png")
         from jcnn.cli.warn import warn
         from jcnn.report import filter_sheet
-        from jcnn.run import load
+        from jcnn.runs import load
 
         model, _ = load(self.run_folder, on_damage=warn)
         _write(self.out, filter_sheet(model, self.layer, most=self.most).png)
@@ -153,7 +153,7 @@ def _check_out(out: Path, suffix: str) -> None:
 
 
 def _write(out: Path, content: bytes) -> None:
-    from jcnn.files import write_bytes
+    from jcnn.system.files import write_bytes
 
     try:
         write_bytes(out, [content])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from jcnn.scores import Scores
+    from jcnn.train.scores import Scores
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class EvaluateCommand:
         """Load the run and the data, and print the scores."""
         from jcnn.cli.tested import predict_test
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.run import read_config
+        from jcnn.runs import read_config
 
         use_cache()
         keep_memory()

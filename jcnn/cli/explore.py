@@ -83,7 +83,7 @@ class ExploreCommand:
     def _of_run(self) -> "_Subject":
         from jcnn.cli.tested import read_test
         from jcnn.cli.warn import warn
-        from jcnn.run import load
+        from jcnn.runs import load
         from jcnn.train import check_fit
 
         model, config = load(self.model, on_damage=warn)

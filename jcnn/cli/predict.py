@@ -41,7 +41,7 @@ class PredictCommand:
         from jcnn.cli.warn import PartError, warn
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_picture
-        from jcnn.run import load
+        from jcnn.runs import load
         from jcnn.train import predict
 
         use_cache()
@@ -85,7 +85,7 @@ def _files(names: tuple[Path, ...]) -> list[Path]:
     Raises:
         ValueError: a folder holds no picture, or a pattern matches none.
     """
-    from jcnn.data.class_folders import EXTENSIONS
+    from jcnn.data.sources.class_folders import EXTENSIONS
 
     found: list[Path] = []
     for name in names:

@@ -30,7 +30,7 @@ class ReportCommand:
         """Load the run and the data, write the report, and print its path."""
         from jcnn.cli.tested import predict_test, read_test, report_population
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.run import read_config
+        from jcnn.runs import read_config
 
         use_cache()
         keep_memory()

@@ -44,7 +44,7 @@ class ShowCommand:
         from jcnn.cli.progress import Display
         from jcnn.data import load
         from jcnn.data.sheet import draw_sheet
-        from jcnn.files import write_bytes
+        from jcnn.system.files import write_bytes
 
         shape = None if self.image_size is None else (*self.image_size, 3)
         with Display() as display:

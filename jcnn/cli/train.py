@@ -18,8 +18,8 @@ from jcnn.config import Population, TrainConfig
 if TYPE_CHECKING:
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
-    from jcnn.run import RunConfig
-    from jcnn.scores import Scores
+    from jcnn.runs import RunConfig
+    from jcnn.train.scores import Scores
     from jcnn.train import Callback
 
 # What a resumed run takes from the command line; all else is in its folder.
@@ -66,7 +66,7 @@ class TrainCommand:
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
         from jcnn.models import zoo_summary
-        from jcnn.run import create, differences, write_config
+        from jcnn.runs import create, differences, write_config
         from jcnn.train import check_settings
 
         use_cache()
@@ -96,7 +96,7 @@ class TrainCommand:
         """The data, and the configuration of training on it, as this command line says."""
         from jcnn.data import load, takes_image_shape
         from jcnn.models import zoo_entry
-        from jcnn.run import describe
+        from jcnn.runs import describe
 
         shape = None
         chosen = self.image_size is not None or self.color is not None
@@ -134,8 +134,8 @@ class TrainCommand:
 
     def _resumed(self, run: Path) -> "RunConfig":
         """The run's configuration, with as many epochs as are asked for."""
-        from jcnn.run import read_config
-        from jcnn.train.keeping import finished
+        from jcnn.runs import read_config
+        from jcnn.train.resume import finished
 
         config = read_config(run)
         given = [word.partition("=")[0].replace("_", "-") for word in self.words]
@@ -192,7 +192,7 @@ def _train_population(
     """Train, judge and report on several models at once; what to print at the end."""
     import numpy as np
 
-    from jcnn.run import write_members
+    from jcnn.runs import write_members
     from jcnn.train import fit_population
 
     members = config.members()
@@ -233,7 +233,7 @@ def _result(scores: "Scores | None") -> str:
 
 
 def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
-    from jcnn.logs import tensorboard_log
+    from jcnn.train.callbacks import tensorboard_log
 
     return [tensorboard_log(run / "tensorboard")] if command.tensorboard else []
 
@@ -242,7 +242,7 @@ def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
 def _explained(run: Path) -> Iterator[None]:
     """Say how to go on where a training stops early."""
     from jcnn.train import DivergedError
-    from jcnn.train.keeping import finished
+    from jcnn.train.resume import finished
 
     try:
         yield

@@ -2,11 +2,11 @@
 
 from jcnn.data.class_names import match_classes
 from jcnn.data.dataset import DataError, Dataset, split, stratified_split
-from jcnn.data.embedded import digits, mnist5k
+from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.events import Note, Notify, Reading, silent
-from jcnn.data.idx import read_idx, read_idx_dir
+from jcnn.data.sources.idx import read_idx, read_idx_dir
 from jcnn.data.memory import memory_budget
-from jcnn.data.npz import read_npz
+from jcnn.data.sources.npz import read_npz
 from jcnn.data.pictures import read_picture
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape

@@ -24,7 +24,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from jcnn.caches import PRIVATE, cache_folder, check_private, make_private
+from jcnn.system.caches import PRIVATE, cache_folder, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent

@@ -9,10 +9,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from jcnn.caches import PRIVATE, check_private, make_private
+from jcnn.system.caches import PRIVATE, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.events import Note, Notify
-from jcnn.files import write_text
+from jcnn.system.files import write_text
 
 
 def read_kept(file: Path, notify: Notify) -> Any:

@@ -19,7 +19,7 @@ from jcnn.data import Resize
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
-from jcnn.files import write_text
+from jcnn.system.files import write_text
 from jcnn.layers import Layer
 
 # Bytes of a page: what it is kept under where the parameters leave room, what the checks may

@@ -4,7 +4,7 @@ Names and defaults are those of Keras; sizes are explicit, as in NNX. A layer th
 it was not made for says which layer it is and what it got.
 """
 
-from jcnn.layers._basic import (
+from jcnn.layers.basic import (
     Activation,
     AveragePooling2D,
     Dense,
@@ -13,8 +13,8 @@ from jcnn.layers._basic import (
     MaxPooling2D,
     Rate,
 )
-from jcnn.layers._conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
-from jcnn.layers._model import (
+from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
+from jcnn.layers.model import (
     LayerError,
     Parts,
     Sequential,
@@ -24,8 +24,8 @@ from jcnn.layers._model import (
     take_apart,
     training,
 )
-from jcnn.layers._normalization import BatchNormalization
-from jcnn.layers._types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
+from jcnn.layers.normalization import BatchNormalization
+from jcnn.layers.types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
 
 __all__ = [
     "Activation",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jcnn.report.figure import BLUE, GREY, INK, LINE, ORANGE, Picture, new_figure, picture, quiet
-from jcnn.scores import Scores
+from jcnn.train.scores import Scores
 
 
 def reliability_diagram(scores: Scores) -> Picture:

@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import PercentFormatter
 
 from jcnn.report.figure import GREY, INK, Picture, literal, new_figure, picture, short
-from jcnn.scores import Scores
+from jcnn.train.scores import Scores
 
 # Sides in inches: of a cell with few classes, of the whole matrix with many, of a cell that has
 # room for a count, and of a name's line.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.report.figure import BLUE, INK, ORANGE, Picture, new_figure, picture, quiet
 
 # (column, title, unit): what each plot shows.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from jcnn.files import write_bytes, write_text
+from jcnn.system.files import write_bytes, write_text
 from jcnn.report.figure import Picture
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from jcnn import __version__
 from jcnn.config import Population, TrainConfig
 from jcnn.data import takes_image_shape
-from jcnn.machine import describe_machine
+from jcnn.system.machine import describe_machine
 from jcnn.report.page import Section, code, paragraph, settings
-from jcnn.run import RunConfig
+from jcnn.runs import RunConfig
 
 # Said in the command even where they are the defaults: a reader looks for them.
 _ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.report.curves import learning_curves
 from jcnn.report.folder import put_report
 from jcnn.report.origin import as_text, other_data, repeat_section, settings_section
 from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, table, tiles
-from jcnn.run import RunConfig, read_config
-from jcnn.scores import Scores
+from jcnn.runs import RunConfig, read_config
+from jcnn.train.scores import Scores
 
 # What of `Scores` has a column in the table of the runs.
 _SCORES = ("accuracy", "loss", "ece")
@@ -41,7 +41,7 @@ def write_population_report(
         The path of RUN/report/index.html.
 
     Raises:
-        jcnn.run.RunError: the folder is no run.
+        jcnn.runs.RunError: the folder is no run.
         ValueError: there is not a history for each member, or a score for none.
     """
     run = Path(run)

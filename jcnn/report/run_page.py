@@ -9,7 +9,7 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn.data import Dataset
-from jcnn.history import History, read_history
+from jcnn.runs.history import History, read_history
 from jcnn.layers import Layer, as_model
 from jcnn.models import summary
 from jcnn.report.calibration import reliability_diagram
@@ -32,8 +32,8 @@ from jcnn.report.page import (
     table,
     tiles,
 )
-from jcnn.run import read_config
-from jcnn.scores import Scores, scores
+from jcnn.runs import read_config
+from jcnn.train.scores import Scores, scores
 
 # More rows than this are folded away, and the weakest shown.
 _MANY_CLASSES = 30
@@ -57,7 +57,7 @@ def write_report(
         model: the run's trained model.
         test: N pictures that it has not seen.
         probabilities: `(N, K)` of them, by `jcnn.train.predict`.
-        logits: `(N, K)`, by `jcnn.train.predict_logits`, for the loss; see `jcnn.scores.scores`.
+        logits: `(N, K)`, by `jcnn.train.predict_logits`, for the loss; see `jcnn.train.scores.scores`.
         data: what `test` is of, where that is other data than the run's. The report then goes
             to a folder of its own beside RUN/report.
 
@@ -65,7 +65,7 @@ def write_report(
         The path of index.html.
 
     Raises:
-        jcnn.run.RunError: the folder is no run.
+        jcnn.runs.RunError: the folder is no run.
         ValueError: its history cannot be read, the probabilities are not of these pictures, or
             the pictures' classes are not the run's.
     """

@@ -14,9 +14,9 @@ from flax import nnx
 from jcnn import ops
 from jcnn.data import Dataset, Images, StreamedImages, match_classes, memory_budget
 from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart
-from jcnn.metrics import correct
+from jcnn.train.metrics import correct
 from jcnn.models.calls import recorded_calls
-from jcnn.programs import logits_program
+from jcnn.train.programs import logits_program
 
 Model = nnx.Module | Sequence[Layer]
 

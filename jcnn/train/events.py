@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jcnn.data.events import Note
-from jcnn.history import EpochResult
+from jcnn.runs.history import EpochResult
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, check_validation, match_classes, split_validation
 from jcnn.data.transforms import parse
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.layers import as_model
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
@@ -50,7 +50,7 @@ def fit(
         run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
         resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
         on_event: called with each `Event`.
-        callbacks: called after each epoch; see `jcnn.logs` for examples.
+        callbacks: called after each epoch; see `jcnn.train.callbacks` for examples.
 
     Returns:
         A row for each epoch, those before a resume included.

@@ -1,6 +1,6 @@
 """The only training loop: it trains one model, or several of one structure side by side.
 
-An epoch is one compiled program (`jcnn.programs`) that runs from any step to any other, so Python
+An epoch is one compiled program (`jcnn.train.programs`) that runs from any step to any other, so Python
 can look in about once a second: to show progress, to save, and to stop.
 """
 
@@ -16,13 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jcnn import plateau
+from jcnn.train import plateau
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.history import EpochResult, History, mean_history
+from jcnn.runs.history import EpochResult, History, mean_history
 from jcnn.layers import evaluating, training
-from jcnn.metrics import Totals, zero_totals
-from jcnn.programs import (
+from jcnn.train.metrics import Totals, zero_totals
+from jcnn.train.programs import (
     State,
     compiled_part,
     epoch_program,
@@ -31,13 +31,13 @@ from jcnn.programs import (
     seed_keys,
     step_keys,
 )
-from jcnn.schedules import learning_rate_factor
-from jcnn.train import keeping
+from jcnn.train.schedules import learning_rate_factor
+from jcnn.train import resume as keeping
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
-from jcnn.train.feed import open_feed
-from jcnn.train.keeping import Position
-from jcnn.train.members import scores, stack, unstack, way_of_members
+from jcnn.train.prefetch import open_feed
+from jcnn.train.resume import Position
+from jcnn.train.population import scores, stack, unstack, way_of_members
 
 # Called after each epoch with the model and its history so far; True ends the training.
 Callback = Callable[[nnx.Module, History], bool | None]

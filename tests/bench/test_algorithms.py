@@ -11,7 +11,7 @@ from jcnn.bench.cases import CASES, Case
 from jcnn.bench.record import Row
 from jcnn.bench.reference import reference
 from jcnn.ops import METHODS
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 SMALL = {
     "plain": Case((2, 6, 5, 5), (3, 3, 5, 4)),

@@ -11,7 +11,7 @@ from jcnn.data import read_picture
 from jcnn.models import zoo_summary
 from jcnn.report import activation_strips, convolution_gif, filter_sheet
 from jcnn.report.diagram import draw_summary
-from jcnn.run import load
+from jcnn.runs import load
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from jcnn.data import digits, read_picture
-from jcnn.run import load
-from jcnn.scores import scores
+from jcnn.runs import load
+from jcnn.train.scores import scores
 from jcnn.train import evaluate, predict, predict_logits
 from tests.cli.conftest import Trained
 from tests.cli.words import Result

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from jcnn.data import digits, mnist5k, read_picture
-from jcnn.run import load
+from jcnn.runs import load
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 

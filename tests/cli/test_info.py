@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from jcnn import __version__
-from jcnn.ops import _native
+from jcnn.ops.conv.native import library as _native
 from tests.cli.words import Result
 
 Jcnn = Callable[..., Result]

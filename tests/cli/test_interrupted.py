@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jcnn import checkpoint
+from jcnn.runs import checkpoint
 from tests.cli.words import finish, start
-from tests.disks import small_disk
+from tests.runs.disks import small_disk
 
 WORDS = ["train", "--model", "mlp", "--data", "digits", "--batch-size", "128", "--epochs"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jcnn.data import digits
-from jcnn.run import read_config
+from jcnn.runs import read_config
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.run import load, read_config
+from jcnn.runs import load, read_config
 from jcnn.train import evaluate
 from tests.cli.words import Result
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from jcnn import checkpoint
+from jcnn.runs import checkpoint
 from jcnn.cli import main
 from tests.cli.conftest import Trained
 from tests.cli.words import environment, finish, start, ways_to_call

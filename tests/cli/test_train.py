@@ -10,14 +10,14 @@ import jax
 import numpy as np
 import pytest
 
-from jcnn import checkpoint
+from jcnn.runs import checkpoint
 from jcnn.data import digits
 from jcnn.layers import take_apart
-from jcnn.programs import first_state
-from jcnn.run import read_config
+from jcnn.train.programs import first_state
+from jcnn.runs import read_config
 from tests.cli.conftest import Trained
 from tests.cli.words import Result, ways_to_call
-from tests.data_room.idx_bytes import write_dir
+from tests.data.sources.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]
 

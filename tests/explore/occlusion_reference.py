@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from tests.explore import oracle as network
 from tests.explore.small import layers
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 Array = npt.NDArray[np.float64]
 Predict = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 Array = npt.NDArray[np.float64]
 

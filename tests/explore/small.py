@@ -8,7 +8,7 @@ import numpy.typing as npt
 from playwright.sync_api import Page
 
 from tests.explore.built import Layer, built, conv, plain, pool
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 OpenPage = Callable[..., Page]
 Array = npt.NDArray[np.float64]

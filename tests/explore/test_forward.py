@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from jcnn import ops
 from tests.explore.built import Layer, conv, plain, pool
 from tests.explore.scripts import joined_files
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 # JavaScript's and NumPy's float64 differ by rounding alone: a few hundred terms of size one.
 TOLERANCE = 1e-12

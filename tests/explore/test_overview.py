@@ -18,7 +18,7 @@ from tests.explore.small import (
     numbers,
     outputs,
 )
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 
 def test_columns_have_name_type_and_shape(browser_page: OpenPage) -> None:

@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 
 from jcnn import ops
 from tests.explore.playground_browser import choose, outputs, playground, playground_tab, set_field
-from tests.ops import oracle
-from tests.ops.refusals import refusal
+from tests.ops.conv import oracle
+from tests.ops.conv.refusals import refusal
 
 tab = playground_tab
 page = playground

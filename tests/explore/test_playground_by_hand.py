@@ -15,7 +15,7 @@ from tests.explore.playground_browser import (
     playground_tab,
     set_field,
 )
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 tab = playground_tab
 page = playground

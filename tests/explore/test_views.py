@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
 from tests.explore.viewed import Array, Layer, Viewed
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 Open = Callable[..., Viewed]
 

@@ -1,4 +1,4 @@
-"""Keras's EarlyStopping and ReduceLROnPlateau decide as `jcnn.plateau` does."""
+"""Keras's EarlyStopping and ReduceLROnPlateau decide as `jcnn.train.plateau` does."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.plateau import best_epoch, larger_is_better, reductions, stopped_at
+from jcnn.train.plateau import best_epoch, larger_is_better, reductions, stopped_at
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jcnn.config import Optimizer, TrainConfig
-from jcnn.schedules import learning_rate_factor
+from jcnn.train.schedules import learning_rate_factor
 from tests.keras.settings import keras_optimizer, keras_schedule
-from tests.updates import Arrays, drawn, gradients, learning_rate, trained
+from tests.train.updates import Arrays, drawn, gradients, learning_rate, trained
 
 pytestmark = pytest.mark.slow
 

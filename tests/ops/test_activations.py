@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops import oracle
-from tests.ops.cases import DTYPES, draw, precision_for
-from tests.ops.oracle import Array
-from tests.ops.tolerances import EPS
+from tests.ops.conv import oracle
+from tests.ops.conv.cases import DTYPES, draw, precision_for
+from tests.ops.conv.oracle import Array
+from tests.ops.conv.tolerances import EPS
 
 Function = Callable[[jax.Array], jax.Array]
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops import oracle
-from tests.ops.oracle import Array
-from tests.ops.tolerances import EPS
+from tests.ops.conv import oracle
+from tests.ops.conv.oracle import Array
+from tests.ops.conv.tolerances import EPS
 
 Function = Callable[[jax.Array], jax.Array]
 Formula = Callable[[Array], Array]

@@ -22,8 +22,8 @@ from jcnn.layers import (
     MaxPooling2D,
     SeparableConv2D,
 )
-from tests.ops.cases import draw
-from tests.ops.refusals import PADS, PAIR, refusal
+from tests.ops.conv.cases import draw
+from tests.ops.conv.refusals import PADS, PAIR, refusal
 
 # Untyped: the annotations say int and tuple, and what NumPy has in their place is taken, too.
 I64: Any = np.int64

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops import oracle
-from tests.ops.cases import CASES
+from tests.ops.conv import oracle
+from tests.ops.conv.cases import CASES
 
 
 @pytest.mark.parametrize("name", CASES)

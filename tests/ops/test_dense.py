@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops import oracle
-from tests.ops.cases import DTYPES, draw, precision_for
-from tests.ops.tolerances import assert_close
+from tests.ops.conv import oracle
+from tests.ops.conv.cases import DTYPES, draw, precision_for
+from tests.ops.conv.tolerances import assert_close
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -10,8 +10,8 @@ import pytest
 from jax import lax
 
 from jcnn import ops
-from jcnn.ops._form_pallas import interpreted
-from tests.ops.cases import quickly
+from jcnn.ops.conv.lowerings.pallas import interpreted
+from tests.ops.conv.cases import quickly
 
 KEY = jax.random.key(0)
 # Each with one empty axis: N, C, O.

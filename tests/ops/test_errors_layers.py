@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from jcnn import ops
-from tests.ops.refusals import FLOATS, PADS, PAIR, refusal
+from tests.ops.conv.refusals import FLOATS, PADS, PAIR, refusal
 
 X = jnp.ones((2, 5, 6, 4))
 KEY = jax.random.key(0)

@@ -1,6 +1,6 @@
 """Every worked figure of the lectures that jcnn serves, computed by the ops.
 
-`tests/data/lecture_examples.json` holds the inputs, the right result and what the slide shows.
+`tests/cases/lecture_examples.json` holds the inputs, the right result and what the slide shows.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops.cases import Case, able
+from tests.ops.conv.cases import Case, able
 
 FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
 EXAMPLES: dict[str, dict[str, Any]] = {

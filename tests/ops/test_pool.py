@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from tests.ops import oracle
-from tests.ops.cases import DTYPES, PoolCase, draw, precision_for, quickly, rounded
-from tests.ops.oracle import Padding
-from tests.ops.strategies import check_random, count, pool_cases
-from tests.ops.tolerances import assert_close
+from tests.ops.conv import oracle
+from tests.ops.conv.cases import DTYPES, PoolCase, draw, precision_for, quickly, rounded
+from tests.ops.conv.oracle import Padding
+from tests.ops.conv.strategies import check_random, count, pool_cases
+from tests.ops.conv.tolerances import assert_close
 
 CASES = {
     "plain": PoolCase((2, 4, 6, 3), (2, 2)),

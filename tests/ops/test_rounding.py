@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from jcnn.ops._form import Conv, Params
-from jcnn.ops.conv_forms import FORMS
-from jcnn.ops.conv_table import choose
-from jcnn.ops.conv_table_file import SHIPPED, read
-from tests.ops import oracle
-from tests.ops.cases import draw, quickly
+from jcnn.ops.conv.lowerings.lowering import Conv, Params
+from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.table.lookup import choose
+from jcnn.ops.conv.table.file import SHIPPED, read
+from tests.ops.conv import oracle
+from tests.ops.conv.cases import draw, quickly
 
 X, K = draw("x", (4, 12, 12, 16)), draw("kernel", (3, 3, 16, 32))
 PAST = Params((1, 1), ((4, 4), (4, 4)), (1, 1), (1, 1), 1)
@@ -99,7 +99,7 @@ def test_the_range_is_that_of_a_plain_method(of_x: float, of_kernel: float) -> N
 
 def test_within_that_range_it_is_spectra_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "jcnn.ops._form_lax.convolve", lambda x, k, precision, p: jnp.full((2, 14, 13, 3), 7.0)
+        "jcnn.ops.conv.lowerings.lax.convolve", lambda x, k, precision, p: jnp.full((2, 14, 13, 3), 7.0)
     )
     for factor in (1e-20, 1.0, 1e20):
         assert not np.any(by_form("fft", PICTURES * factor, LARGE) == 7)

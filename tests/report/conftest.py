@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pytest
 from flax import nnx
 
-from jcnn import run as runs
+from jcnn import runs
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, digits
-from jcnn.history import EpochResult, History, write_history
+from jcnn.runs.history import EpochResult, History, write_history
 from jcnn.report import write_report
 from jcnn.train import predict
 from tests.report.pages import Page, read_page

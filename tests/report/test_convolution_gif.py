@@ -15,7 +15,7 @@ from jcnn.report.canvas import CELL, DONE, GROUNDS, LINES, PADDED, PAPER, READ, 
 from jcnn.report.cell_numbers import read_grid, shown
 from jcnn.report.figure import INK, rgb
 from jcnn.trace import Convolution, convolve
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 Colours = npt.NDArray[np.uint8]
 RANDOM = np.random.default_rng(5)

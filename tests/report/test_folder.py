@@ -8,13 +8,13 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from jcnn import run as runs
+from jcnn import runs
 from jcnn.models import build
 from jcnn.report import write_report
 from jcnn.report.figure import Picture
 from jcnn.report.folder import put_report
-from jcnn.run import RunError
-from tests.disks import small_disk
+from jcnn.runs import RunError
+from tests.runs.disks import small_disk
 from tests.report.conftest import Reported
 from tests.report.pages import read_page
 

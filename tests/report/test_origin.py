@@ -10,7 +10,7 @@ from jcnn.cli import main
 from jcnn.cli.train import TrainCommand
 from jcnn.config import Population, TrainConfig
 from jcnn.report.origin import command
-from jcnn.run import RunConfig
+from jcnn.runs import RunConfig
 
 PLAIN = RunConfig("conv1", (8, 8, 1), tuple("0123456789"), "digits", None, TrainConfig())
 CHANGED = TrainConfig(

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn import run as runs
+from jcnn import runs
 from jcnn.config import Population, TrainConfig
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.report import write_population_report
-from jcnn.run import RunConfig
-from jcnn.scores import Scores, scores
+from jcnn.runs import RunConfig
+from jcnn.train.scores import Scores, scores
 from tests.report.pages import pixels, read_page
 from tests.report.test_figures import history
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jcnn import ops, trace
-from tests.ops import oracle
+from tests.ops.conv import oracle
 
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 3))
 INTS = st.integers(-9, 9)

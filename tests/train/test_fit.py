@@ -11,7 +11,7 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, load, split, split_validation
-from jcnn.history import EpochResult
+from jcnn.runs.history import EpochResult
 from jcnn.layers import Dense, Flatten, Layer, Sequential, evaluating
 from jcnn.models import build
 from jcnn.train import Compiling, Event, Progress, evaluate, fit, predict

@@ -10,7 +10,7 @@ import pytest
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import Flatten, Layer
-from jcnn.programs import compiled_part
+from jcnn.train.programs import compiled_part
 from jcnn.train import check_settings, fit
 from tests.train import small
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.config import TrainConfig
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.layers import Dense, Dropout, Flatten, Sequential
 from jcnn.train import DivergedError, Event, Progress, fit, fit_population, loop
 from tests.train import small

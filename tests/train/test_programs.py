@@ -20,10 +20,11 @@ from jcnn.layers import (
     take_apart,
     training,
 )
-from jcnn.metrics import zero_totals
+from jcnn.train.metrics import zero_totals
 from jcnn.models import build
-from jcnn.ops import _conv_primitive, relu
-from jcnn.programs import compiled_part, epoch_program, first_state, training_step
+from jcnn.ops import relu
+from jcnn.ops.conv import primitive as _conv_primitive
+from jcnn.train.programs import compiled_part, epoch_program, first_state, training_step
 from tests.hlo import convolutions, faults
 from tests.train import small
 

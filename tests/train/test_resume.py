@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import checkpoint, sealed
-from jcnn.checkpoint import CheckpointError
+from jcnn.runs import checkpoint
+from jcnn.runs import sealed
+from jcnn.runs.checkpoint import CheckpointError
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.history import History
+from jcnn.runs.history import History
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.train import Event, Progress, fit, keeping
-from jcnn.train.keeping import Position
+from jcnn.train import Event, Progress, fit
+from jcnn.train import resume as keeping
+from jcnn.train.resume import Position
 from tests.train import small
 
 CONFIG = TrainConfig(epochs=2, batch_size=16)

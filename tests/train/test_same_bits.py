@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import checkpoint, programs
+from jcnn.runs import checkpoint
+from jcnn.train import programs
 from jcnn.config import TrainConfig
-from jcnn.history import EpochResult
+from jcnn.runs.history import EpochResult
 from jcnn.train import DivergedError, Event, Progress, fit, loop
 from tests.train import small
 

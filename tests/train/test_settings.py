@@ -11,9 +11,9 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.history import EpochResult, History
+from jcnn.runs.history import EpochResult, History
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.scores import scores
+from jcnn.train.scores import scores
 from jcnn.train import Event, Progress, evaluate, fit, predict, predict_logits
 from tests.train import small
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import checkpoint
+from jcnn.runs import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import DataError, Dataset, Note, StreamedImages
 from jcnn.layers import take_apart

@@ -1,0 +1,239 @@
+"""A folder of pictures, one folder inside it for each class.
+
+Pictures that fit in memory are decoded once and kept under a hash of every file's name and bytes,
+so that a changed folder is noticed; others are decoded whenever they are asked for. Both ways give
+the same pictures in the same order. Where bad ones are to be skipped, those that are not kept are
+decoded once beforehand, for only that tells which are bad.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from jcnn.system.caches import cache_folder
+from jcnn.data._files import show
+from jcnn.data.cache import Parts, cached
+from jcnn.data.sources.class_folders import Listing, list_pictures
+from jcnn.data.dataset import DataError, Dataset, split_off_test
+from jcnn.data.events import Note
+from jcnn.data.kept import keep, read_kept
+from jcnn.data.memory import memory_budget
+from jcnn.data.parallel import in_parallel
+from jcnn.data.pictures import picture_shape, read_picture
+from jcnn.data.request import Request
+from jcnn.data.streamed import StreamedImages
+
+_FORMAT = 2  # one more when `read_picture` gives other pixels, or `list_pictures` another order
+
+Shape = tuple[int, int, int]
+Bad = dict[int, str]  # the number of a picture, and why it cannot be read
+
+
+def read_folder(request: Request) -> tuple[Dataset, Dataset]:
+    """Read the pictures of the folder `request.words`, as `list_pictures` finds them.
+
+    Returns:
+        The training and the test part: those of the folders `train` and `test` where it is
+        divided, in the order of their names; otherwise a fixed split, shuffled. A folder `val` is
+        the training part's `validation`; without one, `split_validation` takes a share of every
+        class.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        DataError: it is no folder of class folders, or a picture cannot be read.
+        ValueError: the pictures are of several sizes and `request.image_shape` is None.
+    """
+    listing, shape = list_pictures(Path(request.words)), request.image_shape
+    for note in listing.notes:
+        request.notify(Note(note))
+    if listing.bad and request.on_bad_image == "error":
+        path, reason = listing.bad[0]
+        raise DataError(f"{show(path)}: {reason}")
+    if not _fits(listing, shape or _largest_shape(listing, request)):
+        shape = shape or _common_shape(listing, request)
+        if not _fits(listing, shape):
+            bad = _undecodable(listing, request, shape) if request.on_bad_image == "skip" else {}
+            return _streamed(listing, request, shape, bad)
+    return cached(
+        "folder", _key(listing, request), lambda: _decoded(listing, request), request.notify
+    )
+
+
+def _fits(listing: Listing, shape: Shape) -> bool:
+    return len(listing.paths) * math.prod(shape) <= memory_budget()
+
+
+def _streamed(
+    listing: Listing, request: Request, shape: Shape, bad: Bad
+) -> tuple[Dataset, Dataset]:
+    def read(n: int) -> npt.NDArray[np.uint8]:
+        return read_picture(listing.paths[n], shape, request.resize)
+
+    train, test, notes = _parts(listing, request, StreamedImages(read, _all(listing), shape), bad)
+    count, by = len(listing.paths), " x ".join(map(str, shape))
+    size, budget = (f"{n / 2**30:.3g} GiB" for n in (count * math.prod(shape), memory_budget()))
+    why = (
+        f"{count} pictures of {by} take {size}, more than the {budget} of memory for them: "
+        f"streamed from disk"
+    )
+    for note in (*notes, why):
+        request.notify(Note(note))
+    return train, test
+
+
+def _decoded(listing: Listing, request: Request) -> Parts:
+    """All pictures in one array, which the parts see in their own order without copying it."""
+    shape = request.image_shape or _common_shape(listing, request)
+    images = np.empty((len(listing.paths), *shape), np.uint8)
+
+    def decode(n: int) -> None:
+        images[n] = read_picture(listing.paths[n], shape, request.resize)
+
+    bad = _bad_among(decode, listing, request, "decoding")
+    return _parts(listing, request, StreamedImages(images.__getitem__, _all(listing), shape), bad)
+
+
+def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad) -> Parts:
+    """Both parts without the bad pictures, and a note on each of these."""
+    names, labels = listing.class_names, np.array(listing.labels, np.int32)
+    folder = show(request.words)
+
+    def part(numbers: Iterable[int]) -> Dataset:
+        good = np.array([n for n in numbers if n not in bad], np.intp)
+        for label in np.setdiff1d(np.arange(len(names)), labels[good]):
+            raise DataError(f"{folder}: no picture of class {names[label]!r} can be read")
+        return Dataset(images.select(good), labels[good], names, stratify=True)
+
+    count = len(listing.paths)
+    train_size, validation_size, test_size = listing.sizes or (count, 0, 0)
+    tested = train_size + validation_size  # where the test part begins
+    train = part(range(train_size))
+    test = part(range(tested, count)) if test_size else None
+    if test is None:
+        train, test = split_off_test(train, folder)
+    if validation_size:
+        train = replace(train, validation=part(range(train_size, tested)))
+    skipped = listing.bad + [(listing.paths[n], reason) for n, reason in sorted(bad.items())]
+    notes = [f"skipped {show(listing.inside(path))}: {reason}" for path, reason in skipped]
+    return Parts(train, test, notes)
+
+
+def _all(listing: Listing) -> npt.NDArray[np.intp]:
+    return np.arange(len(listing.paths))
+
+
+def _largest_shape(listing: Listing, request: Request) -> Shape:
+    """What the pictures' shape can be at most if they have but one: the first one's, in colour."""
+    for path in listing.paths:
+        try:
+            height, width, _ = picture_shape(path)
+        except (DataError, FileNotFoundError):
+            if request.on_bad_image == "error":
+                raise
+        else:
+            return height, width, 3
+    raise DataError(f"{show(request.words)}: no picture in it can be read")
+
+
+def _common_shape(listing: Listing, request: Request) -> Shape:
+    """The one shape of all pictures, by the heads of their files."""
+    shapes: dict[int, Shape] = {}
+
+    def look(n: int) -> None:
+        shapes[n] = picture_shape(listing.paths[n])
+
+    _bad_among(look, listing, request, "looking at")
+    first, *others = sorted(shapes)
+    height, width, _ = shapes[first]
+    for n in others:
+        if shapes[n][:2] != (height, width):
+            raise ValueError(
+                f"image_shape: got None for pictures of several sizes "
+                f"({show(listing.paths[first])} is {height} x {width}, "
+                f"{show(listing.paths[n])} is {shapes[n][0]} x {shapes[n][1]}); pass --image-size"
+            )
+    return height, width, max(shape[2] for shape in shapes.values())
+
+
+def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
+    """The pictures that cannot be read, found by decoding them all once.
+
+    They are kept under the names, sizes and times of the files: hashing what does not fit in
+    memory would take as long at every start.
+    """
+
+    def state(path: str) -> str:
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            return repr(error.errno)
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    def decode(n: int) -> None:
+        read_picture(listing.paths[n], shape, request.resize)
+
+    states = [(listing.inside(path), state(path)) for path in listing.paths]
+    where = os.path.realpath(listing.folder)
+    key = hashlib.sha256(repr((_FORMAT, where, shape, request.resize, states)).encode())
+    file = cache_folder() / "bad_images" / f"{key.hexdigest()[:24]}.json"
+    kept = read_kept(file, request.notify)
+    if kept is not None:
+        return {int(n): str(reason) for n, reason in kept.items()}
+    bad = _bad_among(decode, listing, request, "decoding")
+    keep(file, bad)
+    return bad
+
+
+def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, doing: str) -> Bad:
+    """Do the work on every picture; the first that fails ends it, unless bad ones are skipped."""
+
+    def reason(n: int) -> str:
+        try:
+            work(n)
+        except (DataError, FileNotFoundError) as error:
+            if request.on_bad_image == "error":
+                raise
+            return str(error).removeprefix(f"{show(listing.paths[n])}: ")
+        return ""
+
+    what = f"{doing} {show(request.words)}"
+    reasons = in_parallel(reason, len(listing.paths), what, request.notify)
+    return {n: reason for n, reason in enumerate(reasons) if reason}
+
+
+def _key(listing: Listing, request: Request) -> str:
+    """Everything that the decoded parts follow from: the files' names and bytes, the options."""
+
+    def digest(n: int) -> bytes:
+        try:
+            return _sha256(listing.paths[n])
+        except OSError:  # decoding says why
+            return b""
+
+    what = f"checking {show(request.words)}"
+    digests = in_parallel(digest, len(listing.paths), what, request.notify)
+    bad = [(listing.inside(path), reason) for path, reason in listing.bad]
+    options = (_FORMAT, request.image_shape, request.resize, request.on_bad_image, bad)
+    key = hashlib.sha256(repr((options, listing.class_names, listing.sizes)).encode())
+    for path, content in zip(listing.paths, digests, strict=True):
+        name = os.fsencode(listing.inside(path))
+        key.update(b"%d %s %d %s" % (len(name), name, len(content), content))
+    return key.hexdigest()
+
+
+def _sha256(path: str) -> bytes:
+    # Plain calls to the system: `open` would take longer than reading a small file does.
+    file = os.open(path, os.O_RDONLY)
+    try:
+        content = hashlib.sha256()
+        while chunk := os.read(file, 2**20):
+            content.update(chunk)
+        return content.digest()
+    finally:
+        os.close(file)

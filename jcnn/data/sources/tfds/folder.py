@@ -1,0 +1,94 @@
+"""Where tensorflow-datasets keeps a prepared set, found without importing it (which takes seconds).
+
+HOME/NAME/VERSION/            dataset_info.json, features.json, the records
+HOME/NAME/CONFIG/VERSION/     for a set with configurations
+HOME/NAME/.config/            metadata.json, which says the default configuration
+
+HOME is $TFDS_DATA_DIR, else ~/tensorflow_datasets, else in jcnn's cache.
+"""
+
+import fnmatch
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jcnn.system.caches import cache_folder
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+@dataclass(frozen=True)
+class TfdsName:
+    """A data set as tensorflow-datasets writes it: NAME, NAME/CONFIG, NAME/CONFIG:VERSION.
+
+    Args:
+        name: such as "fashion_mnist".
+        config: "" for the default one, or for a set that has none.
+        version: such as "3.0.1" or "3.*.*"; "" for the newest.
+    """
+
+    name: str
+    config: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        config = f"/{self.config}" if self.config else ""
+        return f"{self.name}{config}" + (f":{self.version}" if self.version else "")
+
+
+def parse_name(words: str) -> TfdsName:
+    """Take NAME[/CONFIG][:VERSION] apart.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    form = re.fullmatch(r"([a-z]\w*)(?:/([\w.+-]+))?(?::([\d.*]+))?", words, re.ASCII)
+    # A name becomes part of a path: ".." must not climb out of it.
+    if form is None or ".." in words:
+        raise ValueError(f"tfds: got {words!r}; expected NAME, NAME/CONFIG or NAME/CONFIG:VERSION")
+    return TfdsName(*(part or "" for part in form.groups()))
+
+
+def tfds_home() -> Path:
+    """The folder in which tensorflow-datasets and its users share prepared sets."""
+    named = os.environ.get("TFDS_DATA_DIR")
+    try:
+        return Path(named or "~/tensorflow_datasets").expanduser()
+    except RuntimeError:  # the user has no home folder
+        return Path(named) if named else cache_folder() / "tensorflow_datasets"
+
+
+def find_prepared(home: Path, wanted: TfdsName) -> Path | None:
+    """The folder of the newest version prepared in `home`; None where there is none."""
+    folder = home / wanted.name
+    config = wanted.config or _default_config(folder)
+    if config:
+        folder = folder / config
+    versions = [
+        entry
+        for entry in (folder.iterdir() if folder.is_dir() else ())
+        if _VERSION.fullmatch(entry.name)
+        and fnmatch.fnmatchcase(entry.name, wanted.version or "*")
+        and (entry / "dataset_info.json").is_file()
+    ]
+    return max(versions, key=lambda entry: tuple(map(int, entry.name.split("."))), default=None)
+
+
+def identity(folder: Path) -> str:
+    """What a prepared set is known by: the names, sizes and times of its files, and its place.
+
+    The records themselves are not read: a set may hold many gigabytes.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return json.dumps([str(folder.resolve()), states])
+
+
+def _default_config(folder: Path) -> str:
+    try:
+        text = (folder / ".config" / "metadata.json").read_text(encoding="utf-8")
+        return str(json.loads(text)["default_config_name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

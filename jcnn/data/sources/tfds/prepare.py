@@ -1,0 +1,175 @@
+"""Preparing a data set with tensorflow-datasets, without TensorFlow, and without its noise."""
+
+import contextlib
+import difflib
+import importlib
+import importlib.util
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jcnn.data._files import show
+from jcnn.data.dataset import DataError
+from jcnn.data.events import Note, Notify, Reading
+from jcnn.data.sources.tfds.builders import HELPED, helped_builder
+from jcnn.data.sources.tfds.folder import TfdsName
+from jcnn.data.sources.tfds.originals import (
+    check_originals,
+    check_reachable,
+    download_originals,
+    missing_from,
+    registered_originals,
+)
+
+
+@contextlib.contextmanager
+def quiet_tfds() -> Iterator[Any]:
+    """Import tensorflow-datasets and let it work in silence; the user has our lines and events.
+
+    It prints to stdout, draws bars on stderr, logs through absl, and some of what it imports
+    warns. What `notify` writes meanwhile must pass: see `aloud`.
+    """
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        tfds = importlib.import_module("tensorflow_datasets")
+        logger = logging.getLogger("absl")  # only now: absl gives it a class of its own
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        tfds.display_progress_bar(enable=False)
+        try:
+            yield tfds
+        finally:
+            tfds.display_progress_bar(enable=True)
+            logger.setLevel(level)
+
+
+def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify) -> None:
+    """Prepare a data set in `home`, where tensorflow-datasets and its other users find it.
+
+    Args:
+        wanted: which.
+        data_dir: the folder of the original files; None downloads them.
+        home: `tfds_home()`.
+        notify: is told how far it is.
+
+    Raises:
+        ValueError: there is no such data set, or it is no image classification.
+        ConnectionError: the files cannot be downloaded.
+        FileNotFoundError: an original file is missing.
+        DataError: a file is not the published one, TensorFlow is needed, or TFDS gave up.
+    """
+    stdout = sys.stdout
+
+    def aloud(event: Reading | Note) -> None:
+        with contextlib.redirect_stdout(stdout):
+            notify(event)
+
+    helped = wanted.name in HELPED
+    originals = registered_originals(wanted.name)
+    folder = data_dir or home / "downloads" / wanted.name
+    if helped and data_dir is None:  # first: importing TFDS takes a second
+        check_reachable(wanted.name, originals, missing_from(folder, originals))
+    with quiet_tfds() as tfds:
+        builder = _builder(tfds, wanted, home, aloud)
+        picture_and_label(str(wanted), builder.info)
+        if not helped and importlib.util.find_spec("tensorflow") is None:
+            raise DataError(
+                f"{wanted}: preparing it needs TensorFlow: pip install 'jcnn[tensorflow]'; without "
+                f"it: {', '.join(HELPED)}, and what is already prepared in {show(home)}"
+            )
+        _check_writable(home)
+        if helped and data_dir is None:
+            download_originals(wanted.name, originals, folder, aloud)
+        if helped:
+            check_originals(wanted.name, originals, folder)
+        else:  # TFDS downloads what it needs itself, and tries for minutes
+            check_reachable(wanted.name, originals, missing_from(folder, originals))
+        config = tfds.download.DownloadConfig(
+            manual_dir=folder if helped else data_dir,
+            try_download_gcs=False,
+            force_checksums_validation=True,
+        )
+        aloud(Note(f"preparing {wanted} in {show(home)}, once"))
+        try:
+            builder.download_and_prepare(download_config=config)
+        except FileExistsError:  # another process was faster; it put the same there
+            return
+        except (DataError, OSError):
+            raise
+        except Exception as error:  # any builder may raise anything
+            raise DataError(
+                f"{wanted}: tensorflow-datasets cannot prepare it ({_one_line(error)})"
+            ) from error
+
+
+def picture_and_label(name: str, info: Any) -> tuple[str, str]:
+    """The keys of a data set's picture and of its class.
+
+    Raises:
+        ValueError: it is no image classification with pictures of 8 bits.
+    """
+    tfds = importlib.import_module("tensorflow_datasets")
+    features, keys = info.features, info.supervised_keys or ("image", "label")
+    good = (
+        hasattr(features, "keys")
+        and len(keys) == 2
+        and all(isinstance(key, str) and key in features for key in keys)
+        and type(features[keys[0]]) is tfds.features.Image
+        and np.dtype(features[keys[0]].np_dtype) == np.uint8
+        and type(features[keys[1]]) is tfds.features.ClassLabel
+    )
+    if not good:
+        raise ValueError(
+            f"data: {name} of tensorflow-datasets is no image classification; "
+            f"expected one 8-bit picture and one class label an example"
+        )
+    return keys[0], keys[1]
+
+
+def _builder(tfds: Any, wanted: TfdsName, home: Path, notify: Notify) -> Any:
+    names = tfds.list_builders(with_community_datasets=False)
+    if wanted.name not in names:
+        near = difflib.get_close_matches(wanted.name, names, 3)
+        hint = f"did you mean {', '.join(near)}?" if near else "see tensorflow.org/datasets/catalog"
+        raise ValueError(f"data: tensorflow-datasets has no {wanted.name!r}; {hint}")
+    try:
+        cls = tfds.builder_cls(wanted.name)
+        if wanted.name in HELPED:
+            with tfds.core.registered.skip_registration():
+                cls = helped_builder(cls, HELPED[wanted.name], notify)
+        return cls(
+            data_dir=home,
+            config=wanted.config or None,
+            version=wanted.version or None,
+            file_format="array_record",
+        )
+    except ImportError as error:
+        raise DataError(
+            f"{wanted.name}: its builder needs {error.name or 'another package'}, which is not "
+            f"installed (TensorFlow comes with pip install 'jcnn[tensorflow]')"
+        ) from error
+    except Exception as error:  # a version or configuration that is not there
+        raise ValueError(f"data: tfds:{wanted}: {_one_line(error)}") from error
+
+
+def _check_writable(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / f".jcnn-{id(home)}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise DataError(
+            f"{show(home)}: cannot be written ({error.strerror}); set TFDS_DATA_DIR to a folder "
+            f"for prepared data sets"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,0 +1,183 @@
+"""Data sets of tensorflow-datasets (TFDS), read without TensorFlow.
+
+A set is prepared once, in the folder that TFDS and its other users share; then it is read once
+into jcnn's cache, from where it is mapped at every later start without even importing TFDS.
+"""
+
+import io
+import math
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from jcnn.data._files import show
+from jcnn.data._warnings import pillow_warnings
+from jcnn.data.bit_depth import decode_8_bits
+from jcnn.data.cache import cached
+from jcnn.data.dataset import DataError, Dataset, split_off_test
+from jcnn.data.events import Note, Reading
+from jcnn.data.memory import memory_budget
+from jcnn.data.parallel import in_parallel
+from jcnn.data.pictures import fit_picture
+from jcnn.data.request import Request, Resize
+from jcnn.data.streamed import Images, StreamedImages
+from jcnn.data.sources.tfds.builders import HELPED
+from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
+from jcnn.data.sources.tfds.index import Index, open_split, read_index
+from jcnn.data.sources.tfds.originals import check_originals, registered_originals
+from jcnn.data.sources.tfds.prepare import prepare
+from jcnn.data.sources.tfds.records import Split
+
+_FORMAT = 1  # one more when the same records and options give another data set
+_PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # what TFDS's Image feature takes
+# What Pillow raises on damaged data (to it a broken PNG is a SyntaxError), or on too large a one.
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_TOGETHER = 256  # records read at once: one by one they take six times as long
+
+
+def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
+    """Read a data set of tensorflow-datasets; prepare it first where nobody has.
+
+    The records are checked by TFDS's SHA-256 of the original files before they are prepared.
+    Their order is the one that TFDS gives them, always the same.
+
+    Args:
+        request: `data_dir` holds the original files under their original names, or a set that
+            TFDS prepared (DIR/NAME/...); None takes what is prepared in TFDS's own folder, or
+            else downloads it. `image_shape` is needed where the pictures' sizes differ.
+        name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION as in TFDS.
+
+    Returns:
+        The training part, and the test part: the split "test", else "validation", else a fifth
+        of each class. Where they do not fit into memory, they are streamed.
+
+    Raises:
+        ValueError: there is no such data set, it is no image classification, or an argument
+            does not fit it.
+        FileNotFoundError: `data_dir` lacks an original file.
+        ConnectionError: the files cannot be downloaded; found within seconds.
+        DataError: a file is not the published one, or the builder needs TensorFlow.
+    """
+    wanted = parse_name(name)
+    if request.on_bad_image != "error":
+        raise ValueError(
+            f"on_bad_image: got {request.on_bad_image!r}; tfds:{name} takes error only"
+        )
+    folder = _prepared(wanted, request)
+    index = read_index(wanted, folder, request.notify)
+    shape = request.image_shape or _own_shape(wanted, index)
+    count, budget = sum(map(len, index.labels.values())), memory_budget()
+    if count * math.prod(shape) > budget:
+        sizes = (f"{n / 2**30:.3g} GiB" for n in (count * math.prod(shape), budget))
+        by, (size, limit) = " x ".join(map(str, shape)), sizes
+        why = f"{count} pictures of {by} take {size}, more than the {limit} of memory for them"
+        request.notify(Note(f"{why}: streamed from disk"))
+        return _parts(index, lambda split: _streamed(index, split, shape, request))
+    key = f"tfds {_FORMAT} {identity(folder)} {shape} {request.resize}"
+    return cached(
+        f"tfds-{wanted.name}",
+        key,
+        lambda: _parts(index, lambda split: _decoded(index, split, shape, request)),
+        request.notify,
+    )
+
+
+def _prepared(wanted: TfdsName, request: Request) -> Path:
+    """The folder of the prepared set; prepare it where there is none."""
+    if request.data_dir is not None:
+        if not request.data_dir.is_dir():
+            raise FileNotFoundError(f"{show(request.data_dir)}: no such folder")
+        found = find_prepared(request.data_dir, wanted)
+        if found is not None:
+            return found
+        if wanted.name in HELPED:  # on every start: who names these files means these
+            check_originals(wanted.name, registered_originals(wanted.name), request.data_dir)
+    home = tfds_home()
+    found = find_prepared(home, wanted)
+    if found is None:
+        prepare(wanted, request.data_dir, home, request.notify)
+        found = find_prepared(home, wanted)
+    if found is None:
+        raise DataError(f"{show(home)}: {wanted} is not there although it was prepared")
+    return found
+
+
+def _own_shape(wanted: TfdsName, index: Index) -> tuple[int, int, int]:
+    height, width, channels = index.image_shape
+    if height is None or width is None or channels not in (1, 3):
+        sizes = "x".join("?" if size is None else str(size) for size in index.image_shape)
+        raise ValueError(
+            f"image_shape: tfds:{wanted} has pictures of {sizes}; pass --image-size, the size to "
+            f"bring them to"
+        )
+    return height, width, channels
+
+
+def _parts(index: Index, images: Callable[[str], Images]) -> tuple[Dataset, Dataset]:
+    parts = [
+        Dataset(images(split), labels, index.class_names) for split, labels in index.labels.items()
+    ]
+    if len(parts) == 1:
+        return split_off_test(parts[0], show(index.folder))
+    train, test = parts
+    return train, test
+
+
+def _streamed(
+    index: Index, name: str, shape: tuple[int, int, int], request: Request
+) -> StreamedImages:
+    split = open_split(index, name)
+
+    def read(number: int) -> npt.NDArray[np.uint8]:
+        picture: npt.NDArray[np.uint8] = _decode(split, [number], shape, request.resize)[0]
+        return picture
+
+    return StreamedImages(read, np.arange(len(split)), shape)
+
+
+def _decoded(
+    index: Index, name: str, shape: tuple[int, int, int], request: Request
+) -> npt.NDArray[np.uint8]:
+    split = open_split(index, name)
+    images = np.empty((len(split), *shape), np.uint8)
+
+    def fill(i: int) -> None:
+        rows = range(i * _TOGETHER, min((i + 1) * _TOGETHER, len(split)))
+        images[rows.start : rows.stop] = _decode(split, rows, shape, request.resize)
+
+    def count(event: Reading | Note) -> None:
+        if isinstance(event, Reading):
+            done = min(event.done * _TOGETHER, len(split))
+            request.notify(Reading(event.what, done, len(split)))
+
+    in_parallel(fill, -(-len(split) // _TOGETHER), f"decoding {split.name}", count)
+    return images
+
+
+def _decode(
+    split: Split, numbers: Sequence[int], shape: tuple[int, int, int], resize: Resize
+) -> npt.NDArray[np.uint8]:
+    """Read and decode these pictures: `(len(numbers), H, W, C)`."""
+    images = np.empty((len(numbers), *shape), np.uint8)
+    encoded = split.read(numbers)
+    with pillow_warnings():
+        for i, (data, _) in enumerate(encoded):
+            try:
+                with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
+                    images[i] = fit_picture(decode_8_bits(picture, upright=False), shape, resize)
+            except _PILLOW_ERRORS as error:
+                where = f"{show(split.folder)}: record {numbers[i]}"
+                raise DataError(f"{where} has no picture ({show(error)})") from error
+    return images

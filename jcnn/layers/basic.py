@@ -1,0 +1,130 @@
+"""The layers that are no convolutions: pooling, flatten, dense, dropout, activations."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn import ops
+from jcnn.layers.types import Function, Initializer, glorot_uniform
+from jcnn.ops import Padding, Size
+
+
+class _Pooling(nnx.Module):
+    """What the two poolings share: a window, its stride and its padding."""
+
+    def __init__(
+        self, pool_size: Size = 2, *, stride: Size | None = None, padding: Padding = "VALID"
+    ) -> None:
+        self.pool_size = ops.check_pair("pool_size", pool_size)
+        self.stride = None if stride is None else ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
+
+    def window(self, in_hw: tuple[int, int]) -> ops.Window:
+        """The window that this layer slides over an input of `in_hw` cells."""
+        stride = self.pool_size if self.stride is None else self.stride
+        return ops.resolve_window(in_hw, self.pool_size, stride=stride, padding=self.padding)
+
+
+class MaxPooling2D(_Pooling):
+    """Largest value of each window, `(N, H, W, C)` to `(N, OH, OW, C)`.
+
+    Args:
+        pool_size: height and width of the window.
+        stride: None means the window.
+        padding: as for `jcnn.ops.max_pool2d`.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Pool `x (N, H, W, C)`."""
+        return ops.max_pool2d(x, self.pool_size, stride=self.stride, padding=self.padding)
+
+
+class AveragePooling2D(_Pooling):
+    """Mean of each window, padding left out of it, `(N, H, W, C)` to `(N, OH, OW, C)`.
+
+    Args:
+        pool_size: height and width of the window.
+        stride: None means the window.
+        padding: as for `jcnn.ops.avg_pool2d`.
+    """
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Pool `x (N, H, W, C)`."""
+        return ops.avg_pool2d(x, self.pool_size, stride=self.stride, padding=self.padding)
+
+
+class Flatten(nnx.Module):
+    """One row of numbers for each example, `(N, ...)` to `(N, D)`."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Flatten `x (N, ...)`."""
+        return ops.flatten(x)
+
+
+class Dense(nnx.Module):
+    """Dense layer with a kernel `(D, U)` and a bias `(U,)`.
+
+    Args:
+        inputs: D of the input `(N, D)`.
+        units: U of the output `(N, U)`.
+        activation, use_bias, kernel_init, rngs: as for `Conv2D`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        *,
+        activation: Function | None = None,
+        use_bias: bool = True,
+        kernel_init: Initializer = glorot_uniform,
+        rngs: nnx.Rngs,
+    ) -> None:
+        inputs, units = ops.check_size("inputs", inputs), ops.check_size("units", units)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (inputs, units), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(units)) if use_bias else None
+        self.activation = activation
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Multiply and add, `x (N, D)`."""
+        y = ops.dense(x, self.kernel[...], None if self.bias is None else self.bias[...])
+        return y if self.activation is None else self.activation(y)
+
+
+class Rate(nnx.Variable[jax.Array]):
+    """A dropout rate as an array, for models that are trained together and differ in it."""
+
+
+class Dropout(nnx.Module):
+    """Drop a random share of the numbers while training; the identity when evaluating.
+
+    Args:
+        rate: share to drop, in [0, 1).
+        rngs: its `dropout` stream draws the masks; `fit` gives it a new key at each step.
+
+    Raises:
+        ValueError: `rate` is no number in [0, 1).
+    """
+
+    def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
+        self.rate: float | Rate = ops.check_rate(rate)
+        self.deterministic = False  # the name by which NNX's `eval()` turns it off
+        self.rngs = rngs["dropout"].fork()
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Drop numbers of `x`, any shape."""
+        if self.deterministic:
+            return x
+        rate = self.rate[...] if isinstance(self.rate, Rate) else self.rate
+        return ops.dropout(x, rate, key=self.rngs())
+
+
+class Activation(nnx.Module):
+    """A function of one array as a layer of its own, such as `Activation(jcnn.ops.relu)`."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply the function to `x`."""
+        return self.function(x)

@@ -1,0 +1,119 @@
+"""Layers as a model: one after another, in training or evaluation, whole or taken apart."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn.layers.basic import Activation
+from jcnn.layers.types import Layer
+
+
+class Sequential(nnx.Module):
+    """Layers applied in turn, each an attribute under the name that Keras would give it.
+
+    `conv2d`, `conv2d_1`, `max_pooling2d`, `flatten`, `dense`: so `model.conv2d.kernel` is the
+    first kernel, and the same name stands in summaries, errors and checkpoints.
+
+    Args:
+        layers: NNX modules, or functions of one array.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        if not layers:
+            raise ValueError("layers: got none; a model needs at least one")
+        self.names: tuple[str, ...] = ()
+        for layer in layers:
+            module = layer if isinstance(layer, nnx.Module) else Activation(layer)
+            name = _unique(_snake_case(type(module).__name__), self.names)
+            setattr(self, name, module)
+            self.names += (name,)
+
+    if TYPE_CHECKING:  # each layer is an attribute, under a name that only the list knows
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """The layers, first to last."""
+        return (getattr(self, name) for name in self.names)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Apply every layer to `x`."""
+        for name in self.names:
+            try:
+                x = getattr(self, name)(x)
+            except LayerError:
+                raise
+            except (TypeError, ValueError) as error:  # Flax and JAX raise either
+                raise LayerError(f"layer {name!r}: {error}") from error
+        return x
+
+
+class LayerError(ValueError):
+    """A layer got an input that it was not made for; the message names the layer."""
+
+
+def as_model(model: nnx.Module | Sequence[Layer]) -> nnx.Module:
+    """A list of layers as a `Sequential`; a module as it is."""
+    return model if isinstance(model, nnx.Module) else Sequential(model)
+
+
+def evaluating(model: nnx.Module) -> nnx.Module:
+    """A copy, sharing the arrays, in which dropout is off and batch statistics are the stored."""
+    return _with_mode(model, deterministic=True)
+
+
+def training(model: nnx.Module) -> nnx.Module:
+    """A copy, sharing the arrays, in which dropout is on and batches have their own statistics."""
+    return _with_mode(model, deterministic=False)
+
+
+def _with_mode(model: nnx.Module, *, deterministic: bool) -> nnx.Module:
+    return nnx.with_attributes(
+        model,
+        deterministic=deterministic,
+        use_running_average=deterministic,
+        raise_if_not_found=False,
+    )
+
+
+class Parts(NamedTuple):
+    """A model taken apart by `take_apart`; `nnx.merge` puts it together again."""
+
+    graphdef: Any
+    params: Any
+    streams: Any
+    rest: Any
+
+
+def take_apart(model: nnx.Module) -> Parts:
+    """Its structure, parameters, random streams, and other state (batch statistics)."""
+    parts: Any = nnx.split(model, nnx.Param, nnx.RngState, ...)
+    return Parts(*parts)
+
+
+def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[int, ...]:
+    """Shape that `layers` give one example of `input_shape`; nothing is computed.
+
+    Args:
+        layers: applied in turn, without training's dropout.
+        input_shape: `(H, W, C)`, without the batch axis.
+
+    Returns:
+        The shape of the last layer's output, without the batch axis.
+    """
+    model = evaluating(Sequential(layers))
+    example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
+    return tuple(jax.eval_shape(model, example).shape[1:])
+
+
+def _snake_case(name: str) -> str:
+    return re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name).lower()
+
+
+def _unique(name: str, taken: tuple[str, ...]) -> str:
+    number = sum(re.fullmatch(rf"{name}(_\d+)?", other) is not None for other in taken)
+    return f"{name}_{number}" if number else name

@@ -1,0 +1,1 @@
+"""Convolution: the public functions, their methods, and how each is lowered for the compiler."""

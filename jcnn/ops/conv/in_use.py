@@ -1,0 +1,31 @@
+"""Which convolutions method "auto" can choose from in this process.
+
+The same seed gives other last bits where the compiled kernels are missing or the table is another.
+"""
+
+import hashlib
+
+import jax
+
+from jcnn.ops.conv.native import library as _native
+from jcnn.ops.conv.table.file import tables, tuned_file
+
+
+def convolution_in_use() -> dict[str, str | None]:
+    """The kernels and the table of method "auto", as strings for people and to compare.
+
+    The first call compiles the kernels where they are missing, as a convolution would.
+
+    Returns:
+        `kernels`: "native" or "plain"; `reason`: why plain, else None; `library`: a hash of the
+        native kernels' source, compiler and processor, else None; `tuned_table`: the SHA-256 of
+        the user's table, None where there is none or it cannot be used.
+    """
+    reason = _native.unavailable() if jax.default_backend() == "cpu" else "they are for a CPU"
+    tuned = next((table.file for table in tables() if table.file == tuned_file()), None)
+    return {
+        "kernels": "plain" if reason else "native",
+        "reason": reason,
+        "library": None if reason else _native.key(),
+        "tuned_table": hashlib.sha256(tuned.read_bytes()).hexdigest() if tuned else None,
+    }

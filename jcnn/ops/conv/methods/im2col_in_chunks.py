@@ -1,0 +1,110 @@
+"""im2col by chunks: the matrix product of "im2col" with a bound on the patch matrix's memory.
+
+The patches of as many pictures as fit the bound are laid out, multiplied and forgotten, one chunk
+after another in a loop; where one picture's patches exceed the bound, a chunk is some rows of its
+output. The backward pass lays the patches out again instead of keeping them.
+"""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jcnn.ops.conv.methods.im2col import conv2d_im2col
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops._window import Window, check_size, resolve_window
+
+
+def im2col_in_chunks(max_bytes: int) -> ConvMethod:
+    """The method "im2col" with at most `max_bytes` of patches at a time.
+
+    `conv2d(x, kernel, method=im2col_in_chunks(2**24))` gives what `method="im2col"` does, as a
+    loop over parts of the batch or, where even one picture's patches are too many, over rows of
+    its output. Gradients keep the bound. Under `vmap`, every mapped convolution has its own.
+
+    Args:
+        max_bytes: for all that a chunk's patches take at once, which is three times the patch
+            matrix `(positions, KH * KW * C)`: the matrix, the pieces that it is put together
+            from and, going backward, its gradient. 16-bit numbers count as the 32-bit ones that
+            some backends multiply in their place.
+
+    Returns:
+        A `ConvMethod` for `conv2d` and the layers. It raises ValueError where the patches of one
+        row of one picture's output exceed `max_bytes`.
+
+    Raises:
+        ValueError: `max_bytes` is not a positive int.
+    """
+    return _bounded(check_size("max_bytes", max_bytes))
+
+
+@functools.cache  # one object for one bound: a model that holds it compiles once
+def _bounded(max_bytes: int) -> ConvMethod:
+    def convolve(
+        x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
+    ) -> jax.Array:
+        pictures, rows = _chunk(max_bytes, x, window)
+        return _in_chunks(x, kernel, window, groups, precision, pictures=pictures, rows=rows)
+
+    return ConvMethod(convolve)
+
+
+def _chunk(max_bytes: int, x: jax.Array, window: Window) -> tuple[int, int]:
+    """How many pictures, and rows of their output, the chunks have that fit: all about equal."""
+    item = jnp.promote_types(x.dtype, jnp.float32).itemsize
+    row = 3 * window.out_size[1] * math.prod(window.kernel) * x.shape[3] * item
+    if row > max_bytes:
+        raise ValueError(
+            f"max_bytes: got {max_bytes}; the patches of one output row take {row} bytes for "
+            f"x {x.shape} and a window of {window.kernel[0]}x{window.kernel[1]}"
+        )
+    rows = max_bytes // row
+    if rows < window.out_size[0]:
+        return 1, _even(window.out_size[0], rows)
+    return _even(x.shape[0], rows // window.out_size[0]), window.out_size[0]
+
+
+def _even(total: int, most: int) -> int:
+    """Size of the fewest parts of `total` that hold no more than `most`, the last one filled up."""
+    parts = -(-total // most)
+    return -(-total // parts)
+
+
+def _in_chunks(
+    x: jax.Array,
+    kernel: jax.Array,
+    window: Window,
+    groups: int,
+    precision: Precision,
+    *,
+    pictures: int,
+    rows: int,
+) -> jax.Array:
+    """A loop over the batch and, inside it, one over the rows of the output."""
+    n, h, _, _ = x.shape
+    chunks, blocks = -(-n // pictures), -(-window.out_size[0] // rows)
+    step, span = window.stride[0], window.span[0]
+    # Padding, once; the last chunk and the last block are filled up with zeros.
+    (top, _), columns = window.padding
+    below = (blocks * rows - 1) * step + span - h - top
+    filled = (0, chunks * pictures - n, 0)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [filled, (top, below, 0), (*columns, 0), (0, 0, 0)])
+    x = x.reshape(chunks, pictures, *x.shape[1:])
+    read = (rows - 1) * step + span
+    part = resolve_window(
+        (read, x.shape[3]), window.kernel, stride=window.stride, dilation=window.dilation
+    )
+
+    def of_chunk(chunk: jax.Array) -> jax.Array:
+        @jax.checkpoint
+        def of_block(block: jax.Array) -> jax.Array:
+            piece = lax.dynamic_slice_in_dim(chunk, block * rows * step, read, axis=1)
+            return conv2d_im2col(piece, kernel, part, groups, precision)
+
+        y: jax.Array = lax.map(of_block, jnp.arange(blocks))  # (blocks, pictures, rows, OW, O)
+        return jnp.moveaxis(y, 0, 1).reshape(pictures, blocks * rows, *y.shape[3:])
+
+    y: jax.Array = lax.map(of_chunk, x)
+    return y.reshape(chunks * pictures, *y.shape[2:])[:n, : window.out_size[0]]

@@ -1,0 +1,1 @@
+"""The table of measurements from which method "auto" chooses a lowering."""

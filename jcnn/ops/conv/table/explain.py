@@ -1,0 +1,111 @@
+"""A convolution and its gradients, each by itself: what is measured, and what is explained."""
+
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import NamedTuple
+
+import jax
+
+from jcnn.ops.conv.method import Precision
+from jcnn.ops.conv.primitive import conv, conv_p
+from jcnn.ops.conv.lowerings.lowering import Params, Shape, asks_for_more
+from jcnn.ops._window import Padding, Size, check_size, conv_window
+from jcnn.ops.conv.table.lookup import Choice, Conv, choose
+from jcnn.ops.conv.table.file import tables
+
+
+class Direction(NamedTuple):
+    """One of the three: the convolution that it is, and the function of two arrays it stands in.
+
+    The function takes and returns arrays as the forward convolution has them, so that what a form
+    costs in copies on the way in and out is part of its time.
+    """
+
+    conv: Conv
+    function: Callable[[jax.Array, jax.Array], jax.Array]
+    shapes: tuple[Shape, Shape]
+
+
+def directions(forward: Conv, form: str = "auto") -> dict[str, Direction]:
+    """A convolution "forward", "by input" and "by kernel", each lowered to `form`."""
+
+    def run(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return conv(x, kernel, form=form, precision=None, **asdict(forward.params))
+
+    x, kernel = (jax.ShapeDtypeStruct(s, forward.dtype) for s in (forward.x, forward.kernel))
+    y = jax.eval_shape(run, x, kernel)
+
+    def by_input(kernel: jax.Array, g: jax.Array) -> jax.Array:
+        gradient: jax.Array
+        (gradient,) = jax.linear_transpose(lambda x: run(x, kernel), x)(g)
+        return gradient
+
+    def by_kernel(x: jax.Array, g: jax.Array) -> jax.Array:
+        gradient: jax.Array
+        (gradient,) = jax.linear_transpose(lambda kernel: run(x, kernel), kernel)(g)
+        return gradient
+
+    made = {}
+    for name, function, operands in (
+        ("forward", run, (x, kernel)),
+        ("by input", by_input, (kernel, y)),
+        ("by kernel", by_kernel, (x, y)),
+    ):
+        (found,) = (
+            equation
+            for equation in jax.make_jaxpr(function)(*operands).eqns
+            if equation.primitive is conv_p
+        )
+        # Without the axis of models.
+        read, cells = (operand.aval.shape[1:] for operand in found.invars)
+        params = Params(**{field.name: found.params[field.name] for field in fields(Params)})
+        one = Conv(forward.platform, forward.dtype, read, cells, params)
+        made[name] = Direction(one, function, (operands[0].shape, operands[1].shape))
+    return made
+
+
+def explain_conv(
+    x_shape: Shape,
+    kernel_shape: Shape,
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    dilation: Size = 1,
+    groups: int = 1,
+    dtype: str = "float32",
+    platform: str | None = None,
+    precision: Precision = None,
+) -> "Explanation":
+    """Which form method "auto" takes for a convolution and for each of its gradients, and why.
+
+    Args:
+        x_shape: `(N, H, W, C)`.
+        kernel_shape: `(KH, KW, C // groups, O)`.
+        stride, padding, dilation, groups: as for `conv2d`.
+        dtype: of both, such as "bfloat16".
+        platform: "cpu", "gpu" or "tpu"; None is the one that JAX runs on.
+        precision: as for `conv2d`; more than the default leaves plain forms to choose from.
+
+    Returns:
+        The choices "forward", "by input" and "by kernel"; printed, one line each, with the
+        milliseconds that were measured and what the form costs in accuracy.
+
+    Raises:
+        ValueError: a shape or size does not fit, or the user's table is damaged.
+    """
+    groups = check_size("groups", groups)
+    window = conv_window(x_shape, kernel_shape, stride, padding, dilation, groups)
+    params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
+    platform = jax.default_backend() if platform is None else platform
+    forward = Conv(platform, dtype, tuple(x_shape), tuple(kernel_shape), params)
+    plain = asks_for_more(jax.default_matmul_precision.value if precision is None else precision)
+    return Explanation(
+        {name: choose(one.conv, tables(), plain=plain) for name, one in directions(forward).items()}
+    )
+
+
+class Explanation(dict[str, Choice]):
+    """Choices by direction; as text, one line each."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name + ':':<11}{choice}" for name, choice in self.items())

@@ -1,0 +1,98 @@
+"""Transposed convolution: the adjoint of `conv2d` by its input, which makes pictures larger.
+
+Where `conv2d` reads, this writes: every number of `x` is multiplied by the whole kernel, and the
+products are added to the output at the window that the number came from,
+
+    y[s*o + d*i - p] += x[o] @ kernel[i].T        (per axis: stride s, dilation d, padding p)
+
+Seen from the output, that is a convolution of `x` with `s - 1` zeros between its numbers, by the
+kernel turned by 180 degrees with its channel axes exchanged: the primitive's own family.
+"""
+
+import jax
+
+from jcnn.ops._bias import add_bias
+from jcnn.ops._check import check_floating, check_same_dtype
+from jcnn.ops.conv.method import Precision
+from jcnn.ops.conv.primitive import conv
+from jcnn.ops._window import Padding, Size, check_size, conv_transpose_window
+
+
+def conv_transpose2d(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None = None,
+    *,
+    stride: Size = 1,
+    padding: Padding = "SAME",
+    output_padding: Size = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    precision: Precision = None,
+) -> jax.Array:
+    """Two-dimensional transposed convolution, also called deconvolution.
+
+    `<conv2d(a, kernel), x> == <a, conv_transpose2d(x, kernel)>` with the same kernel, stride,
+    padding, dilation and groups, for every `a` of the size that this gives.
+
+    The kernel is that of the convolution which goes the other way, as in Keras and TensorFlow:
+    outputs before inputs. A PyTorch weight `(C, O // groups, KH, KW)` is `transpose(2, 3, 1, 0)`;
+    `jax.lax.conv_transpose` and `flax.nnx.ConvTranspose` take such a kernel with
+    `transpose_kernel=True` and, without it, one that is turned and has its channels exchanged.
+
+    Args:
+        x: `(N, H, W, C)`, a floating-point type.
+        kernel: `(KH, KW, O // groups, C)`, the dtype of `x`.
+        bias: `(O,)`, the dtype of `x`; added to every output position.
+        stride: output cells between neighbouring windows: how many times larger the picture gets.
+        padding: "SAME" gives `H * stride` rows; "VALID", an int, or `((top, bottom), (left,
+            right))` cut that many cells off the `(H - 1) * stride + span` that the windows cover,
+            where `span = (KH - 1) * dilation + 1`.
+        output_padding: rows and columns, fewer than the stride, to add at the bottom and the
+            right: as many sizes of picture as the stride give one size when convolved. None may
+            be added with "SAME".
+        dilation: output cells between neighbouring taps of the kernel.
+        groups: divides both C and O.
+        precision: as in `jax.lax.conv_general_dilated`.
+
+    Returns:
+        `(N, OH, OW, O)`, the dtype of `x`; the shape is that of `conv_transpose_output_shape`.
+
+    Raises:
+        ValueError: a shape, dtype or size does not fit; the message names the argument.
+
+    Reference: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    chapter 4.
+    """
+    groups = check_size("groups", groups)
+    window = conv_transpose_window(
+        x.shape, kernel.shape, stride, padding, output_padding, dilation, groups
+    )
+    check_floating("x", x)
+    check_same_dtype(x, kernel=kernel, bias=bias)
+    kh, kw, per_group, channels = kernel.shape
+    filters = groups * per_group
+    if bias is not None and bias.shape != (filters,):
+        raise ValueError(
+            f"bias: got shape {bias.shape} for kernel {kernel.shape} with groups={groups}; "
+            f"expected {(filters,)}"
+        )
+    turned = kernel[::-1, ::-1].reshape(kh, kw, per_group, groups, channels // groups)
+    turned = turned.transpose(0, 1, 4, 3, 2).reshape(kh, kw, channels // groups, filters)
+    pads = []
+    for axis in (0, 1):
+        before = window.span[axis] - 1 - window.padding[axis][0]
+        spread = (window.out_size[axis] - 1) * window.stride[axis] + 1
+        # The output has as many cells as the windows of the kernel in the padded, spread input.
+        pads.append((before, window.in_size[axis] + window.span[axis] - 1 - spread - before))
+    y = conv(
+        x,
+        turned,
+        stride=(1, 1),
+        padding=tuple(pads),
+        in_dilation=window.stride,
+        dilation=window.dilation,
+        groups=groups,
+        precision=precision,
+    )
+    return add_bias(y, bias)

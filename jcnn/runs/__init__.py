@@ -1,0 +1,25 @@
+"""Run folders: settings, history and checkpoints of a training, on disk."""
+
+from jcnn.runs.folder import (
+    RunConfig,
+    RunError,
+    create,
+    describe,
+    load,
+    member_folder,
+    read_config,
+    write_config,
+    write_members,
+)
+
+__all__ = [
+    "RunConfig",
+    "RunError",
+    "create",
+    "describe",
+    "load",
+    "member_folder",
+    "read_config",
+    "write_config",
+    "write_members",
+]

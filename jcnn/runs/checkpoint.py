@@ -1,0 +1,259 @@
+"""Checkpoints: a run's whole training state after a number of steps, one file each.
+
+RUN/checkpoints/STEP.safetensors    the arrays, and as JSON what else must be known to go on
+
+A file appears whole or not at all, and its checksum is compared before anything in it is used: a
+kill, a full disk or a bad one leaves the checkpoint before it to go on from. Orbax promises less:
+a flipped bit comes back unnoticed, and where the disk is full its threads go on writing, and
+printing, after its error was raised.
+"""
+
+import json
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jcnn.runs import sealed
+from jcnn.system.files import remove_unfinished
+from jcnn.runs.sealed import DamagedError
+
+# The newest, and the one before it in case the newest is damaged.
+KEEP = 2
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, damaged, of another model or not to be written; it is named."""
+
+
+def ignore(_message: str) -> None:
+    """Tell nobody."""
+
+
+def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -> None:
+    """Write a checkpoint, which then is the run's newest, and keep `KEEP` whole ones in all.
+
+    Ctrl-C waits until it is written.
+
+    Args:
+        run: the run's folder; made where missing.
+        step: training steps so far. What the run holds of this step or a later one was passed
+            over as damaged, and makes room.
+        state: a tree of arrays.
+        meta: what else to keep, as JSON.
+
+    Raises:
+        CheckpointError: it cannot be written, as on a full disk. The older ones are as they were.
+    """
+    arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
+    texts = {"step": str(step), "meta": json.dumps(meta)}
+    file = _file(run, step)
+    with uninterrupted():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            remove_unfinished(file.parent)
+            sealed.write(file, arrays, texts)
+            _remember(file)
+        except (OSError, ValueError) as error:
+            last = _newest_whole(run)
+            raise CheckpointError(
+                f"{run}: the checkpoint of step {step} could not be saved: {_reason(error)}; "
+                + (f"that of step {last.step} remains" if last else "there is no older one")
+            ) from error
+        _remove(_file(run, n) for n in _superfluous(run, step))
+
+
+def restore(
+    run: Path,
+    state: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
+    *,
+    on_damage: Callable[[str], None] = ignore,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the newest whole checkpoint of a run.
+
+    Args:
+        run: the run's folder; nothing in it is changed.
+        state: a tree of arrays like the one saved, or a part of it: it says what to read. A
+            function is given the `meta` and returns the tree.
+        on_damage: called with a line for each newer checkpoint that is passed over.
+
+    Returns:
+        The tree with the saved arrays, and the `meta` saved with them.
+
+    Raises:
+        CheckpointError: there is none, all are damaged, or it was saved from another model.
+    """
+    damaged: dict[int, str] = {}
+    found = _newest_whole(run, damaged)
+    if found is None:
+        if not damaged:
+            raise CheckpointError(
+                f"{run}: has no checkpoint yet; train it with: jcnn train --resume"
+            )
+        step, reason = next(iter(damaged.items()))
+        older = "; no older one is whole" if len(damaged) > 1 else ""
+        raise CheckpointError(f"{run}: the checkpoint of step {step} is damaged: {reason}{older}")
+    for step, reason in damaged.items():
+        on_damage(
+            f"{run}: the checkpoint of step {step} is damaged ({reason}); "
+            f"going back to that of step {found.step}"
+        )
+    place = f"{run}: the checkpoint of step {found.step}"
+    saved = found.arrays
+    tree = dict(state(found.meta) if callable(state) else state)
+    wanted = _flatten(tree)
+    for name, array in wanted.items():
+        if name not in saved:
+            raise CheckpointError(f"{place} is of another model: it has no {name}")
+        theirs, ours = _describe(saved[name]), _describe(array)
+        if theirs != ours:
+            raise CheckpointError(
+                f"{place} is of another model: its {name} is {theirs}, this model's {ours}"
+            )
+    # Copies, for they may be donated to a program, which must not get the file's memory.
+    leaves = [jnp.array(saved[name]) for name in wanted]
+    return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
+
+
+def steps(run: Path) -> list[int]:
+    """Steps whose checkpoints a run holds, whole or damaged, oldest first."""
+    names = (
+        re.fullmatch(r"(0|[1-9][0-9]*)\.safetensors", path.name) for path in _folder(run).glob("*")
+    )
+    return sorted(int(name[1]) for name in names if name)
+
+
+def read_meta(run: Path) -> dict[str, Any] | None:
+    """The `meta` of a run's newest whole checkpoint; None where there is none."""
+    found = _newest_whole(run)
+    return found.meta if found else None
+
+
+def peek_meta(run: Path) -> dict[str, Any] | None:
+    """As `read_meta`, of a checkpoint whose checksum is not compared: no array is read."""
+    for step in reversed(steps(run)):
+        try:
+            meta: dict[str, Any] = json.loads(sealed.read_texts(_file(run, step))["meta"])
+        except (OSError, ValueError, KeyError):
+            continue
+        return meta
+    return None
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back while the context is open: what is done in it is done whole."""
+    if threading.current_thread() is not threading.main_thread():  # it gets no signals
+        yield
+        return
+    pressed: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
+
+
+class _Checkpoint(NamedTuple):
+    step: int
+    arrays: dict[str, np.ndarray]
+    meta: dict[str, Any]
+
+
+def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:
+    """The newest whole checkpoint; the newer ones go into `damaged`, with what is wrong."""
+    for step in reversed(steps(run)):
+        try:
+            return _read(run, step)
+        except DamagedError as error:
+            if damaged is not None:
+                damaged[step] = str(error)
+    return None
+
+
+def _read(run: Path, step: int) -> _Checkpoint:
+    file = _file(run, step)
+    try:
+        before = _state_of(file)
+        arrays, texts = sealed.read(file)
+    except OSError as error:
+        raise DamagedError(f"it cannot be read: {_reason(error)}") from error
+    if texts.get("step") != str(step):
+        raise DamagedError(f"it is that of step {texts.get('step')}")
+    _WHOLE[file.absolute()] = before
+    return _Checkpoint(step, arrays, json.loads(texts["meta"]))
+
+
+def _superfluous(run: Path, newest: int) -> list[int]:
+    """All but the newest checkpoint and the whole ones before it that are kept with it."""
+    kept = [newest]
+    for step in reversed(steps(run)):
+        if step < newest and len(kept) < KEEP and _is_whole(run, step):
+            kept.append(step)
+    return [step for step in steps(run) if step not in kept]
+
+
+# Files that this process wrote, or read and found whole, as they were then: no need to read them
+# again at every save.
+_WHOLE: dict[Path, tuple[int, int, int]] = {}
+
+
+def _remember(file: Path) -> None:
+    _WHOLE[file.absolute()] = _state_of(file)
+
+
+def _state_of(file: Path) -> tuple[int, int, int]:
+    """What changes when a file is written to or replaced."""
+    status = file.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _is_whole(run: Path, step: int) -> bool:
+    with suppress(OSError):
+        file = _file(run, step)
+        if _WHOLE.get(file.absolute()) == _state_of(file):
+            return True
+    try:
+        _read(run, step)
+    except DamagedError:
+        return False
+    return True
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        _WHOLE.pop(file.absolute(), None)
+        with suppress(OSError):  # no reason to stop a training that can go on
+            file.unlink()
+
+
+def _folder(run: Path) -> Path:
+    return run / "checkpoints"
+
+
+def _file(run: Path, step: int) -> Path:
+    return _folder(run) / f"{step}.safetensors"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What went wrong, in the system's words where it was the system, without the file's name."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a tree by their paths, such as "params.conv2d.kernel"."""
+    leaves = jax.tree_util.tree_leaves_with_path(dict(state))
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _describe(array: Any) -> str:
+    return f"{array.shape} of {array.dtype}"

@@ -1,0 +1,130 @@
+"""What training measured: one row an epoch, kept as JSON lines and as CSV."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jcnn.system.files import write_text
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch.
+
+    Attributes:
+        epoch: 1 for the first.
+        loss: mean over the epoch's pictures while the parameters moved, in nats.
+        accuracy: likewise, in 0..1.
+        val_loss: after the epoch, on the validation pictures; None where there are none.
+        val_accuracy: likewise.
+        seconds: of training, without compiling and validating.
+        images_per_second: training pictures divided by `seconds`.
+        learning_rate: of the epoch's last step; None where nobody noted it.
+
+    A loss that is no number (a member of a population diverged) is NaN.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    seconds: float
+    images_per_second: float
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """The epochs of one training, first to last; `history["loss"]` is one column of them."""
+
+    epochs: tuple[EpochResult, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __getitem__(self, column: str) -> list[Any]:
+        """One number for each epoch, such as `history["val_accuracy"]`."""
+        names = [field.name for field in dataclasses.fields(EpochResult)]
+        if column not in names:
+            raise KeyError(f"{column!r}; accepted: {', '.join(names)}")
+        return [getattr(epoch, column) for epoch in self.epochs]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The epochs as plain dictionaries, for JSON, which has no NaN: that is "nan" here."""
+        return [
+            {name: _plain(value) for name, value in dataclasses.asdict(epoch).items()}
+            for epoch in self.epochs
+        ]
+
+
+def _plain(value: float | None) -> float | str | None:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_rows(rows: list[dict[str, Any]]) -> History:
+    """The inverse of `History.rows`."""
+
+    def number(value: Any) -> Any:
+        return float(value) if isinstance(value, str) else value
+
+    return History(tuple(EpochResult(**{name: number(row[name]) for name in row}) for row in rows))
+
+
+def mean_history(histories: Sequence[History]) -> History:
+    """The mean of each column over several trainings, those that diverged left out.
+
+    Of one training, itself. The seconds are those that all took together.
+    """
+    if len(histories) == 1:
+        return histories[0]
+    epochs = []
+    for rows in zip(*(history.epochs for history in histories), strict=True):
+        sound = [row for row in rows if math.isfinite(row.loss)] or list(rows)
+        columns: dict[str, Any] = {}
+        for field in dataclasses.fields(EpochResult):
+            values = [getattr(row, field.name) for row in sound]
+            columns[field.name] = None if None in values else sum(values) / len(values)
+        epochs.append(EpochResult(**columns | {"epoch": rows[0].epoch}))
+    return History(tuple(epochs))
+
+
+def write_history(history: History, run: Path) -> None:
+    """Write `history.jsonl` and `history.csv`, a line an epoch; each is whole at every moment."""
+    write_text(run / "history.jsonl", "".join(json.dumps(row) + "\n" for row in history.rows()))
+    write_text(run / "history.csv", csv_text(history))
+
+
+def csv_text(history: History) -> str:
+    """The history as CSV: a line of names, and a line an epoch."""
+    table = io.StringIO()
+    names = [field.name for field in dataclasses.fields(EpochResult)]
+    writer = csv.DictWriter(table, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history.rows())
+    return table.getvalue()
+
+
+def read_history(file: Path) -> History:
+    """The inverse of `write_history`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no history, or holds no epoch; the message names it.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: no such file; it is written after the first epoch")
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        history = from_rows([json.loads(line) for line in lines])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: is not a history: {error}") from error
+    if not len(history):
+        raise ValueError(f"{file}: holds no epoch")
+    return history

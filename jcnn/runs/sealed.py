@@ -1,0 +1,119 @@
+"""Arrays and texts in one file with a checksum: a safetensors file, which many programs read.
+
+The safetensors package checks that a file's parts fit together, but not that they are unchanged;
+for that the SHA-256 of the rest is one of the texts.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
+
+from jcnn.system.files import write_bytes
+
+_DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "U32": "uint32",
+    "I32": "int32",
+    "F32": "float32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F64": "float64",
+}
+_LONGEST_HEADER = 100_000_000  # the limit of the safetensors package
+
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+
+# An array's name, the code of its dtype, its shape and its bytes.
+_Part = tuple[str, str, list[int], bytes | memoryview]
+
+
+class DamagedError(ValueError):
+    """A file is not as it was written; the message says how, without the file's name."""
+
+
+def write(file: Path, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> None:
+    """Write arrays and texts to a file, which appears whole or not at all.
+
+    Args:
+        file: replaced where it exists.
+        arrays: by name; booleans, integers and floats of up to 64 bits, and bfloat16.
+        texts: by name; kept beside the arrays.
+
+    Raises:
+        ValueError: an array is of another dtype.
+        OSError: the file cannot be written; what was there before is there still.
+    """
+    for name, array in arrays.items():
+        if str(array.dtype) not in _CODES:
+            raise ValueError(f"{name}: got {array.dtype}; accepted: {', '.join(_CODES)}")
+    # The package takes an array's memory as it lies there.
+    rows = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    parts = [
+        (name, _CODES[str(row.dtype)], list(row.shape), row.reshape(-1).view(np.uint8).data)
+        for name, row in rows.items()
+    ]
+    checksum = _checksum(parts, texts)
+    write_bytes(file, [save(rows, {**texts, "sha256": checksum})])
+
+
+def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and texts that `write` wrote, once all of them were found unchanged.
+
+    Raises:
+        DamagedError: they are changed, or the file is not one of `write`'s.
+        OSError: the file cannot be read.
+    """
+    # Not with `safe_open`: it maps the file, and a bad sector would then kill the process.
+    data = file.read_bytes()
+    try:
+        parts = [(name, x["dtype"], x["shape"], x["data"]) for name, x in deserialize(data)]
+        # That checked the header, but hands out no texts.
+        texts = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        checksum = texts.pop("sha256")
+    except (SafetensorError, AttributeError, KeyError, ValueError):
+        raise DamagedError("its header cannot be read") from None
+    if _checksum(parts, texts) != checksum:
+        raise DamagedError("it does not match its checksum")
+    arrays = {
+        name: np.frombuffer(numbers, jnp.dtype(_DTYPES[code])).reshape(shape)
+        for name, code, shape, numbers in parts
+    }
+    return arrays, texts
+
+
+def read_texts(file: Path) -> dict[str, str]:
+    """The texts of a file, of which nothing else is read; they are not held against the checksum.
+
+    Raises:
+        DamagedError: they cannot be read out of it.
+        OSError: the file cannot be read.
+    """
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = stream.read(min(length, _LONGEST_HEADER))
+    try:
+        texts = json.loads(header)["__metadata__"]
+        return {str(name): str(text) for name, text in texts.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise DamagedError("its header cannot be read") from None
+
+
+def _checksum(parts: Iterable[_Part], texts: Mapping[str, str]) -> str:
+    """The SHA-256 of the texts and of each array's name, dtype, shape and bytes, by name."""
+    total = hashlib.sha256(json.dumps(texts, sort_keys=True).encode())
+    for name, code, shape, numbers in sorted(parts, key=lambda part: part[0]):
+        total.update(json.dumps([name, code, shape]).encode())
+        total.update(numbers)
+    return total.hexdigest()

@@ -1,0 +1,51 @@
+"""Logs for other programs, as callbacks of `jcnn.train.fit`.
+
+A run folder has `history.jsonl` and `history.csv` anyway; `csv_log` is for trainings without one.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from flax import nnx
+
+from jcnn.system.files import write_text
+from jcnn.runs.history import History, csv_text
+
+Log = Callable[[nnx.Module, History], None]
+
+
+def csv_log(file: Path | str) -> Log:
+    """Write the history as CSV, a row an epoch, after each epoch."""
+
+    def log(_model: nnx.Module, history: History) -> None:
+        write_text(Path(file), csv_text(history))
+
+    return log
+
+
+def tensorboard_log(folder: Path | str) -> Log:
+    """Write each column of the history as a TensorBoard scalar, at its epoch.
+
+    Raises:
+        ValueError: tensorboardX is not installed.
+    """
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            "tensorboard: needs another package: pip install 'jcnn[tensorboard]'"
+        ) from None
+
+    def log(_model: nnx.Module, history: History) -> None:
+        row = dataclasses.asdict(history.epochs[-1])
+        epoch = row.pop("epoch")
+        # A file an epoch: what a killed training has written is whole. The names must differ by
+        # more than their second.
+        suffix = f".{epoch:06d}"
+        with SummaryWriter(str(folder), purge_step=epoch, filename_suffix=suffix) as writer:
+            for name, value in row.items():
+                if value is not None:
+                    writer.add_scalar(name, value, epoch)
+
+    return log

@@ -1,0 +1,122 @@
+"""The contract of a convolution method: values and gradients against the oracle, in every dtype.
+
+It runs over the table `ops.METHODS`, so a method added there is tested here.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jcnn import ops
+from tests.ops.conv.cases import (
+    CASES,
+    DTYPES,
+    Case,
+    able,
+    anywhere,
+    compiled,
+    compiled_in_full,
+    conv,
+    every_method,
+    every_method_and_case,
+    expected,
+    gradients,
+    operands,
+    precision_for,
+    reason_against,
+)
+from tests.ops.conv.strategies import ONE_GROUP, ONLY_3X3
+from tests.ops.conv.tolerances import assert_close
+
+ONES = dataclasses.replace(
+    CASES["1x1"], x_shape=(4, 50, 50, 1), kernel_shape=(1, 1, 1, 1), dtype="bfloat16"
+)
+NINE = Case((1, 3, 3, 1), (3, 3, 1, 1), padding="VALID", dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "dtype"),
+    [
+        (method, name, dtype)
+        for dtype in DTYPES
+        for name, case in CASES.items()
+        for method in able(dataclasses.replace(case, dtype=dtype))
+    ],
+)
+def test_value_and_gradients(method: str, name: str, dtype: str) -> None:
+    case = dataclasses.replace(CASES[name], dtype=dtype)
+    with precision_for(dtype):
+        arrays = operands(case)
+        args = arrays.x, arrays.kernel, arrays.bias, arrays.g
+        compile_it = compiled_in_full if dtype == "float32" else compiled
+        got = compile_it(gradients(case, method), *args)(*args)
+        wanted = expected(case, arrays)
+        for one, want, terms in zip(got, wanted, case.terms, strict=True):
+            assert_close(one, want, dtype=dtype, method=method, terms=terms)
+
+
+@every_method_and_case()
+def test_without_jit(method: str, name: str) -> None:
+    case = CASES[name]
+    arrays = operands(case)
+    got = conv(case, method)(arrays.x, arrays.kernel, arrays.bias)
+    want = expected(case, arrays)[0]
+    assert_close(got, want, dtype="float32", method=method, terms=case.terms[0])
+
+
+@every_method(ONES)
+def test_sums_in_at_least_32_bits(method: str) -> None:
+    """Ten thousand ones add to ten thousand: in bfloat16 alone the sum would stop at 256."""
+    x = jnp.ones(ONES.x_shape, "bfloat16")
+    kernel = jnp.ones((1, 1, 1, 1), "bfloat16")
+    bias = jnp.zeros(1, "bfloat16")
+    _, _, by_kernel, by_bias = jax.jit(gradients(ONES, method))(x, kernel, bias, x)
+    y = ops.conv2d(x.reshape(1, 1, 1, -1), x.reshape(1, 1, -1, 1), method=method)
+    nearest = float(jnp.asarray(10_000, "bfloat16"))
+    assert [float(a.ravel()[0]) for a in (by_kernel, by_bias, y)] == [nearest] * 3
+
+
+@every_method(NINE)
+def test_sums_over_the_kernel_in_at_least_32_bits(method: str) -> None:
+    """A bfloat16 at 256 does not change when 1 is added: eight more ones would be lost."""
+    x = jnp.ones((1, 3, 3, 1), "bfloat16").at[0, 0, 0, 0].set(256)
+    y = ops.conv2d(x, jnp.ones((3, 3, 1, 1), "bfloat16"), padding="VALID", method=method)
+    assert y.ravel()[0] == 264
+
+
+@every_method(CASES["plain"])
+def test_no_bias_is_a_bias_of_zero(method: str) -> None:
+    case = CASES["plain"]
+    arrays = operands(case)
+    run = jax.jit(conv(case, method))
+    without = run(arrays.x, arrays.kernel)
+    np.testing.assert_array_equal(without, run(arrays.x, arrays.kernel, 0 * arrays.bias))
+    assert np.any(without != run(arrays.x, arrays.kernel, arrays.bias))
+
+
+@pytest.mark.parametrize("method", ops.METHODS)
+def test_what_each_method_refuses(method: str) -> None:
+    """Exactly these: a method that refused everything would have no test above, and pass."""
+    with anywhere(method):
+        refused = {
+            (name, dtype)
+            for name, case in CASES.items()
+            for dtype in DTYPES
+            if reason_against(method, dataclasses.replace(case, dtype=dtype)) is not None
+        }
+    wanted = {
+        (name, dtype)
+        for name, case in CASES.items()
+        for dtype in DTYPES
+        if (method in ONLY_3X3 and name != "plain")
+        or (method in ONE_GROUP and (case.groups > 1 or dtype == "float64"))
+    }
+    assert refused == wanted
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there may be a device for every method")
+def test_which_methods_need_a_device() -> None:
+    assert set(ops.METHODS) - set(able(CASES["plain"])) == {"pallas"}

@@ -1,0 +1,1 @@
+"""Tests of files, caches and the machine's description."""
