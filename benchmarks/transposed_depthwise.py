@@ -73,7 +73,7 @@ def jcnn_pass(case: Case, method: str) -> tuple[Callable[[], None], Any]:
             pads = (before, before + case.extra)
             return conv(
                 *(x, kernel),
-                form=method,
+                lowering=method,
                 stride=(1, 1),
                 padding=(pads, pads),
                 in_dilation=(case.stride, case.stride),

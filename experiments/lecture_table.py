@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 
 from experiments.words import machine_line, markdown, parser
 from jcnn.data import Dataset, load
-from jcnn.system.files import write_text
 from jcnn.models import build, zoo_summary
+from jcnn.system.files import write_text
 from jcnn.train import TrainConfig, evaluate, fit_population
 
 # What the lecture prints for test accuracy and test loss: one unseeded run of 50 epochs each.

@@ -64,7 +64,7 @@ class TrainConfig:
             by the names of some, the others having 1.
         ema: share that the running mean of the weights keeps at an update, such as 0.999; the
             means are then what is validated and kept. 0 turns it off.
-        compute: dtype of the layers' arithmetic; the parameters stay float32.
+        compute_dtype: dtype of the layers' arithmetic; the parameters stay float32.
         monitor: the column of the history that the next five settings go by.
         min_delta: a smaller gain is none.
         patience: epochs without a gain after which to stop; None never stops.
@@ -95,7 +95,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | Mapping[str, float] | None = None
     ema: float = 0.0
-    compute: Compute = "float32"
+    compute_dtype: Compute = "float32"
     monitor: Monitor = "val_loss"
     min_delta: float = 0.0
     patience: int | None = None
@@ -136,7 +136,7 @@ class TrainConfig:
             ("optimizer", Optimizer),
             ("schedule", Schedule),
             ("weight_decay_mask", DecayMask),
-            ("compute", Compute),
+            ("compute_dtype", Compute),
             ("monitor", Monitor),
         ):
             value, accepted = getattr(self, name), get_args(choices)

@@ -13,11 +13,11 @@ from typing import Any
 import jax
 
 from jcnn import __version__
-from jcnn.system.caches import cache_folder, check_private
 from jcnn.data import memory_budget
-from jcnn.system.machine import describe_machine
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.ops.conv.table.file import SHIPPED, tables
+from jcnn.system.caches import cache_folder, check_private
+from jcnn.system.machine import describe_machine
 
 _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "safetensors"),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from jcnn.ops.conv.native import library
 from jcnn.system.caches import cache_folder
-from jcnn.ops.conv.native import library as _native
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -59,7 +59,7 @@ def cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 def give_native(cache: Path) -> None:
     """Copy the compiled library into another cache, whose processes need not compile it again."""
-    _native.unavailable()  # compiled once for all sessions, in the user's folder
+    library.unavailable()  # compiled once for all sessions, in the user's folder
     compiled = cache_folder() / "native"
     if compiled.is_dir():
         (cache / "jcnn").mkdir(mode=0o700)

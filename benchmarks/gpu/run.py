@@ -118,7 +118,7 @@ def by_jcnn(training: Training) -> Done:
 
     train, test = data(training)
     task = training.task
-    config = partial(TrainConfig, batch_size=task.batch, compute=task.compute)
+    config = partial(TrainConfig, batch_size=task.batch, compute_dtype=task.compute)
     start = time.perf_counter()
     fit(build(task.model), train, config(epochs=1))
     model = build(task.model)

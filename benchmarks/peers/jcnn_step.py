@@ -13,9 +13,10 @@ from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import normalise, step_key
-from jcnn.layers import Conv2D, Dense, Parts, evaluating, take_apart, training
-from jcnn.train.metrics import zero_totals
+from jcnn.layers import Conv2D, Dense, eval_mode, train_mode
+from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import build
+from jcnn.train.metrics import zero_totals
 from jcnn.train.programs import (
     State,
     compiled_part,
@@ -49,7 +50,7 @@ def epoch(
         options: of the compiler, beside those of `jcnn.compile`.
     """
     model, answer = prepared(task)
-    parts, shape = take_apart(training(model)), MODELS[task.model]
+    parts, shape = split_model(train_mode(model)), MODELS[task.model]
     examples = task.steps * task.batch
     order = order_program(examples, shuffle=True, members=False)
     program = epoch_program(
@@ -83,7 +84,7 @@ def compiled_step(task: Task) -> str:
 
 def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tuple[Any, ...]]:
     """The step to be compiled, what it carries at first, and its batch with key and rate."""
-    parts, shape = take_apart(training(model)), MODELS[task.model]
+    parts, shape = split_model(train_mode(model)), MODELS[task.model]
     made = training_step(
         parts.graphdef, parts.streams, settings(task), steps=1, classes=shape.classes
     )
@@ -94,10 +95,10 @@ def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tupl
 
 def settings(task: Task) -> TrainConfig:
     """The task as `fit` would be asked for it."""
-    return compiled_part(TrainConfig(batch_size=task.batch, compute=task.compute))
+    return compiled_part(TrainConfig(batch_size=task.batch, compute_dtype=task.compute))
 
 
-def begin(parts: Parts, task: Task) -> State:
+def begin(parts: SplitModel, task: Task) -> State:
     """The state before the first step, in buffers of its own."""
     return first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, settings(task))
 
@@ -113,7 +114,7 @@ def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
         layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
 
     images, labels = map(jnp.asarray, pictures(shape, CHECKED))
-    still = take_apart(evaluating(model))
+    still = split_model(eval_mode(model))
 
     def loss(params: Any) -> jax.Array:
         whole = nnx.merge(still.graphdef, params, still.streams, still.rest)

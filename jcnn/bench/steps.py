@@ -12,9 +12,10 @@ from jax import lax
 
 from jcnn.bench.record import relative_error
 from jcnn.config import TrainConfig
-from jcnn.layers import Conv2D, Parts, take_apart, training
-from jcnn.train.metrics import zero_totals
+from jcnn.layers import Conv2D, train_mode
+from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import ZOO, build
+from jcnn.train.metrics import zero_totals
 from jcnn.train.programs import Carry, first_state, training_step
 
 Convolution = Literal["jcnn", "nnx.Conv"]
@@ -69,7 +70,7 @@ class Training(NamedTuple):
     carries: list[Carry]
     images: jax.Array
     labels: jax.Array
-    parts: Parts
+    parts: SplitModel
     config: TrainConfig
     classes: int
 
@@ -95,7 +96,7 @@ def training_of(
                 layer = getattr(model, layer_name)
                 if isinstance(layer, Conv2D):
                     setattr(model, layer_name, NnxConv(layer))
-        parts.append(take_apart(training(model)))
+        parts.append(split_model(train_mode(model)))
     made = training_step(
         parts[0].graphdef, parts[0].streams, config, steps=100, classes=entry.classes
     )

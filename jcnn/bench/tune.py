@@ -1,7 +1,7 @@
-"""Which form is fastest for which convolution on this machine: the table of method "auto".
+"""Which lowering is fastest for which convolution on this machine: the table of method "auto".
 
-Every form that can do a convolution is run in turn with the others, in rounds, under the compiler
-options of `jcnn.compile`. Another form than "lax" is chosen only where both its median and its
+Every lowering that can do a convolution is run in turn with the others, in rounds, under the compiler
+options of `jcnn.compile`. Another lowering than "lax" is chosen only where both its median and its
 fastest run are at least a tenth lower: below that the difference may be the day's.
 """
 
@@ -16,21 +16,21 @@ import numpy as np
 
 from jcnn.bench.pairs import machine
 from jcnn.bench.tune_cases import default_cases
-from jcnn.system.caches import PRIVATE, make_private
 from jcnn.compile import jit
-from jcnn.system.files import write_text
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.explain import Direction, directions
-from jcnn.ops.conv.lowerings.registry import FORMS
-from jcnn.ops.conv.table.lookup import Conv, Measured
 from jcnn.ops.conv.table.file import text, tuned_file
+from jcnn.ops.conv.table.lookup import Conv, Measured
+from jcnn.system.caches import PRIVATE, make_private
+from jcnn.system.files import write_text
 
-# A form must be this much faster than "lax" to be chosen.
+# A lowering must be this much faster than "lax" to be chosen.
 GAIN = 0.9
 # Not taken unless asked for by name: they round more, and on a CPU "native" is the faster Winograd.
 _BY_NAME = ("winograd2", "winograd4")
-# A form this many times slower than the fastest is not run again.
+# A lowering this many times slower than the fastest is not run again.
 _HOPELESS = 3.0
-# How far two forms may differ, in units of the largest number of the answer.
+# How far two lowerings may differ, in units of the largest number of the answer.
 _AGREE = {"float64": 1e-10, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
@@ -41,20 +41,20 @@ def tune(
     rounds: int = 11,
     progress: Callable[[str], None] = print,
 ) -> Path:
-    """Measure the forms of each convolution and of its gradients, and write the table.
+    """Measure the lowerings of each convolution and of its gradients, and write the table.
 
     Args:
         cases: forward convolutions by name; None is `default_cases()`.
         out: file to write; None is the user's table, which method "auto" reads first. A running
             process keeps the table that it has read.
-        rounds: how often each form is timed.
+        rounds: how often each lowering is timed.
         progress: told one line for each direction of each case.
 
     Returns:
         The file.
 
     Raises:
-        RuntimeError: two forms of one convolution disagree.
+        RuntimeError: two lowerings of one convolution disagree.
     """
     mode = 0o666
     if out is None:
@@ -68,8 +68,10 @@ def tune(
                 continue  # no one asks for the gradient by the pictures
             line = _measure(f"{name}, {direction}", forward, direction, rounds)
             lines[one.conv] = line
-            times = ", ".join(f"{form} {ms:.3g} ms" for form, ms in line.milliseconds.items())
-            progress(f"{line.name}: {line.form} ({times})")
+            times = ", ".join(
+                f"{lowering} {ms:.3g} ms" for lowering, ms in line.milliseconds.items()
+            )
+            progress(f"{line.name}: {line.lowering} ({times})")
             write_text(out, text(machine("jax", "jaxlib"), lines.values()), mode=mode)
     return out
 
@@ -77,33 +79,35 @@ def tune(
 def _measure(name: str, forward: Conv, direction: str, rounds: int) -> Measured:
     conv = directions(forward)[direction].conv
     able = [
-        form
-        for form, how in FORMS.items()
-        if form not in _BY_NAME and how.unsupported(conv) is None
+        lowering
+        for lowering, how in LOWERINGS.items()
+        if lowering not in _BY_NAME and how.unsupported(conv) is None
     ]
-    runs = {form: _prepared(directions(forward, form)[direction]) for form in able}
+    runs = {lowering: _prepared(directions(forward, lowering)[direction]) for lowering in able}
     wanted = runs["lax"]()
-    for form, run in runs.items():
-        _check(f"{name}: {form}", run(), wanted)
-    seconds: dict[str, list[float]] = {form: [] for form in able}
+    for lowering, run in runs.items():
+        _check(f"{name}: {lowering}", run(), wanted)
+    seconds: dict[str, list[float]] = {lowering: [] for lowering in able}
     for number in range(rounds):
         order = able if number % 2 == 0 else able[::-1]
-        medians = {form: statistics.median(taken) for form, taken in seconds.items() if taken}
-        for form in order:
+        medians = {
+            lowering: statistics.median(taken) for lowering, taken in seconds.items() if taken
+        }
+        for lowering in order:
             hopeless = len(medians) == len(able) and number > 1
-            if hopeless and medians[form] > _HOPELESS * min(medians.values()):
+            if hopeless and medians[lowering] > _HOPELESS * min(medians.values()):
                 continue
             start = time.perf_counter()
-            runs[form]()
-            seconds[form].append(time.perf_counter() - start)
-    medians = {form: 1e3 * statistics.median(taken) for form, taken in seconds.items()}
-    rounded = {form: float(f"{ms:.4g}") for form, ms in medians.items()}
+            runs[lowering]()
+            seconds[lowering].append(time.perf_counter() - start)
+    medians = {lowering: 1e3 * statistics.median(taken) for lowering, taken in seconds.items()}
+    rounded = {lowering: float(f"{ms:.4g}") for lowering, ms in medians.items()}
     return Measured(conv, pick(seconds), rounded, name)
 
 
 def pick(seconds: dict[str, list[float]]) -> str:
-    """The form to take, by the seconds of each form's runs."""
-    medians = {form: statistics.median(taken) for form, taken in seconds.items()}
+    """The lowering to take, by the seconds of each lowering's runs."""
+    medians = {lowering: statistics.median(taken) for lowering, taken in seconds.items()}
     best = min(medians, key=medians.__getitem__)
     gains = medians[best] <= GAIN * medians["lax"]
     return best if gains and min(seconds[best]) <= GAIN * min(seconds["lax"]) else "lax"

@@ -96,7 +96,8 @@ class ExploreCommand:
 
     def _of_zoo(self) -> "_Subject":
         from jcnn.cli.progress import Display
-        from jcnn.data import load, takes_image_shape
+        from jcnn.data import load
+        from jcnn.data.sources import takes_image_shape
         from jcnn.models import ZOO, build
         from jcnn.suggest import did_you_mean
 

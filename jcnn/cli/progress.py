@@ -17,8 +17,8 @@ from rich.progress import (
 )
 
 from jcnn.data import Note, Reading
-from jcnn.runs.history import EpochResult
 from jcnn.runs import RunConfig
+from jcnn.runs.history import EpochResult
 from jcnn.train import Compiling, Event
 from jcnn.train import Progress as EpochProgress
 

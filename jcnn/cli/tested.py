@@ -13,13 +13,13 @@ from jcnn import ops
 from jcnn.cli.progress import Display
 from jcnn.cli.warn import warn
 from jcnn.data import Dataset
-from jcnn.runs.history import read_history
 from jcnn.layers import Sequential
 from jcnn.report import write_population_report, write_report
 from jcnn.runs import RunConfig, member_folder
 from jcnn.runs import load as load_run
-from jcnn.train.scores import Scores, scores
+from jcnn.runs.history import read_history
 from jcnn.train import check_fit, predict_logits
+from jcnn.train.scores import Scores, scores
 
 
 @dataclass(frozen=True)

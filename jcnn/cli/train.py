@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
     from jcnn.runs import RunConfig
-    from jcnn.train.scores import Scores
     from jcnn.train import Callback
+    from jcnn.train.scores import Scores
 
 # What a resumed run takes from the command line; all else is in its folder.
 _WITH_RESUME = ("--resume", "--epochs", "--tensorboard")
@@ -94,7 +94,8 @@ class TrainCommand:
 
     def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":
         """The data, and the configuration of training on it, as this command line says."""
-        from jcnn.data import load, takes_image_shape
+        from jcnn.data import load
+        from jcnn.data.sources import takes_image_shape
         from jcnn.models import zoo_entry
         from jcnn.runs import describe
 

@@ -2,14 +2,14 @@
 
 from jcnn.data.class_names import match_classes
 from jcnn.data.dataset import DataError, Dataset, split, stratified_split
-from jcnn.data.sources.embedded import digits, mnist5k
-from jcnn.data.events import Note, Notify, Reading, silent
-from jcnn.data.sources.idx import read_idx, read_idx_dir
+from jcnn.data.events import Note, Notify, Reading
 from jcnn.data.memory import memory_budget
-from jcnn.data.sources.npz import read_npz
 from jcnn.data.pictures import read_picture
 from jcnn.data.request import OnBadImage, Request, Resize
-from jcnn.data.sources import SOURCES, Source, absolute, load, takes_image_shape
+from jcnn.data.sources import SOURCES, Source, load
+from jcnn.data.sources.embedded import digits, mnist5k
+from jcnn.data.sources.idx import read_idx, read_idx_dir
+from jcnn.data.sources.npz import read_npz
 from jcnn.data.streamed import Images, StreamedImages
 from jcnn.data.validation import Validated, check_validation, split_validation
 
@@ -27,7 +27,6 @@ __all__ = [
     "Source",
     "StreamedImages",
     "Validated",
-    "absolute",
     "check_validation",
     "digits",
     "load",
@@ -38,9 +37,7 @@ __all__ = [
     "read_idx_dir",
     "read_npz",
     "read_picture",
-    "silent",
     "split",
     "split_validation",
     "stratified_split",
-    "takes_image_shape",
 ]

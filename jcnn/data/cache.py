@@ -24,11 +24,11 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from jcnn.system.caches import PRIVATE, cache_folder, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
 from jcnn.data.parallel import in_parallel
+from jcnn.system.caches import PRIVATE, cache_folder, check_private, make_private
 
 _FORMAT = 2
 _BLOCK = 4 * 2**20  # bytes that have a checksum together

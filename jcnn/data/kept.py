@@ -9,9 +9,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from jcnn.system.caches import PRIVATE, check_private, make_private
 from jcnn.data._files import show
 from jcnn.data.events import Note, Notify
+from jcnn.system.caches import PRIVATE, check_private, make_private
 from jcnn.system.files import write_text
 
 

@@ -19,9 +19,9 @@ from jcnn.layers import (
     Dropout,
     Flatten,
     MaxPooling2D,
-    Rate,
     SeparableConv2D,
 )
+from jcnn.layers.basic import DropoutRate
 from jcnn.models.calls import Call
 
 Shape = tuple[int, ...]
@@ -122,7 +122,7 @@ def _flatten(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]
 
 
 def _dropout(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    rate = module.rate[...] if isinstance(module.rate, Rate) else module.rate
+    rate = module.rate[...] if isinstance(module.rate, DropoutRate) else module.rate
     return [Layer(call.name, "dropout", {"rate": float(rate)}, {}, given, gives)]
 
 

@@ -23,7 +23,7 @@ from jcnn.explore._between import between
 from jcnn.explore._functions import EXAMPLES, typical_numbers
 from jcnn.explore._kinds import layers_of
 from jcnn.explore._layer import Layer, run
-from jcnn.layers import Activation, LayerError, as_model, evaluating
+from jcnn.layers import Activation, LayerError, as_model, eval_mode
 from jcnn.layers import Layer as AnyLayer
 from jcnn.models.calls import Call, recorded_calls
 
@@ -79,7 +79,7 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
         ValueError: the model cannot take such pictures, or is no such chain; the message names
             the layer.
     """
-    module = evaluating(as_model(model))
+    module = eval_mode(as_model(model))
     calls = _innermost_calls(module, input_shape)
     parts = [[] if isinstance(c.module, Activation) else layers_of(c) for c in calls]
     picture = typical_numbers((EXAMPLES, *input_shape), seed=0)

@@ -19,8 +19,8 @@ from jcnn.data import Resize
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
-from jcnn.system.files import write_text
 from jcnn.layers import Layer
+from jcnn.system.files import write_text
 
 # Bytes of a page: what it is kept under where the parameters leave room, what the checks may
 # have where they do not (those of the last layers, at least; in a large page, that part of it), and

@@ -11,18 +11,15 @@ from jcnn.layers.basic import (
     Dropout,
     Flatten,
     MaxPooling2D,
-    Rate,
 )
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from jcnn.layers.model import (
     LayerError,
-    Parts,
     Sequential,
     as_model,
-    evaluating,
+    eval_mode,
     output_shape,
-    take_apart,
-    training,
+    train_mode,
 )
 from jcnn.layers.normalization import BatchNormalization
 from jcnn.layers.types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
@@ -47,11 +44,11 @@ __all__ = [
     "SeparableConv2D",
     "Sequential",
     "as_model",
-    "evaluating",
+    "eval_mode",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
     "output_shape",
     "take_apart",
-    "training",
+    "train_mode",
 ]

@@ -91,7 +91,7 @@ class Dense(nnx.Module):
         return y if self.activation is None else self.activation(y)
 
 
-class Rate(nnx.Variable[jax.Array]):
+class DropoutRate(nnx.Variable[jax.Array]):
     """A dropout rate as an array, for models that are trained together and differ in it."""
 
 
@@ -107,7 +107,7 @@ class Dropout(nnx.Module):
     """
 
     def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
-        self.rate: float | Rate = ops.check_rate(rate)
+        self.rate: float | DropoutRate = ops.check_rate(rate)
         self.deterministic = False  # the name by which NNX's `eval()` turns it off
         self.rngs = rngs["dropout"].fork()
 
@@ -115,7 +115,7 @@ class Dropout(nnx.Module):
         """Drop numbers of `x`, any shape."""
         if self.deterministic:
             return x
-        rate = self.rate[...] if isinstance(self.rate, Rate) else self.rate
+        rate = self.rate[...] if isinstance(self.rate, DropoutRate) else self.rate
         return ops.dropout(x, rate, key=self.rngs())
 
 

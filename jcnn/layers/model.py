@@ -61,12 +61,12 @@ def as_model(model: nnx.Module | Sequence[Layer]) -> nnx.Module:
     return model if isinstance(model, nnx.Module) else Sequential(model)
 
 
-def evaluating(model: nnx.Module) -> nnx.Module:
+def eval_mode(model: nnx.Module) -> nnx.Module:
     """A copy, sharing the arrays, in which dropout is off and batch statistics are the stored."""
     return _with_mode(model, deterministic=True)
 
 
-def training(model: nnx.Module) -> nnx.Module:
+def train_mode(model: nnx.Module) -> nnx.Module:
     """A copy, sharing the arrays, in which dropout is on and batches have their own statistics."""
     return _with_mode(model, deterministic=False)
 
@@ -80,8 +80,8 @@ def _with_mode(model: nnx.Module, *, deterministic: bool) -> nnx.Module:
     )
 
 
-class Parts(NamedTuple):
-    """A model taken apart by `take_apart`; `nnx.merge` puts it together again."""
+class SplitModel(NamedTuple):
+    """A model taken apart by `split_model`; `nnx.merge` puts it together again."""
 
     graphdef: Any
     params: Any
@@ -89,10 +89,10 @@ class Parts(NamedTuple):
     rest: Any
 
 
-def take_apart(model: nnx.Module) -> Parts:
+def split_model(model: nnx.Module) -> SplitModel:
     """Its structure, parameters, random streams, and other state (batch statistics)."""
     parts: Any = nnx.split(model, nnx.Param, nnx.RngState, ...)
-    return Parts(*parts)
+    return SplitModel(*parts)
 
 
 def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[int, ...]:
@@ -105,7 +105,7 @@ def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[i
     Returns:
         The shape of the last layer's output, without the batch axis.
     """
-    model = evaluating(Sequential(layers))
+    model = eval_mode(Sequential(layers))
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
     return tuple(jax.eval_shape(model, example).shape[1:])
 

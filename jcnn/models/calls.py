@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jcnn.layers import Layer, LayerError, as_model, evaluating
+from jcnn.layers import Layer, LayerError, as_model, eval_mode
 
 # A module's call may itself ask for intermediates, so one thread may enter more than once.
 _patching = threading.RLock()
@@ -47,7 +47,7 @@ def intermediates(
     Returns:
         The logits, and `{layer name: output}`.
     """
-    module = evaluating(as_model(model))
+    module = eval_mode(as_model(model))
     with recorded_calls(module) as calls:
         logits = module(x)
     return logits, {call.name: call.output for call in calls}

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import ops
-from jcnn.layers import Conv2DTranspose, Layer, Sequential, as_model, evaluating
+from jcnn.layers import Conv2DTranspose, Layer, Sequential, as_model, eval_mode
 from jcnn.models.calls import Call, recorded_calls
 from jcnn.models.zoo import ZOO, trace
 
@@ -63,7 +63,7 @@ def summary(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> 
     Raises:
         ValueError: the model cannot take such an input; the message names the layer.
     """
-    module = evaluating(as_model(model))
+    module = eval_mode(as_model(model))
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
     with recorded_calls(module) as calls:
         jax.eval_shape(module, example)

@@ -10,9 +10,17 @@ from flax import nnx
 
 from jcnn.compile import run_once
 from jcnn.layers import Dropout, Initializer, LayerError, Sequential, glorot_uniform
-from jcnn.models.fashion import conv1, conv2, conv2pool, conv4
-from jcnn.models.mlp import mlp, mlp_dropout
-from jcnn.models.programmes import creatures, mnist_cnn, tiny_vgg
+from jcnn.models.lectures import (
+    conv1,
+    conv2,
+    conv2pool,
+    conv4,
+    creatures,
+    mlp,
+    mlp_dropout,
+    mnist_cnn,
+    tiny_vgg,
+)
 from jcnn.suggest import did_you_mean
 
 

@@ -10,13 +10,6 @@ from jcnn.ops._activations import (
     tanh,
 )
 from jcnn.ops._check import check_rate
-from jcnn.ops.conv.conv2d import METHODS, conv2d
-from jcnn.ops.conv.depthwise import depthwise_conv2d, separable_conv2d
-from jcnn.ops.conv.methods.im2col import col2im, im2col
-from jcnn.ops.conv.methods.im2col_in_chunks import im2col_in_chunks
-from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops.conv.conv2d_relu import conv2d_relu
-from jcnn.ops.conv.transpose import conv_transpose2d
 from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
@@ -33,7 +26,15 @@ from jcnn.ops._window import (
     receptive_field,
     resolve_window,
 )
+from jcnn.ops.conv.conv2d import conv2d
+from jcnn.ops.conv.conv2d_relu import conv2d_relu
+from jcnn.ops.conv.depthwise import depthwise_conv2d, separable_conv2d
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.methods.im2col import col2im, im2col
+from jcnn.ops.conv.methods.im2col_in_chunks import im2col_in_chunks
+from jcnn.ops.conv.methods.registry import METHODS
 from jcnn.ops.conv.table.explain import explain_conv
+from jcnn.ops.conv.transpose import conv_transpose2d
 
 __all__ = [
     "METHODS",

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_rank, check_rate, check_same_dtype
-from jcnn.ops.conv.method import Precision
 from jcnn.ops._random import less_than
+from jcnn.ops.conv.method import Precision
 
 
 def flatten(x: jax.Array) -> jax.Array:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from jcnn.runs.history import History
 from jcnn.report.figure import BLUE, INK, ORANGE, Picture, new_figure, picture, quiet
+from jcnn.runs.history import History
 
 # (column, title, unit): what each plot shows.
 PLOTS = (("accuracy", "Accuracy", "accuracy"), ("loss", "Loss", "cross-entropy (nats)"))

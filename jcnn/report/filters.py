@@ -11,7 +11,7 @@ from matplotlib import colormaps
 
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
-from jcnn.layers import evaluating
+from jcnn.layers import eval_mode
 from jcnn.models.calls import Call, recorded_calls
 from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes
 
@@ -61,7 +61,7 @@ def layer_outputs(
     or the width. `every` takes all layers, whatever they are. Modules that hold others are left
     out.
     """
-    graphdef, state = nnx.split(evaluating(model))
+    graphdef, state = nnx.split(eval_mode(model))
     names: list[str] = []
 
     def look(state: Any, image: jax.Array) -> list[tuple[jax.Array, jax.Array | None]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
-from jcnn.system.files import write_bytes, write_text
 from jcnn.report.figure import Picture
+from jcnn.system.files import write_bytes, write_text
 
 
 def put_report(run: Path, html: str, pictures: Iterable[Picture], data: str | None = None) -> Path:

@@ -10,10 +10,10 @@ from typing import Any
 
 from jcnn import __version__
 from jcnn.config import Population, TrainConfig
-from jcnn.data import takes_image_shape
-from jcnn.system.machine import describe_machine
+from jcnn.data.sources import takes_image_shape
 from jcnn.report.page import Section, code, paragraph, settings
 from jcnn.runs import RunConfig
+from jcnn.system.machine import describe_machine
 
 # Said in the command even where they are the defaults: a reader looks for them.
 _ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")

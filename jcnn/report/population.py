@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jcnn.runs.history import History
 from jcnn.report.curves import learning_curves
 from jcnn.report.folder import put_report
 from jcnn.report.origin import as_text, other_data, repeat_section, settings_section
 from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, table, tiles
 from jcnn.runs import RunConfig, read_config
+from jcnn.runs.history import History
 from jcnn.train.scores import Scores
 
 # What of `Scores` has a column in the table of the runs.

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn.data import Dataset
-from jcnn.runs.history import History, read_history
 from jcnn.layers import Layer, as_model
 from jcnn.models import summary
 from jcnn.report.calibration import reliability_diagram
@@ -33,6 +32,7 @@ from jcnn.report.page import (
     tiles,
 )
 from jcnn.runs import read_config
+from jcnn.runs.history import History, read_history
 from jcnn.train.scores import Scores, scores
 
 # More rows than this are folded away, and the weakest shown.

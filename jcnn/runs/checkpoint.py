@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.runs import sealed
-from jcnn.system.files import remove_unfinished
 from jcnn.runs.sealed import DamagedError
+from jcnn.system.files import remove_unfinished
 
 # The newest, and the one before it in case the newest is damaged.
 KEEP = 2

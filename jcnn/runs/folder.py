@@ -18,26 +18,19 @@ from typing import Any, TypeVar, get_args
 from flax import nnx
 
 from jcnn import __version__
-from jcnn.runs import checkpoint
 from jcnn.config import Population, TrainConfig, check_dropout
-from jcnn.data import (
-    Dataset,
-    Notify,
-    OnBadImage,
-    Resize,
-    absolute,
-    check_validation,
-    match_classes,
-    silent,
-    takes_image_shape,
-)
+from jcnn.data import Dataset, Notify, OnBadImage, Resize, check_validation, match_classes
 from jcnn.data import load as load_data
-from jcnn.system.files import unfinished_in, write_text
-from jcnn.runs.history import History, write_history
-from jcnn.layers import Sequential, take_apart
-from jcnn.system.machine import describe_machine
+from jcnn.data.events import silent
+from jcnn.data.sources import absolute, takes_image_shape
+from jcnn.layers import Sequential
+from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.in_use import convolution_in_use
+from jcnn.runs import checkpoint
+from jcnn.runs.history import History, write_history
+from jcnn.system.files import unfinished_in, write_text
+from jcnn.system.machine import describe_machine
 
 T = TypeVar("T")
 
@@ -260,7 +253,7 @@ def load(
             f"{run}: holds {members} models; name one: {run}/member-0 to {run}/member-{members - 1}"
         )
     model = config.build()
-    parts = take_apart(model)
+    parts = split_model(model)
     arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
@@ -282,7 +275,7 @@ def write_members(
     ):
         folder = member_folder(run, i)
         folder.mkdir(exist_ok=True)
-        parts = take_apart(model)
+        parts = split_model(model)
         arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
         tree = {"kept": arrays} if config.train.keeps_apart else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}

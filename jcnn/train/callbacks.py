@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flax import nnx
 
-from jcnn.system.files import write_text
 from jcnn.runs.history import History, csv_text
+from jcnn.system.files import write_text
 
 Log = Callable[[nnx.Module, History], None]
 

@@ -13,9 +13,10 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.data import Dataset, Images, StreamedImages, match_classes, memory_budget
-from jcnn.layers import Layer, LayerError, as_model, evaluating, take_apart
-from jcnn.train.metrics import correct
+from jcnn.layers import Layer, LayerError, as_model, eval_mode
+from jcnn.layers.model import split_model
 from jcnn.models.calls import recorded_calls
+from jcnn.train.metrics import correct
 from jcnn.train.programs import logits_program
 
 Model = nnx.Module | Sequence[Layer]
@@ -166,13 +167,13 @@ def _prepared(
     Raises:
         ValueError: the model cannot take pictures of this shape.
     """
-    parts = take_apart(model)
+    parts = split_model(model)
     arrays = tuple((x.shape, x.dtype) for x in jax.tree.leaves((parts.params, parts.rest)))
     key = (parts.graphdef, arrays, image_shape, batch_size)
     found = _PREPARED.get(key)
     if found is None:
-        module = evaluating(model)
-        program = logits_program(take_apart(module).graphdef, batch_size)
+        module = eval_mode(model)
+        program = logits_program(split_model(module).graphdef, batch_size)
         found = _Prepared(program, _output_shape(module, image_shape))
         while len(_PREPARED) >= _MOST_PREPARED:
             _PREPARED.pop(next(iter(_PREPARED)), None)

@@ -12,8 +12,8 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, check_validation, match_classes, split_validation
 from jcnn.data.transforms import parse
-from jcnn.runs.history import History
 from jcnn.layers import as_model
+from jcnn.runs.history import History
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
 from jcnn.train.loop import Callback, train

@@ -16,12 +16,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jcnn.train import plateau
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
+from jcnn.layers import eval_mode, train_mode
 from jcnn.runs.history import EpochResult, History, mean_history
-from jcnn.layers import evaluating, training
+from jcnn.train import plateau
+from jcnn.train import resume as keeping
+from jcnn.train.evaluate import Evaluation
+from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.metrics import Totals, zero_totals
+from jcnn.train.population import scores, stack, unstack, way_of_members
+from jcnn.train.prefetch import open_feed
 from jcnn.train.programs import (
     State,
     compiled_part,
@@ -31,13 +36,8 @@ from jcnn.train.programs import (
     seed_keys,
     step_keys,
 )
-from jcnn.train.schedules import learning_rate_factor
-from jcnn.train import resume as keeping
-from jcnn.train.evaluate import Evaluation
-from jcnn.train.events import Compiling, DivergedError, Event, Progress
-from jcnn.train.prefetch import open_feed
 from jcnn.train.resume import Position
-from jcnn.train.population import scores, stack, unstack, way_of_members
+from jcnn.train.schedules import learning_rate_factor
 
 # Called after each epoch with the model and its history so far; True ends the training.
 Callback = Callable[[nnx.Module, History], bool | None]
@@ -67,7 +67,7 @@ def train(
     config, many, n = configs[0], len(models) > 1, len(dataset)
     steps = -(-n // config.batch_size)
     axis = (len(models),) if many else ()
-    parts = stack(models, training)
+    parts = stack(models, train_mode)
     params, rest = _copy((parts.params, parts.rest))  # the program takes these buffers over
     state = first_state_program(compiled_part(config), members=many)(params, rest)
     tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)))
@@ -87,7 +87,7 @@ def train(
         members=way_of_members() if many else "one",
     )
     factor = learning_rate_factor(config, steps / config.accumulate_steps)
-    judged = stack(models, evaluating)
+    judged = stack(models, eval_mode)
     score = partial(scores, judged, len(models), validation, config.batch_size)
     done = _has_ended(config, histories)
     try:

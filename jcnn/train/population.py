@@ -8,27 +8,29 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn.data import Dataset
-from jcnn.layers import Dropout, Parts, Rate, take_apart
+from jcnn.layers import Dropout
+from jcnn.layers.basic import DropoutRate
+from jcnn.layers.model import SplitModel, split_model
 from jcnn.train.evaluate import Evaluation, all_logits, judge
 
 
-def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]) -> Parts:
+def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]) -> SplitModel:
     """Take models apart, with a leading axis on `params` and `rest`, one row a model.
 
     Args:
         models: they may differ in their parameters and dropout rates; of one, the arrays have
             no leading axis.
-        mode: `training` or `evaluating`.
+        mode: `training` or `eval_mode`.
 
     Raises:
         ValueError: their structures differ.
     """
     copies = [mode(model) for model in models]
     if len(models) == 1:
-        return take_apart(copies[0])
+        return split_model(copies[0])
     if len({_rates(model) for model in copies}) > 1:
         copies = [_with_rates_as_arrays(model) for model in copies]
-    parts = [take_apart(model) for model in copies]
+    parts = [split_model(model) for model in copies]
     for i, part in enumerate(parts):
         if part.graphdef != parts[0].graphdef or _shapes(part) != _shapes(parts[0]):
             raise ValueError(
@@ -36,14 +38,14 @@ def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]
                 "together may differ in their parameters and dropout rates only"
             )
     params, rest = (_stacked([part[i] for part in parts]) for i in (1, 3))
-    return Parts(parts[0].graphdef, params, parts[0].streams, rest)
+    return SplitModel(parts[0].graphdef, params, parts[0].streams, rest)
 
 
 def unstack(arrays: tuple[Any, ...], member: int | None) -> list[Any]:
     """One member's rows of several states, dropout rates left out; all of them for None."""
     if member is None:
         return list(arrays)
-    own = [nnx.filter_state(state, nnx.Not(Rate)) for state in arrays]
+    own = [nnx.filter_state(state, nnx.Not(DropoutRate)) for state in arrays]
     return [jax.tree.map(lambda x: x[member], state) for state in own]
 
 
@@ -57,7 +59,11 @@ def way_of_members() -> Literal["at once", "in turn"]:
 
 
 def scores(
-    parts: Parts, members: int, dataset: Dataset | None, batch_size: int, arrays: tuple[Any, Any]
+    parts: SplitModel,
+    members: int,
+    dataset: Dataset | None,
+    batch_size: int,
+    arrays: tuple[Any, Any],
 ) -> list[Evaluation | None]:
     """Loss and accuracy of each member; None for each without a data set.
 
@@ -76,18 +82,18 @@ def scores(
     return [judge(rows, dataset.labels) for rows in (logits if many else [logits])]
 
 
-def _rates(model: nnx.Module) -> tuple[float | Rate, ...]:
+def _rates(model: nnx.Module) -> tuple[float | DropoutRate, ...]:
     return tuple(node.rate for _, node in nnx.iter_graph(model) if isinstance(node, Dropout))
 
 
 def _with_rates_as_arrays(model: nnx.Module) -> nnx.Module:
     for _, node in nnx.iter_graph(model):
         if isinstance(node, Dropout):
-            node.rate = nnx.data(Rate(jnp.float32(node.rate)))
+            node.rate = nnx.data(DropoutRate(jnp.float32(node.rate)))
     return model
 
 
-def _shapes(part: Parts) -> Any:
+def _shapes(part: SplitModel) -> Any:
     return jax.tree.map(jnp.shape, (part.params, part.rest))
 
 

@@ -20,7 +20,7 @@ from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
 from jcnn.data.transforms import mixup_alpha, parse
-from jcnn.layers import take_apart
+from jcnn.layers.model import split_model
 from jcnn.train.metrics import Totals, correct
 from jcnn.train.optimizers import optimizer
 from jcnn.train.schedules import learning_rate_factor
@@ -149,7 +149,7 @@ def training_step(
             chex.assert_shape(logits, (size, classes))
             losses = _losses(logits, targets, config)
             sums = Totals(jnp.sum(losses), correct(logits, labels))
-            return jnp.mean(losses), (take_apart(model).rest, sums)
+            return jnp.mean(losses), (split_model(model).rest, sums)
 
         gradients, (rest, sums) = jax.grad(mean_loss, has_aux=True)(state.params)
         change_params = update if every == 1 else gather
@@ -160,7 +160,7 @@ def training_step(
 
 
 def _cast(tree: Any, config: TrainConfig) -> Any:
-    return jax.tree.map(lambda x: x.astype(config.compute), tree)
+    return jax.tree.map(lambda x: x.astype(config.compute_dtype), tree)
 
 
 def _losses(logits: jax.Array, targets: jax.Array, config: TrainConfig) -> jax.Array:

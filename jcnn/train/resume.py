@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jcnn.runs import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
+from jcnn.runs import checkpoint
 from jcnn.runs.history import History, from_rows, mean_history, write_history
 from jcnn.train.events import Event
 

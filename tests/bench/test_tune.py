@@ -1,4 +1,4 @@
-"""`jcnn.bench.tune` measures every form that can, and picks another than lax for a clear gain."""
+"""`jcnn.bench.tune` measures every lowering that can, and picks another than lax for a clear gain."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 from jcnn.bench import tune as room
 from jcnn.bench.tune import pick, tune
 from jcnn.bench.tune_cases import default_cases, zoo_cases
-from jcnn.ops.conv.lowerings.registry import FORMS
-from jcnn.ops.conv.table.lookup import Conv, Params, choose
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.file import read, tuned_file
+from jcnn.ops.conv.table.lookup import Conv, Params, choose
 
 SMALL = {
     "plain": Conv(
@@ -29,7 +29,7 @@ SMALL = {
 }
 
 
-def test_a_form_is_picked_for_a_tenth_of_the_median_and_of_the_best() -> None:
+def test_a_lowering_is_picked_for_a_tenth_of_the_median_and_of_the_best() -> None:
     lax = [1.0, 1.1, 1.2]
     assert pick({"lax": lax, "taps": [0.8, 0.9, 1.5], "groups": [0.9, 0.95, 1.0]}) == "taps"
     assert pick({"lax": lax, "taps": [0.8, 1.0, 1.0]}) == "lax"  # the median
@@ -38,7 +38,7 @@ def test_a_form_is_picked_for_a_tenth_of_the_median_and_of_the_best() -> None:
     assert pick({"lax": lax}) == "lax"
 
 
-def test_the_table_holds_each_direction_with_each_form_that_can(
+def test_the_table_holds_each_direction_with_each_lowering_that_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -51,12 +51,12 @@ def test_the_table_holds_each_direction_with_each_form_that_can(
     assert [one.split(":")[0] for one in said] == names
     for line in made.lines:
         able = {
-            form
-            for form, how in FORMS.items()
-            if form not in room._BY_NAME and how.unsupported(line.conv) is None
+            lowering
+            for lowering, how in LOWERINGS.items()
+            if lowering not in room._BY_NAME and how.unsupported(line.conv) is None
         }
         assert set(line.milliseconds) == able
-        assert choose(line.conv, [made]).form == line.form
+        assert choose(line.conv, [made]).lowering == line.lowering
     by_name = {line.name: line for line in made.lines}
     assert set(by_name["depthwise, by kernel"].milliseconds) > {"lax", "rows"}
     assert "jax" in made.measured_on

@@ -12,7 +12,7 @@ import pytest
 
 from jcnn.bench.pairs import machine, time_in_turn
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def short() -> tuple[Callable[[], None], int]:

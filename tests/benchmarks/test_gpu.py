@@ -15,7 +15,7 @@ from jcnn import ops
 from jcnn.bench.record import Row
 from jcnn.data import DataError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_copies_and_transposes_are_counted_with_their_shapes() -> None:

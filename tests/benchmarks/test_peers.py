@@ -31,7 +31,7 @@ from jcnn.bench.record import Row, relative_error
 from jcnn.models.zoo import trace
 from tests.benchmarks.contestants import broken, right, wrong
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TORCH = "torch is not installed: pip install torch==2.13.0"
 KERAS = "keras is not installed: pip install 'keras>=3.15'"
 

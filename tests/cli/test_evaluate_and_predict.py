@@ -11,8 +11,8 @@ from PIL import Image
 
 from jcnn.data import digits, read_picture
 from jcnn.runs import load
-from jcnn.train.scores import scores
 from jcnn.train import evaluate, predict, predict_logits
+from jcnn.train.scores import scores
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
 

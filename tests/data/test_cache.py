@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn.system.caches import cache_folder
 from jcnn.data import Dataset, Note, Reading, StreamedImages
 from jcnn.data.cache import Parts, cached
+from jcnn.system.caches import cache_folder
 
 RANDOM = np.random.default_rng(1)
 NAMES = ("cat", "Straße")

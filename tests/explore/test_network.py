@@ -14,7 +14,7 @@ from flax import nnx
 from jcnn import ops
 from jcnn.explore._functions import settings_of
 from jcnn.explore._network import Network, network
-from jcnn.layers import Conv2D, Conv2DTranspose, Dense, Flatten, Sequential, evaluating
+from jcnn.layers import Conv2D, Conv2DTranspose, Dense, Flatten, Sequential, eval_mode
 from jcnn.models import build
 from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.oracle import FUNCTIONS, run_all
@@ -42,7 +42,7 @@ def assert_is_the_model(model: nnx.Module, found: Network) -> None:
         assert y.dtype == np.float32
         most = 1e-5 * max(1, np.abs(wanted).max())
         np.testing.assert_allclose(y, wanted, rtol=0, atol=most, err_msg=layer.name)
-    logits = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
+    logits = eval_mode(model)(jnp.asarray(image[None] / 255, jnp.float32))
     np.testing.assert_allclose(outputs[-2], logits[0], rtol=1e-5, atol=1e-5)
     names = [layer.name for layer in found.layers]
     assert len(set(names)) == len(names)
@@ -118,7 +118,7 @@ def test_a_model_that_gives_probabilities_ends_in_its_own_softmax() -> None:
     found = network(model, SHAPE)
     assert [layer.kind for layer in found.layers] == ["flatten", "dense", "softmax"]
     image = picture(SHAPE)
-    probabilities = evaluating(model)(jnp.asarray(image[None] / 255, jnp.float32))
+    probabilities = eval_mode(model)(jnp.asarray(image[None] / 255, jnp.float32))
     np.testing.assert_allclose(found.outputs(image)[-1], probabilities[0], rtol=1e-5)
 
 

@@ -16,7 +16,7 @@ from tests.ops.conv.refusals import refusal
 tab = playground_tab
 page = playground
 
-FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
+FILE = Path(__file__).parents[1] / "cases" / "lecture_examples.json"
 EXAMPLES: dict[str, Any] = (
     {example["id"]: example for example in json.loads(FILE.read_text())["examples"]}
     if FILE.exists()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from flax import nnx
 
-from jcnn.layers import BatchNormalization, evaluating
+from jcnn.layers import BatchNormalization, eval_mode
 
 Array = npt.NDArray[np.float64]
 
@@ -125,7 +125,7 @@ def test_numbers_behind_a_mask_count_for_nothing() -> None:
 
 def test_an_empty_batch_changes_nothing() -> None:
     layer = BatchNormalization(3, rngs=nnx.Rngs(0))
-    for model in (layer, evaluating(layer)):
+    for model in (layer, eval_mode(layer)):
         y = model(jnp.zeros((0, 4, 4, 3)))
         assert y.shape == (0, 4, 4, 3)
     np.testing.assert_array_equal(layer.mean[...], 0)

@@ -28,14 +28,14 @@ from jcnn.layers import (
     SeparableConv2D,
     Sequential,
     as_model,
-    evaluating,
+    eval_mode,
     glorot_uniform,
     he_normal,
     he_uniform,
     output_shape,
-    take_apart,
-    training,
+    train_mode,
 )
+from jcnn.layers.model import split_model
 
 
 def draw(*shape: int, seed: int = 0) -> jax.Array:
@@ -251,7 +251,7 @@ def small_model() -> Sequential:
 
 def test_modes_are_copies_that_share_the_arrays() -> None:
     model = small_model()
-    quiet, loud = evaluating(model), training(model)
+    quiet, loud = eval_mode(model), train_mode(model)
     for copy, off in ((quiet, True), (loud, False)):
         assert isinstance(copy, Sequential)
         assert copy.dropout.deterministic is off
@@ -259,7 +259,7 @@ def test_modes_are_copies_that_share_the_arrays() -> None:
         assert copy.dense.kernel[...] is model.dense.kernel[...]
     assert model.dropout.deterministic is False
     assert model.batch_normalization.use_running_average is False
-    again = training(quiet)
+    again = train_mode(quiet)
     assert isinstance(again, Sequential)
     assert again.dropout.deterministic is False
 
@@ -271,7 +271,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     assert (first == 0).mean() == pytest.approx(0.25, abs=0.02)
     np.testing.assert_allclose(first[first != 0], 1 / 0.75, rtol=1e-4)
     assert (first != second).any()
-    assert evaluating(layer)(x) is x
+    assert eval_mode(layer)(x) is x
 
 
 def test_two_dropouts_of_one_rngs_draw_different_masks() -> None:
@@ -295,14 +295,14 @@ def test_batch_normalization_is_the_textbooks() -> None:
         np.testing.assert_allclose(layer.mean[...], mean, rtol=1e-4)
         np.testing.assert_allclose(layer.var[...], var, rtol=1e-4)
     expected = (x - mean) / np.sqrt(var + 1e-3) * scale + bias
-    stored = evaluating(layer)(jnp.asarray(x, jnp.float32))
+    stored = eval_mode(layer)(jnp.asarray(x, jnp.float32))
     np.testing.assert_allclose(stored, expected, atol=2e-4)
     np.testing.assert_allclose(layer.mean[...], mean, rtol=1e-4)
 
 
 def test_taken_apart_and_merged_again_a_model_is_the_same() -> None:
-    model = evaluating(small_model())
-    parts = take_apart(model)
+    model = eval_mode(small_model())
+    parts = split_model(model)
     sizes = [len(jax.tree.leaves(part)) for part in (parts.params, parts.streams, parts.rest)]
     assert sizes == [4, 2, 2]  # two kernels and biases; a key and its count; a mean and a variance
     x = draw(3, 6)

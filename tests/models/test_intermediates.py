@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.layers import Conv2D, Dense, Flatten, Layer, evaluating
+from jcnn.layers import Conv2D, Dense, Flatten, Layer, eval_mode
 from jcnn.models import build, intermediates
 from jcnn.models.calls import recorded_calls
 from jcnn.train import model_output_shape, predict
@@ -65,7 +65,7 @@ NET_CALLS = [
 
 def test_a_zoo_model_layer_by_layer() -> None:
     model = build("conv4", (8, 7, 1))
-    quiet, x = evaluating(model), picture(2, 8, 7, 1)
+    quiet, x = eval_mode(model), picture(2, 8, 7, 1)
     logits, outputs = intermediates(model, x)
     assert list(outputs) == list(model.names)
     for name in model.names:
@@ -78,7 +78,7 @@ def test_a_users_module_by_hand() -> None:
     net, x = Net(), picture(2, 4, 4, 2)
     logits, outputs = intermediates(net, x)
     assert list(outputs) == NET_CALLS
-    first = evaluating(net.blocks[0])
+    first = eval_mode(net.blocks[0])
     assert isinstance(first, Block)
     np.testing.assert_array_equal(outputs["blocks/0/conv"], first.conv(x))
     np.testing.assert_array_equal(outputs["blocks/0/norm"], first.norm(first.conv(x)))
@@ -108,7 +108,7 @@ def test_a_list_of_layers() -> None:
 
 
 def test_a_call_holds_its_module_and_its_input() -> None:
-    net = evaluating(Net())
+    net = eval_mode(Net())
     assert isinstance(net, Net)
     x = picture(1, 4, 4, 2)
     with recorded_calls(net) as calls:
@@ -143,7 +143,7 @@ def test_the_classes_are_as_before(head_inputs: int) -> None:
 
 
 def test_other_models_of_the_same_classes_are_not_recorded() -> None:
-    net, other = evaluating(Net()), evaluating(Net())
+    net, other = eval_mode(Net()), eval_mode(Net())
     with recorded_calls(net) as calls:
         other(picture(1, 4, 4, 2))
     assert calls == []
@@ -182,7 +182,7 @@ class LooksInside(nnx.Module):
 
 
 def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
-    model, call = evaluating(LooksInside()), nnx.Conv.__call__
+    model, call = eval_mode(LooksInside()), nnx.Conv.__call__
     assert isinstance(model, LooksInside)
     x = picture(2, 4, 4, 2)
     conv = nnx.Conv.__call__(model.net.blocks[0].conv, x)
@@ -202,7 +202,7 @@ def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
 
 
 def test_calls_of_another_thread_are_not_recorded() -> None:
-    net = evaluating(Net())
+    net = eval_mode(Net())
     with recorded_calls(net) as calls:
         other = threading.Thread(target=net, args=(picture(1, 4, 4, 2),))
         other.start()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.layers import Dropout, evaluating
+from jcnn.layers import Dropout, eval_mode
 from jcnn.models import ZOO, build, count_params, zoo_summary
 from jcnn.models.zoo import trace
 
@@ -134,7 +134,7 @@ def test_other_pictures_and_classes(
     model = build(name, shape, classes)
     assert count_params(model) == params
     x = jnp.zeros((3, *shape))
-    assert jax.eval_shape(evaluating(model), x).shape == (3, classes)
+    assert jax.eval_shape(eval_mode(model), x).shape == (3, classes)
 
 
 @pytest.mark.parametrize("door", [build, zoo_summary, trace])

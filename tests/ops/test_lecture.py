@@ -17,7 +17,7 @@ import pytest
 from jcnn import ops
 from tests.ops.conv.cases import Case, able
 
-FILE = Path(__file__).parents[1] / "data" / "lecture_examples.json"
+FILE = Path(__file__).parents[1] / "cases" / "lecture_examples.json"
 EXAMPLES: dict[str, dict[str, Any]] = {
     example["id"]: example for example in json.loads(FILE.read_text())["examples"]
 }

@@ -10,9 +10,9 @@ import pytest
 
 from jcnn import ops
 from jcnn.ops.conv.lowerings.lowering import Conv, Params
-from jcnn.ops.conv.lowerings.registry import FORMS
-from jcnn.ops.conv.table.lookup import choose
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.file import SHIPPED, read
+from jcnn.ops.conv.table.lookup import choose
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import draw, quickly
 
@@ -31,7 +31,7 @@ def assert_plain(values: tuple[jax.Array, ...]) -> None:
 
 
 @pytest.mark.parametrize("precision", ["highest", "float32", jax.lax.Precision.HIGHEST])
-def test_a_precision_asks_for_plain_forms(precision: str) -> None:
+def test_a_precision_asks_for_plain_lowerings(precision: str) -> None:
     assert_plain(quickly(lambda x, k: step(x, k, precision=precision), X, K))
 
 
@@ -43,7 +43,7 @@ def test_jax_s_setting_asks_for_plain_forms_everywhere() -> None:
     with jax.default_matmul_precision("highest"):
         assert_plain(program(X, K))
         found = ops.explain_conv(*shapes, platform="cpu")
-    assert all(FORMS[choice.form].plain for choice in found.values())
+    assert all(LOWERINGS[choice.lowering].plain for choice in found.values())
     asked = ops.explain_conv(*shapes, platform="cpu", precision="highest")
     assert asked == found
     for got, want in zip(program(X, K), before, strict=True):
@@ -54,12 +54,14 @@ def test_jax_s_setting_asks_for_plain_forms_everywhere() -> None:
         )
 
 
-def test_every_form_that_is_not_plain_says_what_it_costs() -> None:
+def test_every_lowering_that_is_not_plain_says_what_it_costs() -> None:
     """All but depthwise convolution in C++, which rounds as XLA's does."""
-    silent = {name for name, form in FORMS.items() if not form.remark}
-    assert silent == {name for name, form in FORMS.items() if form.plain} | {"native_depthwise"}
-    line = next(one for one in read(SHIPPED).lines if one.form == "fft")
-    assert FORMS["fft"].remark in str(choose(line.conv, [read(SHIPPED)]))
+    silent = {name for name, lowering in LOWERINGS.items() if not lowering.remark}
+    assert silent == {name for name, lowering in LOWERINGS.items() if lowering.plain} | {
+        "native_depthwise"
+    }
+    line = next(one for one in read(SHIPPED).lines if one.lowering == "fft")
+    assert LOWERINGS["fft"].remark in str(choose(line.conv, [read(SHIPPED)]))
 
 
 # --- spectra --------------------------------------------------------------------------------------
@@ -67,19 +69,19 @@ def test_every_form_that_is_not_plain_says_what_it_costs() -> None:
 PICTURES, LARGE = draw("pictures", (2, 14, 13, 2)), draw("large", (9, 9, 2, 3))
 
 
-def by_form(form: str, x: jax.Array, kernel: jax.Array) -> np.ndarray:
-    return np.asarray(jax.jit(lambda x, k: FORMS[form].fn(x, k, None, PAST))(x, kernel))
+def by_lowering(lowering: str, x: jax.Array, kernel: jax.Array) -> np.ndarray:
+    return np.asarray(jax.jit(lambda x, k: LOWERINGS[lowering].fn(x, k, None, PAST))(x, kernel))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_stays_in_its_windows(bad: float) -> None:
     x = PICTURES.at[0, 3, 11, 1].set(bad)
-    got, want = (by_form(form, x, LARGE) for form in ("fft", "lax"))
+    got, want = (by_lowering(lowering, x, LARGE) for lowering in ("fft", "lax"))
     assert 0 < np.isfinite(want).sum() < want.size
     np.testing.assert_array_equal(got, want)
     kernel = LARGE.at[8, 0, 1, 2].set(bad)
     np.testing.assert_array_equal(
-        by_form("fft", PICTURES, kernel), by_form("lax", PICTURES, kernel)
+        by_lowering("fft", PICTURES, kernel), by_lowering("lax", PICTURES, kernel)
     )
 
 
@@ -89,7 +91,7 @@ def test_what_is_not_finite_stays_in_its_windows(bad: float) -> None:
 )
 def test_the_range_is_that_of_a_plain_method(of_x: float, of_kernel: float) -> None:
     x, kernel = PICTURES * of_x, LARGE * of_kernel
-    got = by_form("fft", x, kernel)
+    got = by_lowering("fft", x, kernel)
     # What underflows in a plain sum of 162 products may be lost here, too.
     want = oracle.conv2d(
         oracle.float64(x), oracle.float64(kernel), padding=((4, 4), (4, 4)), stride=1
@@ -99,26 +101,27 @@ def test_the_range_is_that_of_a_plain_method(of_x: float, of_kernel: float) -> N
 
 def test_within_that_range_it_is_spectra_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "jcnn.ops.conv.lowerings.lax.convolve", lambda x, k, precision, p: jnp.full((2, 14, 13, 3), 7.0)
+        "jcnn.ops.conv.lowerings.lax.convolve",
+        lambda x, k, precision, p: jnp.full((2, 14, 13, 3), 7.0),
     )
     for factor in (1e-20, 1.0, 1e20):
-        assert not np.any(by_form("fft", PICTURES * factor, LARGE) == 7)
-    assert np.all(by_form("fft", PICTURES * 1e36, LARGE) == 7)
+        assert not np.any(by_lowering("fft", PICTURES * factor, LARGE) == 7)
+    assert np.all(by_lowering("fft", PICTURES * 1e36, LARGE) == 7)
 
 
 def test_a_gradient_by_a_large_kernel_is_guarded_too() -> None:
     """Strides and dilations change places in it; the bound must count the cells that are read."""
     params = dataclasses.replace(PAST, stride=(2, 1), dilation=(1, 2), in_dilation=(1, 1))
     conv = Conv("cpu", "float32", (2, 30, 31, 2), (9, 9, 2, 3), params)
-    assert FORMS["fft"].unsupported(conv) is None
+    assert LOWERINGS["fft"].unsupported(conv) is None
     x = draw("x", conv.x) * 1e25
     kernel = draw("kernel", conv.kernel)
     for one in (x, x * 1e10, x.at[0, 0, 0, 0].set(np.nan)):
         run = {
-            form: np.asarray(
-                jax.jit(lambda x, k, f=form: FORMS[f].fn(x, k, None, params))(one, kernel)
+            lowering: np.asarray(
+                jax.jit(lambda x, k, f=lowering: LOWERINGS[f].fn(x, k, None, params))(one, kernel)
             )
-            for form in ("fft", "lax")
+            for lowering in ("fft", "lax")
         }
         scale = np.nanmax(np.abs(run["lax"]))
         np.testing.assert_allclose(run["fft"] / scale, run["lax"] / scale, rtol=0, atol=2e-6)

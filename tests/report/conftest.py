@@ -11,8 +11,8 @@ from flax import nnx
 from jcnn import runs
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, digits
-from jcnn.runs.history import EpochResult, History, write_history
 from jcnn.report import write_report
+from jcnn.runs.history import EpochResult, History, write_history
 from jcnn.train import predict
 from tests.report.pages import Page, read_page
 

@@ -9,7 +9,6 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.data import Dataset
-from jcnn.runs.history import EpochResult, History
 from jcnn.layers import AveragePooling2D, Conv2D, Dense, Flatten, Sequential
 from jcnn.models import build
 from jcnn.report.calibration import reliability_diagram
@@ -18,6 +17,7 @@ from jcnn.report.curves import learning_curves
 from jcnn.report.figure import as_colours, enlarged, mosaic, png_bytes, short
 from jcnn.report.filters import feature_maps, first_filters, layer_outputs
 from jcnn.report.mistakes import mistakes_sheet, worst_mistakes
+from jcnn.runs.history import EpochResult, History
 from jcnn.train.scores import Scores, scores
 from tests.report.pages import pixels
 from tests.train.small import PlainNet

@@ -10,9 +10,9 @@ import pytest
 
 from jcnn import runs
 from jcnn.config import Population, TrainConfig
-from jcnn.runs.history import History
 from jcnn.report import write_population_report
 from jcnn.runs import RunConfig
+from jcnn.runs.history import History
 from jcnn.train.scores import Scores, scores
 from tests.report.pages import pixels, read_page
 from tests.report.test_figures import history

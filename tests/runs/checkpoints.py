@@ -9,7 +9,8 @@ import numpy as np
 import optax
 from flax import nnx
 
-from jcnn.layers import BatchNormalization, Dense, Sequential, take_apart
+from jcnn.layers import BatchNormalization, Dense, Sequential
+from jcnn.layers.model import split_model
 
 # What JSON can hold: text of any kind, numbers that are no short decimals, nothing at all.
 META: dict[str, Any] = {
@@ -22,7 +23,7 @@ META: dict[str, Any] = {
 def model_state(inputs: int = 500, seed: int = 0) -> dict[str, Any]:
     """Parameters, batch statistics and an Adam that has made a step."""
     rngs = nnx.Rngs(seed)
-    parts = take_apart(Sequential([Dense(inputs, 4, rngs=rngs), BatchNormalization(4, rngs=rngs)]))
+    parts = split_model(Sequential([Dense(inputs, 4, rngs=rngs), BatchNormalization(4, rngs=rngs)]))
     random = np.random.default_rng(seed)
     params, rest = jax.tree.map(
         lambda a: jnp.asarray(random.standard_normal(a.shape), a.dtype), (parts.params, parts.rest)

@@ -16,8 +16,8 @@ import pytest
 
 from jcnn.runs import checkpoint
 from jcnn.runs.checkpoint import CheckpointError
-from jcnn.system.files import unfinished
 from jcnn.runs.history import EpochResult, History, from_rows, write_history
+from jcnn.system.files import unfinished
 from tests.runs.checkpoints import META, assert_same_bits, model_state
 
 

@@ -13,16 +13,15 @@ import jax
 import numpy as np
 import pytest
 
-from jcnn import __version__
-from jcnn.runs import checkpoint
-from jcnn import runs
+from jcnn import __version__, runs
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, digits
-from jcnn.system.files import unfinished, write_text
-from jcnn.layers import Sequential, take_apart
+from jcnn.layers import Sequential
+from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.native import library as _native
-from jcnn.runs import RunConfig, RunError
+from jcnn.runs import RunConfig, RunError, checkpoint
+from jcnn.system.files import unfinished, write_text
 from jcnn.train import predict
 
 CONFIG = RunConfig(
@@ -36,7 +35,7 @@ CONFIG = RunConfig(
 
 
 def save_model(run: Path, model: Sequential) -> None:
-    parts = take_apart(model)
+    parts = split_model(model)
     checkpoint.save(run, 1, {"params": parts.params, "rest": parts.rest}, {})
 
 
@@ -126,7 +125,7 @@ def test_the_weights_that_are_kept_are_loaded(
     runs.create(tmp_path, config)
     models = [build("conv1", CONFIG.input_shape, 3, seed=seed) for seed in (1, 2)]
     going_on, kept = (
-        {"params": parts.params, "rest": parts.rest} for parts in map(take_apart, models)
+        {"params": parts.params, "rest": parts.rest} for parts in map(split_model, models)
     )
     checkpoint.save(tmp_path, 9, {**going_on, "kept": kept}, {"histories": [[]], "step": step})
     loaded, _ = runs.load(tmp_path)

@@ -20,11 +20,11 @@ import numpy as np
 from flax import nnx
 from PIL import Image
 
-from jcnn.system import files
-from jcnn.runs import sealed
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
+from jcnn.runs import sealed
+from jcnn.system import files
 from jcnn.train import Event, fit, loop
 from jcnn.train import resume as keeping
 from tests.train import small

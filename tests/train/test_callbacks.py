@@ -10,8 +10,8 @@ from tensorboardX.proto.event_pb2 import Event
 
 from jcnn.config import TrainConfig
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.train.callbacks import csv_log, tensorboard_log
 from jcnn.train import Callback, fit
+from jcnn.train.callbacks import csv_log, tensorboard_log
 from tests.train import small
 
 

@@ -8,8 +8,8 @@ import pytest
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.runs.history import EpochResult, History, mean_history
 from jcnn.layers import Dense, Flatten, Sequential
+from jcnn.runs.history import EpochResult, History, mean_history
 from jcnn.train import DivergedError, Event, Progress, fit, fit_population, loop
 from tests.train import small
 

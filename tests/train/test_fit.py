@@ -11,9 +11,9 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, load, split, split_validation
-from jcnn.runs.history import EpochResult
-from jcnn.layers import Dense, Flatten, Layer, Sequential, evaluating
+from jcnn.layers import Dense, Flatten, Layer, Sequential, eval_mode
 from jcnn.models import build
+from jcnn.runs.history import EpochResult
 from jcnn.train import Compiling, Event, Progress, evaluate, fit, predict
 from tests.train import small
 
@@ -160,7 +160,7 @@ def test_a_list_of_layers_is_trained_in_place() -> None:
 def test_evaluation_and_prediction_agree_with_numpy() -> None:
     data = small.dataset(37)
     model = small.model(3)
-    logits = np.asarray(evaluating(model)(jnp.asarray(data.images, jnp.float32) / 255), np.float64)
+    logits = np.asarray(eval_mode(model)(jnp.asarray(data.images, jnp.float32) / 255), np.float64)
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     losses = -np.log(p[np.arange(37), data.labels])
     for batch_size in (1, 5, 36, 37, 64):

@@ -10,8 +10,8 @@ import pytest
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import Flatten, Layer
-from jcnn.train.programs import compiled_part
 from jcnn.train import check_settings, fit
+from jcnn.train.programs import compiled_part
 from tests.train import small
 
 DATA = small.dataset(50)  # of 3 classes

@@ -11,8 +11,8 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.config import TrainConfig
-from jcnn.runs.history import History
 from jcnn.layers import Dense, Dropout, Flatten, Sequential
+from jcnn.runs.history import History
 from jcnn.train import DivergedError, Event, Progress, fit, fit_population, loop
 from tests.train import small
 

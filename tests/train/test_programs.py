@@ -10,20 +10,12 @@ import pytest
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.layers import (
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    MaxPooling2D,
-    Sequential,
-    take_apart,
-    training,
-)
-from jcnn.train.metrics import zero_totals
+from jcnn.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Sequential, train_mode
+from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops import relu
 from jcnn.ops.conv import primitive as _conv_primitive
+from jcnn.train.metrics import zero_totals
 from jcnn.train.programs import compiled_part, epoch_program, first_state, training_step
 from tests.hlo import convolutions, faults
 from tests.train import small
@@ -48,7 +40,7 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     if table == "none":  # every convolution is XLA's
         monkeypatch.setattr(_conv_primitive, "tables", lambda: ())
     epoch_program.cache_clear()
-    parts = take_apart(training(build(name, shape, 10)))
+    parts = split_model(train_mode(build(name, shape, 10)))
     config = TrainConfig(batch_size=4)
     state = first_state(parts.params, parts.rest, config)
     images = jax.ShapeDtypeStruct((10, *shape), jnp.uint8)
@@ -114,7 +106,7 @@ def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
     """Each step alone gets the batch that the order says, the epoch's last one is of 10 only."""
     rngs = nnx.Rngs(0)
     layers = [Conv2D(2, 4, activation=relu, rngs=rngs), MaxPooling2D(), Dropout(0.25, rngs=rngs)]
-    parts = take_apart(training(Sequential([*layers, Flatten(), Dense(24, 3, rngs=rngs)])))
+    parts = split_model(train_mode(Sequential([*layers, Flatten(), Dense(24, 3, rngs=rngs)])))
     data = small.dataset(42)
     config = TrainConfig(batch_size=16, schedule="cosine", epochs=3)
     order = np.random.default_rng(1).permutation(42).astype(np.int32)

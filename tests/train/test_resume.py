@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.runs import checkpoint
-from jcnn.runs import sealed
-from jcnn.runs.checkpoint import CheckpointError
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.runs.history import History
 from jcnn.layers import Dense, Flatten, Sequential
+from jcnn.runs import checkpoint, sealed
+from jcnn.runs.checkpoint import CheckpointError
+from jcnn.runs.history import History
 from jcnn.train import Event, Progress, fit
 from jcnn.train import resume as keeping
 from jcnn.train.resume import Position

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.runs import checkpoint
-from jcnn.train import programs
 from jcnn.config import TrainConfig
+from jcnn.runs import checkpoint
 from jcnn.runs.history import EpochResult
-from jcnn.train import DivergedError, Event, Progress, fit, loop
+from jcnn.train import DivergedError, Event, Progress, fit, loop, programs
 from tests.train import small
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, validation_split=0.2, seed=7)

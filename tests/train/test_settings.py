@@ -11,10 +11,10 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.runs.history import EpochResult, History
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.train.scores import scores
+from jcnn.runs.history import EpochResult, History
 from jcnn.train import Event, Progress, evaluate, fit, predict, predict_logits
+from jcnn.train.scores import scores
 from tests.train import small
 
 
@@ -152,7 +152,7 @@ def test_bfloat16_computes_in_16_bits_and_keeps_32() -> None:
             return self.dense(x.reshape(len(x), -1))
 
     data, spy, plain = small.dataset(60), Spy(), linear()
-    fit(spy, data, TrainConfig(epochs=8, learning_rate=0.01, compute="bfloat16"))
+    fit(spy, data, TrainConfig(epochs=8, learning_rate=0.01, compute_dtype="bfloat16"))
     fit(plain, data, TrainConfig(epochs=8, learning_rate=0.01))
     assert (jnp.bfloat16, jnp.bfloat16) in seen
     assert spy.dense.kernel[...].dtype == jnp.float32
@@ -163,7 +163,7 @@ def test_bfloat16_computes_in_16_bits_and_keeps_32() -> None:
 
 def test_batch_statistics_stay_float32_in_bfloat16() -> None:
     model = small.model()
-    fit(model, small.dataset(), TrainConfig(epochs=2, batch_size=16, compute="bfloat16"))
+    fit(model, small.dataset(), TrainConfig(epochs=2, batch_size=16, compute_dtype="bfloat16"))
     dtypes = {name: array.dtype for name, array in small.arrays(model).items()}
     assert set(dtypes.values()) == {np.dtype(np.float32)}
 

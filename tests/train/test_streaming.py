@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.runs import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import DataError, Dataset, Note, StreamedImages
-from jcnn.layers import take_apart
+from jcnn.layers.model import split_model
+from jcnn.runs import checkpoint
 from jcnn.train import Event, Progress, evaluate, fit, loop, predict
 from tests.train import small
 
@@ -129,7 +129,7 @@ def test_a_long_epoch_is_saved_in_its_middle(
     # The model is that of the last finished epoch, for whoever looks into the run now.
     one = small.model()
     fit(one, data, replace(CONFIG, epochs=1))
-    parts = take_apart(small.model(5))
+    parts = split_model(small.model(5))
     wanted = {"kept": {"params": parts.params, "rest": parts.rest}}
     kept = checkpoint.restore(tmp_path, wanted)[0]["kept"]
     now = small.model(5)

@@ -9,13 +9,13 @@ import numpy as np
 
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError, Dataset
-from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.events import Note, Notify, silent
+from jcnn.data.pictures import check_image_shape
+from jcnn.data.request import OnBadImage, Request, Resize
+from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.sources.folder import read_folder
 from jcnn.data.sources.idx import read_idx_dir
 from jcnn.data.sources.npz import read_npz
-from jcnn.data.pictures import check_image_shape
-from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources.tfds.read import read_tfds
 from jcnn.suggest import did_you_mean
 

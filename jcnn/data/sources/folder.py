@@ -16,10 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.system.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.cache import Parts, cached
-from jcnn.data.sources.class_folders import Listing, list_pictures
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note
 from jcnn.data.kept import keep, read_kept
@@ -27,7 +25,9 @@ from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
 from jcnn.data.pictures import picture_shape, read_picture
 from jcnn.data.request import Request
+from jcnn.data.sources.class_folders import Listing, list_pictures
 from jcnn.data.streamed import StreamedImages
+from jcnn.system.caches import cache_folder
 
 _FORMAT = 2  # one more when `read_picture` gives other pixels, or `list_pictures` another order
 

@@ -3,30 +3,12 @@
 import jax
 import jax.numpy as jnp
 
-from jcnn.ops.conv.methods import auto as _conv_auto
-from jcnn.ops.conv.methods import fft as _conv_fft
-from jcnn.ops.conv.methods import im2col as _conv_im2col
-from jcnn.ops.conv.methods import lax as _conv_lax
-from jcnn.ops.conv.methods import pallas as _conv_pallas
-from jcnn.ops.conv.methods import shift as _conv_shift
-from jcnn.ops.conv.methods import winograd as _conv_winograd
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
-from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops.conv.lowerings.lowering import is_empty
 from jcnn.ops._window import Padding, Size, Window, check_size, conv_window
-
-# A new algorithm is one new file that ends in `METHOD`, and its line here.
-METHODS: dict[str, ConvMethod] = {
-    "auto": _conv_auto.METHOD,
-    "lax": _conv_lax.METHOD,
-    "im2col": _conv_im2col.METHOD,
-    "shift": _conv_shift.METHOD,
-    "winograd2": _conv_winograd.METHOD2,
-    "winograd4": _conv_winograd.METHOD4,
-    "fft": _conv_fft.METHOD,
-    "pallas": _conv_pallas.METHOD,
-}
+from jcnn.ops.conv.lowerings.lowering import is_empty
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.methods.registry import METHODS
 
 
 def conv2d(
@@ -61,18 +43,18 @@ def conv2d(
             3x3 kernels in steps of one), "fft" (products of spectra, for large kernels), "pallas"
             (jcnn's own kernel for H100 and H200; float32 as TensorFloat-32), or a `ConvMethod`
             such as `im2col_in_chunks` gives. All agree within rounding; see `METHODS`.
-        precision: as in `jax.lax.conv_general_dilated`. With "highest", "auto" takes plain forms
+        precision: as in `jax.lax.conv_general_dilated`. With "highest", "auto" takes plain lowerings
             only, which round as XLA's convolution does. None is JAX's own setting, for every op
             and layer at once: `jax.default_matmul_precision("highest")` as a context,
             `jax.config.update("jax_default_matmul_precision", "highest")`, or the environment
             variable `JAX_DEFAULT_MATMUL_PRECISION=highest`. It is read when a program is traced.
 
-    What "auto" may cost: of 3x3 kernels, Winograd's forms round 6 to 13 times as much as XLA's
+    What "auto" may cost: of 3x3 kernels, Winograd's lowerings round 6 to 13 times as much as XLA's
     convolution (float32, 16 to 512 channels: root mean square 1e-6 to 5e-6 of the result's, the
     largest error ten times that). They may overflow above 1e33, and a NaN reaches the tiles of
     4x4 outputs that see it. Of large kernels, spectra round with the largest number of the
     picture; where a number is not finite, or so large that they would overflow, the program takes
-    XLA's convolution instead. `explain_conv` says which form is taken and what it costs.
+    XLA's convolution instead. `explain_conv` says which lowering is taken and what it costs.
 
     Returns:
         `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.

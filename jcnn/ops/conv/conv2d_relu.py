@@ -15,15 +15,16 @@ from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
-from jcnn.ops.conv.lowerings import pallas as _form_pallas
 from jcnn.ops._activations import relu
 from jcnn.ops._bias import add_bias
-from jcnn.ops.conv.conv2d import METHODS, resolve
-from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops.conv.primitive import conv
-from jcnn.ops.conv.lowerings.lowering import Params
 from jcnn.ops._pool import max_pool2d
 from jcnn.ops._window import Padding, Size, check_size, resolve_window
+from jcnn.ops.conv.conv2d import resolve
+from jcnn.ops.conv.methods.registry import METHODS
+from jcnn.ops.conv.lowerings import pallas as pallas_lowering
+from jcnn.ops.conv.lowerings.lowering import Params
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.primitive import conv
 
 
 def conv2d_relu(
@@ -64,7 +65,7 @@ def conv2d_relu(
     if chosen is not METHODS["pallas"]:
         y = relu(add_bias(chosen.fn(x, kernel, window, groups, precision), bias))
         return max_pool2d(y, 2) if pool else y
-    _form_pallas.refuse_precision(x, precision)
+    pallas_lowering.refuse_precision(x, precision)
     if bias is None:
         bias = jnp.zeros(kernel.shape[3:], x.dtype)
     fused: jax.Array = _fused(
@@ -112,7 +113,7 @@ def _conv(x: jax.Array, kernel: jax.Array, how: tuple[Any, Any, Any]) -> jax.Arr
     return conv(
         x,
         kernel,
-        form="pallas",
+        lowering="pallas",
         stride=stride,
         padding=padding,
         in_dilation=(1, 1),
@@ -132,7 +133,7 @@ def _run(
 ) -> jax.Array:
     stride, padding, dilation = how
     params = Params(stride, padding, (1, 1), dilation, groups=1)
-    return _form_pallas.run(x, kernel, params, bias=bias, relu=True, pool=pool)
+    return pallas_lowering.run(x, kernel, params, bias=bias, relu=True, pool=pool)
 
 
 def _composed(
@@ -144,7 +145,7 @@ def _composed(
 
 def _shape(x: Any, kernel: Any, bias: Any, **p: Any) -> tuple[jax.core.ShapedArray, set[Any]]:
     y = jax.eval_shape(partial(_composed, **p), x, kernel, bias)
-    return jax.core.ShapedArray(y.shape, y.dtype), _form_pallas.effects()
+    return jax.core.ShapedArray(y.shape, y.dtype), pallas_lowering.effects()
 
 
 def _batch(

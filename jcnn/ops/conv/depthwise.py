@@ -3,9 +3,9 @@
 import jax
 
 from jcnn.ops._check import check_rank
+from jcnn.ops._window import Padding, Size, layout_hint
 from jcnn.ops.conv.conv2d import conv2d
 from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops._window import Padding, Size, layout_hint
 
 
 def depthwise_conv2d(

@@ -7,7 +7,7 @@ import hashlib
 
 import jax
 
-from jcnn.ops.conv.native import library as _native
+from jcnn.ops.conv.native import library
 from jcnn.ops.conv.table.file import tables, tuned_file
 
 
@@ -21,11 +21,11 @@ def convolution_in_use() -> dict[str, str | None]:
         native kernels' source, compiler and processor, else None; `tuned_table`: the SHA-256 of
         the user's table, None where there is none or it cannot be used.
     """
-    reason = _native.unavailable() if jax.default_backend() == "cpu" else "they are for a CPU"
+    reason = library.unavailable() if jax.default_backend() == "cpu" else "they are for a CPU"
     tuned = next((table.file for table in tables() if table.file == tuned_file()), None)
     return {
         "kernels": "plain" if reason else "native",
         "reason": reason,
-        "library": None if reason else _native.key(),
+        "library": None if reason else library.key(),
         "tuned_table": hashlib.sha256(tuned.read_bytes()).hexdigest() if tuned else None,
     }

@@ -1,11 +1,11 @@
 """The convolution primitive: one linear operation that owns its gradients and its batching.
 
 Why a primitive. XLA:CPU runs a convolution fast only when it is written as
-`NHWC x HWIO -> NHWC` with nothing reversed. It rewrites other forms into this one in a program's
-outermost computation, but not inside `scan`, `while` or `cond`, and there the forms that autodiff
+`NHWC x HWIO -> NHWC` with nothing reversed. It rewrites other lowerings into this one in a program's
+outermost computation, but not inside `scan`, `while` or `cond`, and there the lowerings that autodiff
 writes for a convolution's gradients run some forty times slower. Here each derivative of the
 primitive is the primitive again, so every convolution that ever reaches the compiler has the fast
-form, whatever was differentiated, batched or looped over.
+lowering, whatever was differentiated, batched or looped over.
 
 The family. With an input dilation beside the usual kernel dilation the convolutions are closed
 under transposition. On one axis, for input `x`, kernel `k` and output `y`,
@@ -34,28 +34,28 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jcnn.ops.conv.lowerings import pallas as _form_pallas
+from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Params, asks_for_more, dilated, is_empty, out_size
-from jcnn.ops.conv.lowerings.registry import FORMS
-from jcnn.ops.conv.table.lookup import Conv, choose
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.file import tables
+from jcnn.ops.conv.table.lookup import Conv, choose
 
 conv_p = Primitive("jcnn_conv")
 
 
-def conv(x: jax.Array, kernel: jax.Array, *, form: str = "auto", **params: Any) -> jax.Array:
+def conv(x: jax.Array, kernel: jax.Array, *, lowering: str = "auto", **params: Any) -> jax.Array:
     """Convolve `x (N, H, W, C)` with `kernel (KH, KW, C // groups, O)`.
 
     Args:
         x: input.
         kernel: cross-correlated with it.
-        form: what it and its derivatives are lowered to: "auto" (each what the table names for
-            it) or a name in `FORMS`.
+        lowering: what it and its derivatives are lowered to: "auto" (each what the table names for
+            it) or a name in `LOWERINGS`.
         params: those of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
     if params["precision"] is None:  # here, so that gradients have the value's
         params["precision"] = jax.default_matmul_precision.value
-    return _bind(x[None], kernel[None], form=form, **params)[0]
+    return _bind(x[None], kernel[None], lowering=lowering, **params)[0]
 
 
 def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
@@ -64,10 +64,10 @@ def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
 
 
 def _shape(
-    x: Any, kernel: Any, *, form: str, precision: Any, **p: Any
+    x: Any, kernel: Any, *, lowering: str, precision: Any, **p: Any
 ) -> tuple[jax.core.ShapedArray, set[Any]]:
     out = out_size(x.shape[1:], kernel.shape[1:], Params(**p))
-    effects = _form_pallas.effects() if form == "pallas" else set()
+    effects = pallas_lowering.effects() if lowering == "pallas" else set()
     return jax.core.ShapedArray((*x.shape[:2], *out, kernel.shape[-1]), x.dtype), effects
 
 
@@ -79,7 +79,7 @@ conv_p.def_effectful_abstract_eval(_shape)
 
 def _convolve(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
     models, filters = x.shape[0], kernel.shape[-1]
-    if is_empty(x, kernel):  # of which no form need know
+    if is_empty(x, kernel):  # of which no lowering need know
         params = Params(**{field.name: p[field.name] for field in fields(Params)})
         out = out_size(x.shape[1:], kernel.shape[1:], params)
         return jnp.zeros((*x.shape[:2], *out, filters), x.dtype)
@@ -101,19 +101,19 @@ def _one(
     *,
     platform: str,
     plain: bool,
-    form: str,
+    lowering: str,
     precision: Any,
     **p: Any,
 ) -> jax.Array:
     params = Params(**p)
-    if form == "auto":
-        form = "lax"
+    if lowering == "auto":
+        lowering = "lax"
         # A size without a number (`jax.export`) is in no table.
         if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
             conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
             plain = plain or asks_for_more(precision)
-            form = choose(conv, tables(), plain=plain).form
-    return FORMS[form].fn(x, kernel, precision, params)
+            lowering = choose(conv, tables(), plain=plain).lowering
+    return LOWERINGS[lowering].fn(x, kernel, precision, params)
 
 
 @functools.cache
@@ -122,7 +122,7 @@ def _program(**params: Any) -> Any:
 
 
 def _run(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
-    """Outside of `jit`, one program all the same: some forms are dozens of operations."""
+    """Outside of `jit`, one program all the same: some lowerings are dozens of operations."""
     with jax.disable_jit(False):
         y: jax.Array = _program(**params)(x, kernel)
     return y
@@ -164,7 +164,7 @@ def _input_gradient(g: jax.Array, x: Any, kernel: jax.Array, **p: Any) -> jax.Ar
         dilation=p["dilation"],
         groups=groups,
         precision=p["precision"],
-        form=p["form"],
+        lowering=p["lowering"],
     )
 
 
@@ -177,7 +177,7 @@ def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.A
         padding.append((before, covered - dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
     m, n, h, w, c = x.shape
     groups = p["groups"]
-    # Single transpositions where they do, which a form that wants them undone can cancel.
+    # Single transpositions where they do, which a lowering that wants them undone can cancel.
     if groups == 1:
         turned = x.transpose(0, 4, 2, 3, 1)
     elif groups == c:
@@ -194,7 +194,7 @@ def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.A
         dilation=p["stride"],
         groups=groups,
         precision=p["precision"],
-        form=p["form"],
+        lowering=p["lowering"],
     )
     return gradient.transpose(0, 2, 3, 1, 4)
 

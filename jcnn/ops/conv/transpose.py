@@ -13,9 +13,9 @@ import jax
 
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_floating, check_same_dtype
+from jcnn.ops._window import Padding, Size, check_size, conv_transpose_window
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv
-from jcnn.ops._window import Padding, Size, check_size, conv_transpose_window
 
 
 def conv_transpose2d(

@@ -7,8 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.data import SOURCES, DataError, Dataset, Note, Reading, Request, Source, absolute, digits, load, takes_image_shape
-from jcnn.data import sources
+from jcnn.data import (
+    SOURCES,
+    DataError,
+    Dataset,
+    Note,
+    Reading,
+    Request,
+    Source,
+    digits,
+    load,
+    sources,
+)
+from jcnn.data.sources import absolute, takes_image_shape
 from tests.data.sources.idx_bytes import header, idx_bytes, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"

@@ -15,8 +15,8 @@ from jcnn.data import DataError, Dataset, load
 from jcnn.data.events import Note, Reading
 from jcnn.data.pictures import fit_picture
 from jcnn.data.request import Resize
-from jcnn.data.streamed import StreamedImages
 from jcnn.data.sources.tfds.prepare import quiet_tfds
+from jcnn.data.streamed import StreamedImages
 from tests.data.sources.idx_bytes import header
 from tests.data.sources.tfds_sets import (
     digits_of,

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from jcnn.data.sources.tfds import originals as tfds_originals
 from jcnn.data.dataset import Dataset
+from jcnn.data.sources.tfds import originals as tfds_originals
 from jcnn.data.sources.tfds.originals import registered_originals
 from jcnn.data.sources.tfds.prepare import quiet_tfds
 from tests.data.sources.idx_bytes import NAMES, idx_bytes

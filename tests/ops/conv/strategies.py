@@ -65,12 +65,12 @@ def check_random(
 
 def _pads(draw: st.DrawFn, most: tuple[int, int]) -> Padding:
     """One of the four forms of padding; `most` limits the cells on one side of each axis."""
-    form = draw(st.sampled_from(["SAME", "VALID", "int", "asymmetric"]))
-    if form == "SAME":
+    lowering = draw(st.sampled_from(["SAME", "VALID", "int", "asymmetric"]))
+    if lowering == "SAME":
         return "SAME"
-    if form == "VALID":
+    if lowering == "VALID":
         return "VALID"
-    if form == "int":
+    if lowering == "int":
         return draw(st.integers(0, min(most)))
     rows, columns = (st.tuples(st.integers(0, m), st.integers(0, m)) for m in most)
     return draw(rows), draw(columns)

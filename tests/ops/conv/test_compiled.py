@@ -1,7 +1,7 @@
 """What reaches the compiler: inside a loop, only convolutions that XLA:CPU runs fast.
 
 XLA rewrites a convolution into its fast form in a program's outermost computation alone, so a
-training step inside `scan` must hold no other form; docs/design.md tells why.
+training step inside `scan` must hold no other lowering; docs/design.md tells why.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.ops.conv import oracle
 from tests.ops.conv.cases import Case, draw
 
 pytestmark = pytest.mark.skipif(
-    jax.default_backend() != "cpu", reason="the form is that which XLA:CPU needs"
+    jax.default_backend() != "cpu", reason="the lowering is that which XLA:CPU needs"
 )
 
 LAYERS = {
@@ -102,7 +102,7 @@ def test_so_is_every_convolution_that_auto_leaves_one() -> None:
     assert {line: faults(line) for line in found if faults(line)} == {}
 
 
-def test_the_checker_sees_the_slow_form_of_plain_lax() -> None:
+def test_the_checker_sees_the_slow_lowering_of_plain_lax() -> None:
     found = convolutions(training_hlo(with_lax))
     slow = [line for line in found if faults(line)]
     assert len(slow) >= len(LAYERS)

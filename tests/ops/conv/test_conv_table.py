@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from jcnn.system.caches import CacheWarning
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.explain import directions
-from jcnn.ops.conv.lowerings.registry import FORMS
-from jcnn.ops.conv.table.lookup import Choice, Conv, Measured, Params, Table, choose
 from jcnn.ops.conv.table.file import SHIPPED, read, tables, text, tuned_file
+from jcnn.ops.conv.table.lookup import Choice, Conv, Measured, Params, Table, choose
+from jcnn.system.caches import CacheWarning
 from tests.hlo import convolutions
 from tests.ops.conv.cases import draw
 
@@ -30,8 +30,8 @@ DEPTHWISE = Conv(
 )
 
 
-def line(conv: Conv, form: str) -> Measured:
-    return Measured(conv, form, {"lax": 2.0, form: 1.0}, f"a case of {form}")
+def line(conv: Conv, lowering: str) -> Measured:
+    return Measured(conv, lowering, {"lax": 2.0, lowering: 1.0}, f"a case of {lowering}")
 
 
 def table(*lines: Measured) -> Table:
@@ -64,10 +64,10 @@ def forget() -> None:
 # --- which line speaks for a convolution ----------------------------------------------------------
 
 
-def test_a_measured_convolution_takes_its_form() -> None:
-    for form in ("lax", "taps"):
-        choice = choose(DEPTHWISE, [table(line(BASE, "lax"), line(DEPTHWISE, form))])
-        assert (choice.form, choice.reason) == (form, "measured")
+def test_a_measured_convolution_takes_its_lowering() -> None:
+    for lowering in ("lax", "taps"):
+        choice = choose(DEPTHWISE, [table(line(BASE, "lax"), line(DEPTHWISE, lowering))])
+        assert (choice.lowering, choice.reason) == (lowering, "measured")
 
 
 def test_the_nearest_within_a_factor_of_two_speaks_for_others() -> None:
@@ -77,8 +77,14 @@ def test_the_nearest_within_a_factor_of_two_speaks_for_others() -> None:
         return Conv("cpu", "float32", *shapes, replace_groups(2))
 
     lines = table(line(grouped(16), "groups"), line(grouped(40), "lax"))
-    for channels, form in ((16, "groups"), (20, "groups"), (38, "lax"), (80, "lax"), (8, "groups")):
-        assert choose(grouped(channels), [lines]).form == form, channels
+    for channels, lowering in (
+        (16, "groups"),
+        (20, "groups"),
+        (38, "lax"),
+        (80, "lax"),
+        (8, "groups"),
+    ):
+        assert choose(grouped(channels), [lines]).lowering == lowering, channels
     assert choose(grouped(20), [lines]).reason == "nearest measured: a case of groups"
     # Beyond a factor of two not even the nearest speaks.
     assert choose(grouped(7), [lines]) == Choice("lax", "nothing like it was measured")
@@ -91,7 +97,7 @@ def replace_groups(groups: int) -> Params:
 def test_a_case_speaks_for_more_and_larger_pictures() -> None:
     for x in ((512, 12, 12, 6), (8, 96, 90, 6)):
         other = dataclasses.replace(DEPTHWISE, x=x)
-        assert choose(other, [table(line(DEPTHWISE, "taps"))]).form == "taps"
+        assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "taps"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_a_case_speaks_for_more_and_larger_pictures() -> None:
     ],
 )
 def test_another_kind_or_size_is_not_spoken_for(other: Conv) -> None:
-    assert choose(other, [table(line(DEPTHWISE, "taps"))]).form == "lax"
+    assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "lax"
 
 
 def test_a_depthwise_case_speaks_for_other_channels_and_as_many_numbers() -> None:
@@ -126,8 +132,8 @@ def test_a_depthwise_case_speaks_for_other_channels_and_as_many_numbers() -> Non
         )
 
     for other in (depthwise(2, 12, 12, 24), depthwise(1, 12, 12, 96)):
-        assert choose(other, [lines]).form == "taps"
-    assert choose(depthwise(1, 8, 8, 24), [lines]).form == "lax"
+        assert choose(other, [lines]).lowering == "taps"
+    assert choose(depthwise(1, 8, 8, 24), [lines]).lowering == "lax"
 
 
 def test_large_kernels_of_nearly_one_size_speak_for_each_other() -> None:
@@ -137,9 +143,9 @@ def test_large_kernels_of_nearly_one_size_speak_for_each_other() -> None:
         return Conv("cpu", "float32", (8, picture, picture, 16), (side, side, 16, 16), params)
 
     lines = table(line(large(31), "fft"))
-    for side, form in ((31, "fft"), (29, "fft"), (35, "fft"), (25, "lax"), (41, "lax")):
-        assert choose(large(side), [lines]).form == form, side
-    assert choose(large(31, 80), [lines]).form == "fft"
+    for side, lowering in ((31, "fft"), (29, "fft"), (35, "fft"), (25, "lax"), (41, "lax")):
+        assert choose(large(side), [lines]).lowering == lowering, side
+    assert choose(large(31, 80), [lines]).lowering == "fft"
     small = table(line(large(7), "native"), line(DEPTHWISE, "lax"))
     reasons = [choose(large(side), [small]).reason for side in (6, 7, 8)]
     assert reasons == ["nothing like it was measured", "measured", "nothing like it was measured"]
@@ -150,28 +156,28 @@ def test_of_the_near_that_of_like_size_speaks() -> None:
         line(dataclasses.replace(DEPTHWISE, x=(n, *DEPTHWISE.x[1:])), f)
         for n, f in ((8, "lax"), (64, "taps"))
     ]
-    for n, form in ((8, "lax"), (16, "lax"), (60, "taps"), (500, "taps")):
+    for n, lowering in ((8, "lax"), (16, "lax"), (60, "taps"), (500, "taps")):
         other = dataclasses.replace(DEPTHWISE, x=(n, *DEPTHWISE.x[1:]))
         for order in (lines, lines[::-1]):
-            assert choose(other, [table(*order)]).form == form, n
+            assert choose(other, [table(*order)]).lowering == lowering, n
 
 
 def test_padding_does_not_matter() -> None:
     params = dataclasses.replace(replace_groups(6), padding=((0, 1), (2, 0)))
     other = dataclasses.replace(DEPTHWISE, params=params)
-    assert choose(other, [table(line(DEPTHWISE, "taps"))]).form == "taps"
+    assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "taps"
 
 
 def test_a_family_that_agrees_speaks_for_every_size_of_it() -> None:
     lines = [line(dataclasses.replace(DEPTHWISE, x=(n, 12, 12, 6)), "taps") for n in (8, 16, 32)]
     huge = dataclasses.replace(DEPTHWISE, x=(8, 300, 300, 6), kernel=(5, 5, 1, 6))
-    assert choose(huge, [table(*lines)]).form == "taps"
-    assert choose(huge, [table(*lines[:2])]).form == "lax"
-    odd_one = dataclasses.replace(lines[0], form="lax")
-    assert choose(huge, [table(*lines, odd_one)]).form == "lax"
-    # The family's form may not be able to.
+    assert choose(huge, [table(*lines)]).lowering == "taps"
+    assert choose(huge, [table(*lines[:2])]).lowering == "lax"
+    odd_one = dataclasses.replace(lines[0], lowering="lax")
+    assert choose(huge, [table(*lines, odd_one)]).lowering == "lax"
+    # The family's lowering may not be able to.
     too_many_cells = dataclasses.replace(huge, kernel=(15, 15, 1, 6))
-    assert choose(too_many_cells, [table(*lines)]).form == "lax"
+    assert choose(too_many_cells, [table(*lines)]).lowering == "lax"
 
 
 def test_gradients_are_convolutions_with_lines_of_their_own() -> None:
@@ -185,7 +191,7 @@ def test_gradients_are_convolutions_with_lines_of_their_own() -> None:
     # Of a gradient by kernel, a larger picture is a longer sum.
     larger = directions(dataclasses.replace(STRIDED, x=(8, 16, 12, 16)))["by kernel"].conv
     choice = choose(larger, [table(line(made["by kernel"], "phases"))])
-    assert choice.form == "phases"
+    assert choice.lowering == "phases"
 
 
 # --- what is named is what runs -------------------------------------------------------------------
@@ -199,7 +205,7 @@ def program(conv: Conv, direction: str) -> str:
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="the lines are the CPU's")
 @pytest.mark.parametrize(
-    ("form", "conv", "direction", "count", "absent"),
+    ("lowering", "conv", "direction", "count", "absent"),
     [
         ("lax", STRIDED, "by input", 1, "while"),
         ("phases", STRIDED, "by input", 4, "lhs_dilate"),
@@ -211,10 +217,10 @@ def program(conv: Conv, direction: str) -> str:
         ("rows", DEPTHWISE, "by kernel", 0, "convolution("),
     ],
 )
-def test_the_form_that_the_users_table_names_runs(
-    tuned: Callable[..., Path], form: str, conv: Conv, direction: str, count: int, absent: str
+def test_the_lowering_that_the_users_table_names_runs(
+    tuned: Callable[..., Path], lowering: str, conv: Conv, direction: str, count: int, absent: str
 ) -> None:
-    tuned(line(directions(conv)[direction].conv, form))
+    tuned(line(directions(conv)[direction].conv, lowering))
     compiled = program(conv, direction)
     found = convolutions(compiled)
     assert len(found) == count
@@ -224,23 +230,23 @@ def test_the_form_that_the_users_table_names_runs(
 def test_the_users_table_is_asked_first_and_changes_what_runs(
     tuned: Callable[..., Path],
 ) -> None:
-    for form in ("lax", "taps", "groups"):
-        file = tuned(line(DEPTHWISE, form))
+    for lowering in ("lax", "taps", "groups"):
+        file = tuned(line(DEPTHWISE, lowering))
         found = ops.explain_conv(DEPTHWISE.x, DEPTHWISE.kernel, groups=6, platform="cpu")
         choice = found["forward"]
         assert choice.table is not None
-        assert (choice.form, choice.table.file) == (form, file)
+        assert (choice.lowering, choice.table.file) == (lowering, file)
     # What it has no line for, the shipped one answers.
-    known = next(one for one in read(SHIPPED).lines if one.form != "lax")
-    assert choose(known.conv, tables()).form == known.form
+    known = next(one for one in read(SHIPPED).lines if one.lowering != "lax")
+    assert choose(known.conv, tables()).lowering == known.lowering
     assert [one.file for one in tables()] == [file, SHIPPED]
 
 
-def test_a_form_is_the_same_convolution_without_jit(tuned: Callable[..., Path]) -> None:
+def test_a_lowering_is_the_same_convolution_without_jit(tuned: Callable[..., Path]) -> None:
     x, kernel = draw("x", DEPTHWISE.x), draw("kernel", DEPTHWISE.kernel)
     values = []
-    for form in ("lax", "taps"):
-        tuned(line(DEPTHWISE, form))
+    for lowering in ("lax", "taps"):
+        tuned(line(DEPTHWISE, lowering))
         values.append(ops.conv2d(x, kernel, groups=6))
         with jax.disable_jit():
             np.testing.assert_array_equal(ops.conv2d(x, kernel, groups=6), values[-1])
@@ -294,13 +300,13 @@ def test_a_size_without_a_number_is_lax() -> None:
 def test_the_shipped_table_is_what_its_reader_would_write() -> None:
     shipped = read(SHIPPED)
     assert text(shipped.measured_on, reversed(shipped.lines)) == SHIPPED.read_text()
-    assert {one.form for one in shipped.lines} <= set(FORMS)
+    assert {one.lowering for one in shipped.lines} <= set(LOWERINGS)
     for one in shipped.lines:
         assert choose(one.conv, [shipped]).reason == "measured"
-        if one.form != "native":  # which needs a compiler
-            assert FORMS[one.form].unsupported(one.conv) is None
-        if one.form != "lax":
-            assert one.milliseconds[one.form] <= 0.9 * one.milliseconds["lax"]
+        if one.lowering != "native":  # which needs a compiler
+            assert LOWERINGS[one.lowering].unsupported(one.conv) is None
+        if one.lowering != "lax":
+            assert one.milliseconds[one.lowering] <= 0.9 * one.milliseconds["lax"]
 
 
 def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -322,11 +328,11 @@ def damaged(change: Callable[[dict[str, Any]], None]) -> str:
     ("content", "reason"),
     [
         ("", "Expecting value"),
-        ("[]", "not a 'jcnn convolution table 1'"),
-        ('{"format": "jcnn convolution table 2"}', "not a 'jcnn convolution table 1'"),
-        ('{"format": "jcnn convolution table 1"}', "'convolutions' is missing"),
+        ("[]", "not a 'jcnn convolution table 2'"),
+        ('{"format": "jcnn convolution table 3"}', "not a 'jcnn convolution table 2'"),
+        ('{"format": "jcnn convolution table 2"}', "'convolutions' is missing"),
         (damaged(lambda e: e.pop("kernel")), "'kernel' is missing"),
-        (damaged(lambda e: e.update(form="magic")), "form: got 'magic'; accepted: 'lax', "),
+        (damaged(lambda e: e.update(lowering="magic")), "lowering: got 'magic'; accepted: 'lax', "),
         (damaged(lambda e: e.update(stride=[0, 1])), "got 0 where a whole number belongs"),
         (damaged(lambda e: e.update(groups="6")), "got '6' where a whole number belongs"),
         (damaged(lambda e: e.update(x=[1, 2, 3])), "not enough values to unpack"),
@@ -348,14 +354,14 @@ def test_a_damaged_table_is_refused_by_name(
     assert "\n" not in message
 
 
-OTHER_VERSIONS = damaged(lambda e: e.update(form="magic", ms={"lax": 2.0, "magic": 1.0}))
+OTHER_VERSIONS = damaged(lambda e: e.update(lowering="magic", ms={"lax": 2.0, "magic": 1.0}))
 
 
 @pytest.mark.parametrize(
     ("content", "mode", "reason"),
     [
-        (OTHER_VERSIONS, 0o600, "form: got 'magic'; accepted: 'lax', "),
-        (damaged(lambda e: e["ms"].update(magic=3.0)), 0o600, "form: got 'magic'; accepted: "),
+        (OTHER_VERSIONS, 0o600, "lowering: got 'magic'; accepted: 'lax', "),
+        (damaged(lambda e: e["ms"].update(magic=3.0)), 0o600, "lowering: got 'magic'; accepted: "),
         (OTHER_VERSIONS[:99], 0o600, "; delete it, or measure anew with `jcnn bench tune`"),
         (damaged(lambda _: None), 0o666, "other users may write it (mode 666); remove it, or"),
     ],
@@ -390,7 +396,7 @@ def test_an_explanation_names_forms_times_and_the_table(tuned: Callable[..., Pat
     file = tuned(line(by_input, "phases"))
     found = ops.explain_conv(STRIDED.x, STRIDED.kernel, stride=2, padding=1, platform="cpu")
     assert list(found) == ["forward", "by input", "by kernel"]
-    assert found["by input"].form == "phases"
+    assert found["by input"].lowering == "phases"
     written = str(found).splitlines()
     assert len(written) == 3
     assert written[1] == (

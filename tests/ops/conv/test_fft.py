@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from jcnn.ops.conv.methods.fft import fast_length
 from jcnn.ops.conv.lowerings.lowering import Conv, Params
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
+from jcnn.ops.conv.methods.fft import fast_length
 from jcnn.ops.conv.table.explain import directions
-from jcnn.ops.conv.lowerings.registry import FORMS
-from tests.ops.conv import oracle
-from tests.ops.conv import test_lowerings as test_forms
+from tests.ops.conv import oracle, test_lowerings
 from tests.ops.conv.cases import Case, conv, expected, gradients, operands, precision_for, quickly
 from tests.ops.conv.test_methods import equations
 from tests.ops.conv.tolerances import assert_close
@@ -38,13 +37,13 @@ def test_large_kernels(name: str) -> None:
 
 # The convolutions of the primitive that gradients by large kernels are.
 FAMILY = {
-    "gradient by input": test_forms.Case(
+    "gradient by input": test_lowerings.Case(
         (2, 6, 5, 3), (9, 11, 3, 2), (1, 1), ((6, 7), (4, 8)), in_dilation=(3, 2)
     ),
-    "gradient by input, cropped": test_forms.Case(
+    "gradient by input, cropped": test_lowerings.Case(
         (1, 9, 12, 4), (9, 10, 2, 6), (1, 1), ((8, -1), (-2, 9)), in_dilation=(2, 1), groups=2
     ),
-    "gradient by kernel": test_forms.Case(
+    "gradient by kernel": test_lowerings.Case(
         (3, 17, 13, 2), (9, 5, 2, 4), (2, 1), ((9, 8), (4, 3)), dilation=(1, 2)
     ),
 }
@@ -52,18 +51,18 @@ FAMILY = {
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", FAMILY)
-def test_the_form_does_the_whole_family(name: str, dtype: str) -> None:
+def test_the_lowering_does_the_whole_family(name: str, dtype: str) -> None:
     case = dataclasses.replace(FAMILY[name], dtype=dtype)
-    test_forms.check(case, "fft", models=2, method="fft")
+    test_lowerings.check(case, "fft", models=2, method="fft")
 
 
-def test_the_form_refuses_small_kernels_and_gradients_by_them() -> None:
+def test_the_lowering_refuses_small_kernels_and_gradients_by_them() -> None:
     small, large = (Case((2, 20, 20, 2), (k, 9, 2, 3)) for k in (8, 9))
     for case, refused in ((small, True), (large, False)):
         forward = Conv("cpu", "float32", case.x_shape, case.kernel_shape, params_of(case))
         made = directions(forward)
         assert made["by kernel"].conv.is_by_kernel
-        reasons = [FORMS["fft"].unsupported(one.conv) for one in made.values()]
+        reasons = [LOWERINGS["fft"].unsupported(one.conv) for one in made.values()]
         assert [reason is not None for reason in reasons] == [refused] * 3
 
 

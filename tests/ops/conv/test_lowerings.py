@@ -1,4 +1,4 @@
-"""Every form is the same convolution: against the oracle, over the primitive's whole family.
+"""Every lowering is the same convolution: against the oracle, over the primitive's whole family.
 
 The primitive has more than `conv2d` shows: dilated inputs, padding that crops, an axis of models.
 """
@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from jcnn.ops.conv.primitive import conv
 from jcnn.ops.conv.lowerings.lowering import Conv, Params
-from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
+from jcnn.ops.conv.primitive import conv
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import DTYPES, draw, precision_for, quickly
 from tests.ops.conv.oracle import Array
@@ -23,8 +23,8 @@ from tests.ops.conv.strategies import check_random
 from tests.ops.conv.tolerances import assert_close
 
 # Those that round more are in `test_native.py`, `test_winograd.py` and `test_fft.py`.
-PLAIN = [name for name in FORMS if FORMS[name].plain]
-every_form = pytest.mark.parametrize("form", PLAIN)
+PLAIN = [name for name in LOWERINGS if LOWERINGS[name].plain]
+every_lowering = pytest.mark.parametrize("lowering", PLAIN)
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Case:
         """Length of the sum of one output."""
         return int(np.prod(self.kernel_shape[:3]))
 
-    def is_done_by(self, form: str) -> bool:
-        """Whether the form does the case."""
+    def is_done_by(self, lowering: str) -> bool:
+        """Whether the lowering does the case."""
         conv = Conv("cpu", self.dtype, self.x_shape, self.kernel_shape, self.params)
-        return FORMS[form].unsupported(conv) is None
+        return LOWERINGS[lowering].unsupported(conv) is None
 
     def expected(self, x: Array, kernel: Array) -> Array:
         """The oracle's answer on an input whose zeros and crops are written out."""
@@ -108,14 +108,14 @@ CASES = {
 }
 
 
-def check(case: Case, form: str, models: int = 1, *, method: str = "auto") -> None:
+def check(case: Case, lowering: str, models: int = 1, *, method: str = "auto") -> None:
     with precision_for(case.dtype):
         x = draw("x", (models, *case.x_shape), case.dtype)
         kernel = draw("kernel", (models, *case.kernel_shape), case.dtype)
 
         def run(x: jax.Array, kernel: jax.Array) -> jax.Array:
             params = dataclasses.asdict(case.params)
-            return conv(x, kernel, form=form, precision=None, **params)
+            return conv(x, kernel, lowering=lowering, precision=None, **params)
 
         got = quickly(jax.vmap(run), x, kernel)
     pairs = zip(oracle.float64(x), oracle.float64(kernel), strict=True)
@@ -124,14 +124,14 @@ def check(case: Case, form: str, models: int = 1, *, method: str = "auto") -> No
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [(f, name) for f in PLAIN for name in CASES if CASES[name].is_done_by(f)]
+    ("lowering", "name"), [(f, name) for f in PLAIN for name in CASES if CASES[name].is_done_by(f)]
 )
-def test_value(form: str, name: str) -> None:
-    check(CASES[name], form, models=2)
+def test_value(lowering: str, name: str) -> None:
+    check(CASES[name], lowering, models=2)
 
 
-def test_what_each_form_refuses() -> None:
-    """Exactly these: what a form refuses is not tested above."""
+def test_what_each_lowering_refuses() -> None:
+    """Exactly these: what a lowering refuses is not tested above."""
     by_depthwise_kernel = {name for name in CASES if name.startswith("gradient by a depthwise")}
     does = {
         "lax": set(CASES),
@@ -143,28 +143,29 @@ def test_what_each_form_refuses() -> None:
         "groups": {name for name, case in CASES.items() if case.groups > 1},
     }
     assert does == {
-        form: {name for name, case in CASES.items() if case.is_done_by(form)} for form in PLAIN
+        lowering: {name for name, case in CASES.items() if case.is_done_by(lowering)}
+        for lowering in PLAIN
     }
 
 
-@every_form
+@every_lowering
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype(form: str, dtype: str) -> None:
-    able = [case for case in CASES.values() if case.is_done_by(form)]
+def test_every_dtype(lowering: str, dtype: str) -> None:
+    able = [case for case in CASES.values() if case.is_done_by(lowering)]
     assert len(able) >= 3
     for case in able[:3]:
-        check(dataclasses.replace(case, dtype=dtype), form)
+        check(dataclasses.replace(case, dtype=dtype), lowering)
 
 
-@every_form
-def test_sums_in_at_least_32_bits(form: str) -> None:
+@every_lowering
+def test_sums_in_at_least_32_bits(lowering: str) -> None:
     """A bfloat16 at 256 does not change when 1 is added: the ones would be lost."""
-    able = {name: case for name, case in CASES.items() if case.is_done_by(form)}
+    able = {name: case for name, case in CASES.items() if case.is_done_by(lowering)}
     for name, case in list(able.items())[-3:]:
         x = jnp.ones((1, *case.x_shape), "bfloat16").at[:, :, 0].set(256)
         kernel = jnp.ones(case.kernel_shape, "bfloat16")
         params = dataclasses.asdict(case.params)
-        y = conv(x[0], kernel, form=form, precision=None, **params)
+        y = conv(x[0], kernel, lowering=lowering, precision=None, **params)
         want = case.expected(oracle.float64(x[0]), oracle.float64(kernel))
         rounded = oracle.float64(jnp.asarray(want, "bfloat16"))
         np.testing.assert_array_equal(oracle.float64(y), rounded, err_msg=name)
@@ -208,11 +209,11 @@ def _axes(draw: st.DrawFn, by_kernel: bool) -> tuple[int, int, int, tuple[int, i
     )
 
 
-@every_form
-def test_random_cases(form: str) -> None:
-    """Only cases that the form does are drawn, which are a fifth of all at the least.
+@every_lowering
+def test_random_cases(lowering: str) -> None:
+    """Only cases that the lowering does are drawn, which are a fifth of all at the least.
 
     So few are repeated more often: of twenty 13 to 20 were different in 36 trials.
     """
-    able = cases().filter(lambda case: case.is_done_by(form))
-    check_random(lambda case: check(case, form), able, 20, distinct=0.5)
+    able = cases().filter(lambda case: case.is_done_by(lowering))
+    check_random(lambda case: check(case, lowering), able, 20, distinct=0.5)

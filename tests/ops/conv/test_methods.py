@@ -34,10 +34,10 @@ def traced(method: str) -> list[str]:
     return primitives(jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel))
 
 
-def forms(jaxpr: core.ClosedJaxpr) -> list[str]:
-    """The form that each convolution of a jaxpr asks for."""
+def lowerings(jaxpr: core.ClosedJaxpr) -> list[str]:
+    """The lowering that each convolution of a jaxpr asks for."""
     found = equations(jaxpr.jaxpr)
-    return [e.params["form"] for e in found if e.primitive.name == "jcnn_conv"]
+    return [e.params["lowering"] for e in found if e.primitive.name == "jcnn_conv"]
 
 
 @pytest.mark.parametrize("method", ["auto", "lax"])
@@ -48,12 +48,12 @@ def test_auto_and_lax_are_one_convolution(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "lax"])
-def test_gradients_ask_for_the_form_that_the_convolution_asked_for(method: str) -> None:
+def test_gradients_ask_for_the_lowering_that_the_convolution_asked_for(method: str) -> None:
     a = operands(CASE)
     run = jax.vmap(gradients(CASE, method), (0, 0, None, 0))
     stacked = [array[None] for array in (a.x, a.kernel, a.g)]
     jaxpr = jax.make_jaxpr(run)(stacked[0], stacked[1], a.bias, stacked[2])
-    assert forms(jaxpr) == [method] * 3
+    assert lowerings(jaxpr) == [method] * 3
 
 
 def test_im2col_is_one_matrix_product() -> None:
@@ -94,7 +94,7 @@ def test_precision_reaches_every_product_and_its_gradients(method: str) -> None:
 def test_auto_is_the_default() -> None:
     a = operands(CASE)
     jaxpr = jax.make_jaxpr(lambda x, k: ops.conv2d(x, k, groups=2))(a.x, a.kernel)
-    assert forms(jaxpr) == ["auto"]
+    assert lowerings(jaxpr) == ["auto"]
 
 
 def test_a_method_gets_the_resolved_window(monkeypatch: pytest.MonkeyPatch) -> None:

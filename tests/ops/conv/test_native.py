@@ -1,4 +1,4 @@
-"""Form "native": the C++ functions against the oracle, how they are made, and where they run."""
+"""Lowering "native": the C++ functions against the oracle, how they are made, and where they run."""
 
 import os
 import re
@@ -16,24 +16,24 @@ import pytest
 from hypothesis import strategies as st
 
 from jcnn import ops
-from jcnn.system.caches import CacheWarning
-from jcnn.ops.conv.native import library as _native
-from jcnn.ops.conv.primitive import conv
 from jcnn.ops.conv.lowerings.lowering import Conv, Params
-from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
+from jcnn.ops.conv.native import library
+from jcnn.ops.conv.primitive import conv
 from jcnn.ops.conv.table.lookup import Measured, Table, choose
+from jcnn.system.caches import CacheWarning
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import Case, Operands, draw, expected, operands
 from tests.ops.conv.strategies import check_random
 from tests.ops.conv.tolerances import assert_close
 
 pytestmark = pytest.mark.skipif(
-    _native.unavailable() is not None, reason=str(_native.unavailable())
+    library.unavailable() is not None, reason=str(library.unavailable())
 )
 
 
 def run(case: Case) -> Any:
-    """`f(x, kernel)`: the case's convolution in its form, gradients included."""
+    """`f(x, kernel)`: the case's convolution in its lowering, gradients included."""
     window = ops.resolve_window(
         case.x_shape[1:3],
         case.kernel_shape[:2],
@@ -44,7 +44,7 @@ def run(case: Case) -> Any:
     return lambda x, k: conv(
         x,
         k,
-        form="native" if case.groups == 1 else "native_depthwise",
+        lowering="native" if case.groups == 1 else "native_depthwise",
         stride=window.stride,
         padding=window.padding,
         in_dilation=(1, 1),
@@ -135,7 +135,7 @@ def test_a_cropped_input() -> None:
     """Padding below zero, as the gradient of a convolution with a wide padding has."""
     x, kernel = draw("x", (2, 11, 9, 16)), draw("kernel", (3, 3, 16, 16))
     params = Params((1, 1), ((-2, 1), (3, -4)), (1, 1), (1, 1), 1)
-    got = jax.jit(FORMS["native"].fn, static_argnums=(2, 3))(x, kernel, None, params)
+    got = jax.jit(LOWERINGS["native"].fn, static_argnums=(2, 3))(x, kernel, None, params)
     whole = np.pad(oracle.float64(x)[:, 2:, :-4], ((0, 0), (0, 1), (3, 0), (0, 0)))
     want = oracle.conv2d(whole, oracle.float64(kernel), padding="VALID")
     assert_close(got, want, dtype="float32", method="native", terms=144)
@@ -212,9 +212,9 @@ def test_where_it_cannot_run_the_next_best_is_chosen() -> None:
     unable = Conv("cpu", "float32", (8, 14, 14, 24), (3, 3, 24, 16), params)
     times = {"lax": 3.0, "native": 1.0, "taps": 2.0}
     table = Table(Path("table.json"), "a machine", (Measured(able, "native", times, "16"),))
-    assert choose(able, [table]).form == "native"
-    assert choose(able, [table], plain=True).form == "lax"  # taps are for few products
-    assert choose(unable, [table]).form == "lax"
+    assert choose(able, [table]).lowering == "native"
+    assert choose(able, [table], plain=True).lowering == "lax"  # taps are for few products
+    assert choose(unable, [table]).lowering == "lax"
 
 
 # --- how it is made -------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_where_it_cannot_run_the_next_best_is_chosen() -> None:
 def reason(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str | None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return _native.unavailable.__wrapped__()
+    return library.unavailable.__wrapped__()
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ class Compiler:
 
     def library(self) -> Path:
         """What would be loaded."""
-        return _native._ready(str(self.path))
+        return library._ready(str(self.path))
 
 
 @pytest.fixture
@@ -346,7 +346,7 @@ def test_a_folder_that_others_may_write_is_not_used(
     place.chmod(mode)
     reason = f"{place}: other users may write it (mode {mode:o}); remove it, or chmod go-w"
     with pytest.warns(CacheWarning) as warned:
-        told = _native.unavailable.__wrapped__()
+        told = library.unavailable.__wrapped__()
     assert told == f"{reason}; the compiled kernels are not used"
     assert [str(warning.message) for warning in warned] == [told]
     assert compiler.calls == 1
@@ -357,7 +357,7 @@ def test_the_processors_flags_are_in_the_librarys_name(
 ) -> None:
     """A home folder may be shared by machines, of which one would die of the other's code."""
     info, names = tmp_path / "cpuinfo", list[str]()
-    monkeypatch.setattr(_native, "_PROCESSORS", info)
+    monkeypatch.setattr(library, "_PROCESSORS", info)
     for flags in ("fpu sse avx512f", "fpu sse", "fpu sse"):
         info.write_text(f"processor\t: 0\ncpu MHz\t\t: {len(names)}\nflags\t\t: {flags}\n\n")
         names.append(compiler.library().name)

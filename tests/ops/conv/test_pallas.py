@@ -18,13 +18,11 @@ import numpy as np
 import pytest
 
 from jcnn import ops
-from jcnn.ops.conv.lowerings import pallas as _form_pallas
+from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Params
 from jcnn.ops.conv.lowerings.pallas import interpreted
 from jcnn.ops.conv.lowerings.pallas_kernel import FILL, Plan, plan
-from tests.ops.conv import oracle
-from tests.ops.conv import test_contract
-from tests.ops.conv import test_contract_transforms
+from tests.ops.conv import oracle, test_contract, test_contract_transforms
 from tests.ops.conv.cases import CASES, Case, Operands, conv, expected, operands, reason_against
 from tests.ops.conv.tolerances import assert_close
 
@@ -248,7 +246,7 @@ def test_lowers_for_a_gpu(dtype: str, relu: bool, pool: bool) -> None:
     how = Params((1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), groups=1)
 
     def run(x: jax.Array, kernel: jax.Array, bias: jax.Array | None) -> jax.Array:
-        return _form_pallas.run(x, kernel, how, bias=bias, relu=relu, pool=pool)
+        return pallas_lowering.run(x, kernel, how, bias=bias, relu=relu, pool=pool)
 
     lowered = jax.jit(run).trace(x, kernel, bias).lower(lowering_platforms=("cuda",))
     assert "mosaic_gpu" in lowered.as_text()
@@ -259,7 +257,7 @@ def test_a_gradient_by_kernel_lowers_for_a_gpu() -> None:
     x = jax.ShapeDtypeStruct((256, 30, 30, 64), "float32")
     kernel = jax.ShapeDtypeStruct((28, 28, 64, 256), "float32")
     how = Params((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), groups=1)
-    run = jax.jit(lambda x, k: _form_pallas.run(x, k, how))
+    run = jax.jit(lambda x, k: pallas_lowering.run(x, k, how))
     assert "mosaic_gpu" in run.trace(x, kernel).lower(lowering_platforms=("cuda",)).as_text()
 
 

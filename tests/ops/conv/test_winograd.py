@@ -12,10 +12,10 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from jcnn import ops
-from jcnn.ops.conv.lowerings import winograd as _form_winograd
+from jcnn.ops.conv.lowerings import winograd as winograd_lowering
 from jcnn.ops.conv.lowerings.cook_toom import cook_toom
 from jcnn.ops.conv.lowerings.lowering import Pads, Params
-from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import Case, draw, expected, gradients, operands, quickly
 from tests.ops.conv.tolerances import assert_close
@@ -56,7 +56,7 @@ def test_filtering_is_the_correlation_exactly(points: tuple[int, ...], taps: int
 
 def test_the_published_transforms() -> None:
     """Lavin and Gray 2016, section 4; of F(2, 3) they give two rows with the sign changed."""
-    f = _form_winograd.FILTERINGS[4]
+    f = winograd_lowering.FILTERINGS[4]
     assert f.data == (
         (4, 0, -5, 0, 1, 0),
         (0, -4, -4, 1, 1, 0),
@@ -73,7 +73,7 @@ def test_the_published_transforms() -> None:
     )
     assert f.denominator == 24
     assert f.kernel == ((6, 0, 0), (-4, -4, -4), (-4, 4, -4), (1, 2, 4), (1, -2, 4), (0, 0, 24))
-    f = _form_winograd.FILTERINGS[2]
+    f = winograd_lowering.FILTERINGS[2]
     assert f.data == ((-1, 0, 1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1))
     assert f.output == ((1, 1, 1, 0), (0, 1, -1, 1))
     assert (f.kernel, f.denominator) == (((-2, 0, 0), (1, 1, 1), (1, -1, 1), (0, 0, 2)), 2)
@@ -166,7 +166,7 @@ def test_in_chunks_it_is_the_same(outputs: int, monkeypatch: pytest.MonkeyPatch)
     """Five pictures, two at a time: the last chunk goes back one picture, or is filled up."""
     case = Case((5, 5, 6, 4), (3, 3, 2, 6), groups=2, padding=((0, 2), (3, 1)))
     numbers = (outputs + 2) ** 2 * -(-5 // outputs) * -(-8 // outputs) * (4 + 6)
-    monkeypatch.setattr(_form_winograd, "_CHUNK", 4 * numbers * 2)
+    monkeypatch.setattr(winograd_lowering, "_CHUNK", 4 * numbers * 2)
     method = f"winograd{outputs}"
     run, a = gradients(case, method), operands(case)
     assert lowered(case, method, run).count("stablehlo.while") == 3
@@ -191,8 +191,8 @@ def test_the_three_kinds_that_gradients_are_made_of(kind: str, outputs: int) -> 
     x_shape, kernel_shape, pads = FAMILY[kind]
     x, kernel = draw("x", x_shape), draw("kernel", kernel_shape)
     params = Params((1, 1), pads, (1, 1), (1, 1), 2)
-    form = FORMS[f"winograd{outputs}"]
-    y = quickly(lambda x, kernel: form.fn(x, kernel, None, params), x, kernel)
+    lowering = LOWERINGS[f"winograd{outputs}"]
+    y = quickly(lambda x, kernel: lowering.fn(x, kernel, None, params), x, kernel)
     rows, columns = ((max(before, 0), max(after, 0)) for before, after in pads)
     whole = np.pad(oracle.float64(x), ((0, 0), rows, columns, (0, 0)))
     (top, bottom), (left, right) = ([-min(pad, 0) for pad in both] for both in pads)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.system.caches import cache_folder
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
@@ -20,6 +19,7 @@ from jcnn.data.kept import keep, read_kept
 from jcnn.data.sources.tfds.folder import TfdsName, identity
 from jcnn.data.sources.tfds.prepare import picture_and_label, quiet_tfds
 from jcnn.data.sources.tfds.records import Split, open_records
+from jcnn.system.caches import cache_folder
 
 _FORMAT = 2
 _TOGETHER = 4096

@@ -24,13 +24,13 @@ from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
 from jcnn.data.pictures import fit_picture
 from jcnn.data.request import Request, Resize
-from jcnn.data.streamed import Images, StreamedImages
 from jcnn.data.sources.tfds.builders import HELPED
 from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
 from jcnn.data.sources.tfds.index import Index, open_split, read_index
 from jcnn.data.sources.tfds.originals import check_originals, registered_originals
 from jcnn.data.sources.tfds.prepare import prepare
 from jcnn.data.sources.tfds.records import Split
+from jcnn.data.streamed import Images, StreamedImages
 
 _FORMAT = 1  # one more when the same records and options give another data set
 _PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # what TFDS's Image feature takes

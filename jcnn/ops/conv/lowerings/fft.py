@@ -1,4 +1,4 @@
-"""Form "fft": products of spectra, for large kernels and for the gradients by them.
+"""Lowering "fft": products of spectra, for large kernels and for the gradients by them.
 
 `methods/fft.py` derives it. Here each gradient is a convolution with spectra of its own, so it is
 chosen for itself; the method "fft" keeps the spectra of the value for its gradients.
@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jcnn.ops.conv.lowerings import lax as _form_lax
+from jcnn.ops.conv.lowerings import lax as lax_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, dilated, out_size, wide
 from jcnn.ops.conv.methods.fft import by_spectra
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params, dilated, out_size, wide
 
 # Below 9x9 a matrix product was faster wherever it was tried.
 _CELLS = 81
@@ -35,7 +35,7 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
         return by_spectra(x, kernel, precision, p)
 
     def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return _form_lax.convolve(x, kernel, precision, p)
+        return lax_lowering.convolve(x, kernel, precision, p)
 
     y: jax.Array = lax.cond(_in_range(x, kernel, p), spectra, plain, x, kernel)
     return y
@@ -69,7 +69,7 @@ def _unsupported(conv: Conv) -> str | None:
     return None
 
 
-FORM = Form(
+LOWERING = Lowering(
     convolve,
     _unsupported,
     plain=False,

@@ -1,4 +1,4 @@
-"""Form "groups": the groups of a grouped convolution in turn, each a plain convolution."""
+"""Lowering "groups": the groups of a grouped convolution in turn, each a plain convolution."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jcnn.ops.conv.lowerings import lax as _form_lax
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params
+from jcnn.ops.conv.lowerings import lax as lax_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params
 
 # Groups, each of which is compiled.
 _MOST = 64
@@ -18,7 +18,7 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     inputs, kernels = (jnp.split(array, p.groups, axis=-1) for array in (x, kernel))
     alone = replace(p, groups=1)
     parts = zip(inputs, kernels, strict=True)
-    made = [_form_lax.convolve(one, cells, precision, alone) for one, cells in parts]
+    made = [lax_lowering.convolve(one, cells, precision, alone) for one, cells in parts]
     return jnp.concatenate(made, axis=-1)
 
 
@@ -29,4 +29,4 @@ def _unsupported(conv: Conv) -> str | None:
     return None
 
 
-FORM = Form(convolve, _unsupported)
+LOWERING = Lowering(convolve, _unsupported)

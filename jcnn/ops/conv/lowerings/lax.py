@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Pair, Params, dilated, pad
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, dilated, pad
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
@@ -51,4 +51,4 @@ def _unsupported(conv: Conv) -> None:
     """No reason to refuse anything."""
 
 
-FORM = Form(convolve, _unsupported)
+LOWERING = Lowering(convolve, _unsupported)

@@ -1,8 +1,8 @@
-"""What a form is: one way to write one convolution of the primitive for the compiler.
+"""What a lowering is: one way to write one convolution of the primitive for the compiler.
 
-Two forms of the same convolution give the same numbers up to rounding and differ in speed alone.
-Forms have no gradients of their own: they are what the primitive is lowered to, and each of its
-derivatives is the primitive again, with a form of its own.
+Two lowerings of the same convolution give the same numbers up to rounding and differ in speed alone.
+Lowerings have no gradients of their own: they are what the primitive is lowered to, and each of its
+derivatives is the primitive again, with a lowering of its own.
 """
 
 import functools
@@ -90,7 +90,7 @@ def _size(cells: int) -> int | str:
 
 
 @dataclass(frozen=True)
-class Form:
+class Lowering:
     """One way to write a convolution.
 
     Attributes:
@@ -99,7 +99,7 @@ class Form:
         unsupported: `unsupported(conv)` to the reason why `fn` cannot do this convolution, or
             would be absurd for it; None where it can.
         plain: whether it rounds as XLA's convolution does and needs nothing but XLA. What is
-            exported, and what asks for a precision, takes plain forms only.
+            exported, and what asks for a precision, takes plain lowerings only.
         remark: what it costs besides time, for `explain_conv`; empty where nothing.
     """
 

@@ -1,4 +1,4 @@
-"""Form "native_depthwise": one filter for each channel, in C++, for float32 on a CPU.
+"""Lowering "native_depthwise": one filter for each channel, in C++, for float32 on a CPU.
 
 XLA:CPU runs a grouped convolution in naive loops. `native/depthwise.cc` has two functions: the
 convolution with any stride and dilations, which is the gradient by the input, too, and the gradient
@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jcnn.ops.conv.native import library as _native
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params, out_size
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, out_size
+from jcnn.ops.conv.native import library
 
 _MOST_ROWS = 64  # `kMostRows` in depthwise.cc
 
@@ -24,13 +24,13 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     if not _is_by_kernel(Conv("cpu", str(x.dtype), x.shape, kernel.shape, p)):
         assert kernel.shape[2] == 1, (x.shape, kernel.shape)
         how |= {name: _numbers(getattr(p, name)) for name in ("stride", "dilation", "in_dilation")}
-        return _native.call("jcnn_depthwise", (x.shape[0], *out, filters), x, kernel, **how)
+        return library.call("jcnn_depthwise", (x.shape[0], *out, filters), x, kernel, **how)
     # Stride and kernel dilation of the gradient are the dilation and stride of the convolution.
     how |= {"stride": _numbers(p.dilation), "dilation": _numbers(p.stride)}
     pictures = x.reshape(*x.shape[1:3], filters, -1).transpose(3, 0, 1, 2)
     gradient = kernel.transpose(2, 0, 1, 3)
     shape = (*out, 1, filters)
-    by_kernel = _native.call("jcnn_depthwise_kernel_gradient", shape, pictures, gradient, **how)
+    by_kernel = library.call("jcnn_depthwise_kernel_gradient", shape, pictures, gradient, **how)
     return by_kernel.transpose(2, 0, 1, 3)
 
 
@@ -48,7 +48,7 @@ def _unsupported(conv: Conv) -> str | None:
         return "it needs one channel for each filter"
     if not _is_by_kernel(conv) and conv.kernel[0] > _MOST_ROWS:
         return f"a kernel of {conv.kernel[0]} rows; at most {_MOST_ROWS}"
-    return _native.unavailable()
+    return library.unavailable()
 
 
 def _is_by_kernel(conv: Conv) -> bool:
@@ -57,4 +57,4 @@ def _is_by_kernel(conv: Conv) -> bool:
     return one and (conv.kernel[2] > 1 or conv.is_by_kernel)
 
 
-FORM = Form(convolve, _unsupported, plain=False)
+LOWERING = Lowering(convolve, _unsupported, plain=False)

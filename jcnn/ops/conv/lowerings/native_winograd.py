@@ -1,4 +1,4 @@
-"""Form "native": Winograd's convolution F(4x4, 3x3) in C++, for float32 on a CPU.
+"""Lowering "native": Winograd's convolution F(4x4, 3x3) in C++, for float32 on a CPU.
 
 A 3x3 convolution takes 36 multiplications for a tile of 4x4 outputs instead of 144, and the tiles
 stay in the cache meanwhile; `native/winograd.cc` derives it. The convolution by which the kernel's
@@ -12,8 +12,8 @@ from typing import Any
 
 import jax
 
-from jcnn.ops.conv.native import library as _native
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Pair, Params, Shape, out_size
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, Shape, out_size
+from jcnn.ops.conv.native import library
 
 # The innermost loops run over so many channels.
 _LANES = 16
@@ -25,16 +25,16 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     size = out_size(x.shape, kernel.shape, p)
     if _is_forward(x.shape, kernel.shape):
         shape: Shape = (x.shape[0], *size, kernel.shape[3])
-        return _native.call("jcnn_winograd", shape, x, kernel, **how)
+        return library.call("jcnn_winograd", shape, x, kernel, **how)
     assert _is_by_kernel(x.shape, kernel.shape, size), (x.shape, kernel.shape)
     pictures, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
     shape = (3, 3, x.shape[0], kernel.shape[3])
-    by_kernel = _native.call("jcnn_winograd_kernel_gradient", shape, pictures, gradient, **how)
+    by_kernel = library.call("jcnn_winograd_kernel_gradient", shape, pictures, gradient, **how)
     return by_kernel.transpose(2, 0, 1, 3)
 
 
 def _unsupported(conv: Conv) -> str | None:
-    """Why this convolution needs another form."""
+    """Why this convolution needs another lowering."""
     p = conv.params
     if conv.platform != "cpu" or conv.dtype != "float32":
         return f"it is for float32 on a CPU, not {conv.dtype} on {conv.platform}"
@@ -42,7 +42,7 @@ def _unsupported(conv: Conv) -> str | None:
         return "it needs stride, dilation and groups of 1"
     if not (_is_forward(conv.x, conv.kernel) or _is_by_kernel(conv.x, conv.kernel, conv.out)):
         return f"it needs a kernel of 3x3 and multiples of {_LANES} channels and filters"
-    return _native.unavailable()
+    return library.unavailable()
 
 
 def _is_forward(x: Shape, kernel: Shape) -> bool:
@@ -53,7 +53,7 @@ def _is_by_kernel(x: Shape, kernel: Shape, out: Pair) -> bool:
     return out == (3, 3) and x[0] % _LANES == 0 and kernel[3] % _LANES == 0
 
 
-FORM = Form(
+LOWERING = Lowering(
     convolve,
     _unsupported,
     plain=False,

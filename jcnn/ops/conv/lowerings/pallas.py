@@ -1,4 +1,4 @@
-"""Form "pallas" of the convolution primitive: where its kernel runs, and what it cannot do.
+"""Lowering "pallas" of the convolution primitive: where its kernel runs, and what it cannot do.
 
 The kernel, `_pallas_kernel`, is for NVIDIA's Hopper GPUs. It does the primitive's whole family but
 groups: stride, both dilations, padding of either sign.
@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jcnn.ops.conv.lowerings import lax as _form_lax
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params
+from jcnn.ops.conv.lowerings import lax as lax_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -32,7 +32,7 @@ def unsupported(conv: Conv) -> str | None:
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
     """By the kernel; a derivative that it cannot do, by XLA's convolution."""
     if unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, p)) is not None:
-        return _form_lax.FORM.fn(x, kernel, precision, p)
+        return lax_lowering.LOWERING.fn(x, kernel, precision, p)
     return run(x, kernel, p)
 
 
@@ -57,16 +57,16 @@ def run(
 ) -> jax.Array:
     """Run the kernel; `bias (O,)`, `relu` and `pool` (2x2, stride 2) before anything is written."""
     # Imported here: it takes half as long as JAX itself, and a jaxlib may lack what it needs.
-    from jcnn.ops.conv.lowerings import pallas_kernel as _pallas_kernel
+    from jcnn.ops.conv.lowerings import pallas_kernel
 
     # JAX before 0.11 interprets no transposed operand, which a GPU wants for float32.
     old = is_interpreting() and jax.__version_info__ < (0, 11)
-    return _pallas_kernel.convolve(
+    return pallas_kernel.convolve(
         x,
         kernel,
         bias,
         p,
-        _pallas_kernel.Epilogue(relu, pool),
+        pallas_kernel.Epilogue(relu, pool),
         kernel_transposed=x.dtype == jnp.float32 and not old,
     )
 
@@ -119,4 +119,6 @@ def effects() -> set[Any]:
 
 
 # Not plain: float32 is rounded to TensorFloat-32, and the program runs on Hopper alone.
-FORM = Form(convolve, unsupported, plain=False, remark="float32 is rounded to TensorFloat-32")
+LOWERING = Lowering(
+    convolve, unsupported, plain=False, remark="float32 is rounded to TensorFloat-32"
+)

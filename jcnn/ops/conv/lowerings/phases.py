@@ -1,4 +1,4 @@
-"""Form "phases": a dilated convolution as several plain ones, with no product by inserted zeros.
+"""Lowering "phases": a dilated convolution as several plain ones, with no product by inserted zeros.
 
 The gradient by input of a strided convolution, and a transposed convolution, read an input with
 `a - 1` zeros between neighbours:
@@ -31,8 +31,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.lowerings import lax as _form_lax
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Pair, Params, dilated, out_size
+from jcnn.ops.conv.lowerings import lax as lax_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, dilated, out_size
 
 
 class _Phase(NamedTuple):
@@ -48,13 +48,13 @@ class _Phase(NamedTuple):
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
     """Convolve as one plain convolution for each phase of the output."""
-    return in_phases(_form_lax.convolve, x, kernel, precision, p)
+    return in_phases(lax_lowering.convolve, x, kernel, precision, p)
 
 
 def in_phases(
     inner: Callable[..., jax.Array], x: jax.Array, kernel: jax.Array, precision: Any, p: Params
 ) -> jax.Array:
-    """Convolve the phases by `inner`, a form's function, and interleave them."""
+    """Convolve the phases by `inner`, a lowering's function, and interleave them."""
     out = out_size(x.shape, kernel.shape, p)
     rows, columns = (_split(p, axis, kernel.shape[axis], out[axis]) for axis in (0, 1))
     deepest = (rows[0].outputs, columns[0].outputs)
@@ -132,4 +132,4 @@ def _unsupported(conv: Conv) -> str | None:
     return None
 
 
-FORM = Form(convolve, _unsupported)
+LOWERING = Lowering(convolve, _unsupported)

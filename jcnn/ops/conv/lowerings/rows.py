@@ -1,4 +1,4 @@
-"""Form "rows": the gradient by kernel of a depthwise convolution, a few rows at a time.
+"""Lowering "rows": the gradient by kernel of a depthwise convolution, a few rows at a time.
 
 For each cell of the kernel and each channel it is one sum over all positions of all pictures. A
 compiler that is asked for such a sum adds along the slowest axis of the arrays, one number at a
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params, dilated, out_size, pad, wide
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, dilated, out_size, pad, wide
 
 # Products in the body of the loop, each of which is compiled; half and twice as many are slower.
 _PRODUCTS = 256
@@ -66,4 +66,4 @@ def _unsupported(conv: Conv) -> str | None:
     return None
 
 
-FORM = Form(convolve, _unsupported)
+LOWERING = Lowering(convolve, _unsupported)

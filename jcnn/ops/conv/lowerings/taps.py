@@ -1,4 +1,4 @@
-"""Form "taps": for each cell of the kernel, the input under it times the cell, added up.
+"""Lowering "taps": for each cell of the kernel, the input under it times the cell, added up.
 
 For depthwise convolution there is nothing to contract, and each tap is an elementwise product that
 the compiler fuses into one loop over the output; XLA:CPU's grouped convolution takes ten times as
@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.lowerings import phases as _form_phases
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Params, out_size, pad, under, wide
+from jcnn.ops.conv.lowerings import phases as phases_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, out_size, pad, under, wide
 
 # Products of one output, each of which is compiled.
 _MOST = 128
@@ -26,7 +26,7 @@ _CHANNELS = 8
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
     """Convolve as a sum of elementwise products, each phase by itself where `x` is dilated."""
     if max(p.in_dilation) > 1:
-        return _form_phases.in_phases(_by_parts, x, kernel, precision, p)
+        return phases_lowering.in_phases(_by_parts, x, kernel, precision, p)
     return _by_parts(x, kernel, precision, p)
 
 
@@ -80,8 +80,8 @@ def _unsupported(conv: Conv) -> str | None:
     if conv.kernel[2] > _CHANNELS:
         return f"{conv.kernel[2]} channels a group; at most {_CHANNELS}"
     if max(conv.params.in_dilation) > 1:
-        return _form_phases.FORM.unsupported(conv)
+        return phases_lowering.LOWERING.unsupported(conv)
     return None
 
 
-FORM = Form(convolve, _unsupported)
+LOWERING = Lowering(convolve, _unsupported)

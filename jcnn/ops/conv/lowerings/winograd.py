@@ -1,4 +1,4 @@
-"""Forms "winograd2" and "winograd4": 3x3 convolutions with 2.25 and 4 times fewer multiplications.
+"""Lowerings "winograd2" and "winograd4": 3x3 convolutions with 2.25 and 4 times fewer multiplications.
 
 The picture is cut into tiles that overlap by two cells. From a tile `d` of `n x n` cells, with
 `n = m + 2`, F(m x m, 3x3) computes `m x m` outputs by the transforms of `lowerings/cook_toom.py` on both
@@ -15,7 +15,7 @@ The dot in the middle multiplies position by position, and sums over channels: f
     transformed kernel         1.8      4        -       n^2 / 9 times the kernel's memory
     rounding error             1 to 2   5 to 10  1       root mean square, float32, against "lax"
 
-The gradient by the input is the same form of the output's gradient, with the kernel turned round.
+The gradient by the input is the same lowering of the output's gradient, with the kernel turned round.
 The gradient by the kernel transposes the formula: with `g` the output's gradient in tiles of
 `m x m`,
 
@@ -54,7 +54,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcnn.ops.conv.lowerings.cook_toom import Filtering, Matrix, cook_toom
-from jcnn.ops.conv.lowerings.lowering import Conv, Form, Pair, Params, out_size, wide
+from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, out_size, wide
 
 # By the outputs on one axis. The points are those of Lavin and Gray.
 FILTERINGS = {2: cook_toom((0, 1, -1), taps=3), 4: cook_toom((0, 1, -1, 2, -2), taps=3)}
@@ -239,13 +239,13 @@ def _unsupported(conv: Conv) -> str | None:
 # What is left of the range: sums inside are larger than the result.
 _TILE = "a NaN reaches its whole tile; may overflow above 1e"
 
-FORM2 = Form(
+LOWERING2 = Lowering(
     functools.partial(convolve, outputs=2),
     _unsupported,
     plain=False,
     remark=f"1 to 2 times the rounding of lax; {_TILE}36",
 )
-FORM4 = Form(
+LOWERING4 = Lowering(
     functools.partial(convolve, outputs=4),
     _unsupported,
     plain=False,

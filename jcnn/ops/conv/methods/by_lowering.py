@@ -1,26 +1,35 @@
-"""What the methods share that are the convolution primitive in one form each."""
+"""Methods that are the convolution primitive with a lowering: auto, lax, winograd2/4 and pallas.
+
+The convolution and both of its gradients are the primitive's, so a method here is the name of a
+lowering and what that lowering cannot do. "auto" leaves the lowering open; the table of
+measurements chooses when the convolution is compiled (`table/lookup.py`).
+"""
+
+from functools import partial
 
 import jax
 
-from jcnn.ops.conv.method import Precision
-from jcnn.ops.conv.primitive import conv
 from jcnn.ops._window import Window
+from jcnn.ops.conv.lowerings import pallas as pallas_lowering
+from jcnn.ops.conv.lowerings.lowering import Conv, Params
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.primitive import conv
 
 
-def conv2d_by_form(
+def conv2d_by_lowering(
     x: jax.Array,
     kernel: jax.Array,
     window: Window,
     groups: int,
     precision: Precision,
     *,
-    form: str,
+    lowering: str,
 ) -> jax.Array:
-    """Convolve through `_conv_primitive`, whose derivatives are in the same form."""
+    """Convolve by the primitive, whose derivatives have the same lowering."""
     return conv(
         x,
         kernel,
-        form=form,
+        lowering=lowering,
         stride=window.stride,
         padding=window.padding,
         in_dilation=(1, 1),
@@ -28,3 +37,35 @@ def conv2d_by_form(
         groups=groups,
         precision=precision,
     )
+
+
+def _conv2d_pallas(
+    x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
+) -> jax.Array:
+    pallas_lowering.refuse_precision(x, precision)
+    return conv2d_by_lowering(x, kernel, window, groups, precision, lowering="pallas")
+
+
+def _refused_by_pallas(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
+    params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
+    return pallas_lowering.unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, params))
+
+
+def _refused_by_winograd(
+    x: jax.Array, kernel: jax.Array, window: Window, groups: int
+) -> str | None:
+    for name, (rows, columns), accepted in (
+        ("kernel", window.kernel, 3),
+        ("stride", window.stride, 1),
+        ("dilation", window.dilation, 1),
+    ):
+        if (rows, columns) != (accepted, accepted):
+            return f"{name} {rows}x{columns}; it does {accepted}x{accepted} alone"
+    return None
+
+
+AUTO = ConvMethod(partial(conv2d_by_lowering, lowering="auto"))
+LAX = ConvMethod(partial(conv2d_by_lowering, lowering="lax"))
+WINOGRAD2 = ConvMethod(partial(conv2d_by_lowering, lowering="winograd2"), _refused_by_winograd)
+WINOGRAD4 = ConvMethod(partial(conv2d_by_lowering, lowering="winograd4"), _refused_by_winograd)
+PALLAS = ConvMethod(_conv2d_pallas, _refused_by_pallas)

@@ -26,9 +26,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops.conv.lowerings.lowering import Params, dilated, out_size, wide
 from jcnn.ops._window import Window
+from jcnn.ops.conv.lowerings.lowering import Params, dilated, out_size, wide
+from jcnn.ops.conv.method import ConvMethod, Precision
 
 
 def conv2d_fft(
@@ -40,7 +40,7 @@ def conv2d_fft(
 
 
 def by_spectra(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Any convolution of the primitive's family; the function of the form "fft"."""
+    """Any convolution of the primitive's family; the function of the lowering "fft"."""
     n, filters, groups = x.shape[0], kernel.shape[3], p.groups
     out = out_size(x.shape, kernel.shape, p)
     last = [(o - 1) * step for o, step in zip(out, p.stride, strict=True)]

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from jcnn.ops._check import check_floating, check_rank
-from jcnn.ops.conv.method import ConvMethod, Precision
 from jcnn.ops._taps import scatter_taps, taps
 from jcnn.ops._window import Padding, Size, Window, resolve_window
+from jcnn.ops.conv.method import ConvMethod, Precision
 
 
 def im2col(

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.methods.im2col import conv2d_im2col
-from jcnn.ops.conv.method import ConvMethod, Precision
 from jcnn.ops._window import Window, check_size, resolve_window
+from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.methods.im2col import conv2d_im2col
 
 
 def im2col_in_chunks(max_bytes: int) -> ConvMethod:

@@ -10,9 +10,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jcnn.ops.conv.method import ConvMethod, Precision
 from jcnn.ops._taps import taps
 from jcnn.ops._window import Window
+from jcnn.ops.conv.method import ConvMethod, Precision
 
 
 def conv2d_shift(

@@ -25,7 +25,7 @@ import jax
 from jcnn.system.caches import PRIVATE, CacheWarning, cache_folder, check_private, make_private
 from jcnn.system.files import write_bytes
 
-SOURCES = sorted(Path(__file__).with_name("native").iterdir())
+SOURCES = sorted(Path(__file__).with_name("source").iterdir())
 CALLS = (
     "jcnn_winograd",
     "jcnn_winograd_kernel_gradient",

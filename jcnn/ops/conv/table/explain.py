@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import jax
 
+from jcnn.ops._window import Padding, Size, check_size, conv_window
+from jcnn.ops.conv.lowerings.lowering import Params, Shape, asks_for_more
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv, conv_p
-from jcnn.ops.conv.lowerings.lowering import Params, Shape, asks_for_more
-from jcnn.ops._window import Padding, Size, check_size, conv_window
-from jcnn.ops.conv.table.lookup import Choice, Conv, choose
 from jcnn.ops.conv.table.file import tables
+from jcnn.ops.conv.table.lookup import Choice, Conv, choose
 
 
 class Direction(NamedTuple):
     """One of the three: the convolution that it is, and the function of two arrays it stands in.
 
-    The function takes and returns arrays as the forward convolution has them, so that what a form
+    The function takes and returns arrays as the forward convolution has them, so that what a lowering
     costs in copies on the way in and out is part of its time.
     """
 
@@ -26,11 +26,11 @@ class Direction(NamedTuple):
     shapes: tuple[Shape, Shape]
 
 
-def directions(forward: Conv, form: str = "auto") -> dict[str, Direction]:
-    """A convolution "forward", "by input" and "by kernel", each lowered to `form`."""
+def directions(forward: Conv, lowering: str = "auto") -> dict[str, Direction]:
+    """A convolution "forward", "by input" and "by kernel", each lowered to `lowering`."""
 
     def run(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return conv(x, kernel, form=form, precision=None, **asdict(forward.params))
+        return conv(x, kernel, lowering=lowering, precision=None, **asdict(forward.params))
 
     x, kernel = (jax.ShapeDtypeStruct(s, forward.dtype) for s in (forward.x, forward.kernel))
     y = jax.eval_shape(run, x, kernel)
@@ -76,7 +76,7 @@ def explain_conv(
     platform: str | None = None,
     precision: Precision = None,
 ) -> "Explanation":
-    """Which form method "auto" takes for a convolution and for each of its gradients, and why.
+    """Which lowering method "auto" takes for a convolution and for each of its gradients, and why.
 
     Args:
         x_shape: `(N, H, W, C)`.
@@ -84,11 +84,11 @@ def explain_conv(
         stride, padding, dilation, groups: as for `conv2d`.
         dtype: of both, such as "bfloat16".
         platform: "cpu", "gpu" or "tpu"; None is the one that JAX runs on.
-        precision: as for `conv2d`; more than the default leaves plain forms to choose from.
+        precision: as for `conv2d`; more than the default leaves plain lowerings to choose from.
 
     Returns:
         The choices "forward", "by input" and "by kernel"; printed, one line each, with the
-        milliseconds that were measured and what the form costs in accuracy.
+        milliseconds that were measured and what the lowering costs in accuracy.
 
     Raises:
         ValueError: a shape or size does not fit, or the user's table is damaged.

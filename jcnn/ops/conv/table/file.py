@@ -1,8 +1,8 @@
 """The tables on disk: the one that jcnn ships, and the one measured on the user's machine.
 
 Both are JSON: an object with `format`, `measured_on` (one line: machine and versions) and
-`convolutions`, one a line with its name, shapes, parameters, chosen form and the median
-milliseconds of each form. They are read once, when the first convolution is compiled.
+`convolutions`, one a line with its name, shapes, parameters, chosen lowering and the median
+milliseconds of each lowering. They are read once, when the first convolution is compiled.
 """
 
 import functools
@@ -14,12 +14,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jcnn.system.caches import CacheWarning, cache_folder, check_private
 from jcnn.ops.conv.lowerings.lowering import Pair, Params
-from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.lookup import Conv, Measured, Table
+from jcnn.system.caches import CacheWarning, cache_folder, check_private
 
-FORMAT = "jcnn convolution table 1"
+FORMAT = "jcnn convolution table 2"
 SHIPPED = Path(__file__).with_name("conv_table.json")
 
 
@@ -81,7 +81,7 @@ def _entry(line: Measured) -> dict[str, Any]:
         "platform": conv.platform,
         "dtype": conv.dtype,
         "name": line.name,
-        "form": line.form,
+        "lowering": line.lowering,
         "ms": line.milliseconds,
         "x": conv.x,
         "kernel": conv.kernel,
@@ -90,10 +90,12 @@ def _entry(line: Measured) -> dict[str, Any]:
 
 
 def _line(entry: Any) -> Measured:
-    milliseconds = {str(form): float(ms) for form, ms in dict(entry["ms"]).items()}
-    for form in (entry["form"], *milliseconds):
-        if form not in FORMS:
-            raise ValueError(f"form: got {form!r}; accepted: {', '.join(map(repr, FORMS))}")
+    milliseconds = {str(lowering): float(ms) for lowering, ms in dict(entry["ms"]).items()}
+    for lowering in (entry["lowering"], *milliseconds):
+        if lowering not in LOWERINGS:
+            raise ValueError(
+                f"lowering: got {lowering!r}; accepted: {', '.join(map(repr, LOWERINGS))}"
+            )
     n, h, w, c = _whole(entry["x"], least=1)
     kh, kw, i, o = _whole(entry["kernel"], least=1)
     rows, columns = entry["padding"]
@@ -113,7 +115,7 @@ def _line(entry: Any) -> Measured:
     )
     if min(conv.out) < 1 or c != groups * i:
         raise ValueError(f"convolutions: x {conv.x} and kernel {conv.kernel} do not fit")
-    return Measured(conv, entry["form"], milliseconds, str(entry["name"]))
+    return Measured(conv, entry["lowering"], milliseconds, str(entry["name"]))
 
 
 def _pair(values: Any, least: int | None = None) -> Pair:

@@ -1,9 +1,9 @@
-"""Which form a convolution takes: looked up in a table of measurements.
+"""Which lowering a convolution takes: looked up in a table of measurements.
 
-A convolution that was not measured takes the form of the nearest that was, where there is one of
+A convolution that was not measured takes the lowering of the nearest that was, where there is one of
 the same kind with as many channels and filters, within a factor of two, and at least half as many
 positions. (Of a depthwise convolution the numbers count, positions times channels.) Beyond that it
-takes the form that all of its family agree on, if at least three were measured. Else it is "lax".
+takes the lowering that all of its family agree on, if at least three were measured. Else it is "lax".
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jcnn.ops.conv.lowerings.lowering import Conv, Params, Shape
-from jcnn.ops.conv.lowerings.registry import FORMS
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 
 __all__ = ["Choice", "Conv", "Measured", "Params", "Shape", "Table", "choose"]
 
@@ -22,10 +22,10 @@ _AGREED = 3
 
 @dataclass(frozen=True)
 class Measured:
-    """One line of a table: a convolution, the form to take, and each form's milliseconds."""
+    """One line of a table: a convolution, the lowering to take, and each lowering's milliseconds."""
 
     conv: Conv
-    form: str
+    lowering: str
     milliseconds: dict[str, float]
     name: str
 
@@ -41,24 +41,26 @@ class Table:
 
 @dataclass(frozen=True)
 class Choice:
-    """The form of one convolution, and why: the line that speaks for it, in which table."""
+    """The lowering of one convolution, and why: the line that speaks for it, in which table."""
 
-    form: str
+    lowering: str
     reason: str
     line: Measured | None = None
     table: Table | None = None
 
     def __str__(self) -> str:
         if self.line is None or self.table is None:
-            return f"{self.form} ({self.reason})"
-        times = ", ".join(f"{form} {ms:.3g} ms" for form, ms in self.line.milliseconds.items())
+            return f"{self.lowering} ({self.reason})"
+        times = ", ".join(
+            f"{lowering} {ms:.3g} ms" for lowering, ms in self.line.milliseconds.items()
+        )
         told = [self.reason, times, f"{self.table.file}, {self.table.measured_on}"]
-        remark = FORMS[self.form].remark
-        return f"{self.form} ({'; '.join([*told, remark] if remark else told)})"
+        remark = LOWERINGS[self.lowering].remark
+        return f"{self.lowering} ({'; '.join([*told, remark] if remark else told)})"
 
 
 def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choice:
-    """The form for one convolution, from the first table that has one; `plain` as in `Form`."""
+    """The lowering for one convolution, from the first table that has one; `plain` as in `Lowering`."""
     for table in tables:
         choice = _choose(conv, table, plain)
         if choice is not None:
@@ -75,15 +77,19 @@ def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
         line = min(near, key=lambda one: (_distance(one.conv, conv), one.conv != conv))
         reason = "measured" if line.conv == conv else f"nearest measured: {line.name}"
     else:
-        if len(able) < _AGREED or len({line.form for line in able}) > 1:
+        if len(able) < _AGREED or len({line.lowering for line in able}) > 1:
             return None
         line = able[0]
         reason = f"all {len(able)} measured of its family agree"
     # What was fastest where the table was made may not be had here.
     times = line.milliseconds
-    for form in sorted(times, key=lambda form: (form != line.form, times[form])):
-        if FORMS[form].unsupported(conv) is None and (FORMS[form].plain or not plain):
-            return Choice(form, reason, line, table)
+    for lowering in sorted(
+        times, key=lambda lowering: (lowering != line.lowering, times[lowering])
+    ):
+        if LOWERINGS[lowering].unsupported(conv) is None and (
+            LOWERINGS[lowering].plain or not plain
+        ):
+            return Choice(lowering, reason, line, table)
     return None
 
 
