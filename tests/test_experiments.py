@@ -16,10 +16,10 @@ SCRIPTS = sorted(
 )
 
 
-def test_the_experiments_are_those_that_the_readme_names() -> None:
-    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+def test_the_experiments_are_those_that_the_docs_name() -> None:
+    page = (FOLDER.parent / "docs" / "experiments.md").read_text(encoding="utf-8")
     assert SCRIPTS
-    assert [name for name in SCRIPTS if f"experiments.{name}" not in readme] == []
+    assert [name for name in SCRIPTS if f"experiments.{name}" not in page] == []
 
 
 def test_a_dense_layer_grows_with_the_picture_and_a_convolution_does_not() -> None:

@@ -49,14 +49,14 @@ LECTURE = ["--input", "0 2 3 1; 4 2 1 2; 2 2 1 3", "--kernel", "1 2 2; 0 0 1; 2 
 
 
 def test_a_misprint_is_exposed(jcnn: Jcnn) -> None:
-    """The README's example."""
+    """The example of docs/explorer.md."""
     result = jcnn("trace", "conv", *LECTURE, "--check", "18 22")
     assert result == Result(1, CHECKED, "jcnn: --check: 1 of 2 printed figures wrong\n")
 
 
-def test_the_readme_shows_parts_of_it_in_order() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    command, shown = re.findall(r"(jcnn trace conv .*)\n```\n```\n((?s:.*?))```", readme)[0]
+def test_the_docs_show_parts_of_it_in_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explorer.md").read_text(encoding="utf-8")
+    command, shown = re.findall(r"(jcnn trace conv .*)\n```\n```\n((?s:.*?))```", page)[0]
     assert shlex.split(command)[3:] == [*LECTURE, "--check", "18 22"]
     parts = re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE)
     assert len(parts) == 3

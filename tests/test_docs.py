@@ -1,0 +1,79 @@
+"""Every Python example of README and docs runs as written and prints what its text promises."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run(block: str, capsys: pytest.CaptureFixture[str]) -> str:
+    exec(compile(block, "example", "exec"), {})
+    return capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_first_example_trains_conv4(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks("README.md")
+    assert float(run(block, capsys).split()[-1]) > 0.93
+
+
+def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = blocks("docs/models.md")
+    lines = run(block, capsys).splitlines()
+    assert int(lines[0]) == (3 * 3 + 1) * 16 + (4 * 4 * 16 + 1) * 10
+    assert float(lines[1]) > 0.85
+    assert "'max_pooling2d': (1, 4, 4, 16)" in lines[-1]
+
+
+def test_the_ops_give_the_lectures_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = run(blocks("docs/convolution.md")[0], capsys)
+    assert printed.count("[4. 3. 5.]") == 3
+    assert "False" not in printed
+
+
+def test_the_choice_of_auto_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = run(blocks("docs/convolution.md")[1], capsys)
+    names = [line.split(":")[0] for line in printed.splitlines()]
+    assert [name for name in names if name in ("forward", "by input", "by kernel")] == [
+        "forward",
+        "by input",
+        "by kernel",
+    ]
+
+
+def test_a_model_is_one_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("docs/explorer.md")
+    run(block, capsys)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_there_is_no_other_example() -> None:
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_files_that_the_docs_name_exist() -> None:
+    """A path in backticks with a folder and a suffix is a file of the repository."""
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md"):
+        text = page.read_text(encoding="utf-8")
+        for path in re.findall(r"`([a-z_]+/[\w./-]+\.(?:py|cc|js|json|md))`", text):
+            if "NAME" in path:  # of a recipe
+                continue
+            places = (ROOT, ROOT / "jcnn", ROOT / "jcnn/ops/conv")
+            assert any((place / path).exists() for place in places), f"{page.name}: {path}"
