@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from jcnn import __version__
-from jcnn.data import memory_budget
+from jcnn.data.memory import memory_budget
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.ops.conv.table.file import SHIPPED, tables
 from jcnn.system.caches import cache_folder, check_private

@@ -15,7 +15,7 @@ class UnknownRangeError(ValueError):
 
 
 def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
-    """Decode a picture and bring numbers of 16 bits to 8, as `read_picture` says.
+    """Decode a picture and bring numbers of 16 bits to 8, as `read_image` says.
 
     (Pillow's own conversion of grey clips at 255.) Pictures of 8 bits stay as they are.
 

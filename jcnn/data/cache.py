@@ -36,7 +36,7 @@ _ROWS = 4096  # written at a time
 _ABANDONED = 3600  # seconds since the last write, after which nobody is writing any more
 
 
-class Parts(NamedTuple):
+class Splits(NamedTuple):
     """What is kept: both parts, and what the user should be told on every start."""
 
     train: Dataset
@@ -47,7 +47,7 @@ class Parts(NamedTuple):
 def cached(
     name: str,
     key: str,
-    make: Callable[[], tuple[Dataset, Dataset] | Parts],
+    make: Callable[[], tuple[Dataset, Dataset] | Splits],
     notify: Notify = silent,
 ) -> tuple[Dataset, Dataset]:
     """The data set kept under `key`; where there is none, make it and keep it.
@@ -69,7 +69,7 @@ def cached(
     if parts is None:
         if folder.is_dir() and _is_private(folder.parent):
             notify(Note(f"{show(folder)}: damaged; it is made again"))
-        made = Parts(*make())
+        made = Splits(*make())
         reason = _write(folder, key, made)
         parts = _open(folder)  # perhaps another process's, which was faster
         if parts is None:
@@ -80,7 +80,7 @@ def cached(
     return parts.train, parts.test
 
 
-def _open(folder: Path) -> Parts | None:
+def _open(folder: Path) -> Splits | None:
     """The entry; None where there is none, or it is not what was written."""
     try:
         for file in ("about.json", "images.npy", "labels.npy"):
@@ -101,7 +101,7 @@ def _open(folder: Path) -> Parts | None:
 
         validation = part(slice(cut, tested)) if cut < tested else None
         train, test = part(slice(cut), validation), part(slice(tested, None))
-        return Parts(train, test, [str(note) for note in about["notes"]])
+        return Splits(train, test, [str(note) for note in about["notes"]])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
 
@@ -129,7 +129,7 @@ def _checksums(file: Path) -> list[int]:
         )
 
 
-def _write(folder: Path, key: str, parts: Parts) -> str:
+def _write(folder: Path, key: str, parts: Splits) -> str:
     """Write an entry in one piece; where that fails, return why."""
     beside = None
     try:
@@ -156,7 +156,7 @@ def _remove_leftovers(parent: Path) -> None:
                 shutil.rmtree(folder)
 
 
-def _write_files(folder: Path, key: str, parts: Parts) -> None:
+def _write_files(folder: Path, key: str, parts: Splits) -> None:
     train, test, notes = parts
     own = train.validation
     datasets = [train, test] if own is None else [train, own, test]

@@ -10,7 +10,7 @@ import numpy as np
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError, Dataset
 from jcnn.data.events import Note, Notify, silent
-from jcnn.data.pictures import check_image_shape
+from jcnn.data.image_files import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.sources.folder import read_folder
@@ -69,19 +69,19 @@ SOURCES: tuple[Source, ...] = (
     Source(
         "tfds:NAME",
         "any image classification of tensorflow-datasets: NAME/CONFIG:VERSION",
-        lambda request: read_tfds(request, request.words),
+        lambda request: read_tfds(request, request.argument),
         takes_data_dir=True,
         takes_image_shape=True,
     ),
     Source(
         "idx:DIR",
         "the four IDX files in folder DIR: MNIST and all of its kin",
-        lambda request: read_idx_dir(request.words),
+        lambda request: read_idx_dir(request.argument),
     ),
     Source(
         "npz:FILE",
         "a NumPy archive: x_train, y_train, x_test, y_test, or images, labels",
-        lambda request: read_npz(request.words),
+        lambda request: read_npz(request.argument),
     ),
     Source(
         "folder:DIR",
@@ -108,7 +108,7 @@ def load(
         data_dir: the folder with the source's files, for sources that take one.
         image_shape: `(H, W, C)` to bring the pictures to, for sources of pictures of any size;
             C is 1 (grey) or 3 (red, green, blue). None leaves them as they are.
-        resize: how, as `read_picture` does.
+        resize: how, as `read_image` does.
         on_bad_image: "skip" leaves a picture that cannot be read out, and tells of each.
         notify: called with `Reading` while pictures are read, and with each `Note`.
 
@@ -196,14 +196,17 @@ def _find(name: str) -> tuple[Source, str]:
 
 
 def _guess(name: str) -> str:
-    """The source that was meant: that of a folder or file of this name, or one called like it."""
-    here, (prefix, colon, words) = Path(name).expanduser(), name.partition(":")
-    if here.is_file():
-        return f"; did you mean 'npz:{name}'?" if here.suffix == ".npz" else ""
-    if here.is_dir():
-        kind = "idx" if any("ubyte" in file.name for file in here.iterdir()) else "folder"
-        return f"; did you mean '{kind}:{name}'?"
-    if not (colon and words):
+    """A suggestion: the source for the file or folder of this name, or one with a similar name."""
+    path, (prefix, colon, argument) = Path(name), name.partition(":")
+    try:
+        if path.is_file():
+            return f"; did you mean 'npz:{name}'?" if path.suffix == ".npz" else ""
+        if name and path.is_dir():
+            kind = "idx" if any("ubyte" in file.name for file in path.iterdir()) else "folder"
+            return f"; did you mean '{kind}:{name}'?"
+    except OSError:  # the name is too long, or the folder cannot be read
+        return ""
+    if not (colon and argument):
         return did_you_mean(prefix, [source.name for source in SOURCES])
     prefixes = [source.name.partition(":")[0] for source in SOURCES if ":" in source.name]
-    return did_you_mean(name, [f"{known}:{words}" for known in prefixes])
+    return did_you_mean(name, [f"{known}:{argument}" for known in prefixes])

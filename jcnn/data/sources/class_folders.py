@@ -54,7 +54,7 @@ class Listing:
         return path.removeprefix(str(self.folder)).lstrip(os.sep)  # `relpath` is far slower
 
 
-def list_pictures(folder: Path) -> Listing:
+def list_images(folder: Path) -> Listing:
     """Find the class folders of `folder`, or of its parts, and their pictures.
 
     A folder is divided where it has `train` and `test`, `val` or both, under one of the usual

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jcnn.data import DataError, Reading, StreamedImages, load
-from tests.data.sources.picture_folders import (
+from tests.data.sources.image_folders import (
     COUNTS,
     Event,
     expected_pictures,

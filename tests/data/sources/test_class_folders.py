@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from jcnn.data import DataError, load
-from jcnn.data.sources.class_folders import Listing, list_pictures
-from tests.data.sources.picture_folders import Event, notes, refused, write, write_classes
+from jcnn.data.sources.class_folders import Listing, list_images
+from tests.data.sources.image_folders import Event, notes, refused, write, write_classes
 
 
 def listed(folder: Path) -> tuple[list[tuple[str, str]], Listing]:
     """List a folder; return the class and the name inside the folder of each picture."""
-    found = list_pictures(folder)
+    found = list_images(folder)
     return [
         (found.class_names[label], found.inside(path))
         for path, label in zip(found.paths, found.labels, strict=True)
@@ -234,7 +234,7 @@ def test_parts_by_their_usual_names(tmp_path: Path, names: tuple[str, ...], pres
         touch(tmp_path, f"{validation}/b/4.png", f"{validation}/a/5.png")
     if "t" in present:
         touch(tmp_path, f"{test}/a/6.png", f"{test}/b/7.png", f"{test}/b/8.png")
-    listing = list_pictures(tmp_path)
+    listing = list_images(tmp_path)
     assert listing.class_names == ("a", "b")
     read = "".join(Path(path).stem for path in listing.paths)
     assert read == "123" + "54" * ("v" in present) + "678" * ("t" in present)

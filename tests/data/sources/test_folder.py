@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, Dataset, Note, Reading, Resize, StreamedImages, load, read_picture
-from tests.data.sources.picture_folders import (
+from jcnn.data import DataError, Dataset, Note, Reading, StreamedImages, load, read_image
+from jcnn.data.request import Resize
+from tests.data.sources.image_folders import (
     COUNTS,
     Event,
     expected_pictures,
@@ -73,7 +74,7 @@ def test_pictures_of_any_size_are_brought_to_one(
         for number, kind in enumerate(("png", "bmp", "jpg", "gif", "webp"))
     ]
     decoded = load(f"folder:{tmp_path}", image_shape=shape, resize=resize)
-    expected = {(path.parent.name, read_picture(path, shape, resize).tobytes()) for path in paths}
+    expected = {(path.parent.name, read_image(path, shape, resize).tobytes()) for path in paths}
     assert len(expected) == 10
     assert pictures(*decoded) == expected
     stream()

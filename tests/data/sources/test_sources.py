@@ -7,19 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.data import (
-    SOURCES,
-    DataError,
-    Dataset,
-    Note,
-    Reading,
-    Request,
-    Source,
-    digits,
-    load,
-    sources,
-)
-from jcnn.data.sources import absolute, takes_image_shape
+from jcnn.data import SOURCES, DataError, Dataset, Note, Reading, digits, load, sources
+from jcnn.data.request import Request
+from jcnn.data.sources import Source, absolute, takes_image_shape
 from tests.data.sources.idx_bytes import header, idx_bytes, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
@@ -97,10 +87,25 @@ def test_other_sources_take_no_folder(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "minst", "MNIST5K", "idx", "idx:", "IDX:d", "mnist5k:", "digits:3", ":", "a\nb"]
+    ("name", "meant"),
+    [
+        ("minst", "mnist"),
+        ("MNIST5K", "mnist5k"),
+        ("mnist5k:", "mnist5k"),
+        ("idx", "idx:DIR"),
+        ("idx:", "idx:DIR"),
+        ("IDX:d", "idx:d"),
+        ("", None),
+        (":", None),
+        ("digits:3", None),
+        ("a\nb", None),
+        ("~no-such-user", None),
+        ("x" * 5000, None),
+    ],
 )
-def test_unknown_names_are_refused(name: str) -> None:
-    message = f"data: got {name!r}; accepted: {ACCEPTED}"
+def test_unknown_names_are_refused(name: str, meant: str | None) -> None:
+    guess = "" if meant is None else f"; did you mean {meant!r}?"
+    message = f"data: got {name!r}; accepted: {ACCEPTED}{guess}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load(name)
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from jcnn.data import DataError, Dataset, load
 from jcnn.data.events import Note, Reading
-from jcnn.data.pictures import fit_picture
+from jcnn.data.image_files import fit_image
 from jcnn.data.request import Resize
 from jcnn.data.sources.tfds.prepare import quiet_tfds
 from jcnn.data.streamed import StreamedImages
@@ -148,7 +148,7 @@ def test_pictures_are_brought_to_the_shape_asked_for(originals: Path) -> None:
             train, test = load("mnist", image_shape=shape, resize=resize)
             assert test.images.shape == (5, *shape)
             for own, brought in zip(plain.images[:], train.images[:], strict=True):
-                expected = fit_picture(Image.fromarray(own[..., 0]), shape, resize)
+                expected = fit_image(Image.fromarray(own[..., 0]), shape, resize)
                 np.testing.assert_array_equal(brought, expected)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jcnn.data import DataError, load
-from jcnn.data.sources.tfds.builders import HELPED, cifar_records
+from jcnn.data.sources.tfds.builders import PATCHED, cifar_records
 from jcnn.data.sources.tfds.prepare import quiet_tfds
 from tests.data.sources.idx_bytes import idx_bytes
 from tests.data.sources.tfds_sets import (
@@ -190,4 +190,4 @@ def test_a_tar_of_pictures_of_several_sizes(
 
 def test_every_helped_builder_is_one_of_tfds() -> None:
     with quiet_tfds() as tfds:
-        assert set(HELPED) < set(tfds.list_builders(with_community_datasets=False))
+        assert set(PATCHED) < set(tfds.list_builders(with_community_datasets=False))

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
+from jcnn.data.sources.tfds.folder import (
+    TfdsName,
+    find_prepared,
+    fingerprint,
+    parse_name,
+    tfds_home,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +91,13 @@ def test_the_home_is_tfds_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_any_change_of_the_files_is_another_identity(tmp_path: Path) -> None:
     first = prepared(tmp_path / "a")
-    states = [identity(first)]
+    states = [fingerprint(first)]
     (first / "records").write_bytes(b"12")
-    states.append(identity(first))
+    states.append(fingerprint(first))
     (first / "records").write_bytes(b"123")
-    states.append(identity(first))
+    states.append(fingerprint(first))
     (first / "records").rename(first / "others")
-    states.append(identity(first))
-    states.append(identity(prepared(tmp_path / "b")))
+    states.append(fingerprint(first))
+    states.append(fingerprint(prepared(tmp_path / "b")))
     assert len(set(states)) == 5
-    assert identity(first) == states[3]
+    assert fingerprint(first) == states[3]

@@ -70,12 +70,12 @@ def cifar_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Exam
 
 def archive_splits(builder: Any, downloads: Any, _notify: Notify) -> Any:
     """Sets whose stock builder only needs the files of its archives, one after the other."""
-    stock: Any = type(builder).__mro__[1]  # what `helped_builder` made the class from
+    stock: Any = type(builder).__mro__[1]  # what `patched_builder` made the class from
     return stock._split_generators(builder, _PlainArchives(downloads))
 
 
-# The stock builders that are helped; every other one needs TensorFlow.
-HELPED: dict[str, Splits] = {
+# The stock builders that are patched; every other one needs TensorFlow.
+PATCHED: dict[str, Splits] = {
     "mnist": idx_splits,
     "fashion_mnist": idx_splits,
     "kmnist": idx_splits,
@@ -89,7 +89,7 @@ HELPED: dict[str, Splits] = {
 }
 
 
-def helped_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
+def patched_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
     """The class of the stock builder `stock`, with `splits` in place of its own."""
 
     def split_generators(builder: Any, downloads: Any) -> Any:

@@ -76,7 +76,7 @@ def find_prepared(home: Path, wanted: TfdsName) -> Path | None:
     return max(versions, key=lambda entry: tuple(map(int, entry.name.split("."))), default=None)
 
 
-def identity(folder: Path) -> str:
+def fingerprint(folder: Path) -> str:
     """What a prepared set is known by: the names, sizes and times of its files, and its place.
 
     The records themselves are not read: a set may hold many gigabytes.

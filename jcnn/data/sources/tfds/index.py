@@ -15,14 +15,14 @@ import numpy.typing as npt
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
-from jcnn.data.kept import keep, read_kept
-from jcnn.data.sources.tfds.folder import TfdsName, identity
-from jcnn.data.sources.tfds.prepare import picture_and_label, quiet_tfds
+from jcnn.data.json_cache import read_cached, write_cached
+from jcnn.data.sources.tfds.folder import TfdsName, fingerprint
+from jcnn.data.sources.tfds.prepare import image_and_label_keys, quiet_tfds
 from jcnn.data.sources.tfds.records import Split, open_records
 from jcnn.system.caches import cache_folder
 
 _FORMAT = 2
-_TOGETHER = 4096
+_RECORDS_PER_READ = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def read_index(wanted: TfdsName, folder: Path, notify: Notify) -> Index:
         ValueError: the set is no image classification, or has no split "train".
         DataError: its files are damaged.
     """
-    digest = hashlib.sha256(f"{_FORMAT} {identity(folder)}".encode()).hexdigest()[:24]
+    digest = hashlib.sha256(f"{_FORMAT} {fingerprint(folder)}".encode()).hexdigest()[:24]
     place = cache_folder() / "tfds" / f"{wanted.name}-{digest}.json"
     kept = _load(place, wanted, folder, notify)
     if kept is not None:
@@ -78,7 +78,7 @@ def _make(wanted: TfdsName, folder: Path, notify: Notify) -> Index:
             info = builder.info
         except Exception as error:  # whatever its parsers raise on a damaged file
             raise DataError(f"{show(folder)}: not as tensorflow-datasets prepares it") from error
-        keys = picture_and_label(str(wanted), info)
+        keys = image_and_label_keys(str(wanted), info)
         shape, names = info.features[keys[0]].shape, tuple(info.features[keys[1]].names)
         splits = set(info.splits)
     if "train" not in splits:
@@ -96,15 +96,15 @@ def _make(wanted: TfdsName, folder: Path, notify: Notify) -> Index:
 def _labels(index: Index, name: str, notify: Notify) -> npt.NDArray[np.int32]:
     split = open_split(index, name)
     labels = np.empty(len(split), np.int32)
-    for start in range(0, len(split), _TOGETHER):
-        rows = range(start, min(start + _TOGETHER, len(split)))
+    for start in range(0, len(split), _RECORDS_PER_READ):
+        rows = range(start, min(start + _RECORDS_PER_READ, len(split)))
         labels[rows.start : rows.stop] = [label for _, label in split.read(rows)]
         notify(Reading(f"reading labels of {split.name}", rows.stop, len(split)))
     return labels
 
 
 def _load(place: Path, wanted: TfdsName, folder: Path, notify: Notify) -> Index | None:
-    kept = read_kept(place, notify)
+    kept = read_cached(place, notify)
     if kept is None:
         return None
     height, width, channels = kept["image_shape"]
@@ -117,7 +117,7 @@ def _load(place: Path, wanted: TfdsName, folder: Path, notify: Notify) -> Index 
 
 
 def _save(place: Path, index: Index) -> None:
-    keep(
+    write_cached(
         place,
         {
             "image_shape": index.image_shape,

@@ -17,7 +17,7 @@ import numpy as np
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Note, Notify, Reading
-from jcnn.data.sources.tfds.builders import HELPED, helped_builder
+from jcnn.data.sources.tfds.builders import PATCHED, patched_builder
 from jcnn.data.sources.tfds.folder import TfdsName
 from jcnn.data.sources.tfds.originals import (
     check_originals,
@@ -70,28 +70,28 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
         with contextlib.redirect_stdout(stdout):
             notify(event)
 
-    helped = wanted.name in HELPED
+    patched = wanted.name in PATCHED
     originals = registered_originals(wanted.name)
     folder = data_dir or home / "downloads" / wanted.name
-    if helped and data_dir is None:  # first: importing TFDS takes a second
+    if patched and data_dir is None:  # first: importing TFDS takes a second
         check_reachable(wanted.name, originals, missing_from(folder, originals))
     with quiet_tfds() as tfds:
         builder = _builder(tfds, wanted, home, aloud)
-        picture_and_label(str(wanted), builder.info)
-        if not helped and importlib.util.find_spec("tensorflow") is None:
+        image_and_label_keys(str(wanted), builder.info)
+        if not patched and importlib.util.find_spec("tensorflow") is None:
             raise DataError(
                 f"{wanted}: preparing it needs TensorFlow: pip install 'jcnn[tensorflow]'; without "
-                f"it: {', '.join(HELPED)}, and what is already prepared in {show(home)}"
+                f"it: {', '.join(PATCHED)}, and what is already prepared in {show(home)}"
             )
         _check_writable(home)
-        if helped and data_dir is None:
+        if patched and data_dir is None:
             download_originals(wanted.name, originals, folder, aloud)
-        if helped:
+        if patched:
             check_originals(wanted.name, originals, folder)
         else:  # TFDS downloads what it needs itself, and tries for minutes
             check_reachable(wanted.name, originals, missing_from(folder, originals))
         config = tfds.download.DownloadConfig(
-            manual_dir=folder if helped else data_dir,
+            manual_dir=folder if patched else data_dir,
             try_download_gcs=False,
             force_checksums_validation=True,
         )
@@ -108,7 +108,7 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
             ) from error
 
 
-def picture_and_label(name: str, info: Any) -> tuple[str, str]:
+def image_and_label_keys(name: str, info: Any) -> tuple[str, str]:
     """The keys of a data set's picture and of its class.
 
     Raises:
@@ -140,9 +140,9 @@ def _builder(tfds: Any, wanted: TfdsName, home: Path, notify: Notify) -> Any:
         raise ValueError(f"data: tensorflow-datasets has no {wanted.name!r}; {hint}")
     try:
         cls = tfds.builder_cls(wanted.name)
-        if wanted.name in HELPED:
+        if wanted.name in PATCHED:
             with tfds.core.registered.skip_registration():
-                cls = helped_builder(cls, HELPED[wanted.name], notify)
+                cls = patched_builder(cls, PATCHED[wanted.name], notify)
         return cls(
             data_dir=home,
             config=wanted.config or None,

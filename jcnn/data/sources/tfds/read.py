@@ -20,12 +20,18 @@ from jcnn.data.bit_depth import decode_8_bits
 from jcnn.data.cache import cached
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note, Reading
+from jcnn.data.image_files import fit_image
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
-from jcnn.data.pictures import fit_picture
 from jcnn.data.request import Request, Resize
-from jcnn.data.sources.tfds.builders import HELPED
-from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
+from jcnn.data.sources.tfds.builders import PATCHED
+from jcnn.data.sources.tfds.folder import (
+    TfdsName,
+    find_prepared,
+    fingerprint,
+    parse_name,
+    tfds_home,
+)
 from jcnn.data.sources.tfds.index import Index, open_split, read_index
 from jcnn.data.sources.tfds.originals import check_originals, registered_originals
 from jcnn.data.sources.tfds.prepare import prepare
@@ -44,7 +50,7 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-_TOGETHER = 256  # records read at once: one by one they take six times as long
+_RECORDS_PER_READ = 256  # records read at once: one by one they take six times as long
 
 
 def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
@@ -85,7 +91,7 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
         why = f"{count} pictures of {by} take {size}, more than the {limit} of memory for them"
         request.notify(Note(f"{why}: streamed from disk"))
         return _parts(index, lambda split: _streamed(index, split, shape, request))
-    key = f"tfds {_FORMAT} {identity(folder)} {shape} {request.resize}"
+    key = f"tfds {_FORMAT} {fingerprint(folder)} {shape} {request.resize}"
     return cached(
         f"tfds-{wanted.name}",
         key,
@@ -102,7 +108,7 @@ def _prepared(wanted: TfdsName, request: Request) -> Path:
         found = find_prepared(request.data_dir, wanted)
         if found is not None:
             return found
-        if wanted.name in HELPED:  # on every start: who names these files means these
+        if wanted.name in PATCHED:  # on every start: who names these files means these
             check_originals(wanted.name, registered_originals(wanted.name), request.data_dir)
     home = tfds_home()
     found = find_prepared(home, wanted)
@@ -154,15 +160,15 @@ def _decoded(
     images = np.empty((len(split), *shape), np.uint8)
 
     def fill(i: int) -> None:
-        rows = range(i * _TOGETHER, min((i + 1) * _TOGETHER, len(split)))
+        rows = range(i * _RECORDS_PER_READ, min((i + 1) * _RECORDS_PER_READ, len(split)))
         images[rows.start : rows.stop] = _decode(split, rows, shape, request.resize)
 
     def count(event: Reading | Note) -> None:
         if isinstance(event, Reading):
-            done = min(event.done * _TOGETHER, len(split))
+            done = min(event.done * _RECORDS_PER_READ, len(split))
             request.notify(Reading(event.what, done, len(split)))
 
-    in_parallel(fill, -(-len(split) // _TOGETHER), f"decoding {split.name}", count)
+    in_parallel(fill, -(-len(split) // _RECORDS_PER_READ), f"decoding {split.name}", count)
     return images
 
 
@@ -176,7 +182,7 @@ def _decode(
         for i, (data, _) in enumerate(encoded):
             try:
                 with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
-                    images[i] = fit_picture(decode_8_bits(picture, upright=False), shape, resize)
+                    images[i] = fit_image(decode_8_bits(picture, upright=False), shape, resize)
             except _PILLOW_ERRORS as error:
                 where = f"{show(split.folder)}: record {numbers[i]}"
                 raise DataError(f"{where} has no picture ({show(error)})") from error

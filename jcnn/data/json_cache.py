@@ -15,8 +15,8 @@ from jcnn.system.caches import PRIVATE, check_private, make_private
 from jcnn.system.files import write_text
 
 
-def read_kept(file: Path, notify: Notify) -> Any:
-    """What `keep` has written; None where there is no such file, or it is damaged."""
+def read_cached(file: Path, notify: Notify) -> Any:
+    """What `write_cached` has written; None where there is no such file, or it is damaged."""
     try:
         check_private(file)
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -30,7 +30,7 @@ def read_kept(file: Path, notify: Notify) -> Any:
     return None
 
 
-def keep(file: Path, content: Any) -> None:
+def write_cached(file: Path, content: Any) -> None:
     """Write what JSON can hold, in one piece; where that fails, the next start does without."""
     with contextlib.suppress(OSError):
         make_private(file.parent)

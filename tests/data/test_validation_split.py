@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jcnn.data import Dataset, StreamedImages, check_validation, load, split, split_validation
-from jcnn.data.validation import sorted_by_class
+from jcnn.data import Dataset, StreamedImages, load, split, split_validation
+from jcnn.data.validation_split import check_validation_split, sorted_by_class
 from tests.animals import animals_dir
 
 NAMES = ("ant", "bee", "cat", "dog", "eel")
@@ -77,7 +77,7 @@ def test_the_draw_is_of_the_whole_class_and_follows_the_seed() -> None:
     quarters = np.bincount(np.array(found) // 50, minlength=20)
     assert quarters.min() >= 2
     assert quarters.max() <= 24
-    assert split_validation(dataset, 0.25, 7).words == (
+    assert split_validation(dataset, 0.25, 7).description == (
         "validation: 250 of 1,000 training pictures, 0.25 of every class drawn with seed 7, "
         "for the rows are sorted by class"
     )
@@ -154,7 +154,7 @@ def test_a_part_of_the_data_set_own() -> None:
 def test_no_share_is_no_validation() -> None:
     dataset = numbered(random_labels(9, 1))
     assert split_validation(dataset, 0, 0)[1:] == (None, "")
-    labels, words = check_validation(dataset, 0, 0)
+    labels, words = check_validation_split(dataset, 0, 0)
     assert words == "" and labels.tolist() == dataset.labels.tolist()
 
 

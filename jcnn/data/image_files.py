@@ -21,7 +21,7 @@ _ORIENTATION = 274  # the EXIF tag; 5 to 8 change height and width
 _TRIANGLE = Image.Resampling.BILINEAR
 
 
-def read_picture(
+def read_image(
     path: str | Path, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
     """Read a picture as a viewer shows it, and bring it to a model's input shape.
@@ -56,13 +56,13 @@ def read_picture(
     check_image_shape(image_shape)
     path = Path(path)
     with _opened(path) as opened:
-        return fit_picture(decode_8_bits(opened, upright=True), image_shape, resize)
+        return fit_image(decode_8_bits(opened, upright=True), image_shape, resize)
 
 
-def fit_picture(
+def fit_image(
     picture: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
-    """Bring an upright picture of 8-bit numbers to `(H, W, C)` uint8, as `read_picture` does."""
+    """Bring an upright picture of 8-bit numbers to `(H, W, C)` uint8, as `read_image` does."""
     height, width, channels = image_shape
     picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
     # Pillow would copy a picture that is as it should be; that takes half as long as decoding it.
@@ -73,14 +73,14 @@ def fit_picture(
     return np.array(picture, np.uint8).reshape(height, width, channels)
 
 
-def picture_shape(path: str | Path) -> tuple[int, int, int]:
+def read_image_shape(path: str | Path) -> tuple[int, int, int]:
     """The `(H, W, C)` that a picture has of its own, by the head of its file: nothing is decoded.
 
     C is 1 where the file's kind holds grey alone (a palette of greys too), else 3.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is not a picture as `read_picture` takes it, or too large.
+        DataError: the file is not a picture as `read_image` takes it, or too large.
     """
     with _opened(Path(path)) as opened:
         width, height = opened.size

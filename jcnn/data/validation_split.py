@@ -11,21 +11,21 @@ from jcnn.data.memory import memory_budget
 from jcnn.data.streamed import StreamedImages
 
 
-class Validated(NamedTuple):
+class ValidationSplit(NamedTuple):
     """A data set cut in two.
 
     Attributes:
         train: what is trained on.
         validation: what is validated on; None where there is nothing.
-        words: how it was chosen, in one line; "" where there is nothing.
+        description: how the validation set was chosen, in one line; "" without one.
     """
 
     train: Dataset
     validation: Dataset | None
-    words: str
+    description: str
 
 
-def split_validation(dataset: Dataset, validation_split: float, seed: int) -> Validated:
+def split_validation(dataset: Dataset, validation_split: float, seed: int) -> ValidationSplit:
     """Take the validation part of a data set: its own, or a share of its pictures.
 
     Rows in a random order lose the last ones, exactly as with Keras (`split`). Where
@@ -50,19 +50,19 @@ def split_validation(dataset: Dataset, validation_split: float, seed: int) -> Va
     """
     rows, words = _chosen(dataset, validation_split, seed)
     if not validation_split:
-        return Validated(replace(dataset, validation=None), dataset.validation, words)
+        return ValidationSplit(replace(dataset, validation=None), dataset.validation, words)
     if isinstance(rows, int):
-        return Validated(dataset.take(slice(rows)), dataset.take(slice(rows, None)), words)
+        return ValidationSplit(dataset.take(slice(rows)), dataset.take(slice(rows, None)), words)
     images = dataset.images
     if not isinstance(images, StreamedImages) and images.nbytes > memory_budget():
         # A copy could take more memory than there is.
         by_row = StreamedImages(images.__getitem__, np.arange(len(images)), dataset.image_shape)
         dataset = replace(dataset, images=by_row)
     train, validation = (dataset.take(np.flatnonzero(mark)) for mark in (~rows, rows))
-    return Validated(train, validation, words)
+    return ValidationSplit(train, validation, words)
 
 
-def check_validation(
+def check_validation_split(
     dataset: Dataset, validation_split: float, seed: int
 ) -> tuple[npt.NDArray[np.int32], str]:
     """The labels of `split_validation`'s training part, and its words, without copying images.
