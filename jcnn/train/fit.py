@@ -141,6 +141,11 @@ def _train(
         dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
         if words:
             notify(Note(words))
+    if dataset.labels.min() == dataset.labels.max():
+        only = dataset.class_names[dataset.labels[0]]
+        raise ValueError(
+            f"dataset: got training images of class {only!r} only; accepted: two or more classes"
+        )
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)

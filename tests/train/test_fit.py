@@ -21,7 +21,7 @@ from tests.train import small
 def test_every_example_is_seen_once_an_epoch() -> None:
     # 10 examples in batches of 4: the last batch has two.
     images = np.eye(10, dtype=np.uint8).reshape(10, 1, 10, 1) * 255
-    data = Dataset(images, np.zeros(10, np.int32), ("a", "b"))
+    data = Dataset(images, np.arange(10, dtype=np.int32) % 2, ("a", "b"))
     model = small.Counter(10)
     fit(model, data, TrainConfig(epochs=3, batch_size=4))
     np.testing.assert_array_equal(model.seen[...], np.full(10, 3.0))
@@ -31,7 +31,7 @@ def test_every_example_is_seen_once_an_epoch() -> None:
 @pytest.mark.parametrize(("n", "batch_size", "steps"), [(10, 5, 2), (10, 4, 3), (3, 64, 1)])
 def test_an_epoch_has_as_many_steps_as_batches(n: int, batch_size: int, steps: int) -> None:
     images = np.eye(n, dtype=np.uint8).reshape(n, 1, n, 1) * 255
-    data = Dataset(images, np.zeros(n, np.int32), ("a", "b"))
+    data = Dataset(images, np.arange(n, dtype=np.int32) % 2, ("a", "b"))
     model = small.Counter(n)
     fit(model, data, TrainConfig(epochs=1, batch_size=batch_size))
     assert model.calls[...] == steps
