@@ -1,4 +1,4 @@
-"""Pillow's warnings while pictures are read, by however many threads.
+"""Pillow's warnings while images are read, by however many threads.
 
 `warnings.catch_warnings` belongs to the process, not to the thread: two threads that enter and
 leave it in turn leave each other's filters behind. So the first reader enters, the last leaves.
@@ -18,7 +18,7 @@ _readers = 0
 
 @contextmanager
 def pillow_warnings() -> Iterator[None]:
-    """A picture over Pillow's limit of pixels is an error; warnings of odd metadata are silent."""
+    """An image over Pillow's limit of pixels is an error; warnings of odd metadata are silent."""
     global _readers
     with _lock:
         _readers += 1

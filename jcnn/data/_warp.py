@@ -1,4 +1,4 @@
-"""Turning, zooming, mirroring and moving pictures: one mapping for each, one interpolation."""
+"""Turning, zooming, mirroring and moving images: one mapping for each, one interpolation."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 class Pose(NamedTuple):
-    """How each picture of a batch comes to lie, `(B,)` each, applied in this order.
+    """How each image of a batch comes to lie, `(B,)` each, applied in this order.
 
     Args:
         mirror_y: -1 where top and bottom change places, else 1.
@@ -27,9 +27,9 @@ class Pose(NamedTuple):
 
 
 def warp(images: jax.Array, pose: Pose) -> jax.Array:
-    """Every picture in its pose, interpolated once, bilinearly.
+    """Every image in its pose, interpolated once, bilinearly.
 
-    What lies outside a picture is its mirror image in the edge ("d c b a | a b c d | d c b a", the
+    What lies outside an image is its mirror image in the edge ("d c b a | a b c d | d c b a", the
     edge row doubled). A pose that takes pixels to pixels copies them exactly.
 
     Args:
@@ -74,7 +74,7 @@ def _cell(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     """The pixel at or before each position of one axis, and how far the position is past it.
 
     Positions outside are first folded back in at the edges, at -1/2 and size - 1/2; there the
-    picture and its mirror image have the same pixel on both sides, so between a fold and the
+    image and its mirror image have the same pixel on both sides, so between a fold and the
     first pixel's centre nothing changes.
     """
     from_edge = position + 0.5

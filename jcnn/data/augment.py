@@ -1,4 +1,4 @@
-"""Augmentation: every training picture changed at random, on the device, inside the epoch."""
+"""Augmentation: every training image changed at random, on the device, inside the epoch."""
 
 from typing import NamedTuple
 
@@ -13,19 +13,19 @@ _GEOMETRIC = {"flip", "flip_vertical", "zoom", "rotate", "shift"}
 
 
 def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]) -> jax.Array:
-    """Change each picture by random amounts of its own.
+    """Change each image by random amounts of its own.
 
     In this order, whatever the order of `transforms`: flips, zoom, rotation and shift, composed
     into one mapping and interpolated once, bilinearly; then contrast, about the mean of each
-    channel of the picture given; then brightness; then cutout, filled with that mean, moved as
+    channel of the image given; then brightness; then cutout, filled with that mean, moved as
     brightness moved the rest; at last values beyond 0..1 are clipped. Every amount is uniform
     between its strength's two ends. Shifts are whole pixels, so shifts and flips alone never
-    blur. What comes in over an edge is the picture's mirror image in it, which is Keras's default
-    too: it makes no streaks, and no colour that the picture lacks.
+    blur. What comes in over an edge is the image's mirror image in it, which is Keras's default
+    too: it makes no streaks, and no colour that the image lacks.
 
     Args:
         images: `(B, H, W, C)` float32 or bfloat16 in 0..1.
-        key: of the step. Each picture's amounts follow from it and the picture's place in the
+        key: of the step. Each image's amounts follow from it and the image's place in the
             batch alone: not from the batch's size, nor from which transforms there are.
         transforms: from `parse`; `mixup` is left to `mix`.
 
@@ -34,7 +34,7 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
 
     Reference: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
     Cutout", 2017: the square's centre may be any pixel, so part of it may lie outside. Their
-    pictures have mean 0, and 0 fills the square.
+    images have mean 0, and 0 fills the square.
     """
     chex.assert_rank(images, 4)
     chex.assert_type(images, float)
@@ -42,7 +42,7 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
     strength = {transform.name: transform.strength for transform in transforms}
     amounts = _amounts(key, batch)
     x = images.astype(jnp.float32)
-    # The given picture's mean: the changed one's would make XLA:CPU compute that picture twice.
+    # The given image's mean: the changed one's would make XLA:CPU compute that image twice.
     mean = x.mean((1, 2), keepdims=True)
     if _GEOMETRIC & strength.keys():
         x = warp(x, _pose(amounts, strength, height, width))
@@ -62,18 +62,18 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
 def mix(
     images: jax.Array, targets: jax.Array, key: jax.Array, alpha: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Mixup: each picture blended with another of the batch, and the targets likewise.
+    """Mixup: each image blended with another of the batch, and the targets likewise.
 
     Example `i` becomes `s * x[i] + (1 - s) * x[(i + r) % B]`, with a share `s` of its own and one
     random `r` in 1..B-1 for the batch. `s` is from Beta(alpha, alpha), or 1 less it where that is
-    more: blends of two random pictures are as likely as before, and each example of an epoch
+    more: blends of two random images are as likely as before, and each example of an epoch
     still is the larger part of one.
 
     Args:
         images: `(B, H, W, C)` float32 or bfloat16 in 0..1.
         targets: `(B, K)` float32, a probability for each class.
         key: of the step, another than `augment`'s.
-        alpha: above 0; small ones leave most pictures nearly alone.
+        alpha: above 0; small ones leave most images nearly alone.
 
     Returns:
         Images and targets of the same shapes and dtypes.
@@ -105,7 +105,7 @@ def mix(
 
 
 class _Amounts(NamedTuple):
-    """Random numbers of each picture, `(B,)` in [0, 1)."""
+    """Random numbers of each image, `(B,)` in [0, 1)."""
 
     flip: jax.Array
     flip_vertical: jax.Array
@@ -121,7 +121,7 @@ class _Amounts(NamedTuple):
 
 def _amounts(key: jax.Array, batch: int) -> _Amounts:
     # JAX's generator counts: number n is a hash of the key and n, whatever the shape. Drawn in
-    # one flat call, a picture's ten compile in a quarter of the time that a key for each takes.
+    # one flat call, an image's ten compile in a quarter of the time that a key for each takes.
     count = len(_Amounts._fields)
     return _Amounts(*jax.random.uniform(key, (batch * count,)).reshape(batch, count).T)
 

@@ -1,4 +1,4 @@
-"""From pictures on the device to the batches of an epoch, inside the compiled program."""
+"""From images on the device to the batches of an epoch, inside the compiled program."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from jax import lax
 
 
 class Window(NamedTuple):
-    """The pictures on the device from which some or all steps of an epoch take their batches.
+    """The images on the device from which some or all steps of an epoch take their batches.
 
     Attributes:
         images: `(W, H, W, C)` uint8.
@@ -24,7 +24,7 @@ class Window(NamedTuple):
 
 
 def normalise(images: jax.typing.ArrayLike) -> jax.Array:
-    """Pictures as a model takes them: uint8 0..255 to float32 0..1, any shape."""
+    """Images as a model takes them: uint8 0..255 to float32 0..1, any shape."""
     return jnp.asarray(images, jnp.float32) / 255
 
 

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits: how many their numbers use, and how these become 8."""
+"""Images of more than 8 bits: how many their numbers use, and how these become 8."""
 
 import struct
 from typing import IO
@@ -11,16 +11,16 @@ _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 
 
 class UnknownRangeError(ValueError):
-    """The numbers of a picture have no black and white that its file states."""
+    """The numbers of an image have no black and white that its file states."""
 
 
 def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
-    """Decode a picture and bring numbers of 16 bits to 8, as `read_image` says.
+    """Decode an image and bring numbers of 16 bits to 8, as `read_image` says.
 
-    (Pillow's own conversion of grey clips at 255.) Pictures of 8 bits stay as they are.
+    (Pillow's own conversion of grey clips at 255.) Images of 8 bits stay as they are.
 
     Args:
-        picture: opened from a stream, but not decoded yet.
+        image: opened from a stream, but not decoded yet.
         upright: whether it is turned as its EXIF data says.
 
     Raises:

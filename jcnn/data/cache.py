@@ -60,7 +60,7 @@ def cached(
             nothing could be kept, that.
 
     Returns:
-        The training and the test part; their pictures are mapped into memory, read-only. Where
+        The training and the test part; their images are mapped into memory, read-only. Where
         the cache cannot be written, they are what `make` returned.
     """
     digest = hashlib.sha256(f"{_FORMAT} {key}".encode()).hexdigest()[:24]

@@ -11,7 +11,7 @@ _MOST_NAMED = 5
 
 
 def match_classes(dataset: Dataset, class_names: Sequence[str], of: str = "data") -> Dataset:
-    """The same pictures with their labels numbered as in `class_names`.
+    """The same images with their labels numbered as in `class_names`.
 
     Args:
         dataset: its classes have these names, in any order.

@@ -1,4 +1,4 @@
-"""A data set: pictures, labels and class names; and how it is cut in two."""
+"""A data set: images, labels and class names; and how it is cut in two."""
 
 import math
 import unicodedata
@@ -16,15 +16,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled pictures of one size, checked when built: what every source returns.
+    """Labelled images of one size, checked when built: what every source returns.
 
     Args:
-        images: `(N, H, W, C)` uint8, at least one picture: an array (it may be mapped from a
+        images: `(N, H, W, C)` uint8, at least one image: an array (it may be mapped from a
             file), or `StreamedImages`, which are decoded when they are asked for.
         labels: `(N,)` int32, each in 0..K-1.
         class_names: K different names; label `k` is class `class_names[k]`.
         stratify: whether `split_validation` takes the same share of every class. A folder of
-            pictures asks for it; rows that are sorted by class get it in any case.
+            images asks for it; rows that are sorted by class get it in any case.
         validation: a part that the source keeps for validation, of the same image shape and
             classes; `fit` validates on it.
 
@@ -72,7 +72,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every picture."""
+        """Height, width and channels of every image."""
         _, height, width, channels = self.images.shape
         return height, width, channels
 
@@ -89,7 +89,7 @@ def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset |
     `split_validation` does so only with rows in a random order.
 
     Args:
-        dataset: N pictures.
+        dataset: N images.
         validation_split: the share to cut off, in `[0, 1)`; the training part keeps the first
             `floor(N * (1 - validation_split))` rows.
 
@@ -121,17 +121,17 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
     `split` from the end of the training part has a little of every class too.
 
     Args:
-        dataset: N pictures, in any order.
-        test_share: the share of each class that the test part gets, in `(0, 1)`; `n` pictures
+        dataset: N images, in any order.
+        test_share: the share of each class that the test part gets, in `(0, 1)`; `n` images
             give `floor(n * test_share + 0.5)`.
         seed: of the shuffle, at least 0.
 
     Returns:
-        The training part and the test part; together they hold every picture once.
+        The training part and the test part; together they hold every image once.
 
     Raises:
         ValueError: the share is outside `(0, 1)`, the seed is negative, or a class has too few
-            pictures for both parts.
+            images for both parts.
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share: got {test_share}; expected 0 < share < 1")
@@ -163,7 +163,7 @@ def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
         source: the file or folder, for the message.
 
     Raises:
-        DataError: a class has fewer than 3 pictures.
+        DataError: a class has fewer than 3 images.
     """
     counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     for name, count in zip(dataset.class_names, counts, strict=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reading:
-    """`done` of `total` pictures are read; `what` says of what, such as "decoding DIR"."""
+    """`done` of `total` images are read; `what` says of what, such as "decoding DIR"."""
 
     what: str
     done: int

@@ -1,4 +1,4 @@
-"""A picture file of any size and kind, brought to what a model takes."""
+"""An image file of any size and kind, brought to what a model takes."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -24,13 +24,13 @@ _TRIANGLE = Image.Resampling.BILINEAR
 def read_image(
     path: str | Path, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
-    """Read a picture as a viewer shows it, and bring it to a model's input shape.
+    """Read an image as a viewer shows it, and bring it to a model's input shape.
 
     In this order: turned upright as its EXIF data says; 16 bits of which b are used to 8 bits as
     `255 v / (2**b - 1)`, rounded (colour only where a PNG has no value above 4095; of other 16-bit
     colour, Pillow keeps the high byte); transparency laid over white; colour to luminance
     (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with antialiasing. A
-    picture of the right size keeps its pixels. Of an animation, the first frame is read.
+    image of the right size keeps its pixels. Of an animation, the first frame is read.
 
     Cameras and scanners put 12 bits into 16-bit files, which would be nearly black as 16. b is 16
     for PGM, whose values Pillow scales by the file's own maximum. Of TIFF it is what BitsPerSample
@@ -41,7 +41,7 @@ def read_image(
         path: a BMP, GIF, JPEG, PNG, PPM (PGM, PBM), TIFF or WebP file.
         image_shape: `(H, W, C)` with C = 1 (grey) or 3 (red, green, blue).
         resize: "stretch" changes the proportions; "crop" fills H x W with the middle of the
-            picture; "pad" shows all of it, with black beside or above and below.
+            image; "pad" shows all of it, with black beside or above and below.
 
     Returns:
         `(H, W, C)` uint8.
@@ -49,7 +49,7 @@ def read_image(
     Raises:
         ValueError: `image_shape` is not of that form.
         FileNotFoundError: there is no such file.
-        DataError: the file is not such a picture, is damaged or too large (Pillow's limit of
+        DataError: the file is not such an image, is damaged or too large (Pillow's limit of
             `PIL.Image.MAX_IMAGE_PIXELS`), or its numbers are floats or over 16 bits, whose black
             and white no file states.
     """
@@ -62,10 +62,10 @@ def read_image(
 def fit_image(
     picture: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
-    """Bring an upright picture of 8-bit numbers to `(H, W, C)` uint8, as `read_image` does."""
+    """Bring an upright image of 8-bit numbers to `(H, W, C)` uint8, as `read_image` does."""
     height, width, channels = image_shape
     picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
-    # Pillow would copy a picture that is as it should be; that takes half as long as decoding it.
+    # Pillow would copy an image that is as it should be; that takes half as long as decoding it.
     if picture.mode != mode:
         picture = picture.convert(mode)
     if picture.size != (width, height):
@@ -74,13 +74,13 @@ def fit_image(
 
 
 def read_image_shape(path: str | Path) -> tuple[int, int, int]:
-    """The `(H, W, C)` that a picture has of its own, by the head of its file: nothing is decoded.
+    """The `(H, W, C)` that an image has of its own, by the head of its file: nothing is decoded.
 
     C is 1 where the file's kind holds grey alone (a palette of greys too), else 3.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is not a picture as `read_image` takes it, or too large.
+        DataError: the file is not an image as `read_image` takes it, or too large.
     """
     with _opened(Path(path)) as opened:
         width, height = opened.size
@@ -100,7 +100,7 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open a picture; whatever goes wrong with it inside is a DataError that names the file."""
+    """Open an image; whatever goes wrong with it inside is a DataError that names the file."""
     check_file(path)
     try:
         # Given a name instead, Pillow 13 maps an uncompressed TIFF and garbles it if turned.
@@ -130,7 +130,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
-    """Lay a transparent picture, of whatever mode, over white."""
+    """Lay a transparent image, of whatever mode, over white."""
     if not picture.has_transparency_data:
         return picture
     picture = picture.convert("RGBA")
@@ -138,7 +138,7 @@ def _over_white(picture: Image.Image) -> Image.Image:
 
 
 def _is_grey(picture: Image.Image) -> bool:
-    """Whether a picture that is not decoded yet holds grey alone."""
+    """Whether an image that is not decoded yet holds grey alone."""
     if picture.mode == "P" and picture.palette is not None:
         channels = len(picture.palette.mode)  # "RGB" or "RGBA", in PNG and GIF; "BGRX" in BMP
         colours = np.frombuffer(bytes(picture.palette.palette), np.uint8)
@@ -152,7 +152,7 @@ def _stretched(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """The largest part of a picture, about its middle, with the proportions of the result."""
+    """The largest part of an image, about its middle, with the proportions of the result."""
     left, upper = 0.0, 0.0
     if picture.width * height > picture.height * width:
         left = (picture.width - picture.height * width / height) / 2
@@ -163,7 +163,7 @@ def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """The whole picture in the middle of black, the longer side reaching the edges."""
+    """The whole image in the middle of black, the longer side reaching the edges."""
     inner_height, inner_width = height, width
     if picture.width * height > picture.height * width:
         inner_height = max(1, round(picture.height * width / picture.width))

@@ -1,4 +1,4 @@
-"""How much memory pictures may take; what needs more is streamed."""
+"""How much memory images may take; what needs more is streamed."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory_budget() -> int:
-    """The bytes that a data set's pictures may take in memory.
+    """The bytes that a data set's images may take in memory.
 
     Half of what is free on this machine, or half of the device's memory where that is less. The
     environment variable JCNN_MEMORY_BYTES overrides it, such as on a machine that is shared.

@@ -17,10 +17,10 @@ class Request:
     Args:
         argument: what follows the colon of the name, such as DIR of "idx:DIR"; "" without a colon.
         data_dir: the folder with the source's files; None where none was given.
-        image_shape: `(H, W, C)` with C = 1 or 3 that the pictures are brought to; None leaves
+        image_shape: `(H, W, C)` with C = 1 or 3 that the images are brought to; None leaves
             them as they are, which asks that they are all of one size.
         resize: how they are brought to it, as `read_image` does.
-        on_bad_image: whether a picture that cannot be read ends the reading or is left out.
+        on_bad_image: whether an image that cannot be read ends the reading or is left out.
         notify: is told how far the reading is.
     """
 

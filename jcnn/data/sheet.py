@@ -1,4 +1,4 @@
-"""A sheet of pictures: examples of a data set, each beside what augmentation makes of it."""
+"""A sheet of images: examples of a data set, each beside what augmentation makes of it."""
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,9 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.transforms import Transform, mixup_alpha
 
 COLUMNS = 9
-"""Pictures in a row."""
+"""Images in a row."""
 GAP = 4
-"""Pixels between pictures."""
+"""Pixels between images."""
 _LEAST_SIDE, _LARGEST_SIDE = 80, 256
 _LONGEST_LABEL = 30
 _TEXT_SIZE = 14
@@ -29,13 +29,13 @@ def draw_sheet(
     """Draw examples, one of each class as far as they go, with their classes' names.
 
     A row is an example and 8 augmented versions of it; mixup blends it with other rows. Without
-    transforms, a row is 9 examples of a class. Pictures of less than 80 pixels are shown several
+    transforms, a row is 9 examples of a class. Images of less than 80 pixels are shown several
     times as large, each pixel as a square; those of more than 256 are reduced.
 
     Args:
-        dataset: pictures of 1 or 3 channels; of streamed ones, only those shown are read.
+        dataset: images of 1 or 3 channels; of streamed ones, only those shown are read.
         transforms: from `parse`.
-        rows: at most so many; fewer where the data set has no more pictures.
+        rows: at most so many; fewer where the data set has no more images.
         seed: of the choice and of the augmentation.
 
     Returns:
@@ -43,8 +43,8 @@ def draw_sheet(
         each.
 
     Raises:
-        ValueError: the pictures have another number of channels.
-        DataError: a streamed picture cannot be read.
+        ValueError: the images have another number of channels.
+        DataError: a streamed image cannot be read.
     """
     if dataset.image_shape[2] not in (1, 3):
         raise ValueError(f"images: got {dataset.image_shape[2]} channels; accepted: 1 or 3")
@@ -61,7 +61,7 @@ def draw_sheet(
 
 
 def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Numbers of `each` pictures of every class in turn, then the next of every class."""
+    """Numbers of `each` images of every class in turn, then the next of every class."""
     order = np.random.default_rng(seed).permutation(len(dataset))
     labels = dataset.labels[order]
     classes = [order[labels == label] for label in range(len(dataset.class_names))]
@@ -71,7 +71,7 @@ def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArr
 
 
 def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) -> Pictures:
-    """All `(B, H, W, C)` pictures augmented as a batch is in training, 8 times over."""
+    """All `(B, H, W, C)` images augmented as a batch is in training, 8 times over."""
     alpha = mixup_alpha(transforms)
 
     @jax.jit
@@ -105,7 +105,7 @@ def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, st
 
 
 def _tile(picture: Pictures) -> Image.Image:
-    """A picture as large as it is shown."""
+    """An image as large as it is shown."""
     side = max(picture.shape[:2])
     larger, smaller = -(-_LEAST_SIDE // side), -(-side // _LARGEST_SIDE)
     enlarged = picture.repeat(larger, 0).repeat(larger, 1)

@@ -1,4 +1,4 @@
-"""Pictures that are decoded when they are asked for, where all of them would not fit in memory."""
+"""Images that are decoded when they are asked for, where all of them would not fit in memory."""
 
 import math
 from collections.abc import Callable
@@ -15,14 +15,14 @@ Rows = npt.NDArray[np.integer] | slice
 
 @dataclass(frozen=True, eq=False)
 class StreamedImages:
-    """`(N, H, W, C)` uint8 pictures like an array's, but each is read when it is asked for.
+    """`(N, H, W, C)` uint8 images like an array's, but each is read when it is asked for.
 
     `np.asarray` of it reads them all.
 
     Args:
-        read: picture number `n` of the source as `(H, W, C)` uint8; called from several threads.
-        numbers: `(N,)`, which pictures of the source these are, in order.
-        image_shape: `(H, W, C)` of every picture.
+        read: image number `n` of the source as `(H, W, C)` uint8; called from several threads.
+        numbers: `(N,)`, which images of the source these are, in order.
+        image_shape: `(H, W, C)` of every image.
     """
 
     read: Callable[[int], npt.NDArray[np.uint8]]
@@ -70,7 +70,7 @@ class StreamedImages:
 
     @property
     def nbytes(self) -> int:
-        """What the pictures would take in memory."""
+        """What the images would take in memory."""
         return math.prod(self.shape)
 
 

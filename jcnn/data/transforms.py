@@ -52,7 +52,7 @@ _BY_NAME = {kind.name: kind for kind in KINDS}
 
 @dataclass(frozen=True)
 class Transform:
-    """One change of the training pictures; hashable, so that a compiled program can hang on it.
+    """One change of the training images; hashable, so that a compiled program can hang on it.
 
     Args:
         name: of a kind in `KINDS`.

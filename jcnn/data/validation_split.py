@@ -1,4 +1,4 @@
-"""Which training pictures are for validation: the last ones, or the same share of every class."""
+"""Which training images are for validation: the last ones, or the same share of every class."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -26,22 +26,22 @@ class ValidationSplit(NamedTuple):
 
 
 def split_validation(dataset: Dataset, validation_split: float, seed: int) -> ValidationSplit:
-    """Take the validation part of a data set: its own, or a share of its pictures.
+    """Take the validation part of a data set: its own, or a share of its images.
 
     Rows in a random order lose the last ones, exactly as with Keras (`split`). Where
     `dataset.stratify` is set or the rows are sorted by class, the same share of every class is
-    drawn at random, at least one picture and not all; both parts keep the order of the rows.
+    drawn at random, at least one image and not all; both parts keep the order of the rows.
     Rows count as sorted by class where at most half as many neighbours differ in their class as
     would in a random order. The result follows from the labels, the share and the seed alone.
 
     Args:
-        dataset: N pictures.
+        dataset: N images.
         validation_split: the share for validation, in `[0, 1)`; 0 leaves the data set's own
             validation part, or none.
         seed: of the draw.
 
     Returns:
-        Both parts, and how they were chosen. Pictures in memory are copied by a draw, unless they
+        Both parts, and how they were chosen. Images in memory are copied by a draw, unless they
         take more than `memory_budget`; nothing is read of streamed ones.
 
     Raises:

@@ -17,5 +17,5 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From the call on, there is memory for no more than 100 bytes of pictures."""
+    """From the call on, there is memory for no more than 100 bytes of images."""
     return lambda: monkeypatch.setenv("JCNN_MEMORY_BYTES", "100")

@@ -34,15 +34,15 @@ def augmented(images: npt.ArrayLike, text: str, seed: int = 0) -> Array:
 
 
 def copies(picture: npt.ArrayLike) -> Array:
-    """One picture, many times."""
+    """One image, many times."""
     return np.broadcast_to(np.asarray(picture, np.float32), (MANY, *np.shape(picture)))
 
 
 @functools.cache
 def ramps(text: str) -> Array:
-    """How many pictures were mapped: M `(MANY, 2, 2)` and t `(MANY, 2)` in two columns.
+    """How many images were mapped: M `(MANY, 2, 2)` and t `(MANY, 2)` in two columns.
 
-    Position p of the result, from the centre, comes from `M @ (p - t)`. Measured in a picture
+    Position p of the result, from the centre, comes from `M @ (p - t)`. Measured in an image
     whose channels are its own coordinates, over the middle, where no edge comes in.
     """
     side = 41
@@ -263,7 +263,7 @@ def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
 
 
 def mixed(images: npt.ArrayLike, seed: int = 0, alpha: float = 0.2) -> tuple[Array, Array]:
-    """Mix, with a class for each picture: row `i` of the targets says what is in picture `i`."""
+    """Mix, with a class for each image: row `i` of the targets says what is in image `i`."""
     x = jnp.asarray(images)
     y, weights = jit(mix, static_argnums=3)(x, jnp.eye(len(x)), jax.random.key(seed), alpha)
     return np.asarray(y), np.asarray(weights)

@@ -245,7 +245,7 @@ def test_what_fails_while_it_is_made_leaves_nothing(cache: Path) -> None:
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(cache: Path) -> None:
-    # As Ctrl-C would, in the middle of the pictures.
+    # As Ctrl-C would, in the middle of the images.
     def stop(_number: int) -> np.ndarray:
         raise KeyboardInterrupt
 

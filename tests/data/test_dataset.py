@@ -17,7 +17,7 @@ NAMES = ("cat", "dog")
 
 
 def numbered(labels: list[int], classes: int) -> Dataset:
-    """Give picture `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
+    """Give image `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
     rows = np.arange(len(labels))
     images = np.stack([rows // 256, rows % 256], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1)
     return Dataset(images, np.array(labels, np.int32), tuple(f"c{i}" for i in range(classes)))

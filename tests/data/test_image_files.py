@@ -1,4 +1,4 @@
-"""Pictures of every kind come out as a viewer shows them; every wrong file is named in one line."""
+"""Images of every kind come out as a viewer shows them; every wrong file is named in one line."""
 
 import io
 import re
@@ -157,7 +157,7 @@ RAMP_10 = np.arange(1024, dtype=np.uint16).reshape(32, 32)
         ("a.pgm", RAMP_10, {"white": 1023}, 1023),
         ("a.pgm", RAMP_12, {"white": 4095}, 4095),
         ("a.pgm", RAMP_12, {"white": 65535}, 65535),
-        # A dark picture that was scaled to 16 bits, as PNG's definition asks, stays dark.
+        # A dark image that was scaled to 16 bits, as PNG's definition asks, stays dark.
         ("a.png", RAMP_12[:4] * 16, {"sbit": 12}, 65535),
         ("a.png", np.rint(RAMP_10[:1] * (65535 / 1023)).astype(np.uint16), {"sbit": 10}, 65535),
     ],
@@ -248,7 +248,7 @@ def test_palette_with_partial_transparency(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
 @pytest.mark.parametrize(
     ("orientation", "back"),
-    [  # EXIF 2.3, tag 274: what must be done to the stored picture to see it upright.
+    [  # EXIF 2.3, tag 274: what must be done to the stored image to see it upright.
         (1, lambda p: p),
         (2, lambda p: p[:, ::-1]),
         (3, lambda p: p[::-1, ::-1]),

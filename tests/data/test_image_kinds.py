@@ -1,4 +1,4 @@
-"""Rarer kinds of picture, each made by Pillow, and what the head of a file tells of it."""
+"""Rarer kinds of image, each made by Pillow, and what the head of a file tells of it."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The memory for pictures: half of the smallest of what machine, container and device have."""
+"""The memory for images: half of the smallest of what machine, container and device have."""
 
 from pathlib import Path
 from types import SimpleNamespace

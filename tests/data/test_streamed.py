@@ -1,4 +1,4 @@
-"""Streamed pictures look like an array, and are read only when they are asked for."""
+"""Streamed images look like an array, and are read only when they are asked for."""
 
 import threading
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def picture(number: int) -> npt.NDArray[np.uint8]:
 
 
 class Source:
-    """Pictures that remember which of them were read."""
+    """Images that remember which of them were read."""
 
     def __init__(self) -> None:
         self.read_numbers: list[int] = []

@@ -16,7 +16,7 @@ NAMES = ("ant", "bee", "cat", "dog", "eel")
 
 
 def numbered(labels: npt.ArrayLike, *, stratify: bool = False) -> Dataset:
-    """Give picture `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
+    """Give image `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
     labels = np.asarray(labels, np.int32)
     rows = np.arange(len(labels))
     images = np.stack([rows // 256, rows % 256], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1)
@@ -159,7 +159,7 @@ def test_no_share_is_no_validation() -> None:
 
 
 def test_every_animal_is_trained_and_validated_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JCNN_MEMORY_BYTES", "0")  # streamed, so that no picture is read
+    monkeypatch.setenv("JCNN_MEMORY_BYTES", "0")  # streamed, so that no image is read
     train, _ = load(f"folder:{animals_dir()}", image_shape=(32, 32, 3))
     kept, validation, _ = split_validation(train, 0.2, 0)
     assert validation is not None

@@ -19,7 +19,7 @@ compiled = jax.jit(warp)
 
 
 def extended(image: Array, y: int, x: int) -> Array:
-    """The pixel `(y, x)` of a picture that is mirrored at its edges again and again."""
+    """The pixel `(y, x)` of an image that is mirrored at its edges again and again."""
     height, width = image.shape[:2]
     rows = [*range(height), *reversed(range(height))]
     columns = [*range(width), *reversed(range(width))]
@@ -28,7 +28,7 @@ def extended(image: Array, y: int, x: int) -> Array:
 
 
 def oracle(image: Array, pose: dict[str, float]) -> Array:
-    """Mirror, zoom, turn, then shift one picture `(H, W, C)`: the forward map, inverted."""
+    """Mirror, zoom, turn, then shift one image `(H, W, C)`: the forward map, inverted."""
     height, width = image.shape[:2]
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     mirror = np.diag([pose["mirror_y"], pose["mirror_x"]])

@@ -29,7 +29,7 @@ class Source:
         description: one line for people.
         read: returns the training and the test part.
         takes_data_dir: whether `load` may be given a folder with the source's files.
-        takes_image_shape: whether it reads pictures of any size, and so takes `image_shape`,
+        takes_image_shape: whether it reads images of any size, and so takes `image_shape`,
             `resize` and `on_bad_image`.
     """
 
@@ -106,11 +106,11 @@ def load(
     Args:
         name: such as "mnist5k" or "idx:DIR".
         data_dir: the folder with the source's files, for sources that take one.
-        image_shape: `(H, W, C)` to bring the pictures to, for sources of pictures of any size;
+        image_shape: `(H, W, C)` to bring the images to, for sources of images of any size;
             C is 1 (grey) or 3 (red, green, blue). None leaves them as they are.
         resize: how, as `read_image` does.
-        on_bad_image: "skip" leaves a picture that cannot be read out, and tells of each.
-        notify: called with `Reading` while pictures are read, and with each `Note`.
+        on_bad_image: "skip" leaves an image that cannot be read out, and tells of each.
+        notify: called with `Reading` while images are read, and with each `Note`.
 
     Returns:
         The training and the test part, with one image shape and the same class names.
@@ -118,7 +118,7 @@ def load(
     Raises:
         ValueError: the name is unknown, or an argument is wrong, missing or not taken.
         FileNotFoundError: a file is missing.
-        DataError: a file is wrong, or fewer than two classes have a training picture.
+        DataError: a file is wrong, or fewer than two classes have a training image.
     """
     source, words = _find(name)
     if not source.takes_data_dir and data_dir is not None:
@@ -143,7 +143,7 @@ def load(
 
 
 def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> None:
-    """Refuse a single class; name those that no picture teaches, such as 0 of labels from 1."""
+    """Refuse a single class; name those that no image teaches, such as 0 of labels from 1."""
     sizes = np.bincount(train.labels, minlength=len(train.class_names))
     if np.count_nonzero(sizes) < 2:
         only = train.class_names[int(sizes.argmax())]
@@ -168,7 +168,7 @@ def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> 
 
 
 def takes_image_shape(name: str) -> bool:
-    """Whether `load(name)` takes an image shape: its pictures may be of any size.
+    """Whether `load(name)` takes an image shape: its images may be of any size.
 
     Raises:
         ValueError: the name is unknown.

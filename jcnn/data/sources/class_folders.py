@@ -1,4 +1,4 @@
-"""Which pictures a folder of class folders holds: names alone, no picture is opened.
+"""Which images a folder of class folders holds: names alone, no image is opened.
 
 DIR/cat/1.png, DIR/dog/old/2.jpg ...                one folder a class, any depth below it
 DIR/train/cat/1.png ... and DIR/test/cat/2.png ...  the same, divided already; DIR/val/... is for
@@ -28,16 +28,16 @@ _LOOP = "a link to a folder that it is in; expected no loop"
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, class by class, sorted by their names within each.
+    """The images of a folder, class by class, sorted by their names within each.
 
     Args:
         folder: that they are in.
         class_names: the names of the class folders in Unicode's composed form (NFC), sorted.
-        paths: of the pictures; of a divided folder those for training, then those for validation,
+        paths: of the images; of a divided folder those for training, then those for validation,
             then those for test.
         labels: of each, a place in `class_names`.
         sizes: how many of each part; None where the folder is not divided. No test part is 0.
-        bad: what should be a picture and cannot be one, with the reason.
+        bad: what should be an image and cannot be one, with the reason.
         notes: what is left out.
     """
 
@@ -50,23 +50,23 @@ class Listing:
     notes: list[str]
 
     def inside(self, path: str) -> str:
-        """The name of a picture within the folder, wherever that is."""
+        """The name of an image within the folder, wherever that is."""
         return path.removeprefix(str(self.folder)).lstrip(os.sep)  # `relpath` is far slower
 
 
 def list_images(folder: Path) -> Listing:
-    """Find the class folders of `folder`, or of its parts, and their pictures.
+    """Find the class folders of `folder`, or of its parts, and their images.
 
     A folder is divided where it has `train` and `test`, `val` or both, under one of the usual
     names in any case. A part that holds nothing but a folder of such a name is that folder.
 
-    Left out are hidden files and folders and, as `notes` say, files without a picture's
-    extension and pictures beside the class folders. A link to a file is that file; a link to a
+    Left out are hidden files and folders and, as `notes` say, files without an image's
+    extension and images beside the class folders. A link to a file is that file; a link to a
     folder is gone into once.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: it has fewer than two class folders, a class has no picture or a name that is
+        DataError: it has fewer than two class folders, a class has no image or a name that is
             no text, the parts differ in their classes, the class folders look like parts, or a
             folder cannot be read.
     """

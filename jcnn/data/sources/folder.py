@@ -1,8 +1,8 @@
-"""A folder of pictures, one folder inside it for each class.
+"""A folder of images, one folder inside it for each class.
 
-Pictures that fit in memory are decoded once and kept under a hash of every file's name and bytes,
+Images that fit in memory are decoded once and kept under a hash of every file's name and bytes,
 so that a changed folder is noticed; others are decoded whenever they are asked for. Both ways give
-the same pictures in the same order. Where bad ones are to be skipped, those that are not kept are
+the same images in the same order. Where bad ones are to be skipped, those that are not kept are
 decoded once beforehand, for only that tells which are bad.
 """
 
@@ -32,11 +32,11 @@ from jcnn.system.caches import cache_folder
 _FORMAT = 2  # one more when `read_image` gives other pixels, or `list_images` another order
 
 Shape = tuple[int, int, int]
-Bad = dict[int, str]  # the number of a picture, and why it cannot be read
+Bad = dict[int, str]  # the number of an image, and why it cannot be read
 
 
 def read_folder(request: Request) -> tuple[Dataset, Dataset]:
-    """Read the pictures of the folder `request.argument`, as `list_images` finds them.
+    """Read the images of the folder `request.argument`, as `list_images` finds them.
 
     Returns:
         The training and the test part: those of the folders `train` and `test` where it is
@@ -46,8 +46,8 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: it is no folder of class folders, or a picture cannot be read.
-        ValueError: the pictures are of several sizes and `request.image_shape` is None.
+        DataError: it is no folder of class folders, or an image cannot be read.
+        ValueError: the images are of several sizes and `request.image_shape` is None.
     """
     listing, shape = list_images(Path(request.argument)), request.image_shape
     for note in listing.notes:
@@ -88,7 +88,7 @@ def _streamed(
 
 
 def _decoded(listing: Listing, request: Request) -> Splits:
-    """All pictures in one array, which the parts see in their own order without copying it."""
+    """All images in one array, which the parts see in their own order without copying it."""
     shape = request.image_shape or _common_shape(listing, request)
     images = np.empty((len(listing.paths), *shape), np.uint8)
 
@@ -100,7 +100,7 @@ def _decoded(listing: Listing, request: Request) -> Splits:
 
 
 def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad) -> Splits:
-    """Both parts without the bad pictures, and a note on each of these."""
+    """Both parts without the bad images, and a note on each of these."""
     names, labels = listing.class_names, np.array(listing.labels, np.int32)
     folder = show(request.argument)
 
@@ -129,7 +129,7 @@ def _all(listing: Listing) -> npt.NDArray[np.intp]:
 
 
 def _largest_shape(listing: Listing, request: Request) -> Shape:
-    """What the pictures' shape can be at most if they have but one: the first one's, in colour."""
+    """What the images' shape can be at most if they have but one: the first one's, in colour."""
     for path in listing.paths:
         try:
             height, width, _ = read_image_shape(path)
@@ -142,7 +142,7 @@ def _largest_shape(listing: Listing, request: Request) -> Shape:
 
 
 def _common_shape(listing: Listing, request: Request) -> Shape:
-    """The one shape of all pictures, by the heads of their files."""
+    """The one shape of all images, by the heads of their files."""
     shapes: dict[int, Shape] = {}
 
     def look(n: int) -> None:
@@ -162,7 +162,7 @@ def _common_shape(listing: Listing, request: Request) -> Shape:
 
 
 def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
-    """The pictures that cannot be read, found by decoding them all once.
+    """The images that cannot be read, found by decoding them all once.
 
     They are kept under the names, sizes and times of the files: hashing what does not fit in
     memory would take as long at every start.
@@ -191,7 +191,7 @@ def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
 
 
 def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, doing: str) -> Bad:
-    """Do the work on every picture; the first that fails ends it, unless bad ones are skipped."""
+    """Do the work on every image; the first that fails ends it, unless bad ones are skipped."""
 
     def reason(n: int) -> str:
         try:

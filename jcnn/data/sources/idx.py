@@ -41,7 +41,7 @@ _MAX_BYTES = 4 * 2**30
 def read_idx_dir(
     directory: str | Path, class_names: Sequence[str] | None = None
 ) -> tuple[Dataset, Dataset]:
-    """Read the four IDX files of a folder: training and test pictures and their labels.
+    """Read the four IDX files of a folder: training and test images and their labels.
 
     Args:
         directory: holds the four `IDX_FILES`; each may end in ".gz", and may have "." before
@@ -135,7 +135,7 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, ...]:
 def _read_part(
     images_path: Path, labels_path: Path
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Read pictures as `(N, H, W, 1)` and their labels as `(N,)` int32."""
+    """Read images as `(N, H, W, 1)` and their labels as `(N,)` int32."""
     labels = _read_axes(labels_path, 1)  # the small file first: it fails sooner
     images = _read_axes(images_path, 3)
     if len(labels) != len(images):

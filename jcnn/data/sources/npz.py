@@ -1,4 +1,4 @@
-"""NumPy archives (npz) of pictures and labels, such as Keras's mnist.npz."""
+"""NumPy archives (npz) of images and labels, such as Keras's mnist.npz."""
 
 import sys
 import unicodedata
@@ -26,11 +26,11 @@ _T = TypeVar("_T")
 
 
 def read_npz(path: str | Path) -> tuple[Dataset, Dataset]:
-    """Read an archive of a training and a test part, or of pictures to be split.
+    """Read an archive of a training and a test part, or of images to be split.
 
     Args:
         path: of an archive with x_train, y_train, x_test and y_test, or with images and labels.
-            Pictures are `(N, H, W)` or `(N, H, W, C)` uint8 with C up to 4; labels `(N,)` or
+            Images are `(N, H, W)` or `(N, H, W, C)` uint8 with C up to 4; labels `(N,)` or
             `(N, 1)` integers from 0. It may have class_names, `(K,)` text; without, the classes
             are named "0", "1", ... up to the largest label.
 

@@ -25,7 +25,7 @@ def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
 
 
 def four_files(seed: int = 0) -> dict[str, bytes]:
-    """Write a small data set: 6 + 4 pictures of 3 x 2 pixels, labels 0..4."""
+    """Write a small data set: 6 + 4 images of 3 x 2 pixels, labels 0..4."""
     random = np.random.default_rng(seed)
     arrays = (
         random.integers(0, 256, (6, 3, 2), np.uint8),

@@ -1,4 +1,4 @@
-"""Small folders of pictures, every one of which can be told from the others."""
+"""Small folders of images, every one of which can be told from the others."""
 
 import re
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ def pixels(seed: int, height: int = 4, width: int = 6) -> npt.NDArray[np.uint8]:
 
 
 def write(path: Path, seed: int = 0, height: int = 4, width: int = 6) -> Path:
-    """Write the grey picture number `seed`, in the kind that the name says."""
+    """Write the grey image number `seed`, in the kind that the name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels(seed, height, width)).save(path)
     return path
 
 
 def write_classes(folder: Path, counts: Mapping[str, int], first_seed: int = 0) -> Path:
-    """Write `counts[name]` pictures `NAME/00.png`, ... of each class."""
+    """Write `counts[name]` images `NAME/00.png`, ... of each class."""
     seed = first_seed
     for name, count in counts.items():
         for number in range(count):
@@ -44,7 +44,7 @@ def expected_pictures() -> set[tuple[str, bytes]]:
 
 
 def pictures(*parts: Dataset) -> set[tuple[str, bytes]]:
-    """Every picture with the name of its class."""
+    """Every image with the name of its class."""
     return {
         (part.class_names[label], picture.tobytes())
         for part in parts

@@ -1,4 +1,4 @@
-"""Bad pictures in a folder: named in one line, or skipped and listed on every start."""
+"""Bad images in a folder: named in one line, or skipped and listed on every start."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which pictures of a folder count, and in one line why a folder is none of pictures."""
+"""Which images of a folder count, and in one line why a folder is none of images."""
 
 import itertools
 import os
@@ -12,7 +12,7 @@ from tests.data.sources.image_folders import Event, notes, refused, write, write
 
 
 def listed(folder: Path) -> tuple[list[tuple[str, str]], Listing]:
-    """List a folder; return the class and the name inside the folder of each picture."""
+    """List a folder; return the class and the name inside the folder of each image."""
     found = list_images(folder)
     return [
         (found.class_names[label], found.inside(path))
@@ -275,7 +275,7 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path) -> No
         ": Exam and Learn hold the same folders (a, b, c, ...), so they are not classes; expected "
         "parts by the names train and test, val or both"
     )
-    touch(tmp_path, "Exam/loose.png")  # pictures of a class, and more of them in folders
+    touch(tmp_path, "Exam/loose.png")  # images of a class, and more of them in folders
     assert listed(tmp_path)[1].class_names == ("Exam", "Learn")
 
 

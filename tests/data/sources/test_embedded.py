@@ -68,7 +68,7 @@ def test_digits_are_scikit_learns_own() -> None:
 @pytest.mark.parametrize(("source", "least"), [(mnist5k, 0.78), (digits, 0.87)])
 def test_labels_belong_to_their_pictures(source: Callable[[], Splits], least: float) -> None:
     # The nearest class mean is right for 82% of MNIST (LeCun 1998: 88% for a linear classifier):
-    # with a slip of one row between pictures and labels it would be 10%.
+    # with a slip of one row between images and labels it would be 10%.
     train, test = source()
     x, y = (np.asarray(p.images).reshape(len(p), -1).astype(float) for p in (train, test))
     means = np.stack([x[train.labels == label].mean(axis=0) for label in range(10)])

@@ -1,4 +1,4 @@
-"""Folders of pictures: read, split, kept by their content, streamed."""
+"""Folders of images: read, split, kept by their content, streamed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Fashion-MNIST is one set of pictures and labels, whatever it is read from."""
+"""Fashion-MNIST is one set of images and labels, whatever it is read from."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def write_pngs(folder: Path, part: str, data: Dataset) -> None:
 
 
 def in_one_order(data: Dataset) -> Dataset:
-    """Sorted by the pictures' bytes."""
+    """Sorted by the images' bytes."""
     keys = [
         (picture.tobytes(), label)
         for picture, label in zip(np.asarray(data.images), data.labels.tolist(), strict=True)

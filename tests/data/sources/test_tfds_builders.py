@@ -94,7 +94,7 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pairs_of(test) == pairs(pictures[10:], labels[10:])
     assert train.image_shape == (32, 32, 3)
     assert train.class_names == (*names.split(), "truck")
-    with quiet_tfds() as tfds:  # others read it with the numbers that TFDS gives to pictures
+    with quiet_tfds() as tfds:  # others read it with the numbers that TFDS gives to images
         source = tfds.data_source("cifar10", split="train", data_dir=tmp_path / "home")
         ids = {one["id"].decode(): one["image"].tobytes() for one in source}
     assert ids == {f"train_{i:05d}": pictures[i].tobytes() for i in range(10)}

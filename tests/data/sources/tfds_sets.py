@@ -62,7 +62,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def digits_of(seed: int) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """7 + 5 random pictures of 28 x 28, and their labels, in the order of the IDX files."""
+    """7 + 5 random images of 28 x 28, and their labels, in the order of the IDX files."""
     random = np.random.default_rng(seed)
     return (
         random.integers(0, 256, (7, 28, 28), np.uint8),
@@ -79,7 +79,7 @@ def idx_files(seed: int = 0) -> dict[str, bytes]:
 
 
 def pairs(images: Any, labels: Any) -> list[tuple[bytes, int]]:
-    """Each picture's bytes with its label, in an order that does not depend on theirs."""
+    """Each image's bytes with its label, in an order that does not depend on theirs."""
     return sorted(
         (np.asarray(one).tobytes(), int(k)) for one, k in zip(images, labels, strict=True)
     )
@@ -90,7 +90,7 @@ def pairs_of(part: Dataset) -> list[tuple[bytes, int]]:
 
 
 def encoded(array: Bytes, kind: str = "PNG") -> bytes:
-    """A picture file; `(H, W)` is grey."""
+    """An image file; `(H, W)` is grey."""
     stream = io.BytesIO()
     Image.fromarray(array).save(stream, format=kind)
     return stream.getvalue()

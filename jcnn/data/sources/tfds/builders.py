@@ -1,8 +1,8 @@
-"""How tensorflow-datasets' builders find their pictures, written without TensorFlow.
+"""How tensorflow-datasets' builders find their images, written without TensorFlow.
 
 A stock builder needs TensorFlow to unpack files and to write arrays as PNG. A builder of this
 table is the stock one, but its `_split_generators` is replaced: it unpacks by itself and yields
-pictures as `PIL.Image`, which the package encodes without TensorFlow. Names, versions, features,
+images as `PIL.Image`, which the package encodes without TensorFlow. Names, versions, features,
 keys (which decide the order of the records) and checksums stay the stock builder's.
 """
 
@@ -48,7 +48,7 @@ def emnist_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Exa
 
 
 def cifar_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Examples]:
-    """CIFAR: an archive of records, each a byte a label, then 3 x 32 x 32 bytes of a picture."""
+    """CIFAR: an archive of records, each a byte a label, then 3 x 32 x 32 bytes of an image."""
     layout = builder._cifar_info
     archive = Path(downloads.download(layout.url))
     members = [*layout.label_files, *layout.train_files, *layout.test_files]
@@ -107,7 +107,7 @@ def patched_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
 
 
 def cifar_records(data: bytes, labels: int) -> tuple[Bytes, Bytes]:
-    """Cut a CIFAR file into labels `(N, labels)` and pictures `(N, 32, 32, 3)`, both uint8.
+    """Cut a CIFAR file into labels `(N, labels)` and images `(N, 32, 32, 3)`, both uint8.
 
     Raises:
         DataError: it is no whole number of records.
@@ -180,7 +180,7 @@ def _tar_members(archive: Path, names: Sequence[str]) -> list[bytes]:
 def _examples(
     builder: Any, part: str, images: Bytes, labels: dict[str, Bytes], notify: Notify
 ) -> Examples:
-    """Number the pictures as the stock builders do: the numbers decide the records' order."""
+    """Number the images as the stock builders do: the numbers decide the records' order."""
     for i, picture in enumerate(images):
         if i % 1000 == 0 or i == len(images) - 1:
             notify(Reading(f"preparing {builder.name} {part}", i + 1, len(images)))

@@ -1,8 +1,8 @@
-"""What must be known of a prepared set before its pictures are read; found once, then kept.
+"""What must be known of a prepared set before its images are read; found once, then kept.
 
 CACHE/tfds/NAME-HASH.json    class names, sizes, the keys of a record, every label
 
-With it, a later start imports tensorflow-datasets only if it has to read pictures.
+With it, a later start imports tensorflow-datasets only if it has to read images.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _RECORDS_PER_READ = 4096
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """A prepared set without its pictures.
+    """A prepared set without its images.
 
     Args:
         name: such as "tfds:mnist", for messages.
         folder: of the version.
-        image_shape: `(H, W, C)`; None where the pictures differ.
-        keys: of picture and label in a record.
+        image_shape: `(H, W, C)`; None where the images differ.
+        keys: of image and label in a record.
         class_names: K names.
         labels: of the split for training, then of the one for test if there is one: `(N,)` int32.
     """

@@ -109,10 +109,10 @@ def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify)
 
 
 def image_and_label_keys(name: str, info: Any) -> tuple[str, str]:
-    """The keys of a data set's picture and of its class.
+    """The keys of a data set's image and of its class.
 
     Raises:
-        ValueError: it is no image classification with pictures of 8 bits.
+        ValueError: it is no image classification with images of 8 bits.
     """
     tfds = importlib.import_module("tensorflow_datasets")
     features, keys = info.features, info.supervised_keys or ("image", "label")

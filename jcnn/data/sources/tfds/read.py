@@ -62,7 +62,7 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
     Args:
         request: `data_dir` holds the original files under their original names, or a set that
             TFDS prepared (DIR/NAME/...); None takes what is prepared in TFDS's own folder, or
-            else downloads it. `image_shape` is needed where the pictures' sizes differ.
+            else downloads it. `image_shape` is needed where the images' sizes differ.
         name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION as in TFDS.
 
     Returns:
@@ -175,7 +175,7 @@ def _decoded(
 def _decode(
     split: Split, numbers: Sequence[int], shape: tuple[int, int, int], resize: Resize
 ) -> npt.NDArray[np.uint8]:
-    """Read and decode these pictures: `(len(numbers), H, W, C)`."""
+    """Read and decode these images: `(len(numbers), H, W, C)`."""
     images = np.empty((len(numbers), *shape), np.uint8)
     encoded = split.read(numbers)
     with pillow_warnings():

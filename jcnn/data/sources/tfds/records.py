@@ -1,7 +1,7 @@
 """The records of a prepared data set: by number, from any thread, without TensorFlow.
 
 tensorflow-datasets writes array_record here, and TFRecord where someone prepared with TensorFlow.
-A record is a `tf.train.Example`, a protobuf message; its picture stays encoded (PNG, JPEG) until
+A record is a `tf.train.Example`, a protobuf message; its image stays encoded (PNG, JPEG) until
 it is wanted.
 
 Reference for TFRecord: https://www.tensorflow.org/tutorials/load_data/tfrecord.
@@ -33,13 +33,13 @@ class Records(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """The labelled, still encoded pictures of one split.
+    """The labelled, still encoded images of one split.
 
     Args:
         name: such as "tfds:mnist train", for people.
         folder: of the prepared set, for messages.
         records: of the split.
-        picture_key: the picture's name in a record.
+        picture_key: the image's name in a record.
         label_key: the label's.
     """
 
@@ -53,7 +53,7 @@ class Split:
         return len(self.records)
 
     def read(self, numbers: Sequence[int]) -> list[tuple[bytes, int]]:
-        """The encoded picture and the label of these records, in this order."""
+        """The encoded image and the label of these records, in this order."""
         example = importlib.import_module("tensorflow_datasets.proto").tf_example_pb2.Example
         try:
             records = self.records.__getitems__(numbers)
