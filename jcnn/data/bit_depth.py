@@ -1,4 +1,4 @@
-"""Images of more than 8 bits: how many their numbers use, and how these become 8."""
+"""Converts images of more than 8 bits to 8: finds how many bits their values use."""
 
 import struct
 from typing import IO
@@ -11,7 +11,7 @@ _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 
 
 class UnknownRangeError(ValueError):
-    """The numbers of an image have no black and white that its file states."""
+    """The file does not state which values are black and white."""
 
 
 def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
@@ -35,7 +35,7 @@ def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image
         ImageOps.exif_transpose(picture, in_place=True)
     if deep_colour and stream is not None:
         high = np.array(picture)
-        if high.max() >= 16:  # it uses more than 12 bits, and Pillow has kept the best 8
+        if high.max() >= 16:  # more than 12 bits are used, and Pillow has kept the high 8
             return picture
         values = 256 * high.astype(np.int64) + _low_bytes(stream, upright=upright)
     elif picture.mode.startswith("I"):
@@ -52,7 +52,7 @@ def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image
 
 
 def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
-    """The bytes of a PNG of 16-bit colour that Pillow drops: the high ones in the other order."""
+    """The low bytes of a 16-bit colour PNG, which Pillow drops: read in the other byte order."""
     stream.seek(0)
     with Image.open(stream, formats=("PNG",)) as picture:
         picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
@@ -62,7 +62,7 @@ def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
 
 
 def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
-    """How many bits a file of 16 bits says that it uses; None where it says nothing."""
+    """The significant bits that a 16-bit file states; None if it states none."""
     if picture.format == "PPM":
         return 16
     if picture.format == "PNG":
@@ -78,7 +78,7 @@ def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
 
 
 def _used_bits(values: npt.NDArray[np.int64], kind: str | None, stated: int | None) -> int:
-    """How many bits the white of these numbers has."""
+    """The number of bits of these values' white."""
     largest = int(values.max())
     if stated is None:
         return 12 if largest < 2**12 else 16
@@ -88,7 +88,7 @@ def _used_bits(values: npt.NDArray[np.int64], kind: str | None, stated: int | No
 
 
 def _are_scaled(values: npt.NDArray[np.int64], bits: int) -> bool:
-    """Whether these are numbers of fewer bits, brought to 16 as PNG's definition asks."""
+    """Whether these are values of fewer bits, scaled to 16 as the PNG specification recommends."""
     numbers, white = values >> (16 - bits), 2**bits - 1
     shifted = numbers << (16 - bits)
     linear = (numbers * 65535 + white // 2) // white
@@ -96,12 +96,12 @@ def _are_scaled(values: npt.NDArray[np.int64], bits: int) -> bool:
 
 
 def _significant_bits(picture: ImageFile.ImageFile) -> int | None:
-    """What the chunk sBIT of a PNG says of its first channel; Pillow leaves that chunk out."""
+    """The first channel's entry in the chunk sBIT of a PNG, which Pillow does not read."""
     stream = picture.fp
     if stream is None:
         return None
     place, bits = stream.tell(), None
-    stream.seek(8)  # behind the signature; Pillow has checked all chunks before the pixels
+    stream.seek(8)  # after the signature; Pillow has checked all chunks before the pixels
     while len(head := stream.read(8)) == 8:
         size, kind = struct.unpack(">I4s", head)
         if kind == b"IDAT":

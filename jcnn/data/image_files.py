@@ -1,4 +1,4 @@
-"""An image file of any size and kind, brought to what a model takes."""
+"""Reads an image file of any size and mode as the `(H, W, C)` uint8 array of a model."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -40,18 +40,18 @@ def read_image(
     Args:
         path: a BMP, GIF, JPEG, PNG, PPM (PGM, PBM), TIFF or WebP file.
         image_shape: `(H, W, C)` with C = 1 (grey) or 3 (red, green, blue).
-        resize: "stretch" changes the proportions; "crop" fills H x W with the middle of the
-            image; "pad" shows all of it, with black beside or above and below.
+        resize: "stretch" changes the aspect ratio; "crop" cuts the centre of the image to H x W;
+            "pad" keeps all of it and fills the rest with black.
 
     Returns:
         `(H, W, C)` uint8.
 
     Raises:
-        ValueError: `image_shape` is not of that form.
+        ValueError: `image_shape` is not such a tuple.
         FileNotFoundError: there is no such file.
-        DataError: the file is not such an image, is damaged or too large (Pillow's limit of
-            `PIL.Image.MAX_IMAGE_PIXELS`), or its numbers are floats or over 16 bits, whose black
-            and white no file states.
+        DataError: the file is not such an image, is damaged or has more than
+            `PIL.Image.MAX_IMAGE_PIXELS` pixels, or its values are floats or exceed 16 bits (no
+            file states which of these are black and white).
     """
     check_image_shape(image_shape)
     path = Path(path)
@@ -62,10 +62,10 @@ def read_image(
 def fit_image(
     picture: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
-    """Bring an upright image of 8-bit numbers to `(H, W, C)` uint8, as `read_image` does."""
+    """Convert an upright 8-bit image to `(H, W, C)` uint8, as `read_image` does."""
     height, width, channels = image_shape
     picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
-    # Pillow would copy an image that is as it should be; that takes half as long as decoding it.
+    # Pillow would copy an image that needs no change, which takes half as long as decoding it.
     if picture.mode != mode:
         picture = picture.convert(mode)
     if picture.size != (width, height):
@@ -74,18 +74,18 @@ def fit_image(
 
 
 def read_image_shape(path: str | Path) -> tuple[int, int, int]:
-    """The `(H, W, C)` that an image has of its own, by the head of its file: nothing is decoded.
+    """The `(H, W, C)` of an image file, from its header: nothing is decoded.
 
-    C is 1 where the file's kind holds grey alone (a palette of greys too), else 3.
+    C is 1 if the image's mode or palette holds only grey, else 3.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is not an image as `read_image` takes it, or too large.
+        DataError: the file is not an image that `read_image` takes, or is too large.
     """
     with _opened(Path(path)) as opened:
         width, height = opened.size
-        # Of a TIFF, Pillow tells the upright size. A PNG is asked for EXIF data only where its head
-        # has some: otherwise Pillow would decode it in search of more.
+        # For a TIFF, Pillow reports the upright size. `getexif` is called for a PNG only if its
+        # header has EXIF data: otherwise Pillow would decode the image to search for it.
         as_stored = opened.format != "TIFF" and (opened.format != "PNG" or "exif" in opened.info)
         if as_stored and opened.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
@@ -93,17 +93,17 @@ def read_image_shape(path: str | Path) -> tuple[int, int, int]:
 
 
 def check_image_shape(image_shape: tuple[int, int, int]) -> None:
-    """Refuse, as a ValueError, what is not `(H, W, C)` with C = 1 or 3."""
+    """Raise ValueError unless it is `(H, W, C)` with C = 1 or 3."""
     if len(image_shape) != 3 or min(image_shape) < 1 or image_shape[2] not in (1, 3):
         raise ValueError(f"image_shape: got {image_shape}; expected (H, W, C) with C = 1 or 3")
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open an image; whatever goes wrong with it inside is a DataError that names the file."""
+    """Open an image; every error while it is read becomes a DataError that names the file."""
     check_file(path)
     try:
-        # Given a name instead, Pillow 13 maps an uncompressed TIFF and garbles it if turned.
+        # Given a path, Pillow 13 maps an uncompressed TIFF and garbles it when it is rotated.
         with (
             pillow_warnings(),
             path.open("rb") as stream,
@@ -124,13 +124,13 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from error
     except UnknownRangeError as error:
         raise DataError(f"{show(path)}: {error}") from error
-    # What Pillow's readers raise on damaged files; a broken PNG is a SyntaxError to them.
+    # Pillow's readers raise these on damaged files; for a broken PNG, a SyntaxError.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
-    """Lay a transparent image, of whatever mode, over white."""
+    """Composite a transparent image, of any mode, over white."""
     if not picture.has_transparency_data:
         return picture
     picture = picture.convert("RGBA")
@@ -138,7 +138,7 @@ def _over_white(picture: Image.Image) -> Image.Image:
 
 
 def _is_grey(picture: Image.Image) -> bool:
-    """Whether an image that is not decoded yet holds grey alone."""
+    """Whether an image that is not decoded yet holds only grey."""
     if picture.mode == "P" and picture.palette is not None:
         channels = len(picture.palette.mode)  # "RGB" or "RGBA", in PNG and GIF; "BGRX" in BMP
         colours = np.frombuffer(bytes(picture.palette.palette), np.uint8)
@@ -152,7 +152,7 @@ def _stretched(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """The largest part of an image, about its middle, with the proportions of the result."""
+    """The largest centred crop with the aspect ratio of the result, resized."""
     left, upper = 0.0, 0.0
     if picture.width * height > picture.height * width:
         left = (picture.width - picture.height * width / height) / 2
@@ -163,7 +163,7 @@ def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
 
 
 def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """The whole image in the middle of black, the longer side reaching the edges."""
+    """The whole image, resized and centred on black."""
     inner_height, inner_width = height, width
     if picture.width * height > picture.height * width:
         inner_height = max(1, round(picture.height * width / picture.width))
