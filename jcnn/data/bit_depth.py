@@ -14,34 +14,34 @@ class UnknownRangeError(ValueError):
     """The file does not state which values are black and white."""
 
 
-def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
-    """Decode an image and bring numbers of 16 bits to 8, as `read_image` says.
+def decode_8_bits(image: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
+    """Decode an image and convert 16-bit values to 8 bits, as `read_image` says.
 
-    (Pillow's own conversion of grey clips at 255.) Images of 8 bits stay as they are.
+    (Pillow's own conversion of grey clips at 255.) 8-bit images do not change.
 
     Args:
         image: opened from a stream, but not decoded yet.
-        upright: whether it is turned as its EXIF data says.
+        upright: whether to apply the EXIF orientation.
 
     Raises:
-        UnknownRangeError: its numbers are floats, or outside 0..65535.
+        UnknownRangeError: the values are floats, or outside 0..65535.
     """
-    if picture.mode == "F":
+    if image.mode == "F":
         raise UnknownRangeError("picture of floats; expected 8 or 16-bit numbers")
-    stream, kind = picture.fp, picture.format
-    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in picture.tile)
-    stated = _stated_bits(picture) if deep_colour or picture.mode.startswith("I") else None
+    stream, kind = image.fp, image.format
+    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in image.tile)
+    stated = _stated_bits(image) if deep_colour or image.mode.startswith("I") else None
     if upright:
-        ImageOps.exif_transpose(picture, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
     if deep_colour and stream is not None:
-        high = np.array(picture)
+        high = np.array(image)
         if high.max() >= 16:  # more than 12 bits are used, and Pillow has kept the high 8
-            return picture
+            return image
         values = 256 * high.astype(np.int64) + _low_bytes(stream, upright=upright)
-    elif picture.mode.startswith("I"):
-        values = np.array(picture).astype(np.int64)
+    elif image.mode.startswith("I"):
+        values = np.array(image).astype(np.int64)
     else:
-        return picture
+        return image
     if values.min() < 0 or values.max() > 65535:
         raise UnknownRangeError(
             f"picture with values {values.min()} to {values.max()}; "
@@ -54,22 +54,22 @@ def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image
 def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
     """The low bytes of a 16-bit colour PNG, which Pillow drops: read in the other byte order."""
     stream.seek(0)
-    with Image.open(stream, formats=("PNG",)) as picture:
-        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+    with Image.open(stream, formats=("PNG",)) as image:
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
         if upright:
-            ImageOps.exif_transpose(picture, in_place=True)
-        return np.array(picture, np.uint8)
+            ImageOps.exif_transpose(image, in_place=True)
+        return np.array(image, np.uint8)
 
 
-def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
+def _stated_bits(image: ImageFile.ImageFile) -> int | None:
     """The significant bits that a 16-bit file states; None if it states none."""
-    if picture.format == "PPM":
+    if image.format == "PPM":
         return 16
-    if picture.format == "PNG":
-        return _significant_bits(picture)
-    if picture.format != "TIFF":
+    if image.format == "PNG":
+        return _significant_bits(image)
+    if image.format != "TIFF":
         return None
-    tags = picture.getexif()
+    tags = image.getexif()
     bits = int(np.atleast_1d(tags.get(_BITS_PER_SAMPLE, 16))[0])
     if bits < 16:
         return bits
@@ -95,9 +95,9 @@ def _are_scaled(values: npt.NDArray[np.int64], bits: int) -> bool:
     return bool((values == shifted).all() or (abs(values - linear) <= 1).all())
 
 
-def _significant_bits(picture: ImageFile.ImageFile) -> int | None:
+def _significant_bits(image: ImageFile.ImageFile) -> int | None:
     """The first channel's entry in the chunk sBIT of a PNG, which Pillow does not read."""
-    stream = picture.fp
+    stream = image.fp
     if stream is None:
         return None
     place, bits = stream.tell(), None

@@ -24,18 +24,25 @@ _TRIANGLE = Image.Resampling.BILINEAR
 def read_image(
     path: str | Path, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
-    """Read an image as a viewer shows it, and bring it to a model's input shape.
+    """Read an image as a viewer shows it, in a model's input shape.
 
-    In this order: turned upright as its EXIF data says; 16 bits of which b are used to 8 bits as
-    `255 v / (2**b - 1)`, rounded (colour only where a PNG has no value above 4095; of other 16-bit
-    colour, Pillow keeps the high byte); transparency laid over white; colour to luminance
-    (ITU-R 601) or grey to RGB; then resized to H x W by a triangle filter with antialiasing. A
-    image of the right size keeps its pixels. Of an animation, the first frame is read.
+    The steps, in this order:
 
-    Cameras and scanners put 12 bits into 16-bit files, which would be nearly black as 16. b is 16
-    for PGM, whose values Pillow scales by the file's own maximum. Of TIFF it is what BitsPerSample
-    or MaxSampleValue says, of PNG what the chunk sBIT says where the values have not been scaled to
-    16 bits. Where the file says nothing, b is 12 if no value exceeds 4095, and 16 otherwise.
+    1. The image is rotated or mirrored as its EXIF orientation says.
+    2. 16-bit values `v` with `b` significant bits become `255 v / (2**b - 1)`, rounded. Colour is
+       converted so only in a PNG without a value above 4095; of other 16-bit colour, Pillow keeps
+       the high byte.
+    3. Transparency is composited over white.
+    4. Colour becomes luminance (ITU-R 601), or grey becomes RGB.
+    5. The image is resized to H x W by a triangle filter with antialiasing. An image of this size
+       keeps its pixels.
+
+    Of an animation, the first frame is read.
+
+    Cameras and scanners store 12 bits in 16-bit files, which would be nearly black if read as 16
+    bits. `b` is 16 for PGM, whose values Pillow scales by the file's maximum. For TIFF it is taken
+    from BitsPerSample or MaxSampleValue, for PNG from the chunk sBIT unless the values are scaled
+    to 16 bits. Without such an entry, `b` is 12 if no value exceeds 4095, and 16 otherwise.
 
     Args:
         path: a BMP, GIF, JPEG, PNG, PPM (PGM, PBM), TIFF or WebP file.
@@ -60,17 +67,17 @@ def read_image(
 
 
 def fit_image(
-    picture: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
+    image: Image.Image, image_shape: tuple[int, int, int], resize: Resize = "stretch"
 ) -> npt.NDArray[np.uint8]:
     """Convert an upright 8-bit image to `(H, W, C)` uint8, as `read_image` does."""
     height, width, channels = image_shape
-    picture, mode = _over_white(picture), "L" if channels == 1 else "RGB"
+    image, mode = _over_white(image), "L" if channels == 1 else "RGB"
     # Pillow would copy an image that needs no change, which takes half as long as decoding it.
-    if picture.mode != mode:
-        picture = picture.convert(mode)
-    if picture.size != (width, height):
-        picture = _RESIZE[resize](picture, height, width)
-    return np.array(picture, np.uint8).reshape(height, width, channels)
+    if image.mode != mode:
+        image = image.convert(mode)
+    if image.size != (width, height):
+        image = _RESIZE[resize](image, height, width)
+    return np.array(image, np.uint8).reshape(height, width, channels)
 
 
 def read_image_shape(path: str | Path) -> tuple[int, int, int]:
@@ -129,49 +136,49 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
+def _over_white(image: Image.Image) -> Image.Image:
     """Composite a transparent image, of any mode, over white."""
-    if not picture.has_transparency_data:
-        return picture
-    picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
-def _is_grey(picture: Image.Image) -> bool:
+def _is_grey(image: Image.Image) -> bool:
     """Whether an image that is not decoded yet holds only grey."""
-    if picture.mode == "P" and picture.palette is not None:
-        channels = len(picture.palette.mode)  # "RGB" or "RGBA", in PNG and GIF; "BGRX" in BMP
-        colours = np.frombuffer(bytes(picture.palette.palette), np.uint8)
+    if image.mode == "P" and image.palette is not None:
+        channels = len(image.palette.mode)  # "RGB" or "RGBA", in PNG and GIF; "BGRX" in BMP
+        colours = np.frombuffer(bytes(image.palette.palette), np.uint8)
         colours = colours[: len(colours) // channels * channels].reshape(-1, channels)[:, :3]
         return bool((colours == colours[:, :1]).all())
-    return picture.mode.startswith(("1", "L", "I")) and picture.mode != "LAB"
+    return image.mode.startswith(("1", "L", "I")) and image.mode != "LAB"
 
 
-def _stretched(picture: Image.Image, height: int, width: int) -> Image.Image:
-    return picture.resize((width, height), _TRIANGLE)
+def _stretched(image: Image.Image, height: int, width: int) -> Image.Image:
+    return image.resize((width, height), _TRIANGLE)
 
 
-def _cropped(picture: Image.Image, height: int, width: int) -> Image.Image:
+def _cropped(image: Image.Image, height: int, width: int) -> Image.Image:
     """The largest centred crop with the aspect ratio of the result, resized."""
     left, upper = 0.0, 0.0
-    if picture.width * height > picture.height * width:
-        left = (picture.width - picture.height * width / height) / 2
+    if image.width * height > image.height * width:
+        left = (image.width - image.height * width / height) / 2
     else:
-        upper = (picture.height - picture.width * height / width) / 2
-    box = (left, upper, picture.width - left, picture.height - upper)
-    return picture.resize((width, height), _TRIANGLE, box)
+        upper = (image.height - image.width * height / width) / 2
+    box = (left, upper, image.width - left, image.height - upper)
+    return image.resize((width, height), _TRIANGLE, box)
 
 
-def _padded(picture: Image.Image, height: int, width: int) -> Image.Image:
+def _padded(image: Image.Image, height: int, width: int) -> Image.Image:
     """The whole image, resized and centred on black."""
     inner_height, inner_width = height, width
-    if picture.width * height > picture.height * width:
-        inner_height = max(1, round(picture.height * width / picture.width))
+    if image.width * height > image.height * width:
+        inner_height = max(1, round(image.height * width / image.width))
     else:
-        inner_width = max(1, round(picture.width * height / picture.height))
-    black = Image.new(picture.mode, (width, height))
+        inner_width = max(1, round(image.width * height / image.height))
+    black = Image.new(image.mode, (width, height))
     place = ((width - inner_width) // 2, (height - inner_height) // 2)
-    black.paste(_stretched(picture, inner_height, inner_width), place)
+    black.paste(_stretched(image, inner_height, inner_width), place)
     return black
 
 

@@ -1,4 +1,4 @@
-"""A sheet of images: examples of a data set, each beside what augmentation makes of it."""
+"""Draws a contact sheet: examples of a data set, each with augmented versions."""
 
 import jax
 import jax.numpy as jnp
@@ -26,21 +26,21 @@ Pictures = npt.NDArray[np.uint8]
 def draw_sheet(
     dataset: Dataset, transforms: tuple[Transform, ...], *, rows: int = 8, seed: int = 0
 ) -> Image.Image:
-    """Draw examples, one of each class as far as they go, with their classes' names.
+    """Draw examples with the names of their classes, one of each class if there are enough rows.
 
     A row is an example and 8 augmented versions of it; mixup blends it with other rows. Without
-    transforms, a row is 9 examples of a class. Images of less than 80 pixels are shown several
-    times as large, each pixel as a square; those of more than 256 are reduced.
+    transforms, a row is 9 examples of one class. Images with sides below 80 pixels are enlarged by
+    a whole factor without interpolation; those above 256 pixels are reduced.
 
     Args:
-        dataset: images of 1 or 3 channels; of streamed ones, only those shown are read.
+        dataset: images of 1 or 3 channels; of streamed images, only those drawn are read.
         transforms: from `parse`.
-        rows: at most so many; fewer where the data set has no more images.
-        seed: of the choice and of the augmentation.
+        rows: the largest number of rows; there are fewer if the data set has fewer images.
+        seed: of the choice of examples and of the augmentation.
 
     Returns:
-        RGB. The cells, `COLUMNS` a row, end at the lower right corner, with `GAP` pixels after
-        each.
+        An RGB image. The cells, `COLUMNS` in a row, end at the lower right corner, with `GAP`
+        pixels after each.
 
     Raises:
         ValueError: the images have another number of channels.
@@ -61,7 +61,7 @@ def draw_sheet(
 
 
 def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Numbers of `each` images of every class in turn, then the next of every class."""
+    """Row numbers: `each` images of every class in turn, then the next ones of every class."""
     order = np.random.default_rng(seed).permutation(len(dataset))
     labels = dataset.labels[order]
     classes = [order[labels == label] for label in range(len(dataset.class_names))]
@@ -71,7 +71,7 @@ def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArr
 
 
 def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) -> Pictures:
-    """All `(B, H, W, C)` images augmented as a batch is in training, 8 times over."""
+    """8 augmented versions of the images `(B, H, W, C)`, as a batch in training."""
     alpha = mixup_alpha(transforms)
 
     @jax.jit
@@ -105,7 +105,7 @@ def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, st
 
 
 def _tile(picture: Pictures) -> Image.Image:
-    """An image as large as it is shown."""
+    """An image, enlarged or reduced for the sheet."""
     side = max(picture.shape[:2])
     larger, smaller = -(-_LEAST_SIDE // side), -(-side // _LARGEST_SIDE)
     enlarged = picture.repeat(larger, 0).repeat(larger, 1)

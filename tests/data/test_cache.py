@@ -230,7 +230,7 @@ def test_a_file_in_the_place_of_an_entry_is_left_alone(cache: Path) -> None:
     told: list[Event] = []
     assert_equal(cached("digits", "key", make, told.append), make.parts)
     assert [event.text for event in told if isinstance(event, Note)] == [
-        f"{cache}: nothing is kept for the next start (Not a directory)"
+        f"{cache}: the data set is not cached (Not a directory)"
     ]
     assert entry.read_text(encoding="utf-8") == "mine"
 
@@ -266,7 +266,7 @@ def test_a_full_disk_costs_only_the_next_start(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{cache}: nothing is kept for the next start (No space left on device)")]
+    assert told == [Note(f"{cache}: the data set is not cached (No space left on device)")]
     assert list(cache.iterdir()) == []
     cached("digits", "key", make, refuse)
     assert make.made == 2
@@ -278,7 +278,7 @@ def test_a_cache_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
     make, told = Maker(), list[Event]()
     assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{file}/jcnn/data: nothing is kept for the next start (Not a directory)")]
+    assert told == [Note(f"{file}/jcnn/data: the data set is not cached (Not a directory)")]
 
 
 def test_a_folder_that_others_may_write_is_neither_read_nor_written(cache: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_folder_that_others_may_write_is_neither_read_nor_written(cache: Path)
     assert_equal(cached("digits", "key", make, told.append), make.parts)
     assert make.made == 2
     reason = "other users may write it (mode 777); remove it, or chmod go-w"
-    assert told == [Note(f"{cache}: nothing is kept for the next start ({reason})")]
+    assert told == [Note(f"{cache}: the data set is not cached ({reason})")]
 
 
 def test_what_is_kept_is_for_this_user_alone(cache: Path) -> None:

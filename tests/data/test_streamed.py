@@ -85,7 +85,7 @@ def test_numpy_reads_them_all() -> None:
     streamed = Source().images()
     np.testing.assert_array_equal(np.asarray(streamed), PIXELS, strict=True)
     np.testing.assert_array_equal(np.array(streamed, np.float32), PIXELS.astype(np.float32))
-    with pytest.raises(ValueError, match=r"^copy: got False; streamed pictures are in no array"):
+    with pytest.raises(ValueError, match=r"^copy: got False; streamed images are copied"):
         np.array(streamed, copy=False)
 
 

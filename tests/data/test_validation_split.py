@@ -79,7 +79,7 @@ def test_the_draw_is_of_the_whole_class_and_follows_the_seed() -> None:
     assert quarters.max() <= 24
     assert split_validation(dataset, 0.25, 7).description == (
         "validation: 250 of 1,000 training pictures, 0.25 of every class drawn with seed 7, "
-        "for the rows are sorted by class"
+        "because the rows are sorted by class"
     )
 
 
@@ -106,7 +106,7 @@ def test_two_of_each_of_two_classes_are_cut_fairly() -> None:
 def test_a_class_that_would_be_missing_is_refused(rare: int, part: str) -> None:
     labels = np.tile([0, 1], 20)
     labels[rare] = 3
-    with pytest.raises(ValueError, match=f"{part} part would have no picture of class 'dog'"):
+    with pytest.raises(ValueError, match=f"{part} set would have no picture of class 'dog'"):
         split_validation(numbered(labels), 0.1, 0)
     with pytest.raises(ValueError, match="class 'dog' has 1 picture"):
         split_validation(numbered(np.sort(labels)), 0.1, 0)

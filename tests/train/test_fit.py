@@ -99,7 +99,9 @@ def test_rows_sorted_by_class_are_validated_on_a_share_of_every_class(tmp_path: 
     assert validation is not None
     assert set(validation.labels) == set(train.labels) == {0, 1, 2}
     assert events[0] == Note(words)
-    assert words.endswith("0.3 of every class drawn with seed 5, for the rows are sorted by class")
+    assert words.endswith(
+        "0.3 of every class drawn with seed 5, because the rows are sorted by class"
+    )
     scores = evaluate(linear[0], validation)
     np.testing.assert_allclose(history["val_loss"][-1], scores.loss, rtol=1e-5)
     assert history["val_accuracy"][-1] == scores.accuracy
