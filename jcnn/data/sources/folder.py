@@ -1,9 +1,9 @@
-"""A folder of images, one folder inside it for each class.
+"""A folder of images with one folder for each class.
 
-Images that fit in memory are decoded once and kept under a hash of every file's name and bytes,
-so that a changed folder is noticed; others are decoded whenever they are asked for. Both ways give
-the same images in the same order. Where bad ones are to be skipped, those that are not kept are
-decoded once beforehand, for only that tells which are bad.
+Images that fit in memory are decoded once and cached under a hash of the names and contents of all
+files, so that a changed folder is noticed. Others are streamed: decoded on access. Both give the
+same images in the same order. If bad images are to be skipped, streamed ones are all decoded once
+beforehand, since only decoding finds the bad ones.
 """
 
 import hashlib
@@ -29,25 +29,24 @@ from jcnn.data.sources.class_folders import Listing, list_images
 from jcnn.data.streamed import StreamedImages
 from jcnn.system.caches import cache_folder
 
-_FORMAT = 2  # one more when `read_image` gives other pixels, or `list_images` another order
+_FORMAT = 2  # increase it when `read_image` gives other pixels, or `list_images` another order
 
 Shape = tuple[int, int, int]
-Bad = dict[int, str]  # the number of an image, and why it cannot be read
+Bad = dict[int, str]  # from the number of an image to the reason why it cannot be read
 
 
 def read_folder(request: Request) -> tuple[Dataset, Dataset]:
     """Read the images of the folder `request.argument`, as `list_images` finds them.
 
     Returns:
-        The training and the test part: those of the folders `train` and `test` where it is
-        divided, in the order of their names; otherwise a fixed split, shuffled. A folder `val` is
-        the training part's `validation`; without one, `split_validation` takes a share of every
-        class.
+        The training set and the test set: the folders `train` and `test` if there are such, in the
+        order of their names; otherwise a fixed, shuffled split. A folder `val` becomes the
+        training set's `validation`; without one, `split_validation` takes a share of every class.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: it is no folder of class folders, or an image cannot be read.
-        ValueError: the images are of several sizes and `request.image_shape` is None.
+        DataError: it is not a folder of class folders, or an image cannot be read.
+        ValueError: the images differ in size and `request.image_shape` is None.
     """
     listing, shape = list_images(Path(request.argument)), request.image_shape
     for note in listing.notes:
@@ -88,7 +87,7 @@ def _streamed(
 
 
 def _decoded(listing: Listing, request: Request) -> Splits:
-    """All images in one array, which the parts see in their own order without copying it."""
+    """The splits, with all images decoded into one array, which they index without a copy."""
     shape = request.image_shape or _common_shape(listing, request)
     images = np.empty((len(listing.paths), *shape), np.uint8)
 
@@ -100,7 +99,7 @@ def _decoded(listing: Listing, request: Request) -> Splits:
 
 
 def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad) -> Splits:
-    """Both parts without the bad images, and a note on each of these."""
+    """The splits without the bad images, and a note for each bad image."""
     names, labels = listing.class_names, np.array(listing.labels, np.int32)
     folder = show(request.argument)
 
@@ -112,7 +111,7 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
 
     count = len(listing.paths)
     train_size, validation_size, test_size = listing.sizes or (count, 0, 0)
-    tested = train_size + validation_size  # where the test part begins
+    tested = train_size + validation_size  # where the test set starts
     train = part(range(train_size))
     test = part(range(tested, count)) if test_size else None
     if test is None:
@@ -129,7 +128,7 @@ def _all(listing: Listing) -> npt.NDArray[np.intp]:
 
 
 def _largest_shape(listing: Listing, request: Request) -> Shape:
-    """What the images' shape can be at most if they have but one: the first one's, in colour."""
+    """An upper bound of the images' shape if all have one shape: that of the first, in colour."""
     for path in listing.paths:
         try:
             height, width, _ = read_image_shape(path)
@@ -142,7 +141,7 @@ def _largest_shape(listing: Listing, request: Request) -> Shape:
 
 
 def _common_shape(listing: Listing, request: Request) -> Shape:
-    """The one shape of all images, by the heads of their files."""
+    """The shape that all images have, from the headers of their files."""
     shapes: dict[int, Shape] = {}
 
     def look(n: int) -> None:
@@ -162,10 +161,10 @@ def _common_shape(listing: Listing, request: Request) -> Shape:
 
 
 def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
-    """The images that cannot be read, found by decoding them all once.
+    """The images that cannot be read, found by decoding all of them once.
 
-    They are kept under the names, sizes and times of the files: hashing what does not fit in
-    memory would take as long at every start.
+    The result is cached under the names, sizes and times of the files: hashing the contents of
+    data that exceed the memory would take as long on every start.
     """
 
     def state(path: str) -> str:
@@ -182,16 +181,16 @@ def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
     where = os.path.realpath(listing.folder)
     key = hashlib.sha256(repr((_FORMAT, where, shape, request.resize, states)).encode())
     file = cache_folder() / "bad_images" / f"{key.hexdigest()[:24]}.json"
-    kept = read_cached(file, request.notify)
-    if kept is not None:
-        return {int(n): str(reason) for n, reason in kept.items()}
+    cached_bad = read_cached(file, request.notify)
+    if cached_bad is not None:
+        return {int(n): str(reason) for n, reason in cached_bad.items()}
     bad = _bad_among(decode, listing, request, "decoding")
     write_cached(file, bad)
     return bad
 
 
 def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, doing: str) -> Bad:
-    """Do the work on every image; the first that fails ends it, unless bad ones are skipped."""
+    """Call `work` for every image; raise the first error, or collect all with "skip"."""
 
     def reason(n: int) -> str:
         try:
@@ -208,12 +207,12 @@ def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, 
 
 
 def _key(listing: Listing, request: Request) -> str:
-    """Everything that the decoded parts follow from: the files' names and bytes, the options."""
+    """A hash of everything that determines the decoded images: file names, contents, options."""
 
     def digest(n: int) -> bytes:
         try:
             return _sha256(listing.paths[n])
-        except OSError:  # decoding says why
+        except OSError:  # decoding reports the reason
             return b""
 
     what = f"checking {show(request.argument)}"
@@ -228,7 +227,7 @@ def _key(listing: Listing, request: Request) -> str:
 
 
 def _sha256(path: str) -> bytes:
-    # Plain calls to the system: `open` would take longer than reading a small file does.
+    # System calls: `open` would take longer than reading a small file.
     file = os.open(path, os.O_RDONLY)
     try:
         content = hashlib.sha256()

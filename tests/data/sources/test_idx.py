@@ -242,8 +242,16 @@ def test_names_given_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "data", "reason"),
     [
-        (NAMES[1], header(5) + bytes(5), "5 labels; expected 6, one a picture of " + NAMES[0]),
-        (NAMES[3], header(5) + bytes(5), "5 labels; expected 4, one a picture of " + NAMES[2]),
+        (
+            NAMES[1],
+            header(5) + bytes(5),
+            "5 labels; expected 6, one for each picture of " + NAMES[0],
+        ),
+        (
+            NAMES[3],
+            header(5) + bytes(5),
+            "5 labels; expected 4, one for each picture of " + NAMES[2],
+        ),
         (NAMES[0], header(6) + bytes(6), "IDX file of 1 axes; expected 3"),
         (NAMES[1], header(6, 1) + bytes(6), "IDX file of 2 axes; expected 1"),
         (NAMES[2], header(0, 3, 2), "empty (its header says 0 x 3 x 2)"),

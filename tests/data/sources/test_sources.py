@@ -44,7 +44,7 @@ def labelled(*labels: int) -> bytes:
     ("train", "test", "told"),
     [
         # As EMNIST's letters have it: 1 to 26, which would be 27 classes without a word.
-        ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', for the labels begin at 1)"),
+        ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', because the labels start at 1)"),
         ((0, 2, 9, 0, 2, 9), (0, 2, 9, 9), "7 of 10 classes ('1', '3', '4', '5', '6', ...)"),
         (
             (0, 1, 0, 1, 0, 1),
