@@ -1,7 +1,7 @@
-"""Data sets of tensorflow-datasets (TFDS), read without TensorFlow.
+"""Reads data sets of tensorflow-datasets (TFDS) without TensorFlow.
 
-A set is prepared once, in the folder that TFDS and its other users share; then it is read once
-into jcnn's cache, from where it is mapped at every later start without even importing TFDS.
+A data set is prepared once, in the folder that TFDS shares with its other users. The first read
+decodes it into jcnn's cache; later starts map it from there without importing TFDS.
 """
 
 import io
@@ -38,9 +38,9 @@ from jcnn.data.sources.tfds.prepare import prepare
 from jcnn.data.sources.tfds.records import Split
 from jcnn.data.streamed import Images, StreamedImages
 
-_FORMAT = 1  # one more when the same records and options give another data set
+_FORMAT = 1  # increase it when the same records and options give another data set
 _PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # what TFDS's Image feature takes
-# What Pillow raises on damaged data (to it a broken PNG is a SyntaxError), or on too large a one.
+# Pillow raises these on damaged data (for a broken PNG, a SyntaxError) or on too large an image.
 _PILLOW_ERRORS = (
     OSError,
     SyntaxError,
@@ -50,30 +50,31 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-_RECORDS_PER_READ = 256  # records read at once: one by one they take six times as long
+_RECORDS_PER_READ = 256  # one by one they take six times as long
 
 
 def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
-    """Read a data set of tensorflow-datasets; prepare it first where nobody has.
+    """Read a data set of tensorflow-datasets; prepare it first if necessary.
 
-    The records are checked by TFDS's SHA-256 of the original files before they are prepared.
-    Their order is the one that TFDS gives them, always the same.
+    The original files are verified by TFDS's SHA-256 before they are prepared. The records have
+    the order of TFDS, which is fixed.
 
     Args:
-        request: `data_dir` holds the original files under their original names, or a set that
-            TFDS prepared (DIR/NAME/...); None takes what is prepared in TFDS's own folder, or
-            else downloads it. `image_shape` is needed where the images' sizes differ.
+        request: `data_dir` holds the original files under their original names, or a data set that
+            TFDS prepared (DIR/NAME/...). With None, a data set prepared in TFDS's own folder is
+            read, or the files are downloaded. `image_shape` is required if the images differ in
+            size.
         name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION as in TFDS.
 
     Returns:
-        The training part, and the test part: the split "test", else "validation", else a fifth
-        of each class. Where they do not fit into memory, they are streamed.
+        The training set, and the test set: the split "test", else "validation", else a fifth of
+        each class. If they do not fit in memory, they are streamed.
 
     Raises:
-        ValueError: there is no such data set, it is no image classification, or an argument
-            does not fit it.
-        FileNotFoundError: `data_dir` lacks an original file.
-        ConnectionError: the files cannot be downloaded; found within seconds.
+        ValueError: there is no such data set, it is not an image classification data set, or an
+            argument does not fit it.
+        FileNotFoundError: an original file is missing from `data_dir`.
+        ConnectionError: the files cannot be downloaded; raised within seconds.
         DataError: a file is not the published one, or the builder needs TensorFlow.
     """
     wanted = parse_name(name)
@@ -101,14 +102,16 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
 
 
 def _prepared(wanted: TfdsName, request: Request) -> Path:
-    """The folder of the prepared set; prepare it where there is none."""
+    """The folder of the prepared data set; prepare it if there is none."""
     if request.data_dir is not None:
         if not request.data_dir.is_dir():
             raise FileNotFoundError(f"{show(request.data_dir)}: no such folder")
         found = find_prepared(request.data_dir, wanted)
         if found is not None:
             return found
-        if wanted.name in PATCHED:  # on every start: who names these files means these
+        if (
+            wanted.name in PATCHED
+        ):  # on every start: a user who names these files expects exactly these
             check_originals(wanted.name, registered_originals(wanted.name), request.data_dir)
     home = tfds_home()
     found = find_prepared(home, wanted)
@@ -175,7 +178,7 @@ def _decoded(
 def _decode(
     split: Split, numbers: Sequence[int], shape: tuple[int, int, int], resize: Resize
 ) -> npt.NDArray[np.uint8]:
-    """Read and decode these images: `(len(numbers), H, W, C)`."""
+    """Read and decode these images to `(len(numbers), H, W, C)` uint8."""
     images = np.empty((len(numbers), *shape), np.uint8)
     encoded = split.read(numbers)
     with pillow_warnings():
