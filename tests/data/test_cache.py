@@ -1,4 +1,4 @@
-"""What was read once is mapped the next time; whatever is wrong with the cache, data is right."""
+"""The data set cache: hits are mapped into memory; a damaged cache never gives wrong data."""
 
 import errno
 import json
@@ -28,14 +28,14 @@ def dataset(count: int, seed: int = 0) -> Dataset:
 
 
 class Maker:
-    """Makes the same parts each time, and counts how often."""
+    """Makes the same splits each time, and counts the calls."""
 
     def __init__(self, parts: Splits | None = None) -> None:
         self.made = 0
         self.parts = parts or Splits(dataset(5, 1), dataset(3, 2))
 
     def __call__(self) -> Splits:
-        """Count, and make them."""
+        """Make the splits."""
         self.made += 1
         return self.parts
 
@@ -110,9 +110,9 @@ def test_streamed_pictures_are_kept_decoded() -> None:
 def test_notes_are_told_on_every_start() -> None:
     make = Maker(Splits(dataset(2), dataset(2), ["skipped a", "skipped b"]))
     for _ in range(2):
-        told: list[Event] = []
-        cached("notes", "key", make, told.append)
-        assert told == [Note("skipped a"), Note("skipped b")]
+        events: list[Event] = []
+        cached("notes", "key", make, events.append)
+        assert events == [Note("skipped a"), Note("skipped b")]
 
 
 def cut(file: Path) -> None:
@@ -120,7 +120,7 @@ def cut(file: Path) -> None:
 
 
 def flip(place: float) -> Callable[[Path], None]:
-    """Flip one bit, at this share of the file."""
+    """Flip one bit, at this fraction of the file."""
 
     def spoil(file: Path) -> None:
         data = bytearray(file.read_bytes())
@@ -183,9 +183,9 @@ def test_a_damaged_entry_is_made_again(
         spoil(entry / name)
     except PermissionError:
         pytest.skip("only root may give a file away")
-    told: list[Event] = []
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{entry}: damaged; it is made again")]
+    events: list[Event] = []
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{entry}: damaged; it is made again")]
     assert make.made == 2
     assert_equal(cached("digits", "key", make, refuse), make.parts)
     assert make.made == 2
@@ -203,9 +203,9 @@ def test_one_flipped_bit_in_any_block_is_noticed(
         data = bytearray(images.read_bytes())
         data[place] ^= 1 << place % 8
         images.write_bytes(data)
-        told: list[Event] = []
-        assert_equal(cached("digits", "key", make, told.append), make.parts)
-        assert (len(told), make.made) == (1, made)
+        events: list[Event] = []
+        assert_equal(cached("digits", "key", make, events.append), make.parts)
+        assert (len(events), make.made) == (1, made)
 
 
 def test_a_validation_part_and_its_like_are_kept() -> None:
@@ -227,9 +227,9 @@ def test_a_file_in_the_place_of_an_entry_is_left_alone(cache: Path) -> None:
     entry = only_entry(cache)
     shutil.rmtree(entry)
     entry.write_text("mine", encoding="utf-8")
-    told: list[Event] = []
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert [event.text for event in told if isinstance(event, Note)] == [
+    events: list[Event] = []
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert [event.text for event in events if isinstance(event, Note)] == [
         f"{cache}: the data set is not cached (Not a directory)"
     ]
     assert entry.read_text(encoding="utf-8") == "mine"
@@ -245,7 +245,7 @@ def test_what_fails_while_it_is_made_leaves_nothing(cache: Path) -> None:
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(cache: Path) -> None:
-    # As Ctrl-C would, in the middle of the images.
+    # As Ctrl-C does, in the middle of the images.
     def stop(_number: int) -> np.ndarray:
         raise KeyboardInterrupt
 
@@ -262,11 +262,11 @@ def test_a_full_disk_costs_only_the_next_start(
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    make, told = Maker(), list[Event]()
+    make, events = Maker(), list[Event]()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{cache}: the data set is not cached (No space left on device)")]
+        assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{cache}: the data set is not cached (No space left on device)")]
     assert list(cache.iterdir()) == []
     cached("digits", "key", make, refuse)
     assert make.made == 2
@@ -276,23 +276,23 @@ def test_a_cache_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
-    make, told = Maker(), list[Event]()
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{file}/jcnn/data: the data set is not cached (Not a directory)")]
+    make, events = Maker(), list[Event]()
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{file}/jcnn/data: the data set is not cached (Not a directory)")]
 
 
 def test_a_folder_that_others_may_write_is_neither_read_nor_written(cache: Path) -> None:
-    make, told = Maker(), list[Event]()
+    make, events = Maker(), list[Event]()
     cached("digits", "key", make)
     cache.chmod(0o777)
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
     assert make.made == 2
     reason = "other users may write it (mode 777); remove it, or chmod go-w"
-    assert told == [Note(f"{cache}: the data set is not cached ({reason})")]
+    assert events == [Note(f"{cache}: the data set is not cached ({reason})")]
 
 
 def test_what_is_kept_is_for_this_user_alone(cache: Path) -> None:
-    """Whatever the process's mask would allow to others, as that of many systems does."""
+    """Whatever permissions the umask would give to others."""
     make, before = Maker(), os.umask(0)
     try:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Images of every kind come out as a viewer shows them; every wrong file is named in one line."""
+"""Images are read as a viewer shows them; an invalid file raises one line that names it."""
 
 import io
 import re
@@ -35,7 +35,7 @@ def luminance(colour: Pixels) -> npt.NDArray[np.float64]:
 
 
 def png_16_bit(values: npt.NDArray[np.uint16], colour_type: int, bits: bytes = b"") -> bytes:
-    """Write a PNG by hand: Pillow cannot write 16-bit colour, nor the chunk sBIT (`bits`).
+    """Write a PNG from the specification: Pillow writes no 16-bit colour and no sBIT (`bits`).
 
     `values` is (H, W, channels).
     """
@@ -95,7 +95,7 @@ def test_1_bit_is_black_and_white(tmp_path: Path) -> None:
 
 
 def test_cmyk_black_and_white(tmp_path: Path) -> None:
-    # Four inks of 0 are white paper; full black ink is black.
+    # Four inks of 0 are white; full black ink is black.
     inks = Image.frombytes("CMYK", (2, 1), bytes([0, 0, 0, 0, 0, 0, 0, 255]))
     path = saved(inks, tmp_path / "a.tif")
     assert read_image(path, (1, 2, 1)).ravel().tolist() == [255, 0]
@@ -138,13 +138,13 @@ RAMP_10 = np.arange(1024, dtype=np.uint16).reshape(32, 32)
 @pytest.mark.parametrize(
     ("name", "values", "says", "white"),
     [
-        # The file says nothing: 12 bits where they are enough, else 16.
+        # The file states no bits: 12 if they suffice, else 16.
         ("a.png", RAMP_12, {}, 4095),
         ("a.tif", RAMP_12, {}, 4095),
         ("a.png", RAMP_10, {}, 4095),
         ("a.png", RAMP_12 + 1, {}, 65535),
         ("a.tif", np.zeros((2, 3), np.uint16), {}, 4095),
-        # It says how many bits are used.
+        # The file states the bits used.
         ("a.png", RAMP_10, {"sbit": 10}, 1023),
         ("a.png", RAMP_12, {"sbit": 12}, 4095),
         ("a.png", RAMP_12, {"sbit": 14}, 16383),
@@ -157,7 +157,7 @@ RAMP_10 = np.arange(1024, dtype=np.uint16).reshape(32, 32)
         ("a.pgm", RAMP_10, {"white": 1023}, 1023),
         ("a.pgm", RAMP_12, {"white": 4095}, 4095),
         ("a.pgm", RAMP_12, {"white": 65535}, 65535),
-        # A dark image that was scaled to 16 bits, as PNG's definition asks, stays dark.
+        # A dark image that was scaled to 16 bits, as the PNG specification recommends, stays dark.
         ("a.png", RAMP_12[:4] * 16, {"sbit": 12}, 65535),
         ("a.png", np.rint(RAMP_10[:1] * (65535 / 1023)).astype(np.uint16), {"sbit": 10}, 65535),
     ],
@@ -167,7 +167,7 @@ def test_the_bits_that_a_16_bit_file_uses(
 ) -> None:
     path = file_of_16_bits(tmp_path / name, values, **says)
     read = read_image(path, (*values.shape, 1))[..., 0]
-    # To a half of a grey level. Pillow brings a PGM's values to 16 bits first.
+    # Within half a grey level. Pillow first scales a PGM's values to 16 bits.
     off = np.abs(read - values.astype(np.float64) * 255 / white)
     assert off.max() <= (0.501 if name == "a.pgm" else 0.5)
 
@@ -186,7 +186,7 @@ def test_12_bits_of_colour(tmp_path: Path, largest: int, bits: bytes, white: int
 
 def test_a_tiff_of_12_packed_bits(tmp_path: Path) -> None:
     values = RAMP_12[:1, :64].astype(np.uint16)
-    values[0, -1] = 900  # dark, and the file says that it may be brighter
+    values[0, -1] = 900  # dark, although the file allows brighter values
     pairs = values.reshape(-1, 2).astype(np.uint32)
     packed = ((pairs[:, 0] << 12) | pairs[:, 1]).astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
     tags = [(256, 64), (257, 1), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1)]
@@ -284,7 +284,7 @@ def test_resize_is_a_triangle_filter_with_antialiasing(
 
 
 def triangle(size: int, out: int) -> npt.NDArray[np.float64]:
-    """Write the weights of one axis: a tent about each output pixel, as wide as its share."""
+    """Weights of one axis: a triangle about each output pixel, as wide as its source pixels."""
     scale = size / out
     distance = np.arange(size) + 0.5 - (np.arange(out)[:, None] + 0.5) * scale
     weights = np.maximum(0, 1 - np.abs(distance) / max(scale, 1))
@@ -299,7 +299,7 @@ def test_a_wrong_shape_is_refused(tmp_path: Path, shape: tuple[int, int, int]) -
 
 
 def refused(path: Path) -> str:
-    """Read a file that must be refused with one line; return the reason behind its name."""
+    """Read a file that must raise a one-line DataError; return the reason after the file name."""
     before = list(warnings.filters)
     with pytest.raises(DataError) as caught:
         read_image(path, (4, 4, 1))

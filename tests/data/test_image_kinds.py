@@ -1,4 +1,4 @@
-"""Rarer kinds of image, each made by Pillow, and what the head of a file tells of it."""
+"""Rarer image modes, written by Pillow, and the shape that `read_image_shape` finds in headers."""
 
 import io
 import re
@@ -21,7 +21,7 @@ COLOUR = RANDOM.integers(0, 256, (5, 7, 3), np.uint8)
 
 
 def cmyk_of(rgb: list[list[int]]) -> Image.Image:
-    """Pure inks without black: red light is what the cyan ink leaves."""
+    """CMYK inks without black: cyan is 255 - red."""
     inks = [[255 - light for light in colour] + [0] for colour in rgb]
     return Image.frombytes("CMYK", (len(rgb), 1), bytes(chain(*inks)))
 
@@ -33,8 +33,8 @@ def test_cmyk_inks_take_their_light(tmp_path: Path) -> None:
 
 
 def test_cmyk_jpeg_is_inverted_as_adobe_has_it(tmp_path: Path) -> None:
-    # Adobe stores CMYK in JPEG as 255 - ink and marks the file; others leave the mark out, but
-    # store it so too.
+    # Adobe stores CMYK in JPEG as 255 - ink and marks the file; others omit the mark, but store
+    # the same values.
     colour = [200, 100, 50]
     stream = io.BytesIO()
     cmyk_of([colour]).resize((16, 16)).save(stream, "JPEG", quality=100, subsampling=0)
@@ -71,7 +71,7 @@ def test_grey_with_alpha_as_webp(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_few_bits_of_grey_span_black_to_white(tmp_path: Path, bits: int) -> None:
-    # A PNG of fewer bits, cut down from a palette whose colours are the greys.
+    # A grey PNG of fewer bits, made from a palette of greys.
     steps = 2**bits
     picture = Image.frombytes("P", (steps, 1), bytes(range(steps)))
     picture.putpalette(
@@ -140,13 +140,13 @@ def test_the_head_of_what_is_no_picture(tmp_path: Path, monkeypatch: pytest.Monk
 def test_many_threads_leave_the_warnings_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two readers that come and go in turn: the second is inside while the first leaves.
+    # Two readers overlap: the second is still reading when the first ends.
     good, bomb = tmp_path / "good.png", tmp_path / "bomb.png"
     Image.fromarray(GREY).save(good)
     Image.new("L", (40, 40)).save(bomb)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     first_is_in, second_is_in, first_left = (threading.Event() for _ in range(3))
-    warnings.simplefilter("ignore")  # or pytest itself would make the bomb an error
+    warnings.simplefilter("ignore")  # otherwise pytest would raise the warning as an error
     before, outcomes = list(warnings.filters), []
     exif_transpose = "PIL.ImageOps.exif_transpose"
 
@@ -170,7 +170,7 @@ def test_many_threads_leave_the_warnings_as_they_were(
     assert first_is_in.wait(10)
     second.start()
     first.join(10)
-    # The first has left; a bomb is still an error here while the second is reading.
+    # The first has ended; the warning is still an error while the second is reading.
     with pytest.raises(DataError, match="too large a picture"):
         read_image(bomb, (5, 7, 1))
     first_left.set()

@@ -19,7 +19,7 @@ SIZES = [(28, 28), (3, 50), (90, 8), (1, 1), (31, 47), (62, 94), (17, 40)]
 def tent(
     size: int, out: int, start: float = 0, length: float | None = None
 ) -> npt.NDArray[np.float64]:
-    """Weights `(out, size)` that bring `length` pixels from `start` on to `out` of them."""
+    """Weights `(out, size)` that resize `length` pixels, beginning at `start`, to `out` pixels."""
     scale = (size if length is None else length) / out
     distance = np.arange(size) + 0.5 - (start + (np.arange(out)[:, None] + 0.5) * scale)
     weights = np.maximum(0, 1 - np.abs(distance) / max(scale, 1))
@@ -50,7 +50,9 @@ def test_crop_fills_with_the_middle(
     tmp_path: Path, source: tuple[int, int], size: tuple[int, int]
 ) -> None:
     pixels = picture(*source)
-    scale = min(n / out for n, out in zip(source, size, strict=True))  # pixels for one of ours
+    scale = min(
+        n / out for n, out in zip(source, size, strict=True)
+    )  # source pixels per output pixel
     rows, columns = (
         tent(n, out, (n - out * scale) / 2, out * scale)
         for n, out in zip(source, size, strict=True)
@@ -106,7 +108,7 @@ def test_a_turned_picture_is_resized_upright(tmp_path: Path, resize: Resize) -> 
     pixels = picture(20, 44)
     upright = read_image(saved(pixels, tmp_path), (16, 16, 1), resize)
     exif = Image.Exif()
-    exif[274] = 8  # to be turned a quarter to the left
+    exif[274] = 8  # rotate by 90 degrees to the left
     Image.fromarray(np.rot90(pixels, -1).copy()).save(tmp_path / "b.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "b.png", (16, 16, 1), resize), upright)
 

@@ -1,4 +1,4 @@
-"""What augmentation can be asked for: every word of the grammar, and every mistake in one line."""
+"""The text form of augmentations: every name, and a one-line message for every mistake."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The validation split: Keras's cut of rows in a random order, else a share of every class."""
+"""The validation split: Keras's last rows for random orders, else a share of every class."""
 
 import math
 
@@ -16,7 +16,7 @@ NAMES = ("ant", "bee", "cat", "dog", "eel")
 
 
 def numbered(labels: npt.ArrayLike, *, stratify: bool = False) -> Dataset:
-    """Give image `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
+    """Give image `i` the pixels `(i // 256, i % 256)`, so that all images differ."""
     labels = np.asarray(labels, np.int32)
     rows = np.arange(len(labels))
     images = np.stack([rows // 256, rows % 256], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1)
@@ -51,7 +51,7 @@ def test_sorted_rows_give_a_share_of_every_class(sizes: list[int], share: float,
     labels = np.repeat(np.arange(5), sizes)
     dataset = numbered(labels, stratify=True)
     if math.floor(len(labels) * (1.0 - share)) in (0, len(labels)):
-        return  # refused, as a cut from the end is
+        return  # refused, as `split` refuses it
     if 1 in sizes:
         alone = NAMES[sizes.index(1)]
         with pytest.raises(ValueError, match=f"^validation_split: .* {alone!r} has 1 picture, "):
@@ -73,7 +73,7 @@ def test_the_draw_is_of_the_whole_class_and_follows_the_seed() -> None:
     assert found == numbers(again)
     assert found != numbers(other)
     assert found == sorted(found)  # the order of the rows is kept
-    # Every quarter of a class gives about a quarter: 4.5 standard deviations of a fair draw.
+    # Each quarter of a class gives about a quarter, within 4.5 standard deviations of a fair draw.
     quarters = np.bincount(np.array(found) // 50, minlength=20)
     assert quarters.min() >= 2
     assert quarters.max() <= 24
@@ -89,7 +89,7 @@ def test_what_counts_as_sorted(seed: int, sizes: tuple[int, ...]) -> None:
     random = np.random.default_rng(seed)
     labels = np.repeat(random.permutation(5), sizes).astype(np.int32)
     assert sorted_by_class(labels)
-    assert sorted_by_class(np.concatenate([labels, labels[::-1]]))  # two files, one after the other
+    assert sorted_by_class(np.concatenate([labels, labels[::-1]]))  # two sorted files, concatenated
     if sizes[0] > 5:
         assert not sorted_by_class(random.permutation(labels))
     assert not sorted_by_class(np.full(9, 3, np.int32))

@@ -16,7 +16,7 @@ NAMES = (
 
 
 def header(*shape: int, code: int = 8) -> bytes:
-    """Write the magic number and the sizes, true or not."""
+    """The magic number and the sizes, valid or not."""
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
 
 
@@ -45,6 +45,6 @@ def write_dir(folder: Path, **changes: bytes) -> Path:
 
 
 def zeros_gzip(head: bytes, zeros_mib: int) -> bytes:
-    """Compress `head` and many zeros; members that repeat make 1 GiB cheap to write."""
+    """Compress `head` and many zeros; repeated gzip members make 1 GiB cheap to write."""
     block = gzip.compress(bytes(16 * 2**20), 9)
     return gzip.compress(head, mtime=0) + block * (zeros_mib // 16)

@@ -1,4 +1,4 @@
-"""The door: every source by its name, and a plain refusal of everything else."""
+"""`load`: every source by its name, and error messages for all other arguments."""
 
 import re
 from pathlib import Path
@@ -41,9 +41,9 @@ def labelled(*labels: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "told"),
+    ("train", "test", "events"),
     [
-        # As EMNIST's letters have it: 1 to 26, which would be 27 classes without a word.
+        # As in EMNIST letters, with labels 1 to 26 and therefore 27 classes.
         ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', because the labels start at 1)"),
         ((0, 2, 9, 0, 2, 9), (0, 2, 9, 9), "7 of 10 classes ('1', '3', '4', '5', '6', ...)"),
         (
@@ -55,7 +55,7 @@ def labelled(*labels: int) -> bytes:
     ],
 )
 def test_classes_without_a_training_picture_are_named(
-    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], told: str | None
+    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], events: str | None
 ) -> None:
     write_dir(
         tmp_path, train_labels_idx1_ubyte=labelled(*train), t10k_labels_idx1_ubyte=labelled(*test)
@@ -63,8 +63,8 @@ def test_classes_without_a_training_picture_are_named(
     events: list[Note | Reading] = []
     name = f"idx:{tmp_path}"
     load(name, notify=events.append)
-    says = f"{name}: no training picture of {told}; the model has an output for each of them"
-    assert events == [Note(says)] * (told is not None)
+    says = f"{name}: no training picture of {events}; the model has an output for each of them"
+    assert events == [Note(says)] * (events is not None)
 
 
 def test_one_class_is_refused_from_every_source(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small data sets in the shape of published ones, for tensorflow-datasets to prepare offline."""
+"""Small data sets in the format of published ones, for tensorflow-datasets to prepare offline."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def own_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let TFDS and jcnn keep what they make in `folder`, not in the user's home."""
+    """Let TFDS and jcnn write their files to `folder` instead of the user's home."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
 
@@ -30,9 +30,9 @@ def own_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 def publish(
     monkeypatch: pytest.MonkeyPatch, name: str, files: Mapping[str, bytes], url: str = ""
 ) -> None:
-    """Make these files the ones that TFDS's table registers for data set `name`.
+    """Register these files in TFDS's table as those of data set `name`.
 
-    They keep their published addresses, unless `url` replaces the folder of MNIST's and its kin's.
+    They keep their published URLs, unless `url` replaces that of MNIST and similar data sets.
     """
     rows = [
         "\t".join(
@@ -79,7 +79,7 @@ def idx_files(seed: int = 0) -> dict[str, bytes]:
 
 
 def pairs(images: Any, labels: Any) -> list[tuple[bytes, int]]:
-    """Each image's bytes with its label, in an order that does not depend on theirs."""
+    """The bytes and label of each image, sorted, so that the order does not matter."""
     return sorted(
         (np.asarray(one).tobytes(), int(k)) for one, k in zip(images, labels, strict=True)
     )
