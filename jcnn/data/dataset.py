@@ -50,7 +50,7 @@ class Dataset:
             raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
         seen: set[str] = set()
         for name in names:
-            # Composed and decomposed letters look the same: such names cannot be told apart.
+            # Composed and decomposed letters look the same: such names cannot be distinguished.
             if unicodedata.normalize("NFC", name) in seen:
                 raise ValueError(f"class_names: got {name!r} more than once; expected unique names")
             seen.add(unicodedata.normalize("NFC", name))

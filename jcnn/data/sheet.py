@@ -20,7 +20,7 @@ _LEAST_SIDE, _LARGEST_SIDE = 80, 256
 _LONGEST_LABEL = 30
 _TEXT_SIZE = 14
 
-Pictures = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 
 def draw_sheet(
@@ -53,8 +53,8 @@ def draw_sheet(
     if transforms:
         originals = np.stack([row[0] for row in cells])
         for version in _versions(originals, transforms, seed):
-            for row, picture in zip(cells, version, strict=True):
-                row.append(picture)
+            for row, image in zip(cells, version, strict=True):
+                row.append(image)
     names = [dataset.class_names[dataset.labels[numbers[0]]] for numbers in chosen]
     words = ", ".join(f"{t.name} {t.strength:g}" for t in transforms)
     return _draw(cells, names, ("original", words) if transforms else ("", ""))
@@ -70,7 +70,7 @@ def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArr
     return found[:rows]
 
 
-def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) -> Pictures:
+def _versions(images: Pixels, transforms: tuple[Transform, ...], seed: int) -> Pixels:
     """8 augmented versions of the images `(B, H, W, C)`, as a batch in training."""
     alpha = mixup_alpha(transforms)
 
@@ -85,8 +85,8 @@ def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) ->
     return np.asarray(jnp.round(versions * 255), np.uint8)
 
 
-def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, str]) -> Image.Image:
-    tiles = [[_tile(picture) for picture in row] for row in cells]
+def _draw(cells: list[list[Pixels]], names: list[str], headings: tuple[str, str]) -> Image.Image:
+    tiles = [[_tile(image) for image in row] for row in cells]
     labels = [_label(name) for name in names]
     font = ImageFont.load_default(_TEXT_SIZE)
     height, width = tiles[0][0].height + GAP, tiles[0][0].width + GAP
@@ -104,12 +104,12 @@ def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, st
     return sheet
 
 
-def _tile(picture: Pictures) -> Image.Image:
+def _tile(image: Pixels) -> Image.Image:
     """An image, enlarged or reduced for the sheet."""
-    side = max(picture.shape[:2])
+    side = max(image.shape[:2])
     larger, smaller = -(-_LEAST_SIDE // side), -(-side // _LARGEST_SIDE)
-    enlarged = picture.repeat(larger, 0).repeat(larger, 1)
-    tile = Image.fromarray(enlarged[..., 0] if picture.shape[2] == 1 else enlarged)
+    enlarged = image.repeat(larger, 0).repeat(larger, 1)
+    tile = Image.fromarray(enlarged[..., 0] if image.shape[2] == 1 else enlarged)
     return tile.convert("RGB").reduce(smaller)
 
 

@@ -96,8 +96,8 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
                 f"{len(own)} validation pictures of their own"
             )
         return n, f"validation: the {len(own):,} pictures that the source has for it"
-    kept, cut_off = split(dataset, share)  # raises if a set would be empty
-    if cut_off is None:
+    head, tail = split(dataset, share)  # raises if a set would be empty
+    if tail is None:
         return n, ""
     by_class = sorted_by_class(dataset.labels)
     if by_class or dataset.stratify:
@@ -108,14 +108,14 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
             f"validation: {count:,} of {n:,} training pictures, {share:.3g} of every class drawn "
             f"with seed {seed}{why}"
         )
-    for part, other, name in ((kept, cut_off, "training"), (cut_off, kept, "validation")):
+    for part, other, name in ((head, tail, "training"), (tail, head, "validation")):
         for label in np.setdiff1d(other.labels, part.labels)[:1]:
             raise ValueError(
                 f"validation_split: got {share}; the {name} set would have no picture of class "
-                f"{dataset.class_names[label]!r}, because the last {len(cut_off)} of {n} rows are "
+                f"{dataset.class_names[label]!r}, because the last {len(tail)} of {n} rows are "
                 f"for validation; accepted: another share, or a separate validation set"
             )
-    return len(kept), f"validation: the last {len(cut_off):,} of {n:,} training pictures"
+    return len(head), f"validation: the last {len(tail):,} of {n:,} training pictures"
 
 
 def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -158,12 +158,12 @@ def _list_classes(folder: Path) -> Listing:
     for label, name in enumerate(listing.class_names):
         place = folder / names[name]
         found = _walk(place, os.path.realpath(folder))
-        if not found.pictures:
+        if not found.images:
             raise DataError(
                 f"{show(place)}: no picture in this class folder ({', '.join(EXTENSIONS)})"
             )
-        listing.paths.extend(sorted(found.pictures))
-        listing.labels.extend([label] * len(found.pictures))
+        listing.paths.extend(sorted(found.images))
+        listing.labels.extend([label] * len(found.images))
         listing.bad.extend(sorted(found.bad))
         others += sorted(found.others)
     loose = [entry.name for entry in _entries(folder) if _has_extension(entry.name)]
@@ -208,7 +208,7 @@ def _class_names(folder: Path) -> dict[str, str]:
 
 
 class _Found(NamedTuple):
-    pictures: list[str]
+    images: list[str]
     bad: list[tuple[str, str]]
     others: list[str]
 
@@ -244,7 +244,7 @@ def _walk(top: Path, root: str) -> _Found:
             elif not entry.is_file():  # opening it would block forever
                 found.bad.append((entry.path, "a device or pipe; expected a file"))
             else:
-                found.pictures.append(entry.path)
+                found.images.append(entry.path)
     return found
 
 

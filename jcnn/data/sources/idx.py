@@ -78,7 +78,7 @@ def read_idx_dir(
 
 
 def read_idx(path: str | Path) -> npt.NDArray[np.uint8]:
-    """Read one IDX file of unsigned bytes, through gzip where its name ends in ".gz".
+    """Read one IDX file of unsigned bytes, through gzip if its name ends in ".gz".
 
     Args:
         path: of a file with one to four axes and at most 4 GiB of data.

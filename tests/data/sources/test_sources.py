@@ -41,7 +41,7 @@ def labelled(*labels: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "events"),
+    ("train", "test", "missing"),
     [
         # As in EMNIST letters, with labels 1 to 26 and therefore 27 classes.
         ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', because the labels start at 1)"),
@@ -55,7 +55,7 @@ def labelled(*labels: int) -> bytes:
     ],
 )
 def test_classes_without_a_training_picture_are_named(
-    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], events: str | None
+    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], missing: str | None
 ) -> None:
     write_dir(
         tmp_path, train_labels_idx1_ubyte=labelled(*train), t10k_labels_idx1_ubyte=labelled(*test)
@@ -63,8 +63,8 @@ def test_classes_without_a_training_picture_are_named(
     events: list[Note | Reading] = []
     name = f"idx:{tmp_path}"
     load(name, notify=events.append)
-    says = f"{name}: no training picture of {events}; the model has an output for each of them"
-    assert events == [Note(says)] * (events is not None)
+    says = f"{name}: no training picture of {missing}; the model has an output for each of them"
+    assert events == [Note(says)] * (missing is not None)
 
 
 def test_one_class_is_refused_from_every_source(tmp_path: Path) -> None:

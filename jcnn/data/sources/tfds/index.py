@@ -108,12 +108,10 @@ def _load(file: Path, wanted: TfdsName, folder: Path, notify: Notify) -> Index |
     if content is None:
         return None
     height, width, channels = content["image_shape"]
-    picture, label = content["keys"]
+    image, label = content["keys"]
     labels = {name: np.array(one, np.int32) for name, one in content["labels"].items()}
     names = tuple(content["class_names"])
-    return Index(
-        f"tfds:{wanted}", folder, (height, width, channels), (picture, label), names, labels
-    )
+    return Index(f"tfds:{wanted}", folder, (height, width, channels), (image, label), names, labels)
 
 
 def _save(file: Path, index: Index) -> None:
