@@ -19,7 +19,7 @@ from pathlib import Path
 from experiments.drawings import draw_folder
 from experiments.words import parser
 from jcnn import runs as run
-from jcnn.data import Dataset, load, read_picture
+from jcnn.data import Dataset, load, read_image
 from jcnn.runs import describe
 from jcnn.train import TrainConfig, evaluate, fit, predict
 
@@ -61,7 +61,7 @@ def train_and_use(
     scores = evaluate(loaded, test)
     print(f"loaded from {place}: test accuracy {scores.accuracy:.4f} on {scores.n} pictures")
     picture = next(file for file in sorted(folder.rglob("*")) if file.is_file())
-    pixels = read_picture(picture, settings.input_shape)
+    pixels = read_image(picture, settings.input_shape)
     probabilities = predict(loaded, pixels[None])[0]
     best = int(probabilities.argmax())
     print(f"{picture.name}: {settings.class_names[best]} ({probabilities[best]:.1%})")

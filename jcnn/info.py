@@ -1,6 +1,6 @@
-"""What this installation is and has: the part of a bug report that is not the bug.
+"""Describes the installation for a bug report.
 
-No path of the user's is shown but those of the caches; the home folder is "~".
+Only paths of the caches are shown, with "~" for the home folder.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from jcnn import __version__
-from jcnn.data import memory_budget
+from jcnn.data.memory import memory_budget
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.ops.conv.table.file import SHIPPED, tables
 from jcnn.system.caches import cache_folder, check_private
@@ -23,20 +23,20 @@ _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "safetensors"),
     *("matplotlib", "tensorflow-datasets", "tyro", "rich"),
 )
-_CACHES = ("data", "tfds", "native", "xla", "conv_table.json")
+_CACHES = ("data", "tfds", "bad_images", "native", "xla", "conv_table.json")
 _VARIABLES = ("JCNN_", "JAX_", "XLA_", "XDG_CACHE_HOME", "TFDS_DATA_DIR", "CXX", "CUDA_VISIBLE_")
 
 
 def installation() -> dict[str, Any]:
-    """Versions, machine, devices, kernels, tables, caches, memory and disk, as JSON has them.
+    """Versions, machine, devices, kernels, tables, caches, memory and disk, as JSON values.
 
     Returns:
-        `versions` by package; `machine` as `describe_machine` gives it; `devices`, a name each;
-        `convolution` as `convolution_in_use` gives it; `tables`, each with its `file`,
-        `measured_on` and number of `convolutions`; `caches`, each with its `path`, number of
-        `files`, `bytes` and, where it is not used, the `problem`; `picture_memory_bytes`, beyond
-        which pictures are streamed; `free_disk_bytes` of the cache's and of the working folder;
-        `environment`, the variables that change what is computed or where it is kept.
+        `versions` by package; `machine` from `describe_machine`; `devices`, their names;
+        `convolution` from `convolution_in_use`; `tables`, each with its `file`, `measured_on` and
+        number of `convolutions`; `caches`, each with its `path`, number of `files`, `bytes` and,
+        if it cannot be used, the `problem`; `picture_memory_bytes`, beyond which images are
+        streamed; `free_disk_bytes` of the cache folder and the working folder; `environment`, the
+        variables that change results or the place of files.
     """
     cache = cache_folder()
     return {
@@ -91,7 +91,7 @@ def _cache(name: str, path: Path) -> dict[str, Any]:
 
 
 def _size(file: Path) -> int | None:
-    """Bytes of a regular file; None of anything else, or where it has gone in the meantime."""
+    """The bytes of a regular file; None for anything else, or if it has disappeared."""
     try:
         return file.lstat().st_size if file.is_file() and not file.is_symlink() else None
     except OSError:
@@ -99,12 +99,12 @@ def _size(file: Path) -> int | None:
 
 
 def _free(folder: Path) -> int:
-    """Bytes free on the disk on which a folder lies, or would lie."""
+    """The free bytes of the disk of a folder, which need not exist."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     return shutil.disk_usage(there).free
 
 
 def _short(text: str | None) -> str | None:
-    """A text with "~" in place of the home folder."""
+    """The text with "~" for the home folder."""
     home = os.environ.get("HOME", "").rstrip("/")
     return text.replace(home, "~") if text and home else text

@@ -1,4 +1,4 @@
-"""What was meant by a name that does not exist."""
+"""Suggestions for misspelt names in error messages."""
 
 import difflib
 import re
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 
 def did_you_mean(got: str, names: Iterable[str]) -> str:
-    """The end of an error's message: "; did you mean 'NAME'?", or "" where no name is near.
+    """The end of an error message: "; did you mean 'NAME'?", or "" if no name is similar.
 
     Args:
-        got: what was given.
-        names: what exists. A name is near by its letters, or where `got` is the first letters of
-            its words: "--lr" is "--learning-rate".
+        got: the name that was given.
+        names: the valid names. A name is similar if most letters match, or if `got` consists of
+            the initials of its words: "--lr" suggests "--learning-rate".
     """
     known = {name.lower().replace("_", "-"): name for name in names}
     word = got.lower().replace("_", "-")

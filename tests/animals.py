@@ -1,4 +1,4 @@
-"""Where the pictures of six animals are (train/ and test/), for the tests that need them."""
+"""The folder of the six-animals images (train/ and test/), for tests that need it."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ _BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared/data/animals6"
 
 
 def animals_dir() -> Path:
-    """Return the folder; skip the test where it is not."""
+    """The folder; skips the test if it is missing."""
     folder = Path(os.environ.get("JCNN_ANIMALS6_DIR", _BESIDE_THE_REPOSITORY))
     if not (folder / "train").is_dir():
         pytest.skip(f"no train in {folder}; set JCNN_ANIMALS6_DIR")

@@ -1,4 +1,4 @@
-"""Where the genuine Fashion-MNIST files are, for the tests that need them."""
+"""The folder of the original Fashion-MNIST files, for tests that need them."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ _BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared/data/fashion_mnist"
 
 
 def fashion_mnist_dir() -> Path:
-    """Return the folder of the four files; skip the test, naming them, where they are not."""
+    """The folder of the four files; skips the test if one is missing."""
     folder = Path(os.environ.get("JCNN_FASHION_MNIST_DIR", _BESIDE_THE_REPOSITORY))
     missing = [name for name in _FILES if not (folder / name).is_file()]
     if missing:

@@ -35,13 +35,13 @@ class StripsCommand:
         _check_out(self.out, ".png")
         from jcnn.cli.warn import warn
         from jcnn.compile import use_cache
-        from jcnn.data import read_picture
+        from jcnn.data import read_image
         from jcnn.report import activation_strips
         from jcnn.runs import load
 
         use_cache()
         model, config = load(self.run_folder, on_damage=warn)
-        image = read_picture(self.image, config.input_shape, config.resize)
+        image = read_image(self.image, config.input_shape, config.resize)
         layers = self.layers or None
         _write(self.out, activation_strips(model, image, layers=layers, most=self.most).png)
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from flax import nnx
 
-    from jcnn.data import Dataset, Resize
+    from jcnn.data import Dataset
+    from jcnn.data.request import Resize
 
 _CLASSES_SHOWN = 10
 
@@ -52,13 +53,13 @@ class ExploreCommand:
         import numpy as np
 
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.data import read_picture
+        from jcnn.data import read_image
         from jcnn.explore import page
 
         use_cache()
         keep_memory()
         subject = self._of_run() if Path(self.model).is_dir() else self._of_zoo()
-        pictures = [read_picture(file, subject.shape, subject.resize) for file in self.image]
+        pictures = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
         labels: list[int | None] = [None] * len(pictures)
         if subject.test is not None:

@@ -40,7 +40,7 @@ class PredictCommand:
 
         from jcnn.cli.warn import PartError, warn
         from jcnn.compile import keep_memory, use_cache
-        from jcnn.data import read_picture
+        from jcnn.data import read_image
         from jcnn.runs import load
         from jcnn.train import predict
 
@@ -52,7 +52,7 @@ class PredictCommand:
         files = _files(self.images)
         for file in files:
             try:
-                pictures[file] = read_picture(file, config.input_shape, config.resize)
+                pictures[file] = read_image(file, config.input_shape, config.resize)
             except (ValueError, OSError) as error:
                 errors[file] = " ".join(str(error).split())
         if not pictures:

@@ -1,4 +1,4 @@
-"""Opening data files: whatever goes wrong is one line that names the file."""
+"""Opens data files; every error is one line that names the file."""
 
 import gzip
 import stat
@@ -15,18 +15,18 @@ _CHUNK = 2**20
 
 
 def show(value: object) -> str:
-    """Write a file name or a reason on one line: as it is, or quoted and escaped."""
+    """A file name or a reason as one line; quoted and escaped if it is not printable."""
     text = str(value)
     return text if text.isprintable() else repr(text)
 
 
 def is_plain_text(name: str) -> bool:
-    """Whether a name can be encoded and printed on one line: the names of classes must be."""
+    """Whether a name can be encoded and printed on one line, as class names must be."""
     return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is missing, or is not a regular file (opening a pipe would wait for ever)."""
+    """Raise unless `path` is a regular file (opening a pipe would block forever)."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -40,9 +40,9 @@ def check_file(path: Path) -> None:
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, through gzip where its name ends in ".gz"; a failed read is a DataError.
+    """Open a file, through gzip if its name ends in ".gz"; a failed read raises DataError.
 
-    Gzip's checksum is compared when the reader reaches the end, so read until nothing comes.
+    Gzip verifies its checksum at the end of the stream, so read until `read` returns nothing.
     """
     check_file(path)
     try:
@@ -57,7 +57,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_at_most(stream: IO[bytes], limit: int) -> bytearray:
-    """Read up to `limit` bytes in chunks: `read(limit)` would take memory for them beforehand."""
+    """Read up to `limit` bytes in chunks: `read(limit)` would allocate them all at once."""
     data = bytearray()
     while len(data) < limit:
         chunk = stream.read(min(_CHUNK, limit - len(data)))

@@ -1,7 +1,8 @@
-"""Pillow's warnings while pictures are read, by however many threads.
+"""Warning filters for reading images with Pillow in several threads.
 
-`warnings.catch_warnings` belongs to the process, not to the thread: two threads that enter and
-leave it in turn leave each other's filters behind. So the first reader enters, the last leaves.
+`warnings.catch_warnings` changes the filters of the process, not of the thread: two threads that
+enter and leave it in turn would restore each other's filters. So the first reader enters it and
+the last one leaves it.
 """
 
 import threading
@@ -18,7 +19,7 @@ _readers = 0
 
 @contextmanager
 def pillow_warnings() -> Iterator[None]:
-    """A picture over Pillow's limit of pixels is an error; warnings of odd metadata are silent."""
+    """Raise an error for an image over Pillow's pixel limit; ignore warnings about metadata."""
     global _readers
     with _lock:
         _readers += 1

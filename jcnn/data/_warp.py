@@ -1,4 +1,4 @@
-"""Turning, zooming, mirroring and moving pictures: one mapping for each, one interpolation."""
+"""Rotates, zooms, flips and shifts images: one affine map and one interpolation each."""
 
 from typing import NamedTuple
 
@@ -7,15 +7,15 @@ import jax.numpy as jnp
 
 
 class Pose(NamedTuple):
-    """How each picture of a batch comes to lie, `(B,)` each, applied in this order.
+    """The affine transform of each image of a batch, `(B,)` each, applied in this order.
 
     Args:
-        mirror_y: -1 where top and bottom change places, else 1.
-        mirror_x: -1 where left and right change places, else 1.
-        zoom: how many times as large, about the centre.
-        angle: turned about the centre, in radians, from the y axis (down) to the x axis (right).
-        shift_y: moved down, in pixels.
-        shift_x: moved right, in pixels.
+        mirror_y: -1 to flip vertically, else 1.
+        mirror_x: -1 to flip horizontally, else 1.
+        zoom: scale factor about the centre.
+        angle: rotation about the centre, in radians, from the y axis (down) to the x axis (right).
+        shift_y: shift down, in pixels.
+        shift_x: shift right, in pixels.
     """
 
     mirror_y: jax.Array
@@ -27,10 +27,10 @@ class Pose(NamedTuple):
 
 
 def warp(images: jax.Array, pose: Pose) -> jax.Array:
-    """Every picture in its pose, interpolated once, bilinearly.
+    """Apply a pose to each image, with one bilinear interpolation.
 
-    What lies outside a picture is its mirror image in the edge ("d c b a | a b c d | d c b a", the
-    edge row doubled). A pose that takes pixels to pixels copies them exactly.
+    Outside its edges, an image continues as its reflection ("d c b a | a b c d | d c b a", with
+    the edge row repeated). A pose that maps pixels to pixels copies them exactly.
 
     Args:
         images: `(B, H, W, C)` floats.
@@ -48,17 +48,17 @@ def warp(images: jax.Array, pose: Pose) -> jax.Array:
     first = (jnp.arange(batch)[:, None, None] * height + row) * width + column
 
     def neighbours(further: int) -> jax.Array:
-        # Past the last pixel only where its weight is 0: any number will do there.
+        # The index exceeds the last pixel only where the weight is 0.
         return jnp.take(pixels, first + further, axis=0, mode="clip")
 
-    # Both weights are written out: a + right * (b - a) would not give b exactly at right = 1.
+    # With both weights written out: a + right * (b - a) is not exactly b at right = 1.
     upper = neighbours(0) * (1 - right) + neighbours(1) * right
     lower = neighbours(width) * (1 - right) + neighbours(width + 1) * right
     return (upper * (1 - down) + lower * down).astype(images.dtype)
 
 
 def _sources(pose: Pose, height: int, width: int) -> tuple[jax.Array, jax.Array]:
-    """Where each pixel of the result comes from: y and x, `(B, H, W)`, in pixels."""
+    """The source position of each output pixel: y and x, `(B, H, W)`, in pixels."""
     p = Pose(*(value[:, None, None] for value in pose))
     centre_y, centre_x = (height - 1) / 2, (width - 1) / 2
     y = jnp.arange(height)[:, None] - centre_y - p.shift_y
@@ -71,11 +71,11 @@ def _sources(pose: Pose, height: int, width: int) -> tuple[jax.Array, jax.Array]
 
 
 def _cell(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """The pixel at or before each position of one axis, and how far the position is past it.
+    """The pixel at or before each position on one axis, and the distance from it.
 
-    Positions outside are first folded back in at the edges, at -1/2 and size - 1/2; there the
-    picture and its mirror image have the same pixel on both sides, so between a fold and the
-    first pixel's centre nothing changes.
+    Positions outside are first reflected at the edges, -1/2 and size - 1/2. The image and its
+    reflection have the same pixel on both sides of an edge, so the value is constant between the
+    edge and the first pixel's centre.
     """
     from_edge = position + 0.5
     inside = from_edge - 2 * size * jnp.floor(from_edge / (2 * size))

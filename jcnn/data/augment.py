@@ -1,4 +1,4 @@
-"""Augmentation: every training picture changed at random, on the device, inside the epoch."""
+"""Augmentation: random changes of every training image, on the device, inside the epoch."""
 
 from typing import NamedTuple
 
@@ -13,28 +13,27 @@ _GEOMETRIC = {"flip", "flip_vertical", "zoom", "rotate", "shift"}
 
 
 def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]) -> jax.Array:
-    """Change each picture by random amounts of its own.
+    """Change each image at random, by its own amounts.
 
-    In this order, whatever the order of `transforms`: flips, zoom, rotation and shift, composed
-    into one mapping and interpolated once, bilinearly; then contrast, about the mean of each
-    channel of the picture given; then brightness; then cutout, filled with that mean, moved as
-    brightness moved the rest; at last values beyond 0..1 are clipped. Every amount is uniform
-    between its strength's two ends. Shifts are whole pixels, so shifts and flips alone never
-    blur. What comes in over an edge is the picture's mirror image in it, which is Keras's default
-    too: it makes no streaks, and no colour that the picture lacks.
+    The order is fixed, whatever the order of `transforms`: flips, zoom, rotation and shift,
+    composed into one map with one bilinear interpolation; contrast, about the mean of each channel
+    of the given image; brightness; cutout, which sets a square to that mean plus the brightness;
+    clipping to 0..1. Every amount is uniform in its range. Shifts are whole pixels, so shifts and
+    flips alone never blur. Outside its edges, an image continues as its reflection, which is
+    Keras's default too: this adds no streaks and no new colours.
 
     Args:
         images: `(B, H, W, C)` float32 or bfloat16 in 0..1.
-        key: of the step. Each picture's amounts follow from it and the picture's place in the
-            batch alone: not from the batch's size, nor from which transforms there are.
-        transforms: from `parse`; `mixup` is left to `mix`.
+        key: of the step. An image's amounts depend on the key and its index in the batch alone:
+            not on the batch size, nor on the other transforms.
+        transforms: from `parse`; `mixup` is applied by `mix`.
 
     Returns:
         `(B, H, W, C)` in 0..1, of the dtype of `images`.
 
     Reference: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
     Cutout", 2017: the square's centre may be any pixel, so part of it may lie outside. Their
-    pictures have mean 0, and 0 fills the square.
+    images have mean 0, and 0 fills the square.
     """
     chex.assert_rank(images, 4)
     chex.assert_type(images, float)
@@ -42,7 +41,7 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
     strength = {transform.name: transform.strength for transform in transforms}
     amounts = _amounts(key, batch)
     x = images.astype(jnp.float32)
-    # The given picture's mean: the changed one's would make XLA:CPU compute that picture twice.
+    # The mean of the given image: with that of the warped one, XLA:CPU would warp twice.
     mean = x.mean((1, 2), keepdims=True)
     if _GEOMETRIC & strength.keys():
         x = warp(x, _pose(amounts, strength, height, width))
@@ -62,18 +61,18 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
 def mix(
     images: jax.Array, targets: jax.Array, key: jax.Array, alpha: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Mixup: each picture blended with another of the batch, and the targets likewise.
+    """Mixup: blend each image with another of the batch, and their targets with the same share.
 
-    Example `i` becomes `s * x[i] + (1 - s) * x[(i + r) % B]`, with a share `s` of its own and one
-    random `r` in 1..B-1 for the batch. `s` is from Beta(alpha, alpha), or 1 less it where that is
-    more: blends of two random pictures are as likely as before, and each example of an epoch
-    still is the larger part of one.
+    Example `i` becomes `s * x[i] + (1 - s) * x[(i + r) % B]`, with its own share `s` and one
+    random `r` in 1..B-1 for the batch. `s` is the larger of `b` and `1 - b` with `b` from
+    Beta(alpha, alpha): the distribution of blends is that of the paper, and each example of an
+    epoch is the larger part of one blend.
 
     Args:
         images: `(B, H, W, C)` float32 or bfloat16 in 0..1.
         targets: `(B, K)` float32, a probability for each class.
-        key: of the step, another than `augment`'s.
-        alpha: above 0; small ones leave most pictures nearly alone.
+        key: of the step, different from `augment`'s.
+        alpha: above 0; with a small value, most images hardly change.
 
     Returns:
         Images and targets of the same shapes and dtypes.
@@ -92,8 +91,8 @@ def mix(
     u = jax.random.uniform(key, (1 + 2 * batch,))
     share = _larger_share(u[1 : 1 + batch], u[1 + batch :], alpha)[:, None]
     other = (jnp.arange(batch) + 1 + (u[0] * (batch - 1)).astype(jnp.int32)) % batch
-    # A matrix product, because XLA:CPU would fuse x[other] with what computes x: all that
-    # `augment` does would be done twice, the second time pixel by pixel.
+    # A matrix product, because XLA:CPU would fuse x[other] with the computation of x: `augment`
+    # would be computed twice, the second time pixel by pixel.
     weights = share * jnp.eye(batch) + (1 - share) * jax.nn.one_hot(other, batch)
 
     def blend(x: jax.Array) -> jax.Array:
@@ -105,7 +104,7 @@ def mix(
 
 
 class _Amounts(NamedTuple):
-    """Random numbers of each picture, `(B,)` in [0, 1)."""
+    """Random numbers of each image, `(B,)` in [0, 1)."""
 
     flip: jax.Array
     flip_vertical: jax.Array
@@ -120,8 +119,8 @@ class _Amounts(NamedTuple):
 
 
 def _amounts(key: jax.Array, batch: int) -> _Amounts:
-    # JAX's generator counts: number n is a hash of the key and n, whatever the shape. Drawn in
-    # one flat call, a picture's ten compile in a quarter of the time that a key for each takes.
+    # JAX's generator is counter-based: number n is a hash of the key and n, whatever the shape.
+    # One flat call compiles in a quarter of the time that a key for each image takes.
     count = len(_Amounts._fields)
     return _Amounts(*jax.random.uniform(key, (batch * count,)).reshape(batch, count).T)
 
@@ -141,31 +140,31 @@ def _pose(amounts: _Amounts, strength: dict[str, float], height: int, width: int
 
 
 def _signed(amount: jax.Array) -> jax.Array:
-    """From [0, 1) to [-1, 1)."""
+    """Map [0, 1) to [-1, 1)."""
     return 2 * amount - 1
 
 
 def _of_picture(amount: jax.Array) -> jax.Array:
-    """`(B,)` as it meets `(B, H, W, C)`."""
+    """Reshape `(B,)` to broadcast against `(B, H, W, C)`."""
     return amount[:, None, None, None]
 
 
 def _covered(amount: jax.Array, size: int, side: int) -> jax.Array:
-    """Which pixels of one axis the square covers, `(B, size)`; its centre is any of them."""
+    """The pixels of one axis that the square covers, `(B, size)` bool; its centre is any pixel."""
     first = jnp.floor(amount * size)[:, None] - side // 2
     pixel = jnp.arange(size)
     return (first <= pixel) & (pixel < first + side)
 
 
 def _larger_share(u: jax.Array, v: jax.Array, alpha: float) -> jax.Array:
-    """max(s, 1 - s) of s from Beta(alpha, alpha), from two uniform numbers each.
+    """max(s, 1 - s) with s from Beta(alpha, alpha), computed from two uniform numbers each.
 
-    No loop of rejections has to be compiled: with `w = u**(-1 / alpha) - 1`,
+    This needs no rejection loop: with `w = u**(-1 / alpha) - 1`,
     `t = sqrt(2 alpha w) cos(2 pi v)` has Student's distribution of `2 alpha` degrees of freedom
     (Bailey, "Polar Generation of Random Variates with the t-Distribution", 1994), and
     `(1 + t / sqrt(2 alpha + t**2)) / 2` is Beta(alpha, alpha).
     """
     log = jnp.log(u) / alpha
     cosine = jnp.cos(2 * jnp.pi * v)
-    # 1 / w, which stays finite where w would not.
+    # 1 / w, which stays finite where w overflows.
     return (1 + jnp.abs(cosine) / jnp.sqrt(jnp.exp(log) / -jnp.expm1(log) + cosine**2)) / 2

@@ -1,4 +1,4 @@
-"""From pictures on the device to the batches of an epoch, inside the compiled program."""
+"""Batches of an epoch, taken from images on the device inside the compiled program."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from jax import lax
 
 
 class Window(NamedTuple):
-    """The pictures on the device from which some or all steps of an epoch take their batches.
+    """The images on the device for some or all steps of an epoch.
 
     Attributes:
-        images: `(W, H, W, C)` uint8.
-        labels: `(W,)` int32.
-        order: int32, the rows in the order in which the steps see them.
-        first: number of the epoch's step whose batch `order` begins with.
+        images: `(M, H, W, C)` uint8.
+        labels: `(M,)` int32.
+        order: int32, the rows in the order of the steps.
+        first: the step of the epoch whose batch is at the start of `order`.
     """
 
     images: jax.Array
@@ -24,17 +24,17 @@ class Window(NamedTuple):
 
 
 def normalise(images: jax.typing.ArrayLike) -> jax.Array:
-    """Pictures as a model takes them: uint8 0..255 to float32 0..1, any shape."""
+    """Convert uint8 images 0..255 to a model's input, float32 0..1; any shape."""
     return jnp.asarray(images, jnp.float32) / 255
 
 
 def shuffle_key(seed: jax.Array, epoch: jax.Array | int) -> jax.Array:
-    """The key of an epoch's order."""
+    """The key of an epoch's shuffle."""
     return jax.random.split(jax.random.fold_in(seed, epoch))[0]
 
 
 def step_key(seeds: jax.Array, epoch: int) -> jax.Array:
-    """The key of an epoch's steps, for one seed or for each of an array of them."""
+    """The key of an epoch's steps, for one seed or an array of seeds."""
 
     def key(seed: jax.Array) -> jax.Array:
         return jax.random.split(jax.random.fold_in(seed, epoch))[1]
@@ -43,20 +43,20 @@ def step_key(seeds: jax.Array, epoch: int) -> jax.Array:
 
 
 def epoch_order(key: jax.Array, examples: int) -> jax.Array:
-    """The order `(N,)` int32 in which one epoch sees its examples."""
+    """The order of one epoch's examples, `(N,)` int32."""
     return jax.random.permutation(key, examples)
 
 
 def take_batch(
     window: Window, step: jax.Array | int, size: int, *, batch_size: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The `size` examples of an epoch's batch number `step`.
+    """The batch of one step of an epoch.
 
     Args:
-        window: it holds at least the examples of this step.
+        window: holds at least the examples of this step.
         step: 0 for the first batch of the epoch.
-        size: examples in this batch; `batch_size`, or what remains for the last.
-        batch_size: examples in every batch before it.
+        size: examples in this batch: `batch_size`, or fewer in the last batch.
+        batch_size: examples in every earlier batch.
 
     Returns:
         `(size, H, W, C)` uint8 and `(size,)` int32.

@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits: how many their numbers use, and how these become 8."""
+"""Converts images of more than 8 bits to 8: finds how many bits their values use."""
 
 import struct
 from typing import IO
@@ -11,37 +11,37 @@ _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 258, 281  # tags of TIFF
 
 
 class UnknownRangeError(ValueError):
-    """The numbers of a picture have no black and white that its file states."""
+    """The file does not state which values are black and white."""
 
 
-def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
-    """Decode a picture and bring numbers of 16 bits to 8, as `read_picture` says.
+def decode_8_bits(image: ImageFile.ImageFile, *, upright: bool) -> Image.Image:
+    """Decode an image and convert 16-bit values to 8 bits, as `read_image` says.
 
-    (Pillow's own conversion of grey clips at 255.) Pictures of 8 bits stay as they are.
+    (Pillow's own conversion of grey clips at 255.) 8-bit images do not change.
 
     Args:
-        picture: opened from a stream, but not decoded yet.
-        upright: whether it is turned as its EXIF data says.
+        image: opened from a stream, but not decoded yet.
+        upright: whether to apply the EXIF orientation.
 
     Raises:
-        UnknownRangeError: its numbers are floats, or outside 0..65535.
+        UnknownRangeError: the values are floats, or outside 0..65535.
     """
-    if picture.mode == "F":
+    if image.mode == "F":
         raise UnknownRangeError("picture of floats; expected 8 or 16-bit numbers")
-    stream, kind = picture.fp, picture.format
-    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in picture.tile)
-    stated = _stated_bits(picture) if deep_colour or picture.mode.startswith("I") else None
+    stream, kind = image.fp, image.format
+    deep_colour = kind == "PNG" and any(tile.args == "RGB;16B" for tile in image.tile)
+    stated = _stated_bits(image) if deep_colour or image.mode.startswith("I") else None
     if upright:
-        ImageOps.exif_transpose(picture, in_place=True)
+        ImageOps.exif_transpose(image, in_place=True)
     if deep_colour and stream is not None:
-        high = np.array(picture)
-        if high.max() >= 16:  # it uses more than 12 bits, and Pillow has kept the best 8
-            return picture
+        high = np.array(image)
+        if high.max() >= 16:  # more than 12 bits are used, and Pillow has kept the high 8
+            return image
         values = 256 * high.astype(np.int64) + _low_bytes(stream, upright=upright)
-    elif picture.mode.startswith("I"):
-        values = np.array(picture).astype(np.int64)
+    elif image.mode.startswith("I"):
+        values = np.array(image).astype(np.int64)
     else:
-        return picture
+        return image
     if values.min() < 0 or values.max() > 65535:
         raise UnknownRangeError(
             f"picture with values {values.min()} to {values.max()}; "
@@ -52,24 +52,24 @@ def decode_8_bits(picture: ImageFile.ImageFile, *, upright: bool) -> Image.Image
 
 
 def _low_bytes(stream: IO[bytes], *, upright: bool) -> npt.NDArray[np.uint8]:
-    """The bytes of a PNG of 16-bit colour that Pillow drops: the high ones in the other order."""
+    """The low bytes of a 16-bit colour PNG, which Pillow drops: read in the other byte order."""
     stream.seek(0)
-    with Image.open(stream, formats=("PNG",)) as picture:
-        picture.tile = [tile._replace(args="RGB;16L") for tile in picture.tile]
+    with Image.open(stream, formats=("PNG",)) as image:
+        image.tile = [tile._replace(args="RGB;16L") for tile in image.tile]
         if upright:
-            ImageOps.exif_transpose(picture, in_place=True)
-        return np.array(picture, np.uint8)
+            ImageOps.exif_transpose(image, in_place=True)
+        return np.array(image, np.uint8)
 
 
-def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
-    """How many bits a file of 16 bits says that it uses; None where it says nothing."""
-    if picture.format == "PPM":
+def _stated_bits(image: ImageFile.ImageFile) -> int | None:
+    """The significant bits that a 16-bit file states; None if it states none."""
+    if image.format == "PPM":
         return 16
-    if picture.format == "PNG":
-        return _significant_bits(picture)
-    if picture.format != "TIFF":
+    if image.format == "PNG":
+        return _significant_bits(image)
+    if image.format != "TIFF":
         return None
-    tags = picture.getexif()
+    tags = image.getexif()
     bits = int(np.atleast_1d(tags.get(_BITS_PER_SAMPLE, 16))[0])
     if bits < 16:
         return bits
@@ -78,7 +78,7 @@ def _stated_bits(picture: ImageFile.ImageFile) -> int | None:
 
 
 def _used_bits(values: npt.NDArray[np.int64], kind: str | None, stated: int | None) -> int:
-    """How many bits the white of these numbers has."""
+    """The number of bits of these values' white."""
     largest = int(values.max())
     if stated is None:
         return 12 if largest < 2**12 else 16
@@ -88,20 +88,20 @@ def _used_bits(values: npt.NDArray[np.int64], kind: str | None, stated: int | No
 
 
 def _are_scaled(values: npt.NDArray[np.int64], bits: int) -> bool:
-    """Whether these are numbers of fewer bits, brought to 16 as PNG's definition asks."""
+    """Whether these are values of fewer bits, scaled to 16 as the PNG specification recommends."""
     numbers, white = values >> (16 - bits), 2**bits - 1
     shifted = numbers << (16 - bits)
     linear = (numbers * 65535 + white // 2) // white
     return bool((values == shifted).all() or (abs(values - linear) <= 1).all())
 
 
-def _significant_bits(picture: ImageFile.ImageFile) -> int | None:
-    """What the chunk sBIT of a PNG says of its first channel; Pillow leaves that chunk out."""
-    stream = picture.fp
+def _significant_bits(image: ImageFile.ImageFile) -> int | None:
+    """The first channel's entry in the chunk sBIT of a PNG, which Pillow does not read."""
+    stream = image.fp
     if stream is None:
         return None
     place, bits = stream.tell(), None
-    stream.seek(8)  # behind the signature; Pillow has checked all chunks before the pixels
+    stream.seek(8)  # after the signature; Pillow has checked all chunks before the pixels
     while len(head := stream.read(8)) == 8:
         size, kind = struct.unpack(">I4s", head)
         if kind == b"IDAT":

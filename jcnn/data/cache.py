@@ -1,12 +1,11 @@
-"""Data sets that were read once, kept so that the next start only maps them into memory.
+"""Cache of decoded data sets, so that a later start only maps them into memory.
 
-CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8: for training, validation, test; mapped
+CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8: training, validation, test; memory-mapped
 CACHE/data/NAME-HASH/labels.npy    (N,) int32
-CACHE/data/NAME-HASH/about.json    the key, the class names, the parts' sizes, the notes, checksums
+CACHE/data/NAME-HASH/about.json    key, class names, sizes of the splits, notes, checksums
 
-An entry appears whole or not at all. All of it is compared with its checksums when it is opened: a
-CRC-32 of each 4 MiB, by all processors, at the speed of reading memory. A damaged one is made
-again, and that is said.
+An entry appears whole or not at all. When it is opened, all of it is verified: a CRC-32 of each
+4 MiB, on all cores, at the speed of reading memory. A damaged entry is rebuilt, with a note.
 """
 
 import hashlib
@@ -31,13 +30,13 @@ from jcnn.data.parallel import in_parallel
 from jcnn.system.caches import PRIVATE, cache_folder, check_private, make_private
 
 _FORMAT = 2
-_BLOCK = 4 * 2**20  # bytes that have a checksum together
-_ROWS = 4096  # written at a time
-_ABANDONED = 3600  # seconds since the last write, after which nobody is writing any more
+_BLOCK = 4 * 2**20  # bytes per checksum
+_ROWS = 4096  # per write
+_ABANDONED = 3600  # seconds since the last write, after which the writer is taken for dead
 
 
-class Parts(NamedTuple):
-    """What is kept: both parts, and what the user should be told on every start."""
+class Splits(NamedTuple):
+    """The splits of a data set, and notes for the user that are repeated on every start."""
 
     train: Dataset
     test: Dataset
@@ -47,21 +46,21 @@ class Parts(NamedTuple):
 def cached(
     name: str,
     key: str,
-    make: Callable[[], tuple[Dataset, Dataset] | Parts],
+    make: Callable[[], tuple[Dataset, Dataset] | Splits],
     notify: Notify = silent,
 ) -> tuple[Dataset, Dataset]:
-    """The data set kept under `key`; where there is none, make it and keep it.
+    """The data set cached under `key`; if there is none, make it and cache it.
 
     Args:
-        name: for people who look into the folder: letters, digits, "-" and "_".
+        name: makes the folder recognisable: letters, digits, "-" and "_".
         key: everything the result depends on: the content read, sizes, options.
         make: reads the data set.
-        notify: told the notes, whether made now or kept; that what was kept is damaged; and where
-            nothing could be kept, that.
+        notify: called with the notes of the data set, and with a note if the cached entry is
+            damaged or the data set cannot be cached.
 
     Returns:
-        The training and the test part; their pictures are mapped into memory, read-only. Where
-        the cache cannot be written, they are what `make` returned.
+        The training set and the test set; their images are mapped into memory, read-only. If the
+        cache cannot be written, the result of `make`.
     """
     digest = hashlib.sha256(f"{_FORMAT} {key}".encode()).hexdigest()[:24]
     folder = cache_folder() / "data" / f"{name}-{digest}"
@@ -69,19 +68,19 @@ def cached(
     if parts is None:
         if folder.is_dir() and _is_private(folder.parent):
             notify(Note(f"{show(folder)}: damaged; it is made again"))
-        made = Parts(*make())
+        made = Splits(*make())
         reason = _write(folder, key, made)
-        parts = _open(folder)  # perhaps another process's, which was faster
+        parts = _open(folder)  # possibly written by another process in the meantime
         if parts is None:
-            notify(Note(f"{show(folder.parent)}: nothing is kept for the next start ({reason})"))
+            notify(Note(f"{show(folder.parent)}: the data set is not cached ({reason})"))
             parts = made
     for note in parts.notes:
         notify(Note(note))
     return parts.train, parts.test
 
 
-def _open(folder: Path) -> Parts | None:
-    """The entry; None where there is none, or it is not what was written."""
+def _open(folder: Path) -> Splits | None:
+    """The entry in `folder`; None if there is none or it is damaged."""
     try:
         for file in ("about.json", "images.npy", "labels.npy"):
             check_private(folder / file)
@@ -101,7 +100,7 @@ def _open(folder: Path) -> Parts | None:
 
         validation = part(slice(cut, tested)) if cut < tested else None
         train, test = part(slice(cut), validation), part(slice(tested, None))
-        return Parts(train, test, [str(note) for note in about["notes"]])
+        return Splits(train, test, [str(note) for note in about["notes"]])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         return None
 
@@ -117,7 +116,7 @@ def _is_private(folder: Path) -> bool:
 def _checksums(file: Path) -> list[int]:
     """The CRC-32 of each block of a file."""
     size = file.stat().st_size
-    if size == 0:  # nothing can be mapped
+    if size == 0:  # an empty file cannot be mapped
         return []
     with (
         file.open("rb") as stream,
@@ -129,26 +128,28 @@ def _checksums(file: Path) -> list[int]:
         )
 
 
-def _write(folder: Path, key: str, parts: Parts) -> str:
-    """Write an entry in one piece; where that fails, return why."""
-    beside = None
+def _write(folder: Path, key: str, parts: Splits) -> str:
+    """Write an entry atomically; return the reason if it cannot be opened afterwards."""
+    temporary = None
     try:
         make_private(folder.parent)
         _remove_leftovers(folder.parent)
-        beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        _write_files(beside, key, parts)
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been opened
-        beside.rename(folder)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        _write_files(temporary, key, parts)
+        shutil.rmtree(
+            folder, ignore_errors=True
+        )  # a damaged entry: a good one would have been opened
+        temporary.rename(folder)
     except OSError as error:
         return show(error.strerror)
     finally:
-        if beside is not None:
-            shutil.rmtree(beside, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
     return "damaged as soon as it was written"
 
 
 def _remove_leftovers(parent: Path) -> None:
-    """Remove what processes have left that were killed while they wrote."""
+    """Remove the unfinished entries of processes that were killed while writing."""
     for folder in parent.glob(".*"):
         with suppress(OSError):  # gone in the meantime
             touched = max(file.stat().st_mtime for file in (folder, *folder.iterdir()))
@@ -156,12 +157,12 @@ def _remove_leftovers(parent: Path) -> None:
                 shutil.rmtree(folder)
 
 
-def _write_files(folder: Path, key: str, parts: Parts) -> None:
+def _write_files(folder: Path, key: str, parts: Splits) -> None:
     train, test, notes = parts
     own = train.validation
     datasets = [train, test] if own is None else [train, own, test]
     shape = (sum(map(len, datasets)), *train.image_shape)
-    # Written, not mapped: on a full disk, a write fails, but a mapped page kills the process.
+    # Not memory-mapped: on a full disk a write raises, but a mapped page kills the process.
     with (folder / "images.npy").open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)

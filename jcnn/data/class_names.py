@@ -1,4 +1,4 @@
-"""Classes are matched by name: label `k` of two data sets may be two things."""
+"""Matches classes by name: the same label of two data sets may be two different classes."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from jcnn.data.dataset import Dataset
 
-# Of very many names, a message holds the first.
+# A message lists at most so many names.
 _MOST_NAMED = 5
 
 
 def match_classes(dataset: Dataset, class_names: Sequence[str], of: str = "data") -> Dataset:
-    """The same pictures with their labels numbered as in `class_names`.
+    """The same images with labels that index `class_names`.
 
     Args:
         dataset: its classes have these names, in any order.
-        class_names: in the order that is wanted, such as that of a model's logits.
-        of: what the data set is, for the message.
+        class_names: in the order of the new labels, such as that of a model's logits.
+        of: names the data set in the error message.
 
     Raises:
-        ValueError: the names are others.
+        ValueError: the data set has other class names.
     """
     wanted, names = tuple(class_names), dataset.class_names
     if names == wanted:

@@ -1,4 +1,4 @@
-"""A data set: pictures, labels and class names; and how it is cut in two."""
+"""`Dataset`: images, labels and class names; and functions that split it."""
 
 import math
 import unicodedata
@@ -11,25 +11,25 @@ from jcnn.data.streamed import Images, StreamedImages
 
 
 class DataError(ValueError):
-    """A data file is wrong; the message is one line that names it."""
+    """A data file is invalid; the message is one line that names the file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled pictures of one size, checked when built: what every source returns.
+    """Labelled images of one size, as every source returns them. Checked when built.
 
     Args:
-        images: `(N, H, W, C)` uint8, at least one picture: an array (it may be mapped from a
-            file), or `StreamedImages`, which are decoded when they are asked for.
+        images: `(N, H, W, C)` uint8, at least one image: an array (it may be mapped from a
+            file), or `StreamedImages`, which are decoded on access.
         labels: `(N,)` int32, each in 0..K-1.
         class_names: K different names; label `k` is class `class_names[k]`.
-        stratify: whether `split_validation` takes the same share of every class. A folder of
-            pictures asks for it; rows that are sorted by class get it in any case.
-        validation: a part that the source keeps for validation, of the same image shape and
-            classes; `fit` validates on it.
+        stratify: whether `split_validation` draws the same share of every class. True for a
+            folder of images; rows that are sorted by class are stratified in any case.
+        validation: the source's own validation set, of the same image shape and classes; `fit`
+            validates on it.
 
     Raises:
-        ValueError: a shape, dtype, label or name does not fit; the message names the argument.
+        ValueError: a shape, dtype, label or name is invalid; the message names the argument.
     """
 
     images: Images
@@ -50,7 +50,7 @@ class Dataset:
             raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
         seen: set[str] = set()
         for name in names:
-            # Composed and decomposed letters look the same: such names cannot be told apart.
+            # Composed and decomposed letters look the same: such names cannot be distinguished.
             if unicodedata.normalize("NFC", name) in seen:
                 raise ValueError(f"class_names: got {name!r} more than once; expected unique names")
             seen.add(unicodedata.normalize("NFC", name))
@@ -72,32 +72,32 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of every picture."""
+        """Height, width and channels of every image."""
         _, height, width, channels = self.images.shape
         return height, width, channels
 
     def take(self, rows: npt.NDArray[np.integer] | slice) -> "Dataset":
-        """These rows, in this order; a slice of an array shares its memory."""
+        """The data set of these rows, in this order; a slice of an array shares its memory."""
         images = self.images
         chosen = images.select(rows) if isinstance(images, StreamedImages) else images[rows]
         return replace(self, images=chosen, labels=self.labels[rows])
 
 
 def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:
-    """Cut off the last rows for validation, before any shuffle, exactly as Keras does.
+    """Split off the last rows for validation, before any shuffle, as Keras does.
 
-    `split_validation` does so only with rows in a random order.
+    `split_validation` uses it for rows in a random order.
 
     Args:
-        dataset: N pictures.
-        validation_split: the share to cut off, in `[0, 1)`; the training part keeps the first
+        dataset: N images.
+        validation_split: the share for validation, in `[0, 1)`; the training set is the first
             `floor(N * (1 - validation_split))` rows.
 
     Returns:
-        The training part and the validation part; `(dataset, None)` for a share of 0.
+        The training set and the validation set; `(dataset, None)` for a share of 0.
 
     Raises:
-        ValueError: the share is outside `[0, 1)`, or one part would be empty.
+        ValueError: the share is outside `[0, 1)`, or one set would be empty.
     """
     if not 0 <= validation_split < 1:
         raise ValueError(f"validation_split: got {validation_split}; expected 0 <= share < 1")
@@ -115,23 +115,23 @@ def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset |
 
 
 def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Cut off the same share of every class at random, and shuffle both parts once.
+    """Split off the same share of every class at random, and shuffle both sets once.
 
-    One seed gives one result on every machine and NumPy version. Being shuffled, a further
-    `split` from the end of the training part has a little of every class too.
+    The result of a seed is the same on every machine and with every NumPy version. Because the
+    training set is shuffled, a further `split` of it has images of every class too.
 
     Args:
-        dataset: N pictures, in any order.
-        test_share: the share of each class that the test part gets, in `(0, 1)`; `n` pictures
-            give `floor(n * test_share + 0.5)`.
+        dataset: N images, in any order.
+        test_share: the share of each class for the test set, in `(0, 1)`; of `n` images it gets
+            `floor(n * test_share + 0.5)`.
         seed: of the shuffle, at least 0.
 
     Returns:
-        The training part and the test part; together they hold every picture once.
+        The training set and the test set; together they hold every image once.
 
     Raises:
         ValueError: the share is outside `(0, 1)`, the seed is negative, or a class has too few
-            pictures for both parts.
+            images for both sets.
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share: got {test_share}; expected 0 < share < 1")
@@ -148,22 +148,22 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
                 f"too few for both parts"
             )
     in_test = first_of_each_class(dataset.labels, chosen, counts)
-    # A second shuffle: in the first one, the test part took the earliest rows of each class.
+    # Shuffle again: the test set took the first rows of each class of the first shuffle.
     order = shuffled_rows(bits, len(dataset))
     return dataset.take(order[~in_test[order]]), dataset.take(order[in_test[order]])
 
 
 def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
-    """The split of a source that has none of its own: a fifth of each class is for test.
+    """Split a source without a test set: a fifth of each class becomes the test set.
 
-    Results on such a source can be compared only while this split stays as it is.
+    Results on such a source can be compared only while this split does not change.
 
     Args:
-        dataset: all of the source.
+        dataset: all images of the source.
         source: the file or folder, for the message.
 
     Raises:
-        DataError: a class has fewer than 3 pictures.
+        DataError: a class has fewer than 3 images.
     """
     counts = np.bincount(dataset.labels, minlength=len(dataset.class_names))
     for name, count in zip(dataset.class_names, counts, strict=True):
@@ -178,15 +178,15 @@ def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
 def first_of_each_class(
     labels: npt.NDArray[np.int32], order: npt.NDArray[np.intp], counts: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
-    """Mark, of each class `k`, the `counts[k]` rows that come first in an order of all rows.
+    """Mark the first `counts[k]` rows of each class `k` in a permutation of all rows.
 
     Args:
         labels: `(N,)`.
         order: `(N,)`, a permutation of the rows.
-        counts: `(K,)`, none above the rows of its class.
+        counts: `(K,)`, each at most the number of rows of its class.
 
     Returns:
-        `(N,)`, a mark for each row.
+        `(N,)` bool.
     """
     by_class = order[np.argsort(labels[order], kind="stable")]
     sizes = np.bincount(labels, minlength=len(counts))
@@ -197,16 +197,16 @@ def first_of_each_class(
 
 
 def shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
-    """Permute `range(count)`, the same with every NumPy.
+    """A permutation of `range(count)` that does not depend on the NumPy version.
 
-    NumPy promises to keep a bit generator's raw stream, but not what `Generator.permutation`
-    makes of it. Two equal keys of 64 bits are hardly possible, and "stable" settles them.
+    NumPy guarantees a bit generator's raw stream across versions, but not the result of
+    `Generator.permutation`. A stable sort orders equal keys, which are very unlikely.
     """
     return np.argsort(bits.random_raw(count), kind="stable")
 
 
 def _check_array(name: str, array: object, dtype: str, axes: str) -> None:
-    """Refuse what is no array of this dtype with one axis a letter of `axes`."""
+    """Raise ValueError unless `array` has this dtype and one axis for each letter of `axes`."""
     if not isinstance(array, np.ndarray | StreamedImages):
         raise ValueError(f"{name}: got {type(array).__name__}; expected a NumPy array")
     if array.dtype != dtype:

@@ -1,4 +1,4 @@
-"""What reading a data set has to tell while it goes on."""
+"""Events that are reported while a data set is read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reading:
-    """`done` of `total` pictures are read; `what` says of what, such as "decoding DIR"."""
+    """Progress: `done` of `total` items of the task `what`, such as "decoding DIR"."""
 
     what: str
     done: int
@@ -15,7 +15,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Note:
-    """One line that the user should see: a skipped file, or that the data will be streamed."""
+    """One line for the user, such as a skipped file, or that the data are streamed."""
 
     text: str
 
@@ -24,4 +24,4 @@ Notify = Callable[[Reading | Note], None]
 
 
 def silent(_event: Reading | Note) -> None:
-    """Tell nobody."""
+    """Ignore the event."""

@@ -1,4 +1,4 @@
-"""How much memory pictures may take; what needs more is streamed."""
+"""The memory budget for images; a data set that needs more is streamed."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory_budget() -> int:
-    """The bytes that a data set's pictures may take in memory.
+    """The bytes that a data set's images may take in memory.
 
-    Half of what is free on this machine, or half of the device's memory where that is less. The
-    environment variable JCNN_MEMORY_BYTES overrides it, such as on a machine that is shared.
+    Half of the free memory of this machine, or of the device's memory if that is less. The
+    environment variable JCNN_MEMORY_BYTES overrides it, for instance on a shared machine.
 
     Raises:
-        ValueError: the variable is no whole number >= 0.
+        ValueError: the variable is not a whole number >= 0.
     """
     chosen = os.environ.get(_VARIABLE)
     if chosen is None:
@@ -26,20 +26,20 @@ def memory_budget() -> int:
 
 
 def _device_memory() -> list[int]:
-    """What this backend says of its first device; nothing on CPU."""
-    import jax  # here: a list of the sources need not wait for it
+    """The memory of this backend's first device; nothing on CPU."""
+    import jax  # here, because listing the sources does not need it
 
     statistics = jax.local_devices()[0].memory_stats() or {}
     return [statistics["bytes_limit"]] if "bytes_limit" in statistics else []
 
 
 def _free_memory() -> int:
-    """What is free on the machine, or the whole of this process's container where that is less."""
+    """The free memory of the machine, or the limit of this process's container if that is less."""
     free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for line in _lines(_MEMORY):
         if line.startswith("MemAvailable:"):  # Linux's own estimate
             free = int(line.split()[1]) * 1024
-    # Not less what the container uses: that counts the files it has read, which make room.
+    # The container's usage is not subtracted: it includes cached file pages, which are freed.
     limits = [int(line) for line in _lines(_CONTAINER) if line.isdigit()]
     return min([free, *limits])
 

@@ -1,4 +1,4 @@
-"""Work on many files at once, with one thread a processor: reading and decoding leave Python."""
+"""A thread pool for work on many files: reading and decoding release the GIL."""
 
 import os
 from collections.abc import Callable
@@ -9,19 +9,20 @@ from typing import TypeVar
 from jcnn.data.events import Notify, Reading, silent
 
 _Result = TypeVar("_Result")
-_MOST_AT_ONCE = 32  # handing work over costs as much as reading a small file
+_MOST_AT_ONCE = 32  # calls per task: submitting a task costs as much as reading a small file
 
 
 def in_parallel(
     work: Callable[[int], _Result], count: int, what: str = "", notify: Notify = silent
 ) -> list[_Result]:
-    """`[work(0), work(1), ..., work(count - 1)]`, by several threads.
+    """`[work(0), work(1), ..., work(count - 1)]`, computed by several threads.
 
     Args:
-        work: called from any thread; the first call, in order, that raises ends it all.
-        count: how many calls.
+        work: called from any thread. The exception of the first call, in order, that fails is
+            raised.
+        count: the number of calls.
         what: `Reading.what`, such as "decoding DIR".
-        notify: told of the progress, from the caller's own thread.
+        notify: called with the progress, from the caller's thread.
     """
     threads = os.cpu_count() or 1
     size = max(1, min(_MOST_AT_ONCE, count // (4 * threads)))

@@ -1,4 +1,4 @@
-"""What a source is asked for: the user's words and every choice that `load` takes."""
+"""The arguments of one call of `load`, as its source receives them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +12,19 @@ OnBadImage = Literal["error", "skip"]
 
 @dataclass(frozen=True)
 class Request:
-    """One call of `load`, its arguments already held against what the source takes.
+    """One call of `load`; its arguments have been checked against what the source takes.
 
     Args:
-        words: what follows the colon of the name, such as DIR of "idx:DIR"; "" without a colon.
-        data_dir: the folder with the source's files; None where none was given.
-        image_shape: `(H, W, C)` with C = 1 or 3 that the pictures are brought to; None leaves
-            them as they are, which asks that they are all of one size.
-        resize: how they are brought to it, as `read_picture` does.
-        on_bad_image: whether a picture that cannot be read ends the reading or is left out.
-        notify: is told how far the reading is.
+        argument: the part of the name after the colon, such as DIR of "idx:DIR"; "" without one.
+        data_dir: the folder of the source's files; None if not given.
+        image_shape: `(H, W, C)` with C = 1 or 3, the shape to resize the images to; None leaves
+            them unchanged, and they must all have one size.
+        resize: how to resize, as in `read_image`.
+        on_bad_image: "error" raises for an image that cannot be read; "skip" leaves it out.
+        notify: called with the progress and with notes.
     """
 
-    words: str
+    argument: str
     data_dir: Path | None = None
     image_shape: tuple[int, int, int] | None = None
     resize: Resize = "stretch"

@@ -1,4 +1,4 @@
-"""A sheet of pictures: examples of a data set, each beside what augmentation makes of it."""
+"""Draws a contact sheet: examples of a data set, each with augmented versions."""
 
 import jax
 import jax.numpy as jnp
@@ -13,38 +13,38 @@ from jcnn.data.dataset import Dataset
 from jcnn.data.transforms import Transform, mixup_alpha
 
 COLUMNS = 9
-"""Pictures in a row."""
+"""Images in a row."""
 GAP = 4
-"""Pixels between pictures."""
+"""Pixels between images."""
 _LEAST_SIDE, _LARGEST_SIDE = 80, 256
 _LONGEST_LABEL = 30
 _TEXT_SIZE = 14
 
-Pictures = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[np.uint8]
 
 
 def draw_sheet(
     dataset: Dataset, transforms: tuple[Transform, ...], *, rows: int = 8, seed: int = 0
 ) -> Image.Image:
-    """Draw examples, one of each class as far as they go, with their classes' names.
+    """Draw examples with the names of their classes, one of each class if there are enough rows.
 
     A row is an example and 8 augmented versions of it; mixup blends it with other rows. Without
-    transforms, a row is 9 examples of a class. Pictures of less than 80 pixels are shown several
-    times as large, each pixel as a square; those of more than 256 are reduced.
+    transforms, a row is 9 examples of one class. Images with sides below 80 pixels are enlarged by
+    a whole factor without interpolation; those above 256 pixels are reduced.
 
     Args:
-        dataset: pictures of 1 or 3 channels; of streamed ones, only those shown are read.
+        dataset: images of 1 or 3 channels; of streamed images, only those drawn are read.
         transforms: from `parse`.
-        rows: at most so many; fewer where the data set has no more pictures.
-        seed: of the choice and of the augmentation.
+        rows: the largest number of rows; there are fewer if the data set has fewer images.
+        seed: of the choice of examples and of the augmentation.
 
     Returns:
-        RGB. The cells, `COLUMNS` a row, end at the lower right corner, with `GAP` pixels after
-        each.
+        An RGB image. The cells, `COLUMNS` in a row, end at the lower right corner, with `GAP`
+        pixels after each.
 
     Raises:
-        ValueError: the pictures have another number of channels.
-        DataError: a streamed picture cannot be read.
+        ValueError: the images have another number of channels.
+        DataError: a streamed image cannot be read.
     """
     if dataset.image_shape[2] not in (1, 3):
         raise ValueError(f"images: got {dataset.image_shape[2]} channels; accepted: 1 or 3")
@@ -53,15 +53,15 @@ def draw_sheet(
     if transforms:
         originals = np.stack([row[0] for row in cells])
         for version in _versions(originals, transforms, seed):
-            for row, picture in zip(cells, version, strict=True):
-                row.append(picture)
+            for row, image in zip(cells, version, strict=True):
+                row.append(image)
     names = [dataset.class_names[dataset.labels[numbers[0]]] for numbers in chosen]
     words = ", ".join(f"{t.name} {t.strength:g}" for t in transforms)
     return _draw(cells, names, ("original", words) if transforms else ("", ""))
 
 
 def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Numbers of `each` pictures of every class in turn, then the next of every class."""
+    """Row numbers: `each` images of every class in turn, then the next ones of every class."""
     order = np.random.default_rng(seed).permutation(len(dataset))
     labels = dataset.labels[order]
     classes = [order[labels == label] for label in range(len(dataset.class_names))]
@@ -70,8 +70,8 @@ def _choose(dataset: Dataset, rows: int, each: int, seed: int) -> list[npt.NDArr
     return found[:rows]
 
 
-def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) -> Pictures:
-    """All `(B, H, W, C)` pictures augmented as a batch is in training, 8 times over."""
+def _versions(images: Pixels, transforms: tuple[Transform, ...], seed: int) -> Pixels:
+    """8 augmented versions of the images `(B, H, W, C)`, as a batch in training."""
     alpha = mixup_alpha(transforms)
 
     @jax.jit
@@ -85,8 +85,8 @@ def _versions(images: Pictures, transforms: tuple[Transform, ...], seed: int) ->
     return np.asarray(jnp.round(versions * 255), np.uint8)
 
 
-def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, str]) -> Image.Image:
-    tiles = [[_tile(picture) for picture in row] for row in cells]
+def _draw(cells: list[list[Pixels]], names: list[str], headings: tuple[str, str]) -> Image.Image:
+    tiles = [[_tile(image) for image in row] for row in cells]
     labels = [_label(name) for name in names]
     font = ImageFont.load_default(_TEXT_SIZE)
     height, width = tiles[0][0].height + GAP, tiles[0][0].width + GAP
@@ -104,12 +104,12 @@ def _draw(cells: list[list[Pictures]], names: list[str], headings: tuple[str, st
     return sheet
 
 
-def _tile(picture: Pictures) -> Image.Image:
-    """A picture as large as it is shown."""
-    side = max(picture.shape[:2])
+def _tile(image: Pixels) -> Image.Image:
+    """An image, enlarged or reduced for the sheet."""
+    side = max(image.shape[:2])
     larger, smaller = -(-_LEAST_SIDE // side), -(-side // _LARGEST_SIDE)
-    enlarged = picture.repeat(larger, 0).repeat(larger, 1)
-    tile = Image.fromarray(enlarged[..., 0] if picture.shape[2] == 1 else enlarged)
+    enlarged = image.repeat(larger, 0).repeat(larger, 1)
+    tile = Image.fromarray(enlarged[..., 0] if image.shape[2] == 1 else enlarged)
     return tile.convert("RGB").reduce(smaller)
 
 

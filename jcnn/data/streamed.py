@@ -1,4 +1,4 @@
-"""Pictures that are decoded when they are asked for, where all of them would not fit in memory."""
+"""Images that are decoded on access, for data sets that do not fit in memory."""
 
 import math
 from collections.abc import Callable
@@ -15,14 +15,14 @@ Rows = npt.NDArray[np.integer] | slice
 
 @dataclass(frozen=True, eq=False)
 class StreamedImages:
-    """`(N, H, W, C)` uint8 pictures like an array's, but each is read when it is asked for.
+    """Images like an `(N, H, W, C)` uint8 array, each read when it is indexed.
 
-    `np.asarray` of it reads them all.
+    `np.asarray` reads all of them.
 
     Args:
-        read: picture number `n` of the source as `(H, W, C)` uint8; called from several threads.
-        numbers: `(N,)`, which pictures of the source these are, in order.
-        image_shape: `(H, W, C)` of every picture.
+        read: returns image `n` of the source as `(H, W, C)` uint8; called from several threads.
+        numbers: `(N,)`, the number of each image in the source.
+        image_shape: `(H, W, C)` of every image.
     """
 
     read: Callable[[int], npt.NDArray[np.uint8]]
@@ -33,7 +33,7 @@ class StreamedImages:
         return len(self.numbers)
 
     def __getitem__(self, rows: Rows) -> npt.NDArray[np.uint8]:
-        """Read these rows, in this order, with one thread a processor."""
+        """Read these rows, in this order, with one thread per core."""
         numbers = self.numbers[rows]
         out = np.empty((len(numbers), *self.image_shape), np.uint8)
 
@@ -44,18 +44,18 @@ class StreamedImages:
         return out
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """Read all of them, for `np.asarray`."""
+        """All images, for `np.asarray`."""
         if copy is False:
-            raise ValueError("copy: got False; streamed pictures are in no array yet")
+            raise ValueError("copy: got False; streamed images are copied into a new array")
         return self[:].astype(np.uint8 if dtype is None else dtype, copy=False)
 
     def select(self, rows: Rows) -> "StreamedImages":
-        """These rows only, in this order; nothing is read."""
+        """The images of these rows, in this order, without reading them."""
         return StreamedImages(self.read, self.numbers[rows], self.image_shape)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """N, H, W and C, as of an array."""
+        """`(N, H, W, C)`, as of an array."""
         return (len(self), *self.image_shape)
 
     @property
@@ -70,7 +70,7 @@ class StreamedImages:
 
     @property
     def nbytes(self) -> int:
-        """What the pictures would take in memory."""
+        """The size of all images in memory, in bytes."""
         return math.prod(self.shape)
 
 

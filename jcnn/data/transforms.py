@@ -1,4 +1,4 @@
-"""What augmentation can be asked for: a literal table, and `parse`. No JAX here."""
+"""The table of augmentations, and `parse` for their text form. Imports no JAX."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from jcnn.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Kind:
-    """One line of the table.
+    """One row of the table.
 
     Args:
-        name: as it is written in `parse`'s text.
-        default: the strength where the text gives none.
+        name: as in the text that `parse` takes.
+        default: the strength if the text gives none.
         limit: the largest strength; the smallest is always 0, which changes nothing.
-        unit: of the strength, for people.
-        effect: one line for people; S stands for the strength.
-        whole: whether the strength is a whole number.
+        unit: the unit of the strength, for messages.
+        effect: a description of one line; S stands for the strength.
+        whole: whether the strength must be a whole number.
     """
 
     name: str
@@ -26,40 +26,40 @@ class Kind:
     whole: bool = False
 
     def accepts(self, strength: float) -> bool:
-        """Whether this is a strength of this kind."""
+        """Whether `strength` is valid."""
         return 0 <= strength <= self.limit and (not self.whole or strength == int(strength))
 
     @property
     def accepted(self) -> str:
-        """What strengths there are, for messages: "zoom=SHARE, 0 to 0.9"."""
+        """The valid strengths, for messages: "zoom=SHARE, 0 to 0.9"."""
         return f"{self.name}={self.unit}, {'whole, ' * self.whole}0 to {self.limit:g}"
 
 
-# In the order in which they are applied, which does not depend on the order of the user's words.
+# In the order of application, whatever the order in the user's text.
 KINDS: tuple[Kind, ...] = (
-    Kind("flip", 0.5, 1, "PROBABILITY", "left and right change places with probability S"),
-    Kind("flip_vertical", 0.5, 1, "PROBABILITY", "top and bottom change places, likewise"),
-    Kind("zoom", 0.2, 0.9, "SHARE", "1 - S to 1 + S times as large"),
-    Kind("rotate", 15, 180, "DEGREES", "turned by up to S either way"),
-    Kind("shift", 0.1, 1, "SHARE", "moved by up to S of height and width, in whole pixels"),
-    Kind("contrast", 0.2, 1, "SHARE", "distance from the mean times 1 - S to 1 + S"),
-    Kind("brightness", 0.2, 1, "SHARE", "up to S of the full range added or taken away"),
-    Kind("cutout", 8, 10_000, "PIXELS", "a square of side S filled with the mean", whole=True),
-    Kind("mixup", 0.2, 100, "ALPHA", "blended with another picture; share from Beta(S, S)"),
+    Kind("flip", 0.5, 1, "PROBABILITY", "flipped horizontally with probability S"),
+    Kind("flip_vertical", 0.5, 1, "PROBABILITY", "flipped vertically with probability S"),
+    Kind("zoom", 0.2, 0.9, "SHARE", "scaled by 1 - S to 1 + S"),
+    Kind("rotate", 15, 180, "DEGREES", "rotated by -S to S"),
+    Kind("shift", 0.1, 1, "SHARE", "shifted by up to S of height and width, in whole pixels"),
+    Kind("contrast", 0.2, 1, "SHARE", "difference from the mean multiplied by 1 - S to 1 + S"),
+    Kind("brightness", 0.2, 1, "SHARE", "-S to S of the full range added"),
+    Kind("cutout", 8, 10_000, "PIXELS", "a square of side S set to the mean", whole=True),
+    Kind("mixup", 0.2, 100, "ALPHA", "blended with another image; share from Beta(S, S)"),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
 class Transform:
-    """One change of the training pictures; hashable, so that a compiled program can hang on it.
+    """One augmentation with its strength; hashable, as a static argument of compiled programs.
 
     Args:
-        name: of a kind in `KINDS`.
-        strength: in that kind's unit; 0 changes nothing.
+        name: the name of a row of `KINDS`.
+        strength: in the unit of that row; 0 changes nothing.
 
     Raises:
-        ValueError: there is no such kind, or it has no such strength.
+        ValueError: the name is unknown, or the strength is not valid.
     """
 
     name: str
@@ -75,18 +75,17 @@ class Transform:
 
 
 def parse(text: str) -> tuple[Transform, ...]:
-    """Read an augmentation such as "shift,flip,rotate=15": names of `KINDS`, some with strengths.
+    """Parse augmentations such as "shift,flip,rotate=15": names of `KINDS`, some with strengths.
 
     Args:
-        text: words with commas between them; "" asks for none.
+        text: separated by commas; "" for none.
 
     Returns:
-        In the order in which they are applied, whatever the text's: "flip,shift" and
-        "shift,flip" are the same augmentation.
+        In the order of application, whatever the order of the text: "flip,shift" and
+        "shift,flip" are the same.
 
     Raises:
-        ValueError: a name is unknown or doubled, or a strength is wrong; the message says what
-            is accepted.
+        ValueError: a name is unknown or repeated, or a strength is not valid.
     """
     if not text.strip():
         return ()
@@ -113,5 +112,5 @@ def _unknown(name: str) -> ValueError:
 
 
 def mixup_alpha(transforms: tuple[Transform, ...]) -> float:
-    """The alpha of the mixup among these; 0 where there is none, or one that does nothing."""
+    """The alpha of mixup; 0 without mixup."""
     return sum(t.strength for t in transforms if t.name == "mixup")

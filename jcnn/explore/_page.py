@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
-from jcnn.data import Resize
+from jcnn.data.request import Resize
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
@@ -77,7 +77,7 @@ def page(
         labels: class number of each picture; None where it is not known.
         names: of the pictures.
         title: over the page.
-        resize: how a picture opened in the page is brought to H x W, as `jcnn.data.read_picture`
+        resize: how a picture opened in the page is brought to H x W, as `jcnn.data.read_image`
             does it.
 
     Raises:

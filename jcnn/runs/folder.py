@@ -19,10 +19,13 @@ from flax import nnx
 
 from jcnn import __version__
 from jcnn.config import Population, TrainConfig, check_dropout
-from jcnn.data import Dataset, Notify, OnBadImage, Resize, check_validation, match_classes
+from jcnn.data import Dataset, Notify
 from jcnn.data import load as load_data
+from jcnn.data.class_names import match_classes
 from jcnn.data.events import silent
+from jcnn.data.request import OnBadImage, Resize
 from jcnn.data.sources import absolute, takes_image_shape
+from jcnn.data.validation_split import check_validation_split
 from jcnn.layers import Sequential
 from jcnn.layers.model import split_model
 from jcnn.models import build
@@ -140,7 +143,7 @@ def describe(
     """
     train = train.with_class_weights_of(dataset.class_names)
     # It may leave nothing: better said before training.
-    _, validation = check_validation(dataset, train.validation_split, train.seed)
+    _, validation = check_validation_split(dataset, train.validation_split, train.seed)
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
     return RunConfig(

@@ -1,1 +1,1 @@
-"""The machine below: files, cache folders, and a description of hardware and versions."""
+"""Files, cache folders, and a description of the machine."""

@@ -1,13 +1,14 @@
-"""Where jcnn keeps what it can make again, and whether what lies there can be trusted.
+"""The cache folder, and the check that no other user could have written to it.
 
-CACHE/data      data sets that were read once
-CACHE/tfds      what must be known of prepared data sets
-CACHE/native    the compiled library of `jcnn.ops`
-CACHE/xla       compiled programs
-CACHE/conv_table.json    measurements of this machine
+CACHE/data              decoded data sets
+CACHE/tfds              indexes of prepared data sets
+CACHE/bad_images        images that cannot be read, of streamed folders
+CACHE/native            the compiled library of `jcnn.ops`
+CACHE/xla               compiled programs
+CACHE/conv_table.json   measurements of this machine
 
-Compiled code is executed, and tables and data decide what is computed. So what another user could
-have written is not read.
+Compiled code is executed, and tables and data determine the results. So files that another user
+could have written are not read.
 """
 
 import errno
@@ -20,21 +21,20 @@ PRIVATE = 0o600  # permissions of the cache's files
 
 
 class CacheWarning(UserWarning):
-    """Something is not kept, or is made anew; everything works nevertheless."""
+    """Something is not cached, or is rebuilt; the results are not affected."""
 
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/jcnn`, else `~/.cache/jcnn`.
 
-    Where there is no home folder, or none that can be written, `jcnn-UID` in the folder of
-    temporary files.
+    If there is no writable home folder, `jcnn-UID` in the folder for temporary files.
     """
     named = os.environ.get("XDG_CACHE_HOME")
     if named:
         return Path(named) / "jcnn"
     try:
         folder = Path.home() / ".cache" / "jcnn"
-    except RuntimeError:  # no HOME, and a user whom the system does not know
+    except RuntimeError:  # no HOME, and no entry for the user in the password database
         folder = None
     if folder is None or not _can_exist(folder):
         return Path(tempfile.gettempdir()) / f"jcnn-{os.getuid()}"
@@ -42,10 +42,10 @@ def cache_folder() -> Path:
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder of the cache where it is missing, for this user alone.
+    """Create a folder of the cache for this user alone, unless it exists.
 
     Raises:
-        OSError: it cannot be made, or another user could write into it or into the cache folder.
+        OSError: it cannot be created, or another user could write to it or to the cache folder.
     """
     if folder != cache_folder():
         cache_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,14 +54,14 @@ def make_private(folder: Path) -> None:
 
 
 def check_private(path: Path) -> None:
-    """Refuse what another user than this one, or the administrator, could have written.
+    """Raise if a user other than this one and the administrator could have written a path.
 
     Args:
-        path: a file or folder of the cache; the folders between it and `cache_folder()` count too.
+        path: a file or folder of the cache; its parents up to `cache_folder()` are checked too.
 
     Raises:
-        PermissionError: another user owns or may write one of them; it is named.
-        OSError: one is missing or cannot be looked at.
+        PermissionError: another user owns one of them or may write to it; the message names it.
+        OSError: one is missing or cannot be inspected.
     """
     cache = cache_folder()
     inside = [path, *path.parents] if path.is_relative_to(cache) else [path]
@@ -80,6 +80,6 @@ def check_private(path: Path) -> None:
 
 
 def _can_exist(folder: Path) -> bool:
-    """Whether a folder is there or could be made."""
+    """Whether a folder exists or could be created."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     return there == folder or os.access(there, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader, or a crash, never meets half of it."""
+"""Writes files atomically: a reader, or a crash, never leaves or sees half of one."""
 
 import contextlib
 import fcntl
@@ -10,25 +10,25 @@ from typing import BinaryIO
 
 
 def write_text(file: Path, text: str, *, mode: int = 0o666) -> None:
-    """Write `text` to `file` in one piece, as `write_bytes` does."""
+    """Write `text` to `file` atomically, as `write_bytes` does."""
     write_bytes(file, [text.encode()], mode=mode)
 
 
 def write_bytes(file: Path, pieces: Iterable[bytes | memoryview], *, mode: int = 0o666) -> None:
-    """Write `pieces` to `file` as one: beside it first, to the disk, then renamed over it.
+    """Write `pieces` to `file` atomically: to a temporary file, to disk, then renamed.
 
     Several processes and threads may write the same file: the last one to finish wins.
 
     Args:
-        file: replaced where it exists.
-        pieces: of the content, in order; what their iterator raises leaves `file` as it was.
-        mode: permissions of the file, less what the process's umask takes.
+        file: replaced if it exists.
+        pieces: the content, in order; if their iterator raises, `file` is unchanged.
+        mode: permissions of the file, subject to the umask.
 
     Raises:
-        OSError: it cannot be written; the message names `file`.
+        OSError: `file` cannot be written; the message names it.
     """
     remove_unfinished(file.parent, file.name)
-    with _naming(file), _begun(file, mode) as (stream, temporary):
+    with _errors_name(file), _temporary_file(file, mode) as (stream, temporary):
         try:
             for piece in pieces:
                 stream.write(piece)
@@ -38,22 +38,22 @@ def write_bytes(file: Path, pieces: Iterable[bytes | memoryview], *, mode: int =
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _names_to_disk(file.parent)
+        _sync_folder(file.parent)
 
 
 def unfinished(file: Path) -> Path:
-    """A new name beside `file`, under which nobody else writes it."""
+    """A unique temporary name for `file`, in the same folder."""
     return file.with_name(f".{file.name}.{secrets.token_hex(8)}.unfinished")
 
 
 def unfinished_in(folder: Path, name: str = "") -> list[Path]:
-    """What writers of the file `name` in a folder, or of any, have not finished or left behind."""
+    """The temporary files in a folder, of the file `name` or of all files."""
     found = (path for path in folder.glob(".*.unfinished") if path.name.startswith(f".{name}"))
     return sorted(found)
 
 
 def remove_unfinished(folder: Path, name: str = "") -> None:
-    """Remove what writers that were killed have left; those still writing hold a lock on it."""
+    """Remove temporary files of killed writers; a running writer holds a lock on its file."""
     for path in unfinished_in(folder, name):
         with contextlib.suppress(OSError), path.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,23 +61,23 @@ def remove_unfinished(folder: Path, name: str = "") -> None:
 
 
 @contextlib.contextmanager
-def _begun(file: Path, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file beside `file`, open for writing and locked, and its path."""
+def _temporary_file(file: Path, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
+    """A temporary file for `file`, open for writing and locked, and its path."""
     while True:
         temporary = unfinished(file)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as stream:
             with contextlib.suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(stream, fcntl.LOCK_EX)
-            if not temporary.exists():  # removed between its making and its lock
+            if not temporary.exists():  # removed between creation and lock
                 continue
             yield stream, temporary
             return
 
 
 @contextlib.contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Let the system's errors name the file: they name what lies beside it, or nothing."""
+def _errors_name(file: Path) -> Iterator[None]:
+    """Make an OSError name `file` instead of the temporary file or nothing."""
     temporary = ".unfinished"
     try:
         yield
@@ -87,7 +87,7 @@ def _naming(file: Path) -> Iterator[None]:
         raise type(error)(error.errno, error.strerror, str(file)) from error
 
 
-def _names_to_disk(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

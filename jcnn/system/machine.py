@@ -1,4 +1,4 @@
-"""On what a training ran, for whoever compares its seconds with another's."""
+"""Describes the hardware of a training run, so that timings can be compared."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import jax
 
 
 def describe_machine() -> dict[str, str]:
-    """System, processor, cores, memory and JAX's devices, each as one line for people."""
+    """Operating system, processor, cores, memory and JAX devices, each as one line of text."""
     devices = jax.devices()
     kinds = sorted({device.device_kind for device in devices})
     return {
@@ -31,7 +31,7 @@ def _processor() -> str:
 
 
 def _cores() -> int:
-    """Cores that this process may use: in a container, fewer than the machine has."""
+    """The cores that this process may use; in a container, fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.data import DataError, read_picture
-from jcnn.data.pictures import picture_shape
+from jcnn.data import DataError, read_image
+from jcnn.data.image_files import read_image_shape
 from jcnn.trace.grids import (
     MOST_NUMBERS,
     Grid,
@@ -214,7 +214,7 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
 
 
 def _read_pixels(path: Path, color: Color) -> npt.NDArray[Any]:
-    height, width, _ = picture_shape(path)
+    height, width, _ = read_image_shape(path)
     shape = (height, width, 3 if color == "rgb" else 1)
     if math.prod(shape) > MOST_NUMBERS:
         raise _of_file(
@@ -222,7 +222,7 @@ def _read_pixels(path: Path, color: Color) -> npt.NDArray[Any]:
             f"got a picture of {height}x{width}; accepted: up to {MOST_NUMBERS:,} numbers: "
             "make it smaller first",
         )
-    return read_picture(path, shape)
+    return read_image(path, shape)
 
 
 def _of_array(array: npt.NDArray[Any]) -> Stack:

@@ -12,7 +12,10 @@ import numpy as np
 from flax import nnx
 
 from jcnn import ops
-from jcnn.data import Dataset, Images, StreamedImages, match_classes, memory_budget
+from jcnn.data import Dataset, StreamedImages
+from jcnn.data.class_names import match_classes
+from jcnn.data.memory import memory_budget
+from jcnn.data.streamed import Images
 from jcnn.layers import Layer, LayerError, as_model, eval_mode
 from jcnn.layers.model import split_model
 from jcnn.models.calls import recorded_calls

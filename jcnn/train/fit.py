@@ -10,8 +10,10 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, Note, check_validation, match_classes, split_validation
+from jcnn.data import Dataset, Note, split_validation
+from jcnn.data.class_names import match_classes
 from jcnn.data.transforms import parse
+from jcnn.data.validation_split import check_validation_split
 from jcnn.layers import as_model
 from jcnn.runs.history import History
 from jcnn.train.evaluate import Model, check_fit, must_stream
@@ -139,6 +141,11 @@ def _train(
         dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
         if words:
             notify(Note(words))
+    if dataset.labels.min() == dataset.labels.max():
+        only = dataset.class_names[dataset.labels[0]]
+        raise ValueError(
+            f"dataset: got training images of class {only!r} only; accepted: two or more classes"
+        )
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
@@ -160,7 +167,7 @@ def check_settings(
     config = configs[0].with_class_weights_of(dataset.class_names)
     labels, validated = dataset.labels, True
     if validation is None:
-        labels, words = check_validation(dataset, config.validation_split, config.seed)
+        labels, words = check_validation_split(dataset, config.validation_split, config.seed)
         validated = words != ""
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")

@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, Note, StreamedImages, memory_budget
+from jcnn.data import Dataset, Note, StreamedImages
 from jcnn.data.batches import Window
+from jcnn.data.memory import memory_budget
 from jcnn.train.evaluate import must_stream, piece_examples
 from jcnn.train.events import Event
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import read_picture
+from jcnn.data import read_image
 from jcnn.models import zoo_summary
 from jcnn.report import activation_strips, convolution_gif, filter_sheet
 from jcnn.report.diagram import draw_summary
@@ -24,7 +24,7 @@ def test_strips_and_filters_of_a_run(jcnn: Jcnn, trained: Trained, tmp_path: Pat
     model, config = load(trained.run)
     words = ["--layers", "dense", "conv2d", "--most", "7", "--out", out]
     assert jcnn("draw", "strips", trained.run, picture, *words) == Result(0, f"{out}\n", "")
-    image = read_picture(picture, config.input_shape)
+    image = read_image(picture, config.input_shape)
     expected = activation_strips(model, image, layers=["conv2d", "dense"], most=7)
     assert out.read_bytes() == expected.png
     words = ["--layer", "conv2d", "--out", out]

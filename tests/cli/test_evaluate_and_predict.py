@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import digits, read_picture
+from jcnn.data import digits, read_image
 from jcnn.runs import load
 from jcnn.train import evaluate, predict, predict_logits
 from jcnn.train.scores import scores
@@ -93,7 +93,7 @@ def test_predict_gives_the_librarys_probabilities(
     found = json.loads(result.out)
     assert [entry["file"] for entry in found] == [str(file) for file in pictures]
     model, config = load(trained.run)
-    expected = predict(model, np.stack([read_picture(file, (8, 8, 1)) for file in pictures]))
+    expected = predict(model, np.stack([read_image(file, (8, 8, 1)) for file in pictures]))
     for entry, row in zip(found, expected, strict=True):
         assert list(entry) == ["file", "label", "probability", "probabilities"]
         assert list(entry["probabilities"]) == list(config.class_names) == list("0123456789")

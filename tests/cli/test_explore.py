@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import digits, mnist5k, read_picture
+from jcnn.data import digits, mnist5k, read_image
 from jcnn.runs import load
 from tests.cli.conftest import Trained
 from tests.cli.words import Result
@@ -59,7 +59,7 @@ def test_a_runs_own_parameters_and_chosen_pictures(
     assert jcnn("explore", trained.run, *words).code == 0
     content = content_of(out)
     _, test = digits()
-    image = read_picture(file, (8, 8, 1))
+    image = read_image(file, (8, 8, 1))
     labels = [None, int(test.labels[7]), int(test.labels[3])]
     assert_shows(content, [image, *test.images[np.array([7, 3])]], labels)
     assert [picture["name"] for picture in content["pictures"]] == ["<x>.png", "test 7", "test 3"]

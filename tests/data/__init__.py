@@ -1,1 +1,1 @@
-"""Tests of data sets, sources and pictures."""
+"""Tests of data sets, sources and images."""

@@ -1,4 +1,4 @@
-"""Every test of data has a cache of its own, and the memory of the machine."""
+"""Fixtures: a separate cache for each test, and a memory budget that forces streaming."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where the data sets read by this test are kept."""
+    """The folder of cached data sets of this test."""
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     monkeypatch.delenv("JCNN_MEMORY_BYTES", raising=False)
@@ -17,5 +17,5 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def stream(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From the call on, there is memory for no more than 100 bytes of pictures."""
+    """A function that sets the memory budget to 100 bytes."""
     return lambda: monkeypatch.setenv("JCNN_MEMORY_BYTES", "100")

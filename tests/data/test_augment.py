@@ -1,4 +1,4 @@
-"""Augmentation: what each transform does, to whom, and that its amounts are seeded."""
+"""Augmentation: the effect of each transform, and the seeding of its amounts."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ NAMES = [kind.name for kind in KINDS if kind.name != "mixup"]
 MANY = 400
 
 
-# Most of these tests' time is compiling, for calls of milliseconds.
+# Compilation takes most of the time of these tests.
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
@@ -34,15 +34,15 @@ def augmented(images: npt.ArrayLike, text: str, seed: int = 0) -> Array:
 
 
 def copies(picture: npt.ArrayLike) -> Array:
-    """One picture, many times."""
+    """A batch of MANY copies of one image."""
     return np.broadcast_to(np.asarray(picture, np.float32), (MANY, *np.shape(picture)))
 
 
 @functools.cache
 def ramps(text: str) -> Array:
-    """How many pictures were mapped: M `(MANY, 2, 2)` and t `(MANY, 2)` in two columns.
+    """The affine maps of many images: M `(MANY, 2, 2)` and t `(MANY, 2)` in two columns.
 
-    Position p of the result, from the centre, comes from `M @ (p - t)`. Measured in a picture
+    Position p of the result, from the centre, comes from `M @ (p - t)`. Measured in an image
     whose channels are its own coordinates, over the middle, where no edge comes in.
     """
     side = 41
@@ -100,7 +100,7 @@ def test_every_picture_has_its_own_amounts_and_every_key_others(name: str) -> No
 
 
 def test_a_picture_keeps_its_amounts_in_another_batch_and_beside_another_picture() -> None:
-    """Only its place counts: the last, smaller batch of an epoch is nothing special."""
+    """Only its index in the batch matters, so a smaller last batch is no exception."""
     alone = augmented(PICTURES[:2], ALL)
     np.testing.assert_allclose(augmented(PICTURES, ALL)[:2], alone, rtol=0, atol=1e-6)
     others = np.concatenate([PICTURES[:2], PICTURES[:1]])
@@ -119,7 +119,7 @@ def test_flips_are_exact_and_as_frequent_as_asked(name: str, axis: int, probabil
 
 
 def test_shifts_are_whole_pixels_of_both_axes_up_to_the_share() -> None:
-    """Of a height of 20 and a width of 11, a tenth is 2 pixels and 1 pixel."""
+    """A tenth of height 20 and width 11 is 2 pixels and 1 pixel."""
     picture = RANDOM.random((20, 11, 1), np.float32)
     wide = np.pad(picture, ((5, 5), (5, 5), (0, 0)), mode="symmetric")
     choices = [(y, x) for y in range(-2, 3) for x in range(-1, 2)]
@@ -165,7 +165,7 @@ def test_the_geometry_is_flip_then_zoom_then_rotation_then_shift() -> None:
 
 
 def test_a_rotation_does_not_shear_a_picture_that_is_not_square() -> None:
-    """A disc in the middle stays one, as far as no edge comes in."""
+    """A disc in the centre remains a disc, away from the edges."""
     y, x = np.mgrid[:30, :50] - np.array([14.5, 24.5])[:, None, None]
     disc = (1 - np.clip(np.hypot(y, x) - 8, 0, 1))[..., None]
     difference = np.abs(augmented(copies(disc), "rotate=180") - disc)[:, np.hypot(y, x) < 14]
@@ -225,7 +225,7 @@ def test_cutout_larger_than_the_picture_leaves_its_mean() -> None:
 
 
 def test_colours_come_after_the_geometry_and_cutout_last() -> None:
-    """The whole is what its parts make, one after the other, in float64."""
+    """All transforms at once equal the single ones in sequence, in float64."""
     dark = 0.4 + 0.2 * PICTURES
     mean = dark.mean((1, 2), keepdims=True, dtype=np.float64)
     factor = (augmented(dark, "contrast") - mean)[:, :1, :1, :1] / (dark - mean)[:, :1, :1, :1]
@@ -263,7 +263,7 @@ def test_eager_vmapped_and_in_a_loop_are_the_same() -> None:
 
 
 def mixed(images: npt.ArrayLike, seed: int = 0, alpha: float = 0.2) -> tuple[Array, Array]:
-    """Mix, with a class for each picture: row `i` of the targets says what is in picture `i`."""
+    """Mix with one class per image: row `i` of the targets holds the shares of image `i`."""
     x = jnp.asarray(images)
     y, weights = jit(mix, static_argnums=3)(x, jnp.eye(len(x)), jax.random.key(seed), alpha)
     return np.asarray(y), np.asarray(weights)

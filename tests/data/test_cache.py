@@ -1,4 +1,4 @@
-"""What was read once is mapped the next time; whatever is wrong with the cache, data is right."""
+"""The data set cache: hits are mapped into memory; a damaged cache never gives wrong data."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jcnn.data import Dataset, Note, Reading, StreamedImages
-from jcnn.data.cache import Parts, cached
+from jcnn.data.cache import Splits, cached
 from jcnn.system.caches import cache_folder
 
 RANDOM = np.random.default_rng(1)
@@ -28,19 +28,19 @@ def dataset(count: int, seed: int = 0) -> Dataset:
 
 
 class Maker:
-    """Makes the same parts each time, and counts how often."""
+    """Makes the same splits each time, and counts the calls."""
 
-    def __init__(self, parts: Parts | None = None) -> None:
+    def __init__(self, parts: Splits | None = None) -> None:
         self.made = 0
-        self.parts = parts or Parts(dataset(5, 1), dataset(3, 2))
+        self.parts = parts or Splits(dataset(5, 1), dataset(3, 2))
 
-    def __call__(self) -> Parts:
-        """Count, and make them."""
+    def __call__(self) -> Splits:
+        """Make the splits."""
         self.made += 1
         return self.parts
 
 
-def assert_equal(found: tuple[Dataset, Dataset], expected: Parts) -> None:
+def assert_equal(found: tuple[Dataset, Dataset], expected: Splits) -> None:
     for one, other in zip(found, expected[:2], strict=True):
         np.testing.assert_array_equal(np.asarray(one.images), np.asarray(other.images), strict=True)
         np.testing.assert_array_equal(one.labels, other.labels, strict=True)
@@ -76,7 +76,7 @@ def test_the_second_time_is_mapped(cache: Path) -> None:
 
 
 def test_another_key_is_another_entry(cache: Path) -> None:
-    first, second = Maker(), Maker(Parts(dataset(4, 8), dataset(4, 9)))
+    first, second = Maker(), Maker(Splits(dataset(4, 8), dataset(4, 9)))
     assert_equal(cached("digits", "one", first), first.parts)
     assert_equal(cached("digits", "two", second), second.parts)
     assert_equal(cached("digits", "one", second), first.parts)
@@ -86,11 +86,11 @@ def test_another_key_is_another_entry(cache: Path) -> None:
 def test_plain_pairs_are_taken_too() -> None:
     pair = dataset(3, 1), dataset(3, 2)
     for _ in range(2):
-        assert_equal(cached("pair", "key", lambda: pair, refuse), Parts(*pair))
+        assert_equal(cached("pair", "key", lambda: pair, refuse), Splits(*pair))
 
 
 def test_more_rows_than_are_written_at_once() -> None:
-    make = Maker(Parts(dataset(4097, 1), dataset(8193, 2)))
+    make = Maker(Splits(dataset(4097, 1), dataset(8193, 2)))
     for _ in range(2):
         assert_equal(cached("long", "key", make, refuse), make.parts)
     assert make.made == 1
@@ -101,18 +101,18 @@ def test_streamed_pictures_are_kept_decoded() -> None:
     pixels = np.asarray(whole.images)
     order = np.array([8, 0, 3])
     images = StreamedImages(lambda n: pixels[n], order, (3, 5, 1))
-    make = Maker(Parts(Dataset(images, whole.labels[order], NAMES), dataset(2)))
+    make = Maker(Splits(Dataset(images, whole.labels[order], NAMES), dataset(2)))
     found = cached("streamed", "key", make)
     assert isinstance(found[0].images, np.memmap)
     np.testing.assert_array_equal(found[0].images, pixels[order])
 
 
 def test_notes_are_told_on_every_start() -> None:
-    make = Maker(Parts(dataset(2), dataset(2), ["skipped a", "skipped b"]))
+    make = Maker(Splits(dataset(2), dataset(2), ["skipped a", "skipped b"]))
     for _ in range(2):
-        told: list[Event] = []
-        cached("notes", "key", make, told.append)
-        assert told == [Note("skipped a"), Note("skipped b")]
+        events: list[Event] = []
+        cached("notes", "key", make, events.append)
+        assert events == [Note("skipped a"), Note("skipped b")]
 
 
 def cut(file: Path) -> None:
@@ -120,7 +120,7 @@ def cut(file: Path) -> None:
 
 
 def flip(place: float) -> Callable[[Path], None]:
-    """Flip one bit, at this share of the file."""
+    """Flip one bit, at this fraction of the file."""
 
     def spoil(file: Path) -> None:
         data = bytearray(file.read_bytes())
@@ -183,9 +183,9 @@ def test_a_damaged_entry_is_made_again(
         spoil(entry / name)
     except PermissionError:
         pytest.skip("only root may give a file away")
-    told: list[Event] = []
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{entry}: damaged; it is made again")]
+    events: list[Event] = []
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{entry}: damaged; it is made again")]
     assert make.made == 2
     assert_equal(cached("digits", "key", make, refuse), make.parts)
     assert make.made == 2
@@ -196,28 +196,28 @@ def test_one_flipped_bit_in_any_block_is_noticed(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jcnn.data.cache._BLOCK", 100)
-    make = Maker(Parts(dataset(40, 1), dataset(30, 2)))
+    make = Maker(Splits(dataset(40, 1), dataset(30, 2)))
     cached("digits", "key", make)
     images = only_entry(cache) / "images.npy"
     for made, place in enumerate(range(20, images.stat().st_size, 97), start=2):
         data = bytearray(images.read_bytes())
         data[place] ^= 1 << place % 8
         images.write_bytes(data)
-        told: list[Event] = []
-        assert_equal(cached("digits", "key", make, told.append), make.parts)
-        assert (len(told), make.made) == (1, made)
+        events: list[Event] = []
+        assert_equal(cached("digits", "key", make, events.append), make.parts)
+        assert (len(events), make.made) == (1, made)
 
 
 def test_a_validation_part_and_its_like_are_kept() -> None:
     own = dataset(2, 3)
     train = replace(dataset(5, 1), stratify=True, validation=own)
-    make = Maker(Parts(train, replace(dataset(3, 2), stratify=True)))
+    make = Maker(Splits(train, replace(dataset(3, 2), stratify=True)))
     for _ in range(2):
         found = cached("three", "key", make, refuse)
         assert_equal(found, make.parts)
         assert found[0].stratify
         assert found[0].validation is not None
-        assert_equal((found[0].validation, found[1]), Parts(own, dataset(3, 2)))
+        assert_equal((found[0].validation, found[1]), Splits(own, dataset(3, 2)))
     assert make.made == 1
 
 
@@ -227,16 +227,16 @@ def test_a_file_in_the_place_of_an_entry_is_left_alone(cache: Path) -> None:
     entry = only_entry(cache)
     shutil.rmtree(entry)
     entry.write_text("mine", encoding="utf-8")
-    told: list[Event] = []
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert [event.text for event in told if isinstance(event, Note)] == [
-        f"{cache}: nothing is kept for the next start (Not a directory)"
+    events: list[Event] = []
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert [event.text for event in events if isinstance(event, Note)] == [
+        f"{cache}: the data set is not cached (Not a directory)"
     ]
     assert entry.read_text(encoding="utf-8") == "mine"
 
 
 def test_what_fails_while_it_is_made_leaves_nothing(cache: Path) -> None:
-    def fail() -> Parts:
+    def fail() -> Splits:
         raise ValueError("bad picture")
 
     with pytest.raises(ValueError, match="bad picture"):
@@ -245,12 +245,12 @@ def test_what_fails_while_it_is_made_leaves_nothing(cache: Path) -> None:
 
 
 def test_what_fails_while_it_is_written_leaves_nothing(cache: Path) -> None:
-    # As Ctrl-C would, in the middle of the pictures.
+    # As Ctrl-C does, in the middle of the images.
     def stop(_number: int) -> np.ndarray:
         raise KeyboardInterrupt
 
     images = StreamedImages(stop, np.arange(4), (3, 5, 1))
-    make = Maker(Parts(Dataset(images, np.array([0, 1, 0, 1], np.int32), NAMES), dataset(2)))
+    make = Maker(Splits(Dataset(images, np.array([0, 1, 0, 1], np.int32), NAMES), dataset(2)))
     with pytest.raises(KeyboardInterrupt):
         cached("digits", "key", make)
     assert list(cache.iterdir()) == []
@@ -262,11 +262,11 @@ def test_a_full_disk_costs_only_the_next_start(
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    make, told = Maker(), list[Event]()
+    make, events = Maker(), list[Event]()
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{cache}: nothing is kept for the next start (No space left on device)")]
+        assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{cache}: the data set is not cached (No space left on device)")]
     assert list(cache.iterdir()) == []
     cached("digits", "key", make, refuse)
     assert make.made == 2
@@ -276,23 +276,23 @@ def test_a_cache_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     file = tmp_path / "file"
     file.touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(file))
-    make, told = Maker(), list[Event]()
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
-    assert told == [Note(f"{file}/jcnn/data: nothing is kept for the next start (Not a directory)")]
+    make, events = Maker(), list[Event]()
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
+    assert events == [Note(f"{file}/jcnn/data: the data set is not cached (Not a directory)")]
 
 
 def test_a_folder_that_others_may_write_is_neither_read_nor_written(cache: Path) -> None:
-    make, told = Maker(), list[Event]()
+    make, events = Maker(), list[Event]()
     cached("digits", "key", make)
     cache.chmod(0o777)
-    assert_equal(cached("digits", "key", make, told.append), make.parts)
+    assert_equal(cached("digits", "key", make, events.append), make.parts)
     assert make.made == 2
     reason = "other users may write it (mode 777); remove it, or chmod go-w"
-    assert told == [Note(f"{cache}: nothing is kept for the next start ({reason})")]
+    assert events == [Note(f"{cache}: the data set is not cached ({reason})")]
 
 
 def test_what_is_kept_is_for_this_user_alone(cache: Path) -> None:
-    """Whatever the process's mask would allow to others, as that of many systems does."""
+    """Whatever permissions the umask would give to others."""
     make, before = Maker(), os.umask(0)
     try:
         for _ in range(2):
@@ -307,7 +307,7 @@ def test_another_process_was_faster(cache: Path) -> None:
     # It writes the same entry while this one is still making it.
     make = Maker()
 
-    def slow() -> Parts:
+    def slow() -> Splits:
         cached("digits", "key", make)
         return make.parts
 

@@ -1,4 +1,4 @@
-"""Dataset refuses what does not fit, and is cut as Keras cuts it or class by class."""
+"""Dataset rejects invalid arguments, and is split as in Keras or by class."""
 
 import math
 import re
@@ -17,7 +17,7 @@ NAMES = ("cat", "dog")
 
 
 def numbered(labels: list[int], classes: int) -> Dataset:
-    """Give picture `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
+    """Give image `i` the pixels `(i // 256, i % 256)`, so that all images differ."""
     rows = np.arange(len(labels))
     images = np.stack([rows // 256, rows % 256], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1)
     return Dataset(images, np.array(labels, np.int32), tuple(f"c{i}" for i in range(classes)))
@@ -118,8 +118,8 @@ def test_stratified_split_cuts_each_class(labels: list[int], share: float, seed:
 
 
 def test_stratified_split_mixes_both_parts_from_end_to_end() -> None:
-    # Sorted by label, as MNIST's 5,000 are. Every tenth of a part must hold every class, about
-    # as often as any other: the bounds are 4.5 standard deviations of a fair draw.
+    # Sorted by label, as in mnist5k. Every tenth of a set must hold every class, about
+    # equally often: the bounds are 4.5 standard deviations of a fair draw.
     dataset = numbered([c for c in range(10) for _ in range(500)], 10)
     for part, low, high in zip(stratified_split(dataset, 0.2, 3), (13, 1), (67, 24), strict=True):
         for tenth in np.split(part.labels, 10):

@@ -1,4 +1,4 @@
-"""The memory for pictures: half of the smallest of what machine, container and device have."""
+"""The memory budget: half of the least of machine, container and device memory."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from jcnn.data.memory import memory_budget
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with 8,000 KiB free, in no container, whose device says nothing."""
+    """A machine with 8,000 KiB free, no container, and a device without memory statistics."""
     monkeypatch.delenv("JCNN_MEMORY_BYTES", raising=False)
     (tmp_path / "meminfo").write_text(
         "MemTotal:       99000 kB\nMemFree:  10 kB\nMemAvailable:   8000 kB\n", encoding="ascii"

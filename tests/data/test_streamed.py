@@ -1,4 +1,4 @@
-"""Streamed pictures look like an array, and are read only when they are asked for."""
+"""StreamedImages behaves like an array and reads images on access only."""
 
 import threading
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ def picture(number: int) -> npt.NDArray[np.uint8]:
 
 
 class Source:
-    """Pictures that remember which of them were read."""
+    """A source of images that records which of them were read."""
 
     def __init__(self) -> None:
         self.read_numbers: list[int] = []
 
     def read(self, number: int) -> npt.NDArray[np.uint8]:
-        """Read one of them."""
+        """Read one image."""
         self.read_numbers.append(number)
         return picture(number)
 
     def images(self, numbers: Sequence[int] = range(40)) -> StreamedImages:
-        """Return these, or all of them."""
+        """StreamedImages of these numbers, or of all."""
         return StreamedImages(self.read, np.array(numbers), (2, 3, 1))
 
 
@@ -85,7 +85,7 @@ def test_numpy_reads_them_all() -> None:
     streamed = Source().images()
     np.testing.assert_array_equal(np.asarray(streamed), PIXELS, strict=True)
     np.testing.assert_array_equal(np.array(streamed, np.float32), PIXELS.astype(np.float32))
-    with pytest.raises(ValueError, match=r"^copy: got False; streamed pictures are in no array"):
+    with pytest.raises(ValueError, match=r"^copy: got False; streamed images are copied"):
         np.array(streamed, copy=False)
 
 
@@ -144,7 +144,7 @@ def test_work_in_parallel_is_in_order_and_told_from_one_thread(count: int) -> No
 
 
 def test_work_is_shared_by_threads() -> None:
-    # Two calls that each wait for the other: one thread alone would never end.
+    # Two calls that wait for each other: a single thread would never finish.
     both = threading.Barrier(2, timeout=10)
     in_parallel(lambda _: both.wait(), 2)
 

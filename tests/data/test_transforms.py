@@ -1,4 +1,4 @@
-"""What augmentation can be asked for: every word of the grammar, and every mistake in one line."""
+"""The text form of augmentations: every name, and a one-line message for every mistake."""
 
 import re
 
@@ -52,13 +52,13 @@ def test_every_strength_within_the_limits_is_read_back(data: st.DataObject) -> N
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rotat", f"got 'rotat'; accepted: {NAMES}"),
+        ("rotat", f"got 'rotat'; accepted: {NAMES}; did you mean 'rotate'?"),
         ("flip,", f"got ''; accepted: {NAMES}"),
         (",", f"got ''; accepted: {NAMES}"),
         ("=3", f"got ''; accepted: {NAMES}"),
-        ("Flip", f"got 'Flip'; accepted: {NAMES}"),
-        ("shift flip", f"got 'shift flip'; accepted: {NAMES}"),
-        ("flip\nflop", rf"got 'flip\nflop'; accepted: {NAMES}"),
+        ("Flip", f"got 'Flip'; accepted: {NAMES}; did you mean 'flip'?"),
+        ("shift flip", f"got 'shift flip'; accepted: {NAMES}; did you mean 'shift'?"),
+        ("flip\nflop", rf"got 'flip\nflop'; accepted: {NAMES}; did you mean 'flip'?"),
         ("flip,shift,flip", "got 'flip' twice; accepted: each name once"),
         ("flip,flip=1", "got 'flip' twice; accepted: each name once"),
         ("shift=", "got 'shift='; accepted: shift=SHARE, 0 to 1"),

@@ -1,4 +1,4 @@
-"""Bilinear interpolation at a pose, held against loops in float64 written from the definition."""
+"""Bilinear interpolation at a pose, compared with loops in float64 from the definition."""
 
 import math
 
@@ -19,7 +19,7 @@ compiled = jax.jit(warp)
 
 
 def extended(image: Array, y: int, x: int) -> Array:
-    """The pixel `(y, x)` of a picture that is mirrored at its edges again and again."""
+    """The pixel `(y, x)` of an image that is reflected repeatedly at its edges."""
     height, width = image.shape[:2]
     rows = [*range(height), *reversed(range(height))]
     columns = [*range(width), *reversed(range(width))]
@@ -28,7 +28,7 @@ def extended(image: Array, y: int, x: int) -> Array:
 
 
 def oracle(image: Array, pose: dict[str, float]) -> Array:
-    """Mirror, zoom, turn, then shift one picture `(H, W, C)`: the forward map, inverted."""
+    """Flip, zoom, rotate, then shift one image `(H, W, C)`, by the inverse of the forward map."""
     height, width = image.shape[:2]
     centre = np.array([(height - 1) / 2, (width - 1) / 2])
     mirror = np.diag([pose["mirror_y"], pose["mirror_x"]])
@@ -55,7 +55,7 @@ def posed(images: Array, poses: list[dict[str, float]]) -> Array:
 
 
 def still(**changes: float) -> dict[str, float]:
-    """The pose that changes nothing, but for `changes`."""
+    """The identity pose with `changes`."""
     rest = dict.fromkeys(Pose._fields, 0.0)
     return {**rest, "mirror_y": 1, "mirror_x": 1, "zoom": 1, **changes}
 
@@ -102,7 +102,7 @@ def test_whole_pixels_are_copied_exactly(size: tuple[int, int], mirror: tuple[in
 
 
 def test_directions() -> None:
-    """A bright pixel goes down and right, and turns from down to right."""
+    """A bright pixel is shifted down and right, and rotated from down to right."""
     image = np.zeros((1, 7, 7, 1), np.float32)
     image[0, 5, 3] = 1
 

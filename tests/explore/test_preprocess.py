@@ -14,8 +14,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page
 
-from jcnn.data import Resize, read_picture
-from jcnn.data.pictures import fit_picture
+from jcnn.data import read_image
+from jcnn.data.image_files import fit_image
+from jcnn.data.request import Resize
 from tests.explore.built import built, plain
 from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, bytes_of, drawn, numbers
@@ -65,7 +66,7 @@ def test_pixels_become_what_python_makes_of_them(
             rgba[..., 3] = 255
         for shape in shapes:
             for resize in modes:
-                wanted = fit_picture(Image.fromarray(rgba), shape, resize).astype(np.int64)
+                wanted = fit_image(Image.fromarray(rgba), shape, resize).astype(np.int64)
                 found = prepare(rgba, shape, resize)
                 assert np.abs(found - wanted).max() <= _ORDER, (size, shape, resize)
 
@@ -138,13 +139,13 @@ def _files(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("shape", "resize"), [((9, 8, 1), "pad"), ((6, 7, 3), "stretch"), ((6, 7, 3), "crop")]
 )
-def test_files_become_what_read_picture_makes_of_them(
+def test_files_become_what_read_image_makes_of_them(
     browser_page: OpenPage, tmp_path: Path, shape: tuple[int, int, int], resize: Resize
 ) -> None:
     page, weights = _page_of(browser_page, shape, resize)
     for name, allowed in _files(tmp_path).items():
         _open(page, tmp_path / name)
-        wanted = read_picture(tmp_path / name, shape, resize).astype(np.int64)
+        wanted = read_image(tmp_path / name, shape, resize).astype(np.int64)
         found = bytes_of(page, ".photo", shape[2])
         assert np.abs(found - wanted).max() <= allowed + _ORDER, name
         # What the network was given are these pixels, as float32 of pixel / 255.
@@ -223,11 +224,11 @@ def test_a_file_can_be_dropped(browser_page: OpenPage, tmp_path: Path) -> None:
     page.wait_for_selector('.thumb[title="dropped.png"]')
     page.wait_for_timeout(500)
     assert page.locator(".thumb").nth(1).get_attribute("title") == "dropped.png"
-    wanted = read_picture(file, (6, 7, 3))
+    wanted = read_image(file, (6, 7, 3))
     assert np.abs(bytes_of(page, ".pad-frame canvas", 3) - wanted).max() <= _ORDER
 
 
-def test_resize_is_one_of_those_of_read_picture() -> None:
+def test_resize_is_one_of_those_of_read_image() -> None:
     from jcnn.explore import page
     from jcnn.layers import Flatten, Sequential
 

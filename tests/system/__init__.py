@@ -1,1 +1,1 @@
-"""Tests of files, caches and the machine's description."""
+"""Tests of files, caches and the description of the machine."""

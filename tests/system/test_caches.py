@@ -1,4 +1,4 @@
-"""Where the cache lies, also without a home folder, and whom its content is believed of."""
+"""The path of the cache, also without a home folder, and the check of its owner."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def test_without_a_home_folder_it_is_the_users_among_temporary_files(
 def test_a_home_folder_that_cannot_be_written_is_none(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But a cache that is there can be read."""
+    """A cache that exists can still be read."""
     monkeypatch.setattr(os, "access", lambda path, mode: path != home)
     assert cache_folder() == home.parent / f"jcnn-{os.getuid()}"
     (home / ".cache" / "jcnn").mkdir(parents=True)
@@ -79,7 +79,7 @@ def test_what_another_user_could_have_written_is_refused(
 
 
 def test_a_user_whom_the_system_does_not_know(tmp_path: Path) -> None:
-    """No HOME, no name: the convolution still runs, and silently."""
+    """Without HOME and a user name, a convolution still runs, without output."""
     code = (
         "import os, pwd\n"
         "def unknown(uid): raise KeyError(uid)\n"

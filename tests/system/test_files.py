@@ -1,4 +1,4 @@
-"""Writing a file whole: on the disk before it has its name, and by many writers at once."""
+"""Atomic writes: synced to disk before the rename, and safe with many writers at once."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ def write_often(file: Path, letter: str, times: int) -> None:
 
 
 def test_many_writers_of_one_file_all_succeed(tmp_path: Path) -> None:
-    """Threads and processes; what lies there at every moment is one writer's, whole."""
+    """With threads and processes, the file always holds the complete content of one writer."""
     file = tmp_path / "file"
     write_often(file, "a", 1)
     code = (
@@ -56,7 +56,7 @@ def test_many_writers_of_one_file_all_succeed(tmp_path: Path) -> None:
 def test_the_content_is_on_the_disk_before_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the name before the call ends: after a power cut there is the old file or the new."""
+    """The folder is synced too: after a power failure, the old or the new file is there."""
     file, calls = tmp_path / "file", list[tuple[str, int, bytes]]()
     write_text(file, "old")
     kept = os.fsync

@@ -1,4 +1,4 @@
-"""The machine's description, against what the system's own programs say."""
+"""The description of the machine, compared with the output of system programs."""
 
 import os
 import re

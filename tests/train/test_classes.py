@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset, match_classes
+from jcnn.data import Dataset
+from jcnn.data.class_names import match_classes
 from jcnn.train import evaluate, fit
 from tests.train import small
 

@@ -21,7 +21,7 @@ from tests.train import small
 def test_every_example_is_seen_once_an_epoch() -> None:
     # 10 examples in batches of 4: the last batch has two.
     images = np.eye(10, dtype=np.uint8).reshape(10, 1, 10, 1) * 255
-    data = Dataset(images, np.zeros(10, np.int32), ("a", "b"))
+    data = Dataset(images, np.arange(10, dtype=np.int32) % 2, ("a", "b"))
     model = small.Counter(10)
     fit(model, data, TrainConfig(epochs=3, batch_size=4))
     np.testing.assert_array_equal(model.seen[...], np.full(10, 3.0))
@@ -31,7 +31,7 @@ def test_every_example_is_seen_once_an_epoch() -> None:
 @pytest.mark.parametrize(("n", "batch_size", "steps"), [(10, 5, 2), (10, 4, 3), (3, 64, 1)])
 def test_an_epoch_has_as_many_steps_as_batches(n: int, batch_size: int, steps: int) -> None:
     images = np.eye(n, dtype=np.uint8).reshape(n, 1, n, 1) * 255
-    data = Dataset(images, np.zeros(n, np.int32), ("a", "b"))
+    data = Dataset(images, np.arange(n, dtype=np.int32) % 2, ("a", "b"))
     model = small.Counter(n)
     fit(model, data, TrainConfig(epochs=1, batch_size=batch_size))
     assert model.calls[...] == steps
@@ -99,7 +99,9 @@ def test_rows_sorted_by_class_are_validated_on_a_share_of_every_class(tmp_path: 
     assert validation is not None
     assert set(validation.labels) == set(train.labels) == {0, 1, 2}
     assert events[0] == Note(words)
-    assert words.endswith("0.3 of every class drawn with seed 5, for the rows are sorted by class")
+    assert words.endswith(
+        "0.3 of every class drawn with seed 5, because the rows are sorted by class"
+    )
     scores = evaluate(linear[0], validation)
     np.testing.assert_allclose(history["val_loss"][-1], scores.loss, rtol=1e-5)
     assert history["val_accuracy"][-1] == scores.accuracy

@@ -10,7 +10,7 @@ import pytest
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import Flatten, Layer
-from jcnn.train import check_settings, fit
+from jcnn.train import check_settings, fit, fit_population
 from jcnn.train.programs import compiled_part
 from tests.train import small
 
@@ -51,6 +51,19 @@ def test_weights_of_classes_without_a_picture() -> None:
     data = Dataset(DATA.images, np.ones_like(DATA.labels), DATA.class_names)
     with pytest.raises(ValueError, match=r"^class_weights: got \(1.0, 0.0, 1.0\), which is 0 for"):
         check_settings([replace(CONFIG, class_weights=(1.0, 0.0, 1.0))], data)
+
+
+@pytest.mark.parametrize("names", [("cat",), ("ant", "bee", "cat")])
+def test_images_of_one_class(names: tuple[str, ...]) -> None:
+    data = Dataset(DATA.images, np.full_like(DATA.labels, len(names) - 1), names)
+    message = "dataset: got training images of class 'cat' only; accepted: two or more classes"
+    for share in (0.0, 0.5):
+        config = replace(CONFIG, validation_split=share)
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            fit(small.model(classes=len(names)), data, config)
+    models = [small.model(seed, len(names)) for seed in (0, 1)]
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        fit_population(models, data, [CONFIG, replace(CONFIG, seed=1)])
 
 
 def test_a_model_without_parameters() -> None:

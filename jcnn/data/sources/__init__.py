@@ -1,4 +1,4 @@
-"""The door to data: a literal table of sources, and `load`, which reads one by its name."""
+"""The table of data sources, and `load`, which reads a data set by its name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError, Dataset
 from jcnn.data.events import Note, Notify, silent
-from jcnn.data.pictures import check_image_shape
+from jcnn.data.image_files import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
 from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.sources.folder import read_folder
@@ -22,15 +22,15 @@ from jcnn.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Source:
-    """One line of the table.
+    """One row of the table.
 
     Args:
-        name: what `load` is given; in "idx:DIR" the capitals stand for the user's own words.
-        description: one line for people.
-        read: returns the training and the test part.
-        takes_data_dir: whether `load` may be given a folder with the source's files.
-        takes_image_shape: whether it reads pictures of any size, and so takes `image_shape`,
-            `resize` and `on_bad_image`.
+        name: the name for `load`; in "idx:DIR" the capitals stand for the user's argument.
+        description: one line.
+        read: returns the training set and the test set.
+        takes_data_dir: whether `load` takes `data_dir`, a folder with the source's files.
+        takes_image_shape: whether the source reads images of any size, and so takes
+            `image_shape`, `resize` and `on_bad_image`.
     """
 
     name: str
@@ -49,7 +49,7 @@ def _tfds(name: str, description: str) -> Source:
     return Source(name, description, read, takes_data_dir=True, takes_image_shape=True)
 
 
-# A new source is one new file that reads it, and its line here.
+# To add a source, write a function from a `Request` to two data sets in a new file, and a row here.
 SOURCES: tuple[Source, ...] = (
     Source(
         "mnist5k",
@@ -69,19 +69,19 @@ SOURCES: tuple[Source, ...] = (
     Source(
         "tfds:NAME",
         "any image classification of tensorflow-datasets: NAME/CONFIG:VERSION",
-        lambda request: read_tfds(request, request.words),
+        lambda request: read_tfds(request, request.argument),
         takes_data_dir=True,
         takes_image_shape=True,
     ),
     Source(
         "idx:DIR",
-        "the four IDX files in folder DIR: MNIST and all of its kin",
-        lambda request: read_idx_dir(request.words),
+        "the four IDX files in folder DIR, in the format of MNIST",
+        lambda request: read_idx_dir(request.argument),
     ),
     Source(
         "npz:FILE",
         "a NumPy archive: x_train, y_train, x_test, y_test, or images, labels",
-        lambda request: read_npz(request.words),
+        lambda request: read_npz(request.argument),
     ),
     Source(
         "folder:DIR",
@@ -101,24 +101,26 @@ def load(
     on_bad_image: OnBadImage = "error",
     notify: Notify = silent,
 ) -> tuple[Dataset, Dataset]:
-    """Read a data set by its name; `SOURCES` lists them, and says what each takes.
+    """Read a data set by its name; `SOURCES` lists the names and what each source takes.
 
     Args:
         name: such as "mnist5k" or "idx:DIR".
         data_dir: the folder with the source's files, for sources that take one.
-        image_shape: `(H, W, C)` to bring the pictures to, for sources of pictures of any size;
-            C is 1 (grey) or 3 (red, green, blue). None leaves them as they are.
-        resize: how, as `read_picture` does.
-        on_bad_image: "skip" leaves a picture that cannot be read out, and tells of each.
-        notify: called with `Reading` while pictures are read, and with each `Note`.
+        image_shape: `(H, W, C)` to resize the images to, for sources of images of any size; C is
+            1 (grey) or 3 (red, green, blue). None leaves them unchanged.
+        resize: how to resize, as in `read_image`.
+        on_bad_image: "error" raises for an image that cannot be read; "skip" leaves it out, with
+            a `Note`.
+        notify: called with `Reading` as images are read, and with each `Note`.
 
     Returns:
-        The training and the test part, with one image shape and the same class names.
+        The training set and the test set, with one image shape and the same class names.
 
     Raises:
-        ValueError: the name is unknown, or an argument is wrong, missing or not taken.
+        ValueError: the name is unknown, or an argument is invalid, missing or not taken by the
+            source.
         FileNotFoundError: a file is missing.
-        DataError: a file is wrong, or fewer than two classes have a training picture.
+        DataError: a file is invalid, or fewer than two classes have training images.
     """
     source, words = _find(name)
     if not source.takes_data_dir and data_dir is not None:
@@ -143,7 +145,7 @@ def load(
 
 
 def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> None:
-    """Refuse a single class; name those that no picture teaches, such as 0 of labels from 1."""
+    """Raise if there is one class only; note the classes without training images."""
     sizes = np.bincount(train.labels, minlength=len(train.class_names))
     if np.count_nonzero(sizes) < 2:
         only = train.class_names[int(sizes.argmax())]
@@ -156,19 +158,19 @@ def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> 
         return
     shown = f"{', '.join(map(repr, empty[:5]))}{', ...' * (len(empty) > 5)}"
     if sizes[0] == 0:
-        shown += f", for the labels begin at {np.flatnonzero(sizes)[0]}"
+        shown += f", because the labels start at {np.flatnonzero(sizes)[0]}"
     tested = np.count_nonzero(np.bincount(test.labels, minlength=len(sizes))[sizes == 0])
-    judged = f"; {tested} of them have test pictures" * bool(tested)
+    with_tests = f"; {tested} of them have test pictures" * bool(tested)
     notify(
         Note(
             f"{show(name)}: no training picture of {len(empty)} of {len(sizes)} classes "
-            f"({shown}){judged}; the model has an output for each of them"
+            f"({shown}){with_tests}; the model has an output for each of them"
         )
     )
 
 
 def takes_image_shape(name: str) -> bool:
-    """Whether `load(name)` takes an image shape: its pictures may be of any size.
+    """Whether `load(name)` takes an image shape, since its images may have any size.
 
     Raises:
         ValueError: the name is unknown.
@@ -177,7 +179,7 @@ def takes_image_shape(name: str) -> bool:
 
 
 def absolute(name: str) -> str:
-    """The same source whatever the working directory: a DIR or FILE becomes its whole path."""
+    """The name with its DIR or FILE as an absolute path."""
     prefix, colon, words = name.partition(":")
     paths = {source.name for source in SOURCES if source.name.endswith((":DIR", ":FILE"))}
     here = not paths.isdisjoint((f"{prefix}{colon}DIR", f"{prefix}{colon}FILE"))
@@ -185,7 +187,7 @@ def absolute(name: str) -> str:
 
 
 def _find(name: str) -> tuple[Source, str]:
-    """Look "idx:some/folder" up as "idx:", and the table's "idx:DIR" likewise."""
+    """The source of a name, and the part of the name after the colon."""
     prefix, colon, words = name.partition(":")
     for source in SOURCES:
         its_prefix, its_colon, _ = source.name.partition(":")
@@ -196,14 +198,17 @@ def _find(name: str) -> tuple[Source, str]:
 
 
 def _guess(name: str) -> str:
-    """The source that was meant: that of a folder or file of this name, or one called like it."""
-    here, (prefix, colon, words) = Path(name).expanduser(), name.partition(":")
-    if here.is_file():
-        return f"; did you mean 'npz:{name}'?" if here.suffix == ".npz" else ""
-    if here.is_dir():
-        kind = "idx" if any("ubyte" in file.name for file in here.iterdir()) else "folder"
-        return f"; did you mean '{kind}:{name}'?"
-    if not (colon and words):
+    """A suggestion: the source for the file or folder of this name, or one with a similar name."""
+    path, (prefix, colon, argument) = Path(name), name.partition(":")
+    try:
+        if path.is_file():
+            return f"; did you mean 'npz:{name}'?" if path.suffix == ".npz" else ""
+        if name and path.is_dir():
+            kind = "idx" if any("ubyte" in file.name for file in path.iterdir()) else "folder"
+            return f"; did you mean '{kind}:{name}'?"
+    except OSError:  # the name is too long, or the folder cannot be read
+        return ""
+    if not (colon and argument):
         return did_you_mean(prefix, [source.name for source in SOURCES])
     prefixes = [source.name.partition(":")[0] for source in SOURCES if ":" in source.name]
-    return did_you_mean(name, [f"{known}:{words}" for known in prefixes])
+    return did_you_mean(name, [f"{known}:{argument}" for known in prefixes])

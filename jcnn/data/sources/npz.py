@@ -1,4 +1,4 @@
-"""NumPy archives (npz) of pictures and labels, such as Keras's mnist.npz."""
+"""Reads NumPy archives (npz) of images and labels, such as Keras's mnist.npz."""
 
 import sys
 import unicodedata
@@ -18,29 +18,29 @@ _DIVIDED = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE = ("images", "labels")
 _NAMES = "class_names"
 _MAX_CHANNELS = 4
-_MAX_CLASSES = 2**16  # a wrong label must not make a name for every number below it
+_MAX_CLASSES = 2**16  # limits the names that are made for numbers up to a wrong label
 _MAX_NAMES = 2**26  # bytes of all class names
-_MAX_PICTURES = 2**26  # of which the labels alone take half a gigabyte
+_MAX_PICTURES = 2**26  # their labels alone take half a gigabyte
 
 _T = TypeVar("_T")
 
 
 def read_npz(path: str | Path) -> tuple[Dataset, Dataset]:
-    """Read an archive of a training and a test part, or of pictures to be split.
+    """Read an archive with a training and a test set, or with images to be split.
 
     Args:
         path: of an archive with x_train, y_train, x_test and y_test, or with images and labels.
-            Pictures are `(N, H, W)` or `(N, H, W, C)` uint8 with C up to 4; labels `(N,)` or
-            `(N, 1)` integers from 0. It may have class_names, `(K,)` text; without, the classes
-            are named "0", "1", ... up to the largest label.
+            Images are `(N, H, W)` or `(N, H, W, C)` uint8 with C up to 4; labels are integers
+            from 0, `(N,)` or `(N, 1)`. Optional class_names are `(K,)` text; without them, the
+            classes are named "0", "1", ... up to the largest label.
 
     Returns:
-        The training and the test part, with the same class names. Of images and labels, a fifth
-        of each class is for test; split and order are always the same.
+        The training set and the test set, with the same class names. Of images and labels, a fifth
+        of each class is for test; split and order are fixed.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is no such archive, or is damaged.
+        DataError: the file is not such an archive, or is damaged.
     """
     path = Path(path)
     with open_npz(path) as archive:
@@ -51,7 +51,7 @@ def read_npz(path: str | Path) -> tuple[Dataset, Dataset]:
     return parts if len(parts) == 2 else split_off_test(*parts, show(path))
 
 
-# Below, a ValueError says what is wrong; `read_npz` puts the file's name before it.
+# The functions below raise ValueError; `read_npz` adds the file's name to the message.
 
 
 def _read_parts(archive: zipfile.ZipFile) -> tuple[Dataset] | tuple[Dataset, Dataset]:
@@ -65,8 +65,10 @@ def _read_parts(archive: zipfile.ZipFile) -> tuple[Dataset] | tuple[Dataset, Dat
     heads = {
         x: _of(read_header, archive, x) for x in (*wanted[1::2], *wanted[::2], *present & {_NAMES})
     }
-    _check_heads(heads, wanted)  # before any array takes memory
-    labels = {name: _read_labels(archive, name) for name in wanted[1::2]}  # small: they fail soon
+    _check_heads(heads, wanted)  # before any array is allocated
+    labels = {
+        name: _read_labels(archive, name) for name in wanted[1::2]
+    }  # small, so they fail soon
     names = _class_names(_of(read_member, archive, _NAMES) if _NAMES in heads else None, labels)
     first, *rest = (
         _part(_of(read_member, archive, x), labels[y], names)
@@ -83,7 +85,7 @@ def _of(read: Callable[[zipfile.ZipFile, str], _T], archive: zipfile.ZipFile, na
 
 
 def _check_heads(heads: dict[str, Header], wanted: tuple[str, ...]) -> None:
-    """Hold what the arrays say of themselves against the limits and against each other."""
+    """Check the headers against the limits and against each other."""
     for y in wanted[1::2]:
         head = heads[y]
         if head.dtype.kind not in "iu" or (head.ndim != 1 and head.shape[1:] != (1,)):

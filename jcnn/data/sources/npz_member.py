@@ -1,9 +1,8 @@
-"""One array out of a NumPy archive (npz): a zip file whose members are npy files.
+"""Reads one array of a NumPy archive (npz): a zip file of npy files.
 
-All that such a file says of itself may be a lie, so nothing is believed: no more is read, and no
-more memory is taken, than a header and the bytes behind it both account for. Headers can be read
-alone, so that what does not fit together is refused before any array takes memory. Python objects
-(pickles) are refused unread.
+The file is not trusted: no more is read or allocated than both the header and the data account
+for. Headers can be read alone, so that mismatches are found before any array is allocated. Python
+objects (pickles) are never read.
 
 Reference: numpy.lib.format, "A simple format for saving numpy arrays to disk".
 """
@@ -26,23 +25,23 @@ from jcnn.data.dataset import DataError
 
 _MAGIC = b"\x93NUMPY"
 _MAX_BYTES = 4 * 2**30
-_MAX_HEADER = 1024  # characters; those of plain arrays have about 118
+_MAX_HEADER = 1024  # characters; the header of a plain array has about 118
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     OSError,
     EOFError,
-    RuntimeError,  # encrypted, or (as NotImplementedError) of a kind unknown to zipfile
-    ValueError,  # the name of a member is no text, or a place in the file is below 0
+    RuntimeError,  # encrypted, or (as NotImplementedError) of a type unknown to zipfile
+    ValueError,  # a member's name is not text, or an offset is negative
 )
-# Other compressions may give any amount of data for one byte, all at once.
+# Other compressions may expand one byte to any amount of data at once.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
 def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive; whatever is wrong with it inside is a DataError that names the file."""
+    """Open an archive; every error while it is read becomes a DataError that names the file."""
     check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -54,7 +53,7 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 class Header(NamedTuple):
-    """What a member says of its array."""
+    """The header of a member: the dtype, shape and memory order of its array."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -67,11 +66,11 @@ class Header(NamedTuple):
 
 
 def read_header(archive: zipfile.ZipFile, name: str) -> Header:
-    """Read what the array `name` of an archive says of itself.
+    """Read the header of the array `name` of an archive.
 
     Raises:
-        ValueError: it is no array of numbers or text, or is empty or too large, or the archive has
-            another number of bytes for it; the message is the reason alone.
+        ValueError: it is not an array of numbers or text, is empty or too large, or its size in
+            the archive differs; the message gives only the reason.
     """
     info = archive.getinfo(f"{name}.npy")
     with _opened(archive, name) as stream:
@@ -91,8 +90,8 @@ def read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     """Read the array `name` of an archive.
 
     Raises:
-        ValueError: as for `read_header`, or it is cut or too long; the message is the reason
-            alone.
+        ValueError: as in `read_header`, or the data are too short or too long; the message gives
+            only the reason.
     """
     header = read_header(archive, name)
     size, what = _size(header)
@@ -111,7 +110,7 @@ def _opened(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _size(header: Header) -> tuple[int, str]:
-    """The bytes of an array, and what it is in words."""
+    """The size of an array in bytes, and its description."""
     what = f"{' x '.join(map(str, header.shape)) or 'one number'} of {header.dtype}"
     return math.prod(header.shape) * header.dtype.itemsize, what
 
@@ -138,7 +137,7 @@ def _read_header(stream: IO[bytes]) -> Header:
         if not all(type(size) is int and size >= 0 for size in shape):
             raise TypeError
         dtype = np.dtype(dtype)
-    # What nonsense in a literal, and in the name of a dtype, raises.
+    # Raised for an invalid literal or dtype.
     except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"its header is {text.strip()[:200]!r}; expected descr, shape and order"

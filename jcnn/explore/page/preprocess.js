@@ -1,4 +1,4 @@
-// A picture of any size brought to what the model takes, as jcnn.data.read_picture does it: the
+// A picture of any size brought to what the model takes, as jcnn.data.read_image does it: the
 // same steps in the same order, with the roundings of Pillow, so that the bytes are the same.
 
 // {data: RGBA bytes, width, height} -> Uint8Array of H x W x C. `resize` is "stretch", "crop" or "pad".

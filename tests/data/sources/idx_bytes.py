@@ -16,7 +16,7 @@ NAMES = (
 
 
 def header(*shape: int, code: int = 8) -> bytes:
-    """Write the magic number and the sizes, true or not."""
+    """The magic number and the sizes, valid or not."""
     return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
 
 
@@ -25,7 +25,7 @@ def idx_bytes(array: npt.NDArray[np.uint8]) -> bytes:
 
 
 def four_files(seed: int = 0) -> dict[str, bytes]:
-    """Write a small data set: 6 + 4 pictures of 3 x 2 pixels, labels 0..4."""
+    """Write a small data set: 6 + 4 images of 3 x 2 pixels, labels 0..4."""
     random = np.random.default_rng(seed)
     arrays = (
         random.integers(0, 256, (6, 3, 2), np.uint8),
@@ -45,6 +45,6 @@ def write_dir(folder: Path, **changes: bytes) -> Path:
 
 
 def zeros_gzip(head: bytes, zeros_mib: int) -> bytes:
-    """Compress `head` and many zeros; members that repeat make 1 GiB cheap to write."""
+    """Compress `head` and many zeros; repeated gzip members make 1 GiB cheap to write."""
     block = gzip.compress(bytes(16 * 2**20), 9)
     return gzip.compress(head, mtime=0) + block * (zeros_mib // 16)

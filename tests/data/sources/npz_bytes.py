@@ -1,4 +1,4 @@
-"""NumPy archives written from the definition of their format, true or not."""
+"""NumPy archives written from the definition of the format, valid or not."""
 
 import io
 import struct
@@ -33,7 +33,7 @@ def whole() -> Arrays:
 
 
 def npy(header: bytes | str, data: bytes = b"", version: bytes = b"\1\0") -> bytes:
-    """Write one member by the definition of the format, true or not."""
+    """Write one member from the definition of the format, valid or not."""
     text = header.encode() if isinstance(header, str) else header
     size = struct.pack("<H" if version[0] == 1 else "<I", len(text))
     return b"\x93NUMPY" + version + size + text + data
@@ -46,7 +46,7 @@ def says(shape: str, descr: str = "|u1", fortran: object = False) -> str:
 def write(
     path: Path, arrays: Arrays, compression: int = zipfile.ZIP_DEFLATED, **members: bytes
 ) -> Path:
-    """Write an archive of arrays, some members of it as they are given."""
+    """Write an archive of arrays, with some members as given bytes."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name in {**arrays, **members}:
             stream = io.BytesIO()
@@ -57,7 +57,7 @@ def write(
 
 
 def refused(path: Path) -> str:
-    """Load a file that must be refused with one line; return the reason behind its name."""
+    """Load a file that must raise a one-line DataError; return the reason after the file name."""
     with pytest.raises(DataError) as caught:
         load(f"npz:{path}")
     message = str(caught.value)

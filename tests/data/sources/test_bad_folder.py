@@ -1,4 +1,4 @@
-"""Bad pictures in a folder: named in one line, or skipped and listed on every start."""
+"""Bad images in a folder: named in one line, or skipped and listed on every start."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from jcnn.data import DataError, Reading, StreamedImages, load
-from tests.data.sources.picture_folders import (
+from tests.data.sources.image_folders import (
     COUNTS,
     Event,
     expected_pictures,
@@ -79,11 +79,13 @@ def test_bad_pictures_are_skipped_and_listed_on_every_start(
     if streams:
         stream()
     for _ in range(2):
-        told: list[Event] = []
-        parts = load(f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=told.append)
+        events: list[Event] = []
+        parts = load(
+            f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=events.append
+        )
         assert isinstance(parts[0].images, StreamedImages) == streams
         assert pictures(*parts) == whole
-        skipped = [note for note in notes(told) if "streamed" not in note]
+        skipped = [note for note in notes(events) if "streamed" not in note]
         assert len(skipped) == len(BAD)
         for note, (name, (_, reason)) in zip(skipped, BAD.items(), strict=True):
             assert note.startswith(f"skipped {name}: {reason}")
@@ -95,12 +97,14 @@ def test_a_truncated_picture_is_skipped_in_memory_and_in_a_stream_alike(
 ) -> None:
     half(folder / "bee/02.png")
     found = []
-    for _ in range(3):  # in memory; streamed, decoding all of them; streamed, knowing the bad one
-        told: list[Event] = []
-        parts = load(f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=told.append)
+    for _ in range(3):  # in memory; streamed, decoding all; streamed, with the bad one cached
+        events: list[Event] = []
+        parts = load(
+            f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=events.append
+        )
         assert [len(part) for part in parts] == [13, 4]
-        assert notes(told)[0].startswith("skipped bee/02.png: damaged picture (")
-        decoded = [event.what for event in told if isinstance(event, Reading)].count(
+        assert notes(events)[0].startswith("skipped bee/02.png: damaged picture (")
+        decoded = [event.what for event in events if isinstance(event, Reading)].count(
             f"decoding {folder}"
         )
         found.append([(np.asarray(part.images), part.labels) for part in parts])
@@ -109,7 +113,7 @@ def test_a_truncated_picture_is_skipped_in_memory_and_in_a_stream_alike(
     for one, other in zip(found[0], found[1], strict=True):
         np.testing.assert_array_equal(one[0], other[0], strict=True)
         np.testing.assert_array_equal(one[1], other[1], strict=True)
-    half(folder / "ant/04.png")  # another one since
+    half(folder / "ant/04.png")  # now another one is bad
     train, test = load(f"folder:{folder}", image_shape=shape, on_bad_image="skip")
     assert len(train) + len(test) == 16
     assert len(train.images[:]) == len(train)
@@ -139,10 +143,10 @@ def test_what_is_kept_of_bad_pictures_is_verified(
     assert bad_too != good
     for content in (damage, bad_too):
         file.write_bytes(content)
-        told: list[Event] = []
-        load(f"folder:{folder}", on_bad_image="skip", notify=told.append)
-        assert notes(told)[0] == f"{file}: damaged; it is made again"
-        assert notes(told)[1].startswith("skipped bee/02.png: ")
+        events: list[Event] = []
+        load(f"folder:{folder}", on_bad_image="skip", notify=events.append)
+        assert notes(events)[0] == f"{file}: damaged; it is made again"
+        assert notes(events)[1].startswith("skipped bee/02.png: ")
         assert file.read_bytes() == good
 
 
@@ -175,7 +179,7 @@ def test_too_few_to_split_is_refused(
 
 
 def test_an_unreadable_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not by its permissions: the superuser may read everything.
+    # Not by permissions, since root may read everything.
     system_open, path_open = os.open, Path.open
 
     def denied(path: Path | str, *arguments: Any, **options: Any) -> Any:

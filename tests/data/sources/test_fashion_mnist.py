@@ -1,4 +1,4 @@
-"""The genuine Fashion-MNIST files, against facts known from elsewhere."""
+"""The original Fashion-MNIST files, compared with published facts."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ def test_is_read_as_published() -> None:
     assert train.labels[:8].tolist() == [9, 0, 0, 3, 0, 2, 7, 2]
     assert test.labels[:8].tolist() == [9, 2, 1, 1, 6, 1, 4, 6]
     assert train.class_names == test.class_names == tuple("0123456789")
-    # 0.2860 and 0.3530 in 0..1: the mean and deviation that people normalise with.
+    # 0.2860 and 0.3530 in 0..1: the usual mean and standard deviation for normalisation.
     pixels = np.asarray(train.images)
     assert pixels.mean() == pytest.approx(72.94, abs=0.005)
     assert pixels.std() / 255 == pytest.approx(0.3530, abs=5e-5)

@@ -1,4 +1,4 @@
-"""Folders of pictures: read, split, kept by their content, streamed."""
+"""Folders of images: read, split, cached by content, streamed."""
 
 import os
 import shutil
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, Dataset, Note, Reading, Resize, StreamedImages, load, read_picture
-from tests.data.sources.picture_folders import (
+from jcnn.data import DataError, Dataset, Note, Reading, StreamedImages, load, read_image
+from jcnn.data.request import Resize
+from tests.data.sources.image_folders import (
     COUNTS,
     Event,
     expected_pictures,
@@ -29,9 +30,9 @@ def folder(tmp_path: Path) -> Path:
     return write_classes(tmp_path / "pictures", COUNTS)
 
 
-def read_events(told: list[Event]) -> list[str]:
-    """What was done, in order, each once."""
-    return list(dict.fromkeys(event.what for event in told if isinstance(event, Reading)))
+def read_events(events: list[Event]) -> list[str]:
+    """The tasks of the `Reading` events, in order, without repetition."""
+    return list(dict.fromkeys(event.what for event in events if isinstance(event, Reading)))
 
 
 def assert_same(one: tuple[Dataset, Dataset], other: tuple[Dataset, Dataset]) -> None:
@@ -73,7 +74,7 @@ def test_pictures_of_any_size_are_brought_to_one(
         for number, kind in enumerate(("png", "bmp", "jpg", "gif", "webp"))
     ]
     decoded = load(f"folder:{tmp_path}", image_shape=shape, resize=resize)
-    expected = {(path.parent.name, read_picture(path, shape, resize).tobytes()) for path in paths}
+    expected = {(path.parent.name, read_image(path, shape, resize).tobytes()) for path in paths}
     assert len(expected) == 10
     assert pictures(*decoded) == expected
     stream()
@@ -93,7 +94,7 @@ def test_a_folder_val_is_the_validation_set(
         write_classes(tmp_path / "test", {"ant": 1, "bee": 1, "cat": 1}, first_seed=80)
     if streams:
         stream()
-    for _ in range(2):  # made, and kept
+    for _ in range(2):  # made, then cached
         train, test = load(f"folder:{tmp_path}")
         validation = train.validation
         assert validation is not None
@@ -114,12 +115,12 @@ def test_streamed_is_the_same_as_decoded(
         write_classes(tmp_path / name, COUNTS, seed)
     decoded = load(f"folder:{tmp_path}")
     stream()
-    told: list[Event] = []
-    streamed = load(f"folder:{tmp_path}", notify=told.append)
+    events: list[Event] = []
+    streamed = load(f"folder:{tmp_path}", notify=events.append)
     for part in streamed:
         assert isinstance(part.images, StreamedImages)
     assert_same(streamed, decoded)
-    (note,) = notes(told)
+    (note,) = notes(events)
     assert note.startswith(f"{36 if divided else 18} pictures of 4 x 6 x 1 take ")
     assert note.endswith("GiB of memory for them: streamed from disk")
 
@@ -135,7 +136,7 @@ def test_streaming_opens_no_picture_beforehand(folder: Path, stream: Callable[[]
 
 def test_what_fits_exactly_is_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 18 * 4 * 6
-    for shape in (None, (4, 6, 1)):  # of unknown size, it is first thought to be in colour
+    for shape in (None, (4, 6, 1)):  # with None, colour is assumed at first
         monkeypatch.setenv("JCNN_MEMORY_BYTES", str(size))
         assert isinstance(load(f"folder:{folder}", image_shape=shape)[0].images, np.memmap)
         monkeypatch.setenv("JCNN_MEMORY_BYTES", str(size - 1))
@@ -166,11 +167,11 @@ def test_several_sizes_need_a_shape(
 
 
 def test_the_second_start_decodes_nothing(folder: Path, cache: Path) -> None:
-    told: list[Event] = []
-    first = load(f"folder:{folder}", notify=told.append)
+    events: list[Event] = []
+    first = load(f"folder:{folder}", notify=events.append)
     steps = ["checking", "looking at", "decoding"]
-    assert read_events(told) == [f"{step} {folder}" for step in steps]
-    ends = [event for event in told if isinstance(event, Reading) and event.done == event.total]
+    assert read_events(events) == [f"{step} {folder}" for step in steps]
+    ends = [event for event in events if isinstance(event, Reading) and event.done == event.total]
     assert [event.total for event in ends] == [18] * 3
     again: list[Event] = []
     assert_same(load(f"folder:{folder}", notify=again.append), first)
@@ -184,9 +185,9 @@ def test_a_moved_folder_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatc
     folder.rename(folder.parent / "elsewhere")
     monkeypatch.chdir(folder.parent / "elsewhere")
     for name in (".", "../elsewhere", str(folder.parent / "elsewhere") + "/"):
-        told: list[Event] = []
-        assert_same(load(f"folder:{name}", notify=told.append), first)
-        assert len(read_events(told)) == 1
+        events: list[Event] = []
+        assert_same(load(f"folder:{name}", notify=events.append), first)
+        assert len(read_events(events)) == 1
 
 
 def flip(folder: Path) -> None:
@@ -211,7 +212,9 @@ def swap(folder: Path) -> None:
         lambda folder: (folder / "ant/05.png").unlink(),
         lambda folder: (folder / "ant/05.png").rename(folder / "ant/zz.png"),
         lambda folder: (folder / "ant/05.png").rename(folder / "bee/05.png"),
-        lambda folder: (folder / "ant/09.png").rename(folder / "bee/0.png"),  # the last, now first
+        lambda folder: (folder / "ant/09.png").rename(
+            folder / "bee/0.png"
+        ),  # the last file of a class, now the first of another
         lambda folder: (folder / "ant").rename(folder / "emu"),
         lambda folder: shutil.copytree(folder / "ant", folder / "fly"),
     ],
@@ -221,9 +224,9 @@ def test_a_changed_folder_is_noticed(
 ) -> None:
     load(f"folder:{folder}")
     change(folder)
-    told: list[Event] = []
-    decoded = load(f"folder:{folder}", notify=told.append)
-    assert f"decoding {folder}" in read_events(told)
+    events: list[Event] = []
+    decoded = load(f"folder:{folder}", notify=events.append)
+    assert f"decoding {folder}" in read_events(events)
     paths = sorted(folder.rglob("*.png"))
     assert pictures(*decoded) == {
         (path.parent.name, np.asarray(Image.open(path)).tobytes()) for path in paths
@@ -257,9 +260,9 @@ def test_a_fashionable_folder_is_fashion_mnist(tmp_path: Path) -> None:
             path = tmp_path / name / f"class {part.labels[number]}" / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
-    told: list[Event] = []
-    read = load(f"folder:{tmp_path}", notify=told.append)
-    assert not [event for event in told if isinstance(event, Note)]
+    events: list[Event] = []
+    read = load(f"folder:{tmp_path}", notify=events.append)
+    assert not [event for event in events if isinstance(event, Note)]
     for part, original in zip(read, (train, test), strict=True):
         expected = {
             (f"class {label}", image.tobytes())

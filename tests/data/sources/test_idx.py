@@ -1,4 +1,4 @@
-"""IDX files: read back as written; whatever is wrong with one is a single line that names it."""
+"""IDX files: read as written; an invalid file raises one line that names it."""
 
 import gzip
 import os
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refused(path: Path) -> str:
-    """Read a file that must be refused with one line; return the reason behind its name."""
+    """Read a file that must raise a one-line DataError; return the reason after the file name."""
     with pytest.raises(DataError) as caught:
         read_idx(path)
     message = str(caught.value)
@@ -107,7 +107,7 @@ def test_refuses_every_change_to_the_header(tmp_path: Path) -> None:
 
 
 def test_a_changed_gzip_byte_is_refused_or_harmless(tmp_path: Path) -> None:
-    # Harmless: the time stamp and the like in gzip's own header, which no checksum covers.
+    # Harmless: the time stamp and other fields of gzip's header have no checksum.
     whole = gzip.compress(idx_bytes(PICTURES), mtime=0)
     path = tmp_path / "changed.gz"
     harmless = 0
@@ -146,13 +146,13 @@ def test_trailing_bytes_behind_the_compressed_data(tmp_path: Path) -> None:
     assert refused(path).startswith("cannot be read (Not a gzipped file (b'ju')")
     path.write_bytes(whole + gzip.compress(b"x", mtime=0))
     assert refused(path) == "more bytes of data; its header says 24 (2 x 3 x 4)"
-    path.write_bytes(whole + bytes(512))  # a tape's padding, which gzip itself lets pass
+    path.write_bytes(whole + bytes(512))  # padding as on tapes, which gzip accepts
     np.testing.assert_array_equal(read_idx(path), PICTURES)
 
 
 def test_a_gzip_bomb_is_left_unread(tmp_path: Path) -> None:
-    # 1 GiB of zeros behind a header of 7,840 bytes; the damage at the end proves that the
-    # reader never came there, or it would be the reason given.
+    # 1 GiB of zeros after a header of 7,840 bytes. The damage at the end would be the
+    # reason if the reader had reached it.
     path = tmp_path / "bomb.gz"
     path.write_bytes(zeros_gzip(header(10, 28, 28), 1024) + b"damage")
     tracemalloc.start()
@@ -189,7 +189,7 @@ def test_missing_folder_and_pipe_are_named(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Not by its permissions: the superuser may read everything.
+    # Not by permissions, since root may read everything.
     def denied(*_args: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -242,8 +242,16 @@ def test_names_given_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "data", "reason"),
     [
-        (NAMES[1], header(5) + bytes(5), "5 labels; expected 6, one a picture of " + NAMES[0]),
-        (NAMES[3], header(5) + bytes(5), "5 labels; expected 4, one a picture of " + NAMES[2]),
+        (
+            NAMES[1],
+            header(5) + bytes(5),
+            "5 labels; expected 6, one for each picture of " + NAMES[0],
+        ),
+        (
+            NAMES[3],
+            header(5) + bytes(5),
+            "5 labels; expected 4, one for each picture of " + NAMES[2],
+        ),
         (NAMES[0], header(6) + bytes(6), "IDX file of 1 axes; expected 3"),
         (NAMES[1], header(6, 1) + bytes(6), "IDX file of 2 axes; expected 1"),
         (NAMES[2], header(0, 3, 2), "empty (its header says 0 x 3 x 2)"),

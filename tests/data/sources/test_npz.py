@@ -1,4 +1,4 @@
-"""NumPy archives: read as NumPy wrote them; an array that does not fit is named in one line."""
+"""NumPy archives: read as NumPy writes them; an invalid array raises one line that names it."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def test_reads_what_numpy_writes(tmp_path: Path, save: Any, labels: str) -> None
 
 
 def test_colour_columns_of_labels_and_any_order_of_memory(tmp_path: Path) -> None:
-    # As CIFAR's archives have them; and columns first, as Fortran and MATLAB keep them.
+    # As in CIFAR's archives; and in column-major order, as in Fortran and MATLAB.
     arrays = divided()
     pixels = RANDOM.integers(0, 256, (6, 3, 2, 3), np.uint8)
     arrays["x_train"] = np.asfortranarray(pixels)

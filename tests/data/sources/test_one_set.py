@@ -1,4 +1,4 @@
-"""Fashion-MNIST is one set of pictures and labels, whatever it is read from."""
+"""All sources give the same Fashion-MNIST images and labels."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.train.small import assert_same_bits
 
 
 def write_pngs(folder: Path, part: str, data: Dataset) -> None:
-    """DIR/train/0 shirt/00000.png and so on; the number keeps the classes' order."""
+    """Write DIR/train/0 shirt/00000.png and so on; the number keeps the order of the classes."""
     for label, name in enumerate(data.class_names):
         place = folder / part / f"{label} {name.replace('/', ' or ')}"
         place.mkdir(parents=True)
@@ -25,7 +25,7 @@ def write_pngs(folder: Path, part: str, data: Dataset) -> None:
 
 
 def in_one_order(data: Dataset) -> Dataset:
-    """Sorted by the pictures' bytes."""
+    """Sorted by the images' bytes."""
     keys = [
         (picture.tobytes(), label)
         for picture, label in zip(np.asarray(data.images), data.labels.tolist(), strict=True)
@@ -52,7 +52,7 @@ def test_tfds_idx_and_a_folder_of_pngs_are_one_set(
         assert pairs_of(train) == pairs_of(plain[0])
         assert pairs_of(test) == pairs_of(plain[1])
 
-    # Each source has an order of its own; in one order, they train to one result.
+    # The sources differ in order; in the same order, training gives the same result.
     models = []
     for train, _ in sources.values():
         model = build("mlp", train.image_shape, 10)

@@ -1,4 +1,4 @@
-"""The door: every source by its name, and a plain refusal of everything else."""
+"""`load`: every source by its name, and error messages for all other arguments."""
 
 import re
 from pathlib import Path
@@ -7,19 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.data import (
-    SOURCES,
-    DataError,
-    Dataset,
-    Note,
-    Reading,
-    Request,
-    Source,
-    digits,
-    load,
-    sources,
-)
-from jcnn.data.sources import absolute, takes_image_shape
+from jcnn.data import SOURCES, DataError, Dataset, Note, Reading, digits, load, sources
+from jcnn.data.request import Request
+from jcnn.data.sources import Source, absolute, takes_image_shape
 from tests.data.sources.idx_bytes import header, idx_bytes, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
@@ -51,10 +41,10 @@ def labelled(*labels: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "told"),
+    ("train", "test", "missing"),
     [
-        # As EMNIST's letters have it: 1 to 26, which would be 27 classes without a word.
-        ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', for the labels begin at 1)"),
+        # As in EMNIST letters, with labels 1 to 26 and therefore 27 classes.
+        ((1, 2, 3, 1, 2, 3), (1, 2, 3, 3), "1 of 4 classes ('0', because the labels start at 1)"),
         ((0, 2, 9, 0, 2, 9), (0, 2, 9, 9), "7 of 10 classes ('1', '3', '4', '5', '6', ...)"),
         (
             (0, 1, 0, 1, 0, 1),
@@ -65,7 +55,7 @@ def labelled(*labels: int) -> bytes:
     ],
 )
 def test_classes_without_a_training_picture_are_named(
-    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], told: str | None
+    tmp_path: Path, train: tuple[int, ...], test: tuple[int, ...], missing: str | None
 ) -> None:
     write_dir(
         tmp_path, train_labels_idx1_ubyte=labelled(*train), t10k_labels_idx1_ubyte=labelled(*test)
@@ -73,8 +63,8 @@ def test_classes_without_a_training_picture_are_named(
     events: list[Note | Reading] = []
     name = f"idx:{tmp_path}"
     load(name, notify=events.append)
-    says = f"{name}: no training picture of {told}; the model has an output for each of them"
-    assert events == [Note(says)] * (told is not None)
+    says = f"{name}: no training picture of {missing}; the model has an output for each of them"
+    assert events == [Note(says)] * (missing is not None)
 
 
 def test_one_class_is_refused_from_every_source(tmp_path: Path) -> None:
@@ -97,10 +87,25 @@ def test_other_sources_take_no_folder(name: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "minst", "MNIST5K", "idx", "idx:", "IDX:d", "mnist5k:", "digits:3", ":", "a\nb"]
+    ("name", "meant"),
+    [
+        ("minst", "mnist"),
+        ("MNIST5K", "mnist5k"),
+        ("mnist5k:", "mnist5k"),
+        ("idx", "idx:DIR"),
+        ("idx:", "idx:DIR"),
+        ("IDX:d", "idx:d"),
+        ("", None),
+        (":", None),
+        ("digits:3", None),
+        ("a\nb", None),
+        ("~no-such-user", None),
+        ("x" * 5000, None),
+    ],
 )
-def test_unknown_names_are_refused(name: str) -> None:
-    message = f"data: got {name!r}; accepted: {ACCEPTED}"
+def test_unknown_names_are_refused(name: str, meant: str | None) -> None:
+    guess = "" if meant is None else f"; did you mean {meant!r}?"
+    message = f"data: got {name!r}; accepted: {ACCEPTED}{guess}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         load(name)
 

@@ -1,4 +1,4 @@
-"""Data sets of tensorflow-datasets: what is read, from where, and how often."""
+"""Data sets of tensorflow-datasets: preparation, reading, caching and damage."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from PIL import Image
 
 from jcnn.data import DataError, Dataset, load
 from jcnn.data.events import Note, Reading
-from jcnn.data.pictures import fit_picture
+from jcnn.data.image_files import fit_image
 from jcnn.data.request import Resize
 from jcnn.data.sources.tfds.prepare import quiet_tfds
 from jcnn.data.streamed import StreamedImages
@@ -37,7 +37,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def originals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a small MNIST, which TFDS takes for the published one."""
+    """The folder of a small MNIST that TFDS accepts as the published one."""
     publish(monkeypatch, "mnist", idx_files())
     return write(tmp_path / "originals", idx_files())
 
@@ -52,7 +52,7 @@ def test_original_files_give_their_pictures_and_labels(originals: Path) -> None:
 
 
 def test_other_users_of_tfds_find_what_was_prepared(originals: Path, tmp_path: Path) -> None:
-    """And see the same order; TFDS's own table of checksums is not needed for it."""
+    """TFDS reads the same order, without its table of checksums."""
     train, _ = load("mnist", originals)
     with quiet_tfds() as tfds:
         source = tfds.data_source(
@@ -64,7 +64,7 @@ def test_other_users_of_tfds_find_what_was_prepared(originals: Path, tmp_path: P
 
 
 def but_on_classes(events: Sequence[Any]) -> list[Any]:
-    """Without the note that these few digits are not of all ten classes."""
+    """The events without the note that some of the ten classes have no images."""
     return [e for e in events if not (isinstance(e, Note) and "no training picture" in e.text)]
 
 
@@ -82,7 +82,7 @@ def test_the_order_is_always_the_same(
 def test_what_is_prepared_needs_no_original(
     originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """In TFDS's own folder, or in one that is named."""
+    """In TFDS's own folder, or in `data_dir`."""
     expected, _ = load("mnist", originals)
     assert pairs_of(load(name)[0]) == pairs_of(expected)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "empty"))
@@ -116,10 +116,10 @@ def test_a_set_that_was_prepared_anew_is_read_anew(originals: Path, tmp_path: Pa
 
 
 def test_reading_tells_how_far_it_is(originals: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """And nothing else is written anywhere, by TFDS or below it."""
-    told: list[Reading | Note] = []
-    load("mnist", originals, notify=told.append)
-    ends = [event for event in told if isinstance(event, Reading) and event.done == event.total]
+    """TFDS and its dependencies write no other output."""
+    events: list[Reading | Note] = []
+    load("mnist", originals, notify=events.append)
+    ends = [event for event in events if isinstance(event, Reading) and event.done == event.total]
     assert [(event.what, event.total) for event in ends] == [
         ("preparing mnist train", 7),
         ("preparing mnist test", 5),
@@ -128,7 +128,7 @@ def test_reading_tells_how_far_it_is(originals: Path, capfd: pytest.CaptureFixtu
         ("decoding tfds:mnist train", 7),
         ("decoding tfds:mnist test", 5),
     ]
-    (note,) = [event.text for event in but_on_classes(told) if isinstance(event, Note)]
+    (note,) = [event.text for event in but_on_classes(events) if isinstance(event, Note)]
     assert note.startswith("preparing mnist in ")
     assert capfd.readouterr() == ("", "")
 
@@ -148,7 +148,7 @@ def test_pictures_are_brought_to_the_shape_asked_for(originals: Path) -> None:
             train, test = load("mnist", image_shape=shape, resize=resize)
             assert test.images.shape == (5, *shape)
             for own, brought in zip(plain.images[:], train.images[:], strict=True):
-                expected = fit_picture(Image.fromarray(own[..., 0]), shape, resize)
+                expected = fit_image(Image.fromarray(own[..., 0]), shape, resize)
                 np.testing.assert_array_equal(brought, expected)
 
 
@@ -165,7 +165,7 @@ def test_what_exceeds_the_memory_is_streamed(
     assert isinstance(train.images, StreamedImages)
     assert isinstance(test.images, StreamedImages)
     np.testing.assert_array_equal(train.images[:], whole.images)
-    rows = np.tile(np.array([6, 0, 3, 2]), 500)  # enough for several threads at once
+    rows = np.tile(np.array([6, 0, 3, 2]), 500)  # enough for several threads
     np.testing.assert_array_equal(train.images[rows], whole.images[rows])
     monkeypatch.setenv("JCNN_MEMORY_BYTES", str(12 * 28 * 28))
     assert not isinstance(load("mnist")[0].images, StreamedImages)
@@ -183,7 +183,7 @@ def _truncate(file: Path) -> None:
 
 
 def _flip(file: Path) -> None:
-    """One bit of the first record's chunk: the file starts with a block header."""
+    """Flip one bit of the first record's chunk, which follows a block header."""
     data = bytearray(file.read_bytes())
     data[200] ^= 1
     file.write_bytes(data)
@@ -210,21 +210,21 @@ def test_a_damaged_index_is_made_again(originals: Path, tmp_path: Path) -> None:
     expected, _ = load("mnist", originals)
     (index,) = (tmp_path / "cache" / "jcnn" / "tfds").iterdir()
     whole = index.read_bytes()
-    flipped = whole.replace(b'"train": [', b'"train": [1')  # another first label
+    flipped = whole.replace(b'"train": [', b'"train": [1')  # a different first label
     assert flipped != whole
     for content in (b"", b"[]", b"{}", whole[:50], flipped):
         index.write_bytes(content)
-        told: list[Any] = []
-        found, _ = load("mnist", notify=told.append)
+        events: list[Any] = []
+        found, _ = load("mnist", notify=events.append)
         np.testing.assert_array_equal(found.labels, expected.labels)
-        assert but_on_classes(told)[0] == Note(f"{index}: damaged; it is made again")
+        assert but_on_classes(events)[0] == Note(f"{index}: damaged; it is made again")
         assert index.read_bytes() == whole
 
 
 def test_a_damaged_original_of_the_right_checksum(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files themselves are read as strictly as any IDX file."""
+    """The files are checked like any IDX file."""
     files = idx_files() | {"train-images-idx3-ubyte.gz": header(7, 28, 28)}
     publish(monkeypatch, "mnist", files)
     with pytest.raises(DataError, match=r"/train-images-idx3-ubyte\.gz: "):
@@ -233,7 +233,7 @@ def test_a_damaged_original_of_the_right_checksum(
 
 
 def test_two_preparations_at_once_both_end_well(originals: Path) -> None:
-    """The second starts in the middle of the first, and is faster."""
+    """The second starts during the first and ends before it."""
     inner: list[Dataset] = []
 
     def load_again(event: Reading | Note) -> None:

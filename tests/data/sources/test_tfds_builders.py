@@ -1,4 +1,4 @@
-"""The builders that jcnn helps, on small files in the published layout."""
+"""The patched TFDS builders, on small files in the published layout."""
 
 import gzip
 import io
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from jcnn.data import DataError, load
-from jcnn.data.sources.tfds.builders import HELPED, cifar_records
+from jcnn.data.sources.tfds.builders import PATCHED, cifar_records
 from jcnn.data.sources.tfds.prepare import quiet_tfds
 from tests.data.sources.idx_bytes import idx_bytes
 from tests.data.sources.tfds_sets import (
@@ -55,7 +55,7 @@ def photographs(seed: int, count: int, size: int = 32) -> Bytes:
 
 
 def cifar_file(pictures: Bytes, *labels: list[int]) -> bytes:
-    """As its authors describe it: the labels, then the red, green and blue plane, row by row."""
+    """The published layout: the labels, then the red, green and blue planes, row by row."""
     data = b""
     for i, picture in enumerate(pictures):
         data += bytes(column[i] for column in labels)
@@ -94,7 +94,7 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pairs_of(test) == pairs(pictures[10:], labels[10:])
     assert train.image_shape == (32, 32, 3)
     assert train.class_names == (*names.split(), "truck")
-    with quiet_tfds() as tfds:  # others read it with the numbers that TFDS gives to pictures
+    with quiet_tfds() as tfds:  # other users see the ids that TFDS gives to images
         source = tfds.data_source("cifar10", split="train", data_dir=tmp_path / "home")
         ids = {one["id"].decode(): one["image"].tobytes() for one in source}
     assert ids == {f"train_{i:05d}": pictures[i].tobytes() for i in range(10)}
@@ -164,7 +164,7 @@ def test_a_zip_of_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_tar_of_pictures_of_several_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what a Mac leaves in it. There is no test part: a fifth of each class becomes one."""
+    """With macOS metadata files. Without a test split, a fifth of each class is for test."""
     kinds = ("daisy", "roses", "tulips", "dandelion", "sunflowers")
     members = dict.fromkeys(("flower_photos/LICENSE.txt", "flower_photos/roses/._0.jpg"), b"?")
     for number, kind in enumerate(kinds):
@@ -188,6 +188,6 @@ def test_a_tar_of_pictures_of_several_sizes(
             assert abs(picture.astype(int) - 40 * number - 2).max() <= 4
 
 
-def test_every_helped_builder_is_one_of_tfds() -> None:
+def test_every_patched_builder_is_one_of_tfds() -> None:
     with quiet_tfds() as tfds:
-        assert set(HELPED) < set(tfds.list_builders(with_community_datasets=False))
+        assert set(PATCHED) < set(tfds.list_builders(with_community_datasets=False))

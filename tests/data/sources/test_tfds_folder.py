@@ -1,4 +1,4 @@
-"""Names as tensorflow-datasets writes them, and the folder of what is prepared."""
+"""Names of tensorflow-datasets, and the folders of prepared data sets."""
 
 import json
 import re
@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
+from jcnn.data.sources.tfds.folder import (
+    TfdsName,
+    find_prepared,
+    fingerprint,
+    parse_name,
+    tfds_home,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,7 @@ def prepared(folder: Path) -> Path:
 def test_the_newest_version_is_found(tmp_path: Path) -> None:
     for version in ("3.0.9", "3.0.10", "2.11.0", "incomplete.AB_4.0.0"):
         prepared(tmp_path / "mnist" / version)
-    (tmp_path / "mnist" / "5.0.0").mkdir()  # left empty by somebody
+    (tmp_path / "mnist" / "5.0.0").mkdir()  # an empty folder is ignored
     found = {
         words: find_prepared(tmp_path, parse_name(words))
         for words in ("mnist", "mnist:3.0.9", "mnist:2.*.*", "mnist:4.0.0", "mnist/a", "kmnist")
@@ -83,15 +89,15 @@ def test_the_home_is_tfds_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert tfds_home() == tmp_path / "sets"
 
 
-def test_any_change_of_the_files_is_another_identity(tmp_path: Path) -> None:
+def test_any_change_of_the_files_changes_the_fingerprint(tmp_path: Path) -> None:
     first = prepared(tmp_path / "a")
-    states = [identity(first)]
+    states = [fingerprint(first)]
     (first / "records").write_bytes(b"12")
-    states.append(identity(first))
+    states.append(fingerprint(first))
     (first / "records").write_bytes(b"123")
-    states.append(identity(first))
+    states.append(fingerprint(first))
     (first / "records").rename(first / "others")
-    states.append(identity(first))
-    states.append(identity(prepared(tmp_path / "b")))
+    states.append(fingerprint(first))
+    states.append(fingerprint(prepared(tmp_path / "b")))
     assert len(set(states)) == 5
-    assert identity(first) == states[3]
+    assert fingerprint(first) == states[3]

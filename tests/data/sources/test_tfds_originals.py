@@ -1,4 +1,4 @@
-"""The published files: checked by SHA-256, downloaded only whole, refused within seconds."""
+"""The published files: verified by SHA-256, downloaded completely, errors within seconds."""
 
 import contextlib
 import http.server
@@ -31,7 +31,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def served() -> Iterator[dict[str, bytes]]:
-    """A web server on this machine; its files and its address (under "") in one dictionary."""
+    """A local web server: a dictionary of its files, with its address under ""."""
     files: dict[str, bytes] = {}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -39,7 +39,7 @@ def served() -> Iterator[dict[str, bytes]]:
             data = files.get(self.path[1:])
             self.send_response(404 if data is None else 200)
             self.end_headers()
-            with contextlib.suppress(ConnectionError):  # who has read enough may leave
+            with contextlib.suppress(ConnectionError):  # the client may close the connection early
                 self.wfile.write(data or b"")
 
         def log_message(self, *_: object) -> None:
@@ -54,7 +54,7 @@ def served() -> Iterator[dict[str, bytes]]:
 
 @pytest.fixture
 def online(served: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """A small MNIST on that server, which TFDS takes for the published one."""
+    """A small MNIST on that server that TFDS accepts as the published one."""
     monkeypatch.setenv("NO_PROXY", "*")
     publish(monkeypatch, "mnist", idx_files(), served[""].decode())
     served.update(idx_files())
@@ -62,12 +62,14 @@ def online(served: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> dict[st
 
 
 def test_fashion_mnist_is_registered() -> None:
-    """By the digests of the genuine files, as `sha256sum` prints them."""
+    """With the SHA-256 of the original files, from `sha256sum`."""
     found = {one.filename: one for one in registered_originals("fashion_mnist")}
     assert len(found) == 4
     assert found[TRAIN].size == 26421880
     assert found[TRAIN].sha256[:16] == "3aede38d61863908"
-    assert registered_originals("beans")[0].filename.endswith(".zip")  # in the newer table
+    assert registered_originals("beans")[0].filename.endswith(
+        ".zip"
+    )  # in the newer format of the table
     assert registered_originals("no_such_set") == ()
 
 
@@ -77,7 +79,7 @@ def test_a_download_is_checked_and_kept(online: dict[str, bytes], tmp_path: Path
     kept = tmp_path / "home" / "downloads" / "mnist"
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == idx_files()
     own = online.copy()
-    online.clear()  # what is kept is not asked for again
+    online.clear()  # files on disk are not requested again
     (tmp_path / "home" / "mnist").rename(tmp_path / "away")
     assert len(load("mnist")[0]) == 7
     online.update(own)
@@ -89,7 +91,7 @@ def test_a_download_is_checked_and_kept(online: dict[str, bytes], tmp_path: Path
         (None, "HTTPError"),
         (idx_files()[TRAIN][:-1], "bytes; expected"),
         (idx_files()[TRAIN] + b"x", "bytes; expected"),
-        (bytes(5 * 2**20), f"{2**20} bytes; expected"),  # no more is read than can be right
+        (bytes(5 * 2**20), f"{2**20} bytes; expected"),  # no more than the published size is read
     ],
 )
 def test_a_download_that_breaks_off_leaves_nothing(
@@ -117,7 +119,7 @@ def test_a_download_of_other_bytes_is_refused(online: dict[str, bytes], tmp_path
 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It takes the connection and says nothing; the few seconds are shortened here."""
+    """It accepts the connection and sends nothing; the timeout is shortened here."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setattr(tfds_originals, "_REACH_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -144,7 +146,7 @@ def test_a_name_that_takes_for_ever_to_look_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_no_network_is_one_line_within_ten_seconds(tmp_path: Path) -> None:
-    """The promise of the issue, on any machine: the proxy that is set is a closed port."""
+    """Without a network there is one line within 10 s: the proxy here is a closed port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
     proxies = {f"{kind}_proxy": closed for kind in ("http", "https", "all")}
@@ -184,7 +186,7 @@ def test_one_flipped_bit_is_refused(
 
 
 def test_genuine_files_under_another_name_of_a_set_are_refused(tmp_path: Path) -> None:
-    """MNIST's files have the same names as Fashion-MNIST's; so do KMNIST's."""
+    """MNIST, Fashion-MNIST and KMNIST have files of the same names."""
     folder = fashion_mnist_dir()
     for name in ("mnist", "kmnist"):
         with pytest.raises(DataError, match=rf"\.gz: not the published \S+ of {name} \(SHA-256"):

@@ -1,4 +1,4 @@
-"""What is refused before anything is downloaded, and sets that somebody else prepared."""
+"""Errors before any download, and data sets that other users have prepared."""
 
 import importlib.util
 import json
@@ -98,11 +98,13 @@ def test_what_tfds_does_to_the_process_ends(
     with quiet_tfds() as tfds:
         assert "mnist" in tfds.list_builders(with_community_datasets=False)
         stock = tfds.builder_cls("mnist")
-    assert stock.__mro__[1].__name__ == "GeneratorBasedBuilder"  # ours was not registered
+    assert (
+        stock.__mro__[1].__name__ == "GeneratorBasedBuilder"
+    )  # the patched class was not registered
 
 
 def creatures(home: Path, splits: dict[str, list[tuple[Any, int]]], **features: Any) -> Path:
-    """Let TFDS itself prepare a set of its user's own, which jcnn knows nothing of."""
+    """Let TFDS prepare a user-defined data set that jcnn does not know."""
     with quiet_tfds() as tfds:
         standard = {
             "image": tfds.features.Image(),
@@ -139,7 +141,7 @@ def animals(seed: int, count: int) -> Bytes:
 
 
 def test_a_set_of_somebodys_own_is_read(tmp_path: Path) -> None:
-    """With "validation" for test where the labels of "test" are kept secret (-1)."""
+    """The split "validation" is the test set if the labels of "test" are unpublished (-1)."""
     train, validation, test = animals(1, 4), animals(2, 3), animals(3, 2)
     creatures(
         tmp_path / "sets",
@@ -178,7 +180,7 @@ def test_a_record_that_is_no_picture_is_named(tmp_path: Path) -> None:
 
 
 def as_tfrecord(prepared: Path, pictures: list[list[bytes]]) -> None:
-    """Rewrite the training part as TensorFlow's users have it, one shard for each list.
+    """Rewrite the training split as TFRecord files, one shard for each list.
 
     Written from the definitions of TFRecord and protobuf; the checksums of a record are 0.
     """

@@ -1,4 +1,4 @@
-"""Small data sets in the shape of published ones, for tensorflow-datasets to prepare offline."""
+"""Small data sets in the format of published ones, for tensorflow-datasets to prepare offline."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def own_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let TFDS and jcnn keep what they make in `folder`, not in the user's home."""
+    """Let TFDS and jcnn write their files to `folder` instead of the user's home."""
     monkeypatch.setenv("TFDS_DATA_DIR", str(folder / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
 
@@ -30,9 +30,9 @@ def own_places(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 def publish(
     monkeypatch: pytest.MonkeyPatch, name: str, files: Mapping[str, bytes], url: str = ""
 ) -> None:
-    """Make these files the ones that TFDS's table registers for data set `name`.
+    """Register these files in TFDS's table as those of data set `name`.
 
-    They keep their published addresses, unless `url` replaces the folder of MNIST's and its kin's.
+    They keep their published URLs, unless `url` replaces that of MNIST and similar data sets.
     """
     rows = [
         "\t".join(
@@ -62,7 +62,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def digits_of(seed: int) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """7 + 5 random pictures of 28 x 28, and their labels, in the order of the IDX files."""
+    """7 + 5 random images of 28 x 28, and their labels, in the order of the IDX files."""
     random = np.random.default_rng(seed)
     return (
         random.integers(0, 256, (7, 28, 28), np.uint8),
@@ -79,7 +79,7 @@ def idx_files(seed: int = 0) -> dict[str, bytes]:
 
 
 def pairs(images: Any, labels: Any) -> list[tuple[bytes, int]]:
-    """Each picture's bytes with its label, in an order that does not depend on theirs."""
+    """The bytes and label of each image, sorted, so that the order does not matter."""
     return sorted(
         (np.asarray(one).tobytes(), int(k)) for one, k in zip(images, labels, strict=True)
     )
@@ -90,7 +90,7 @@ def pairs_of(part: Dataset) -> list[tuple[bytes, int]]:
 
 
 def encoded(array: Bytes, kind: str = "PNG") -> bytes:
-    """A picture file; `(H, W)` is grey."""
+    """An image file; `(H, W)` is grey."""
     stream = io.BytesIO()
     Image.fromarray(array).save(stream, format=kind)
     return stream.getvalue()

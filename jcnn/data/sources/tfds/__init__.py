@@ -1,1 +1,1 @@
-"""Data sets of tensorflow-datasets, read without TensorFlow."""
+"""Data sets of tensorflow-datasets (TFDS), read without TensorFlow."""

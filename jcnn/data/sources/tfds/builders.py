@@ -1,9 +1,9 @@
-"""How tensorflow-datasets' builders find their pictures, written without TensorFlow.
+"""Builders of tensorflow-datasets, patched to work without TensorFlow.
 
-A stock builder needs TensorFlow to unpack files and to write arrays as PNG. A builder of this
-table is the stock one, but its `_split_generators` is replaced: it unpacks by itself and yields
-pictures as `PIL.Image`, which the package encodes without TensorFlow. Names, versions, features,
-keys (which decide the order of the records) and checksums stay the stock builder's.
+A stock builder needs TensorFlow to unpack archives and to encode arrays as PNG. A patched builder
+is the stock one with another `_split_generators`, which unpacks in Python and yields images as
+`PIL.Image`; the package encodes these without TensorFlow. Names, versions, features, keys (which
+determine the order of the records) and checksums stay those of the stock builder.
 """
 
 import io
@@ -29,7 +29,7 @@ Splits = Callable[[Any, Any, Notify], Any]
 
 
 def idx_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Examples]:
-    """MNIST and its kin: four IDX files."""
+    """MNIST and similar data sets: four IDX files."""
     urls = {name: f"{builder.URL}{name}.gz" for name in IDX_FILES}
     files = downloads.download(urls)
     return _idx_examples(builder, [Path(files[name]) for name in IDX_FILES], notify)
@@ -48,7 +48,7 @@ def emnist_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Exa
 
 
 def cifar_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Examples]:
-    """CIFAR: an archive of records, each a byte a label, then 3 x 32 x 32 bytes of a picture."""
+    """CIFAR: an archive of records of one byte per label and 3 x 32 x 32 bytes of an image."""
     layout = builder._cifar_info
     archive = Path(downloads.download(layout.url))
     members = [*layout.label_files, *layout.train_files, *layout.test_files]
@@ -69,13 +69,13 @@ def cifar_splits(builder: Any, downloads: Any, notify: Notify) -> dict[str, Exam
 
 
 def archive_splits(builder: Any, downloads: Any, _notify: Notify) -> Any:
-    """Sets whose stock builder only needs the files of its archives, one after the other."""
-    stock: Any = type(builder).__mro__[1]  # what `helped_builder` made the class from
+    """Data sets whose stock builder needs only an iterator over the files of its archives."""
+    stock: Any = type(builder).__mro__[1]  # the class that `patched_builder` was given
     return stock._split_generators(builder, _PlainArchives(downloads))
 
 
-# The stock builders that are helped; every other one needs TensorFlow.
-HELPED: dict[str, Splits] = {
+# The patched builders; every other one needs TensorFlow.
+PATCHED: dict[str, Splits] = {
     "mnist": idx_splits,
     "fashion_mnist": idx_splits,
     "kmnist": idx_splits,
@@ -89,8 +89,8 @@ HELPED: dict[str, Splits] = {
 }
 
 
-def helped_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
-    """The class of the stock builder `stock`, with `splits` in place of its own."""
+def patched_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
+    """A subclass of the stock builder, with `splits` as its `_split_generators`."""
 
     def split_generators(builder: Any, downloads: Any) -> Any:
         return splits(builder, downloads, notify)
@@ -107,10 +107,10 @@ def helped_builder(stock: Any, splits: Splits, notify: Notify) -> Any:
 
 
 def cifar_records(data: bytes, labels: int) -> tuple[Bytes, Bytes]:
-    """Cut a CIFAR file into labels `(N, labels)` and pictures `(N, 32, 32, 3)`, both uint8.
+    """Split a CIFAR file into labels `(N, labels)` and images `(N, 32, 32, 3)`, both uint8.
 
     Raises:
-        DataError: it is no whole number of records.
+        DataError: the file is not a whole number of records.
 
     Reference: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; the
     layout is described at https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -123,13 +123,13 @@ def cifar_records(data: bytes, labels: int) -> tuple[Bytes, Bytes]:
 
 
 class _PlainArchives:
-    """What builders ask of TFDS's download manager, where its own unpacking needs TensorFlow."""
+    """Stands in for TFDS's download manager, whose `iter_archive` needs TensorFlow."""
 
     def __init__(self, downloads: Any) -> None:
         self.download = downloads.download
 
     def iter_archive(self, path: Any) -> Iterator[tuple[str, IO[bytes]]]:
-        """Each file of a zip or tar archive that TFDS would yield: its path and its content."""
+        """The path and content of each file of a zip or tar archive, as TFDS yields them."""
         return (member for member in _members(Path(path)) if _is_plain(member[0]))
 
 
@@ -148,7 +148,7 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _is_plain(name: str) -> bool:
-    """Hidden files, for instance, are a Mac's notes."""
+    """Whether TFDS would yield this file: not a hidden or backup file, such as macOS metadata."""
     last = name.rpartition("/")[2]
     return not name.startswith(("/", ".")) and not last.startswith(".") and not name.endswith("~")
 
@@ -166,7 +166,7 @@ def _idx_examples(builder: Any, paths: Sequence[Path], notify: Notify) -> dict[s
 
 
 def _tar_members(archive: Path, names: Sequence[str]) -> list[bytes]:
-    """Read these members; nothing is unpacked to disk."""
+    """Read members of an archive without unpacking them to disk."""
     with tarfile.open(archive) as opened:
         contents = []
         for name in names:
@@ -180,7 +180,7 @@ def _tar_members(archive: Path, names: Sequence[str]) -> list[bytes]:
 def _examples(
     builder: Any, part: str, images: Bytes, labels: dict[str, Bytes], notify: Notify
 ) -> Examples:
-    """Number the pictures as the stock builders do: the numbers decide the records' order."""
+    """Number the images as the stock builders do, which determines the order of the records."""
     for i, picture in enumerate(images):
         if i % 1000 == 0 or i == len(images) - 1:
             notify(Reading(f"preparing {builder.name} {part}", i + 1, len(images)))

@@ -1,10 +1,10 @@
-"""Where tensorflow-datasets keeps a prepared set, found without importing it (which takes seconds).
+"""Finds data sets prepared by tensorflow-datasets, without importing it (which takes seconds).
 
 HOME/NAME/VERSION/            dataset_info.json, features.json, the records
-HOME/NAME/CONFIG/VERSION/     for a set with configurations
-HOME/NAME/.config/            metadata.json, which says the default configuration
+HOME/NAME/CONFIG/VERSION/     for a data set with configurations
+HOME/NAME/.config/            metadata.json with the default configuration
 
-HOME is $TFDS_DATA_DIR, else ~/tensorflow_datasets, else in jcnn's cache.
+HOME is $TFDS_DATA_DIR, else ~/tensorflow_datasets, else a folder in jcnn's cache.
 """
 
 import fnmatch
@@ -21,11 +21,11 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 @dataclass(frozen=True)
 class TfdsName:
-    """A data set as tensorflow-datasets writes it: NAME, NAME/CONFIG, NAME/CONFIG:VERSION.
+    """The name of a data set in tensorflow-datasets: NAME[/CONFIG][:VERSION].
 
     Args:
         name: such as "fashion_mnist".
-        config: "" for the default one, or for a set that has none.
+        config: "" for the default configuration, or for a data set without configurations.
         version: such as "3.0.1" or "3.*.*"; "" for the newest.
     """
 
@@ -39,20 +39,20 @@ class TfdsName:
 
 
 def parse_name(words: str) -> TfdsName:
-    """Take NAME[/CONFIG][:VERSION] apart.
+    """Parse NAME[/CONFIG][:VERSION].
 
     Raises:
-        ValueError: it has another form.
+        ValueError: the name has another form.
     """
     form = re.fullmatch(r"([a-z]\w*)(?:/([\w.+-]+))?(?::([\d.*]+))?", words, re.ASCII)
-    # A name becomes part of a path: ".." must not climb out of it.
+    # The name becomes part of a path, which ".." must not leave.
     if form is None or ".." in words:
         raise ValueError(f"tfds: got {words!r}; expected NAME, NAME/CONFIG or NAME/CONFIG:VERSION")
     return TfdsName(*(part or "" for part in form.groups()))
 
 
 def tfds_home() -> Path:
-    """The folder in which tensorflow-datasets and its users share prepared sets."""
+    """The folder that tensorflow-datasets and its users share for prepared data sets."""
     named = os.environ.get("TFDS_DATA_DIR")
     try:
         return Path(named or "~/tensorflow_datasets").expanduser()
@@ -61,7 +61,7 @@ def tfds_home() -> Path:
 
 
 def find_prepared(home: Path, wanted: TfdsName) -> Path | None:
-    """The folder of the newest version prepared in `home`; None where there is none."""
+    """The folder of the newest version prepared in `home`; None if there is none."""
     folder = home / wanted.name
     config = wanted.config or _default_config(folder)
     if config:
@@ -76,10 +76,10 @@ def find_prepared(home: Path, wanted: TfdsName) -> Path | None:
     return max(versions, key=lambda entry: tuple(map(int, entry.name.split("."))), default=None)
 
 
-def identity(folder: Path) -> str:
-    """What a prepared set is known by: the names, sizes and times of its files, and its place.
+def fingerprint(folder: Path) -> str:
+    """Identifies a prepared data set by its path and the names, sizes and times of its files.
 
-    The records themselves are not read: a set may hold many gigabytes.
+    The records are not read, since a data set may have many gigabytes.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file())
     states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]

@@ -1,7 +1,7 @@
-"""The files that a data set's authors published: known by checksum, checked, or downloaded.
+"""The files that a data set's authors published: verified by checksum, or downloaded.
 
-tensorflow-datasets comes with a table of these files: where each is, its size, SHA-256 and name.
-The table is read without importing the package, which would take seconds.
+tensorflow-datasets contains a table of these files with URL, size, SHA-256 and name. The table is
+read without importing the package, which would take seconds.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from jcnn.data.dataset import DataError
 from jcnn.data.events import Notify, Reading
 from jcnn.system.files import write_bytes
 
-_REACH_SECONDS = 4.0  # for the first answer of a server, looking its name up included
-_STALL_SECONDS = 30.0  # without a byte, in the middle of a download
+_REACH_SECONDS = 4.0  # until the first response, including the name lookup
+_STALL_SECONDS = 30.0  # without data during a download
 _CHUNK = 2**20
 
 
 @dataclass(frozen=True)
 class Original:
-    """One published file: its address, length in bytes, SHA-256 in hexadecimal, and name."""
+    """One published file: URL, size in bytes, SHA-256 in hexadecimal, and name."""
 
     url: str
     size: int
@@ -32,13 +32,13 @@ class Original:
 
 
 def registered_originals(name: str) -> tuple[Original, ...]:
-    """The files of data set `name`, in the table's order; () where the table has none.
+    """The files of data set `name`, in the order of the table; () if the table has none.
 
     Raises:
         DataError: tensorflow-datasets is not installed.
     """
     lines = [line.split("\t") for table in _tables(name) for line in table.splitlines()]
-    # Lines of the older form, which names no file, belong to sets that are not read from files.
+    # Lines without a file name (the older format) are of data sets that are not read from files.
     return tuple(
         Original(line[0], int(line[1]), line[2], line[3]) for line in lines if len(line) == 4
     )
@@ -55,7 +55,7 @@ def _tables(name: str) -> list[str]:
 
 
 def check_originals(name: str, originals: Sequence[Original], folder: Path) -> None:
-    """Refuse a folder that lacks one of the files, or holds another file under its name.
+    """Raise if a file is missing from the folder, or is not the published one.
 
     Raises:
         FileNotFoundError: there is no such folder, or files are missing.
@@ -77,11 +77,11 @@ def check_originals(name: str, originals: Sequence[Original], folder: Path) -> N
 def download_originals(
     name: str, originals: Sequence[Original], folder: Path, notify: Notify
 ) -> None:
-    """Download what is not in `folder`; a file appears there whole and checked, or not at all.
+    """Download the files missing from `folder`; each appears there complete and verified.
 
     Raises:
-        ConnectionError: a server does not answer, or stops to; the message says what else can
-            be done.
+        ConnectionError: a server does not respond, or the download stops; the message names the
+            alternatives.
         DataError: a file is not the published one.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,18 +91,18 @@ def download_originals(
 
 
 def missing_from(folder: Path, originals: Sequence[Original]) -> list[Original]:
-    """Those that are not in `folder` under their names."""
+    """The files that are not in `folder`."""
     return [one for one in originals if not (folder / one.filename).exists()]
 
 
 def check_reachable(name: str, originals: Sequence[Original], missing: Sequence[Original]) -> None:
-    """Refuse at once what would otherwise be tried for minutes.
+    """Raise at once if the server does not respond; a download would retry for minutes.
 
-    The first missing file is asked for as the download will do it, with the proxies of the
-    environment. It runs in a thread because looking up a server's name has no time limit.
+    Requests the first missing file as the download does, with the proxies of the environment. The
+    request runs in a thread because a name lookup has no timeout.
 
     Raises:
-        ConnectionError: no answer within a few seconds.
+        ConnectionError: there is no response within a few seconds.
     """
     import requests
 
@@ -126,7 +126,7 @@ def check_reachable(name: str, originals: Sequence[Original], missing: Sequence[
 def _downloaded(
     name: str, one: Original, originals: Sequence[Original], file: Path, notify: Notify
 ) -> Iterator[bytes]:
-    """The content, piece by piece; after the last, it is refused where it is not the published."""
+    """The content in chunks; raises after the last one if it is not the published file."""
     import requests
 
     done, what, total = 0, f"downloading {one.filename} (bytes)", hashlib.sha256()
@@ -134,7 +134,7 @@ def _downloaded(
     try:
         with requests.get(one.url, stream=True, timeout=limits) as answer:
             answer.raise_for_status()
-            # Without a limit a server could fill the disk: no more is taken than was published.
+            # Limited to the published size, so that a server cannot fill the disk.
             for chunk in answer.iter_content(_CHUNK):
                 done += len(chunk)
                 if done > one.size:

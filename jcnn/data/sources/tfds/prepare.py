@@ -1,4 +1,4 @@
-"""Preparing a data set with tensorflow-datasets, without TensorFlow, and without its noise."""
+"""Prepares a data set with tensorflow-datasets, without TensorFlow and without its output."""
 
 import contextlib
 import difflib
@@ -17,7 +17,7 @@ import numpy as np
 from jcnn.data._files import show
 from jcnn.data.dataset import DataError
 from jcnn.data.events import Note, Notify, Reading
-from jcnn.data.sources.tfds.builders import HELPED, helped_builder
+from jcnn.data.sources.tfds.builders import PATCHED, patched_builder
 from jcnn.data.sources.tfds.folder import TfdsName
 from jcnn.data.sources.tfds.originals import (
     check_originals,
@@ -30,15 +30,15 @@ from jcnn.data.sources.tfds.originals import (
 
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[Any]:
-    """Import tensorflow-datasets and let it work in silence; the user has our lines and events.
+    """Import tensorflow-datasets and suppress its output; jcnn reports its own events.
 
-    It prints to stdout, draws bars on stderr, logs through absl, and some of what it imports
-    warns. What `notify` writes meanwhile must pass: see `aloud`.
+    TFDS prints to stdout, draws progress bars on stderr and logs through absl, and some of its
+    imports warn. `notify` must still be able to print: see `notify_aloud`.
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         tfds = importlib.import_module("tensorflow_datasets")
-        logger = logging.getLogger("absl")  # only now: absl gives it a class of its own
+        logger = logging.getLogger("absl")  # after the import: absl replaces the logger's class
         level = logger.level
         logger.setLevel(logging.CRITICAL + 1)
         tfds.display_progress_bar(enable=False)
@@ -50,69 +50,69 @@ def quiet_tfds() -> Iterator[Any]:
 
 
 def prepare(wanted: TfdsName, data_dir: Path | None, home: Path, notify: Notify) -> None:
-    """Prepare a data set in `home`, where tensorflow-datasets and its other users find it.
+    """Prepare a data set in `home`, where other users of tensorflow-datasets find it too.
 
     Args:
-        wanted: which.
+        wanted: the name of the data set.
         data_dir: the folder of the original files; None downloads them.
         home: `tfds_home()`.
-        notify: is told how far it is.
+        notify: called with the progress.
 
     Raises:
-        ValueError: there is no such data set, or it is no image classification.
+        ValueError: there is no such data set, or it is not an image classification data set.
         ConnectionError: the files cannot be downloaded.
         FileNotFoundError: an original file is missing.
-        DataError: a file is not the published one, TensorFlow is needed, or TFDS gave up.
+        DataError: a file is not the published one, TensorFlow is needed, or TFDS fails.
     """
     stdout = sys.stdout
 
-    def aloud(event: Reading | Note) -> None:
+    def notify_aloud(event: Reading | Note) -> None:
         with contextlib.redirect_stdout(stdout):
             notify(event)
 
-    helped = wanted.name in HELPED
+    patched = wanted.name in PATCHED
     originals = registered_originals(wanted.name)
     folder = data_dir or home / "downloads" / wanted.name
-    if helped and data_dir is None:  # first: importing TFDS takes a second
+    if patched and data_dir is None:  # before the import of TFDS, which takes a second
         check_reachable(wanted.name, originals, missing_from(folder, originals))
     with quiet_tfds() as tfds:
-        builder = _builder(tfds, wanted, home, aloud)
-        picture_and_label(str(wanted), builder.info)
-        if not helped and importlib.util.find_spec("tensorflow") is None:
+        builder = _builder(tfds, wanted, home, notify_aloud)
+        image_and_label_keys(str(wanted), builder.info)
+        if not patched and importlib.util.find_spec("tensorflow") is None:
             raise DataError(
                 f"{wanted}: preparing it needs TensorFlow: pip install 'jcnn[tensorflow]'; without "
-                f"it: {', '.join(HELPED)}, and what is already prepared in {show(home)}"
+                f"it: {', '.join(PATCHED)}, and what is already prepared in {show(home)}"
             )
         _check_writable(home)
-        if helped and data_dir is None:
-            download_originals(wanted.name, originals, folder, aloud)
-        if helped:
+        if patched and data_dir is None:
+            download_originals(wanted.name, originals, folder, notify_aloud)
+        if patched:
             check_originals(wanted.name, originals, folder)
-        else:  # TFDS downloads what it needs itself, and tries for minutes
+        else:  # TFDS downloads the files itself, and retries for minutes
             check_reachable(wanted.name, originals, missing_from(folder, originals))
         config = tfds.download.DownloadConfig(
-            manual_dir=folder if helped else data_dir,
+            manual_dir=folder if patched else data_dir,
             try_download_gcs=False,
             force_checksums_validation=True,
         )
-        aloud(Note(f"preparing {wanted} in {show(home)}, once"))
+        notify_aloud(Note(f"preparing {wanted} in {show(home)}, once"))
         try:
             builder.download_and_prepare(download_config=config)
-        except FileExistsError:  # another process was faster; it put the same there
+        except FileExistsError:  # another process has prepared it in the meantime
             return
         except (DataError, OSError):
             raise
-        except Exception as error:  # any builder may raise anything
+        except Exception as error:  # a builder may raise any error
             raise DataError(
                 f"{wanted}: tensorflow-datasets cannot prepare it ({_one_line(error)})"
             ) from error
 
 
-def picture_and_label(name: str, info: Any) -> tuple[str, str]:
-    """The keys of a data set's picture and of its class.
+def image_and_label_keys(name: str, info: Any) -> tuple[str, str]:
+    """The keys of the image and the label in a data set's records.
 
     Raises:
-        ValueError: it is no image classification with pictures of 8 bits.
+        ValueError: it is not an image classification data set with 8-bit images.
     """
     tfds = importlib.import_module("tensorflow_datasets")
     features, keys = info.features, info.supervised_keys or ("image", "label")
@@ -140,9 +140,9 @@ def _builder(tfds: Any, wanted: TfdsName, home: Path, notify: Notify) -> Any:
         raise ValueError(f"data: tensorflow-datasets has no {wanted.name!r}; {hint}")
     try:
         cls = tfds.builder_cls(wanted.name)
-        if wanted.name in HELPED:
+        if wanted.name in PATCHED:
             with tfds.core.registered.skip_registration():
-                cls = helped_builder(cls, HELPED[wanted.name], notify)
+                cls = patched_builder(cls, PATCHED[wanted.name], notify)
         return cls(
             data_dir=home,
             config=wanted.config or None,
@@ -154,7 +154,7 @@ def _builder(tfds: Any, wanted: TfdsName, home: Path, notify: Notify) -> Any:
             f"{wanted.name}: its builder needs {error.name or 'another package'}, which is not "
             f"installed (TensorFlow comes with pip install 'jcnn[tensorflow]')"
         ) from error
-    except Exception as error:  # a version or configuration that is not there
+    except Exception as error:  # an unknown version or configuration
         raise ValueError(f"data: tfds:{wanted}: {_one_line(error)}") from error
 
 

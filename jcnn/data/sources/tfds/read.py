@@ -1,7 +1,7 @@
-"""Data sets of tensorflow-datasets (TFDS), read without TensorFlow.
+"""Reads data sets of tensorflow-datasets (TFDS) without TensorFlow.
 
-A set is prepared once, in the folder that TFDS and its other users share; then it is read once
-into jcnn's cache, from where it is mapped at every later start without even importing TFDS.
+A data set is prepared once, in the folder that TFDS shares with its other users. The first read
+decodes it into jcnn's cache; later starts map it from there without importing TFDS.
 """
 
 import io
@@ -20,21 +20,27 @@ from jcnn.data.bit_depth import decode_8_bits
 from jcnn.data.cache import cached
 from jcnn.data.dataset import DataError, Dataset, split_off_test
 from jcnn.data.events import Note, Reading
+from jcnn.data.image_files import fit_image
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
-from jcnn.data.pictures import fit_picture
 from jcnn.data.request import Request, Resize
-from jcnn.data.sources.tfds.builders import HELPED
-from jcnn.data.sources.tfds.folder import TfdsName, find_prepared, identity, parse_name, tfds_home
+from jcnn.data.sources.tfds.builders import PATCHED
+from jcnn.data.sources.tfds.folder import (
+    TfdsName,
+    find_prepared,
+    fingerprint,
+    parse_name,
+    tfds_home,
+)
 from jcnn.data.sources.tfds.index import Index, open_split, read_index
 from jcnn.data.sources.tfds.originals import check_originals, registered_originals
 from jcnn.data.sources.tfds.prepare import prepare
 from jcnn.data.sources.tfds.records import Split
 from jcnn.data.streamed import Images, StreamedImages
 
-_FORMAT = 1  # one more when the same records and options give another data set
+_FORMAT = 1  # increase it when the same records and options give another data set
 _PILLOW_FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # what TFDS's Image feature takes
-# What Pillow raises on damaged data (to it a broken PNG is a SyntaxError), or on too large a one.
+# Pillow raises these on damaged data (for a broken PNG, a SyntaxError) or on too large an image.
 _PILLOW_ERRORS = (
     OSError,
     SyntaxError,
@@ -44,30 +50,31 @@ _PILLOW_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-_TOGETHER = 256  # records read at once: one by one they take six times as long
+_RECORDS_PER_READ = 256  # one by one they take six times as long
 
 
 def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
-    """Read a data set of tensorflow-datasets; prepare it first where nobody has.
+    """Read a data set of tensorflow-datasets; prepare it first if necessary.
 
-    The records are checked by TFDS's SHA-256 of the original files before they are prepared.
-    Their order is the one that TFDS gives them, always the same.
+    The original files are verified by TFDS's SHA-256 before they are prepared. The records have
+    the order of TFDS, which is fixed.
 
     Args:
-        request: `data_dir` holds the original files under their original names, or a set that
-            TFDS prepared (DIR/NAME/...); None takes what is prepared in TFDS's own folder, or
-            else downloads it. `image_shape` is needed where the pictures' sizes differ.
+        request: `data_dir` holds the original files under their original names, or a data set that
+            TFDS prepared (DIR/NAME/...). With None, a data set prepared in TFDS's own folder is
+            read, or the files are downloaded. `image_shape` is required if the images differ in
+            size.
         name: NAME, NAME/CONFIG or NAME/CONFIG:VERSION as in TFDS.
 
     Returns:
-        The training part, and the test part: the split "test", else "validation", else a fifth
-        of each class. Where they do not fit into memory, they are streamed.
+        The training set, and the test set: the split "test", else "validation", else a fifth of
+        each class. If they do not fit in memory, they are streamed.
 
     Raises:
-        ValueError: there is no such data set, it is no image classification, or an argument
-            does not fit it.
-        FileNotFoundError: `data_dir` lacks an original file.
-        ConnectionError: the files cannot be downloaded; found within seconds.
+        ValueError: there is no such data set, it is not an image classification data set, or an
+            argument does not fit it.
+        FileNotFoundError: an original file is missing from `data_dir`.
+        ConnectionError: the files cannot be downloaded; raised within seconds.
         DataError: a file is not the published one, or the builder needs TensorFlow.
     """
     wanted = parse_name(name)
@@ -85,7 +92,7 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
         why = f"{count} pictures of {by} take {size}, more than the {limit} of memory for them"
         request.notify(Note(f"{why}: streamed from disk"))
         return _parts(index, lambda split: _streamed(index, split, shape, request))
-    key = f"tfds {_FORMAT} {identity(folder)} {shape} {request.resize}"
+    key = f"tfds {_FORMAT} {fingerprint(folder)} {shape} {request.resize}"
     return cached(
         f"tfds-{wanted.name}",
         key,
@@ -95,14 +102,16 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
 
 
 def _prepared(wanted: TfdsName, request: Request) -> Path:
-    """The folder of the prepared set; prepare it where there is none."""
+    """The folder of the prepared data set; prepare it if there is none."""
     if request.data_dir is not None:
         if not request.data_dir.is_dir():
             raise FileNotFoundError(f"{show(request.data_dir)}: no such folder")
         found = find_prepared(request.data_dir, wanted)
         if found is not None:
             return found
-        if wanted.name in HELPED:  # on every start: who names these files means these
+        if (
+            wanted.name in PATCHED
+        ):  # on every start: a user who names these files expects exactly these
             check_originals(wanted.name, registered_originals(wanted.name), request.data_dir)
     home = tfds_home()
     found = find_prepared(home, wanted)
@@ -154,29 +163,29 @@ def _decoded(
     images = np.empty((len(split), *shape), np.uint8)
 
     def fill(i: int) -> None:
-        rows = range(i * _TOGETHER, min((i + 1) * _TOGETHER, len(split)))
+        rows = range(i * _RECORDS_PER_READ, min((i + 1) * _RECORDS_PER_READ, len(split)))
         images[rows.start : rows.stop] = _decode(split, rows, shape, request.resize)
 
     def count(event: Reading | Note) -> None:
         if isinstance(event, Reading):
-            done = min(event.done * _TOGETHER, len(split))
+            done = min(event.done * _RECORDS_PER_READ, len(split))
             request.notify(Reading(event.what, done, len(split)))
 
-    in_parallel(fill, -(-len(split) // _TOGETHER), f"decoding {split.name}", count)
+    in_parallel(fill, -(-len(split) // _RECORDS_PER_READ), f"decoding {split.name}", count)
     return images
 
 
 def _decode(
     split: Split, numbers: Sequence[int], shape: tuple[int, int, int], resize: Resize
 ) -> npt.NDArray[np.uint8]:
-    """Read and decode these pictures: `(len(numbers), H, W, C)`."""
+    """Read and decode these images to `(len(numbers), H, W, C)` uint8."""
     images = np.empty((len(numbers), *shape), np.uint8)
     encoded = split.read(numbers)
     with pillow_warnings():
         for i, (data, _) in enumerate(encoded):
             try:
                 with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as picture:
-                    images[i] = fit_picture(decode_8_bits(picture, upright=False), shape, resize)
+                    images[i] = fit_image(decode_8_bits(picture, upright=False), shape, resize)
             except _PILLOW_ERRORS as error:
                 where = f"{show(split.folder)}: record {numbers[i]}"
                 raise DataError(f"{where} has no picture ({show(error)})") from error

@@ -1,8 +1,8 @@
-"""The records of a prepared data set: by number, from any thread, without TensorFlow.
+"""Reads the records of a prepared data set by number, from any thread, without TensorFlow.
 
-tensorflow-datasets writes array_record here, and TFRecord where someone prepared with TensorFlow.
-A record is a `tf.train.Example`, a protobuf message; its picture stays encoded (PNG, JPEG) until
-it is wanted.
+tensorflow-datasets writes array_record files here, and TFRecord files if prepared with TensorFlow.
+A record is a `tf.train.Example`, a protobuf message. Its image stays encoded (PNG, JPEG) until it
+is used.
 
 Reference for TFRecord: https://www.tensorflow.org/tutorials/load_data/tfrecord.
 """
@@ -22,10 +22,10 @@ from jcnn.data.dataset import DataError
 
 
 class Records(Protocol):
-    """N records: how many, and the bytes of some of them."""
+    """N records as bytes, by number."""
 
     def __len__(self) -> int:
-        """N."""
+        """The number of records."""
 
     def __getitems__(self, numbers: Sequence[int]) -> Sequence[bytes]:
         """The records with these numbers, in this order."""
@@ -33,42 +33,42 @@ class Records(Protocol):
 
 @dataclass(frozen=True)
 class Split:
-    """The labelled, still encoded pictures of one split.
+    """The labels and the encoded images of one split.
 
     Args:
         name: such as "tfds:mnist train", for people.
         folder: of the prepared set, for messages.
         records: of the split.
-        picture_key: the picture's name in a record.
-        label_key: the label's.
+        image_key: the key of the image in a record.
+        label_key: the key of the label.
     """
 
     name: str
     folder: Path
     records: Records
-    picture_key: str
+    image_key: str
     label_key: str
 
     def __len__(self) -> int:
         return len(self.records)
 
     def read(self, numbers: Sequence[int]) -> list[tuple[bytes, int]]:
-        """The encoded picture and the label of these records, in this order."""
+        """The encoded image and the label of each of these records, in this order."""
         example = importlib.import_module("tensorflow_datasets.proto").tf_example_pb2.Example
         try:
             records = self.records.__getitems__(numbers)
-        except Exception as error:  # array_record raises RuntimeError; its hashes do not agree
+        except Exception as error:  # array_record raises RuntimeError on a hash mismatch
             reason = " ".join(str(error).split())[:200]
             raise DataError(f"{show(self.folder)}: damaged records ({show(reason)})") from error
         found = []
         for number, record in zip(numbers, records, strict=True):
             try:
                 features = example.FromString(record).features.feature
-                (picture,) = features[self.picture_key].bytes_list.value
+                (image,) = features[self.image_key].bytes_list.value
                 (label,) = features[self.label_key].int64_list.value
-            except Exception as error:  # protobuf's own error, or no such value
+            except Exception as error:  # protobuf's own error, or a missing value
                 raise DataError(f"{show(self.folder)}: record {number} is damaged") from error
-            found.append((picture, label))
+            found.append((image, label))
         return found
 
 
@@ -80,7 +80,7 @@ def open_records(builder: Any, split: str) -> Records:
         split: such as "train".
 
     Raises:
-        DataError: the files have another format, or are damaged.
+        DataError: the files have an unknown format, or are damaged.
     """
     formats = {one.value for one in builder.info.available_file_formats()}
     info = builder.info.splits[split]
@@ -105,7 +105,7 @@ def open_records(builder: Any, split: str) -> Records:
 
 @dataclass(frozen=True)
 class TfRecordFile:
-    """The bytes of one TFRecord file, mapped, and where each record starts and ends."""
+    """One memory-mapped TFRecord file, and where each record starts and ends."""
 
     data: npt.NDArray[np.uint8]
     starts: Sequence[int]
@@ -113,7 +113,7 @@ class TfRecordFile:
 
 
 class TfRecords:
-    """The records of several TFRecord files, one file after the other."""
+    """The records of several TFRecord files, concatenated."""
 
     def __init__(self, files: Sequence[TfRecordFile]) -> None:
         self._files = files
@@ -136,20 +136,20 @@ def index_tfrecord(path: Path) -> TfRecordFile:
     """Find the records of a file: 8 bytes of length, 4 of checksum, the record, 4 of checksum.
 
     Raises:
-        DataError: it ends inside a record.
+        DataError: the file ends inside a record.
     """
-    if path.stat().st_size == 0:  # cannot be mapped
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
         return TfRecordFile(np.empty(0, np.uint8), [], [])
     data = np.memmap(path, np.uint8, "r")
     starts: list[int] = []
     ends: list[int] = []
-    place = 0
-    while place < len(data):
-        head = data[place : place + 8].tobytes()
+    offset = 0
+    while offset < len(data):
+        head = data[offset : offset + 8].tobytes()
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else len(data)
-        start = place + 12
-        place = start + length + 4
-        if place > len(data):
+        start = offset + 12
+        offset = start + length + 4
+        if offset > len(data):
             raise DataError(f"{show(path)}: ends inside record {len(starts)}")
         starts.append(start)
         ends.append(start + length)

@@ -1,4 +1,4 @@
-"""Which training pictures are for validation: the last ones, or the same share of every class."""
+"""Splits a data set for validation: the last rows, or the same share of every class."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -11,64 +11,64 @@ from jcnn.data.memory import memory_budget
 from jcnn.data.streamed import StreamedImages
 
 
-class Validated(NamedTuple):
-    """A data set cut in two.
+class ValidationSplit(NamedTuple):
+    """A training set and a validation set.
 
     Attributes:
-        train: what is trained on.
-        validation: what is validated on; None where there is nothing.
-        words: how it was chosen, in one line; "" where there is nothing.
+        train: the training set.
+        validation: the validation set; None without one.
+        description: how the validation set was chosen, in one line; "" without one.
     """
 
     train: Dataset
     validation: Dataset | None
-    words: str
+    description: str
 
 
-def split_validation(dataset: Dataset, validation_split: float, seed: int) -> Validated:
-    """Take the validation part of a data set: its own, or a share of its pictures.
+def split_validation(dataset: Dataset, validation_split: float, seed: int) -> ValidationSplit:
+    """Split off a validation set: the data set's own, or a share of its images.
 
-    Rows in a random order lose the last ones, exactly as with Keras (`split`). Where
+    If the rows are in random order, the last ones are for validation, as in Keras (`split`). If
     `dataset.stratify` is set or the rows are sorted by class, the same share of every class is
-    drawn at random, at least one picture and not all; both parts keep the order of the rows.
-    Rows count as sorted by class where at most half as many neighbours differ in their class as
-    would in a random order. The result follows from the labels, the share and the seed alone.
+    drawn at random: at least one image of each, and not all. Both sets keep the order of the
+    rows. Rows count as sorted by class if at most half as many neighbours differ in their class
+    as in a random order. The result depends on the labels, the share and the seed alone.
 
     Args:
-        dataset: N pictures.
-        validation_split: the share for validation, in `[0, 1)`; 0 leaves the data set's own
-            validation part, or none.
+        dataset: N images.
+        validation_split: the share for validation, in `[0, 1)`; with 0, the data set's own
+            validation set is used, if it has one.
         seed: of the draw.
 
     Returns:
-        Both parts, and how they were chosen. Pictures in memory are copied by a draw, unless they
-        take more than `memory_budget`; nothing is read of streamed ones.
+        Both sets, and how they were chosen. A draw copies images in memory, unless they take more
+        than `memory_budget`; streamed images are not read.
 
     Raises:
-        ValueError: the share is outside `[0, 1)`, the data set has a validation part of its own
-            and gets a share besides, or a part would be empty or lack a class that the other has.
+        ValueError: the share is outside `[0, 1)`, a share is given although the data set has its
+            own validation set, or a set would be empty or lack a class that the other has.
     """
     rows, words = _chosen(dataset, validation_split, seed)
     if not validation_split:
-        return Validated(replace(dataset, validation=None), dataset.validation, words)
+        return ValidationSplit(replace(dataset, validation=None), dataset.validation, words)
     if isinstance(rows, int):
-        return Validated(dataset.take(slice(rows)), dataset.take(slice(rows, None)), words)
+        return ValidationSplit(dataset.take(slice(rows)), dataset.take(slice(rows, None)), words)
     images = dataset.images
     if not isinstance(images, StreamedImages) and images.nbytes > memory_budget():
-        # A copy could take more memory than there is.
+        # A copy could exceed the memory.
         by_row = StreamedImages(images.__getitem__, np.arange(len(images)), dataset.image_shape)
         dataset = replace(dataset, images=by_row)
     train, validation = (dataset.take(np.flatnonzero(mark)) for mark in (~rows, rows))
-    return Validated(train, validation, words)
+    return ValidationSplit(train, validation, words)
 
 
-def check_validation(
+def check_validation_split(
     dataset: Dataset, validation_split: float, seed: int
 ) -> tuple[npt.NDArray[np.int32], str]:
-    """The labels of `split_validation`'s training part, and its words, without copying images.
+    """The labels of `split_validation`'s training set and its description. Copies no images.
 
     Raises:
-        ValueError: as `split_validation`.
+        ValueError: as in `split_validation`.
     """
     rows, words = _chosen(dataset, validation_split, seed)
     labels = dataset.labels[:rows] if isinstance(rows, int) else dataset.labels[~rows]
@@ -76,9 +76,9 @@ def check_validation(
 
 
 def sorted_by_class(labels: npt.NDArray[np.int32]) -> bool:
-    """Whether at most half as many neighbours differ as would, on average, in a random order.
+    """Whether at most half as many neighbours differ as expected in a random order.
 
-    In a random order of N rows, `n_k` of them of class k, N - sum(n_k ** 2) / N neighbours differ.
+    In a random order of N rows with `n_k` of class k, N - sum(n_k ** 2) / N neighbours differ.
     """
     changes = np.count_nonzero(labels[1:] != labels[:-1])
     sizes = np.bincount(labels).astype(np.float64)
@@ -87,7 +87,7 @@ def sorted_by_class(labels: npt.NDArray[np.int32]) -> bool:
 
 
 def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArray[np.bool_], str]:
-    """Where the cut is, or a mark for each validation row; and how that was chosen."""
+    """The number of training rows, or a mask of validation rows; and a description."""
     n, own = len(dataset), dataset.validation
     if own is not None:
         if share:
@@ -96,26 +96,26 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
                 f"{len(own)} validation pictures of their own"
             )
         return n, f"validation: the {len(own):,} pictures that the source has for it"
-    kept, cut_off = split(dataset, share)  # refuses a share that leaves nothing
-    if cut_off is None:
+    head, tail = split(dataset, share)  # raises if a set would be empty
+    if tail is None:
         return n, ""
     by_class = sorted_by_class(dataset.labels)
     if by_class or dataset.stratify:
         marks = _of_every_class(dataset, share, seed)
-        why = ", for the rows are sorted by class" * by_class
+        why = ", because the rows are sorted by class" * by_class
         count = np.count_nonzero(marks)
         return marks, (
             f"validation: {count:,} of {n:,} training pictures, {share:.3g} of every class drawn "
             f"with seed {seed}{why}"
         )
-    for part, other, name in ((kept, cut_off, "training"), (cut_off, kept, "validation")):
+    for part, other, name in ((head, tail, "training"), (tail, head, "validation")):
         for label in np.setdiff1d(other.labels, part.labels)[:1]:
             raise ValueError(
-                f"validation_split: got {share}; the {name} part would have no picture of class "
-                f"{dataset.class_names[label]!r}, for the last {len(cut_off)} of {n} rows are for "
-                f"validation; accepted: another share, or a validation part of its own"
+                f"validation_split: got {share}; the {name} set would have no picture of class "
+                f"{dataset.class_names[label]!r}, because the last {len(tail)} of {n} rows are "
+                f"for validation; accepted: another share, or a separate validation set"
             )
-    return len(kept), f"validation: the last {len(cut_off):,} of {n:,} training pictures"
+    return len(head), f"validation: the last {len(tail):,} of {n:,} training pictures"
 
 
 def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -124,7 +124,7 @@ def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np
         if size == 1:
             raise ValueError(
                 f"validation_split: got {share}; class {name!r} has 1 picture, which cannot be in "
-                f"both parts; accepted: 0, or two or more pictures of every class"
+                f"both sets; accepted: 0, or two or more pictures of every class"
             )
     counts = np.clip(np.floor(sizes * share + 0.5), np.minimum(sizes, 1), np.maximum(sizes - 1, 0))
     order = shuffled_rows(np.random.PCG64(seed), len(dataset))

@@ -1,4 +1,4 @@
-"""Rarer kinds of picture, each made by Pillow, and what the head of a file tells of it."""
+"""Rarer image modes, written by Pillow, and the shape that `read_image_shape` finds in headers."""
 
 import io
 import re
@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, read_picture
-from jcnn.data.pictures import picture_shape
+from jcnn.data import DataError, read_image
+from jcnn.data.image_files import read_image_shape
 
 RANDOM = np.random.default_rng(7)
 GREY = RANDOM.integers(0, 256, (5, 7), np.uint8)
@@ -21,7 +21,7 @@ COLOUR = RANDOM.integers(0, 256, (5, 7, 3), np.uint8)
 
 
 def cmyk_of(rgb: list[list[int]]) -> Image.Image:
-    """Pure inks without black: red light is what the cyan ink leaves."""
+    """CMYK inks without black: cyan is 255 - red."""
     inks = [[255 - light for light in colour] + [0] for colour in rgb]
     return Image.frombytes("CMYK", (len(rgb), 1), bytes(chain(*inks)))
 
@@ -29,12 +29,12 @@ def cmyk_of(rgb: list[list[int]]) -> Image.Image:
 def test_cmyk_inks_take_their_light(tmp_path: Path) -> None:
     colours = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [200, 100, 50], [255, 255, 255]]
     cmyk_of(colours).save(tmp_path / "a.tif")
-    assert read_picture(tmp_path / "a.tif", (1, 5, 3))[0].tolist() == colours
+    assert read_image(tmp_path / "a.tif", (1, 5, 3))[0].tolist() == colours
 
 
 def test_cmyk_jpeg_is_inverted_as_adobe_has_it(tmp_path: Path) -> None:
-    # Adobe stores CMYK in JPEG as 255 - ink and marks the file; others leave the mark out, but
-    # store it so too.
+    # Adobe stores CMYK in JPEG as 255 - ink and marks the file; others omit the mark, but store
+    # the same values.
     colour = [200, 100, 50]
     stream = io.BytesIO()
     cmyk_of([colour]).resize((16, 16)).save(stream, "JPEG", quality=100, subsampling=0)
@@ -43,7 +43,7 @@ def test_cmyk_jpeg_is_inverted_as_adobe_has_it(tmp_path: Path) -> None:
     (tmp_path / "marked.jpg").write_bytes(marked)
     (tmp_path / "plain.jpg").write_bytes(marked[:start] + marked[start + 16 :])
     for name in ("marked.jpg", "plain.jpg"):
-        read = read_picture(tmp_path / name, (16, 16, 3)).astype(int)
+        read = read_image(tmp_path / name, (16, 16, 3)).astype(int)
         np.testing.assert_allclose(read, np.full((16, 16, 3), colour), rtol=0, atol=3)
 
 
@@ -55,8 +55,8 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path: Path, kind: str) -> N
     frames[0].save(path, kind, save_all=True, append_images=frames[1:], duration=50, **options)
     with Image.open(path) as opened:
         assert getattr(opened, "n_frames", 1) == 3
-    np.testing.assert_array_equal(read_picture(path, (9, 8, 1))[..., 0], np.asarray(frames[0]))
-    assert picture_shape(path)[:2] == (9, 8)
+    np.testing.assert_array_equal(read_image(path, (9, 8, 1))[..., 0], np.asarray(frames[0]))
+    assert read_image_shape(path)[:2] == (9, 8)
 
 
 def test_grey_with_alpha_as_webp(tmp_path: Path) -> None:
@@ -65,13 +65,13 @@ def test_grey_with_alpha_as_webp(tmp_path: Path) -> None:
     picture.save(tmp_path / "a.webp", lossless=True, exact=True)
     alpha = GREY[::-1].astype(float)
     expected = 255 + (GREY.astype(float) - 255) * alpha / 255
-    read = read_picture(tmp_path / "a.webp", (5, 7, 1))[..., 0]
+    read = read_image(tmp_path / "a.webp", (5, 7, 1))[..., 0]
     np.testing.assert_allclose(read, expected, rtol=0, atol=1)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_few_bits_of_grey_span_black_to_white(tmp_path: Path, bits: int) -> None:
-    # A PNG of fewer bits, cut down from a palette whose colours are the greys.
+    # A grey PNG of fewer bits, made from a palette of greys.
     steps = 2**bits
     picture = Image.frombytes("P", (steps, 1), bytes(range(steps)))
     picture.putpalette(
@@ -79,8 +79,8 @@ def test_few_bits_of_grey_span_black_to_white(tmp_path: Path, bits: int) -> None
     )
     picture.save(tmp_path / "a.png", bits=bits)
     expected = [255 * step // (steps - 1) for step in range(steps)]
-    assert read_picture(tmp_path / "a.png", (1, steps, 1)).ravel().tolist() == expected
-    assert picture_shape(tmp_path / "a.png") == (1, steps, 1)
+    assert read_image(tmp_path / "a.png", (1, steps, 1)).ravel().tolist() == expected
+    assert read_image_shape(tmp_path / "a.png") == (1, steps, 1)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_head_tells_size_and_colour(
     tmp_path: Path, picture: Image.Image, name: str, channels: int
 ) -> None:
     picture.save(tmp_path / name)
-    assert picture_shape(tmp_path / name) == (5, 7, channels)
+    assert read_image_shape(tmp_path / name) == (5, 7, channels)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
@@ -121,32 +121,32 @@ def test_the_head_tells_the_size_upright(tmp_path: Path, name: str, orientation:
     exif[274] = orientation
     Image.fromarray(COLOUR).save(tmp_path / name, exif=exif)
     expected = (5, 7, 3) if orientation < 5 else (7, 5, 3)
-    assert picture_shape(tmp_path / name) == expected
+    assert read_image_shape(tmp_path / name) == expected
 
 
 def test_the_head_of_what_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"")
     with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not a picture; expected one"):
-        picture_shape(path)
+        read_image_shape(path)
     with pytest.raises(FileNotFoundError, match=r"b\.png: no such file"):
-        picture_shape(tmp_path / "b.png")
+        read_image_shape(tmp_path / "b.png")
     Image.fromarray(GREY).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
     with pytest.raises(DataError, match=r"a\.png: too large a picture; expected at most 30 pixels"):
-        picture_shape(path)
+        read_image_shape(path)
 
 
 def test_many_threads_leave_the_warnings_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Two readers that come and go in turn: the second is inside while the first leaves.
+    # Two readers overlap: the second is still reading when the first ends.
     good, bomb = tmp_path / "good.png", tmp_path / "bomb.png"
     Image.fromarray(GREY).save(good)
     Image.new("L", (40, 40)).save(bomb)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     first_is_in, second_is_in, first_left = (threading.Event() for _ in range(3))
-    warnings.simplefilter("ignore")  # or pytest itself would make the bomb an error
+    warnings.simplefilter("ignore")  # otherwise pytest would raise the warning as an error
     before, outcomes = list(warnings.filters), []
     exif_transpose = "PIL.ImageOps.exif_transpose"
 
@@ -161,7 +161,7 @@ def test_many_threads_leave_the_warnings_as_they_were(
     monkeypatch.setattr(exif_transpose, wait)
 
     def read(path: Path) -> None:
-        read_picture(path, (5, 7, 1))
+        read_image(path, (5, 7, 1))
         outcomes.append(threading.current_thread().name)
 
     first = threading.Thread(target=read, args=(good,), name="first")
@@ -170,9 +170,9 @@ def test_many_threads_leave_the_warnings_as_they_were(
     assert first_is_in.wait(10)
     second.start()
     first.join(10)
-    # The first has left; a bomb is still an error here while the second is reading.
+    # The first has ended; the warning is still an error while the second is reading.
     with pytest.raises(DataError, match="too large a picture"):
-        read_picture(bomb, (5, 7, 1))
+        read_image(bomb, (5, 7, 1))
     first_left.set()
     second.join(10)
     assert outcomes == ["first", "second"]

@@ -1,4 +1,4 @@
-"""Small folders of pictures, every one of which can be told from the others."""
+"""Small folders of images that all differ."""
 
 import re
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ def pixels(seed: int, height: int = 4, width: int = 6) -> npt.NDArray[np.uint8]:
 
 
 def write(path: Path, seed: int = 0, height: int = 4, width: int = 6) -> Path:
-    """Write the grey picture number `seed`, in the kind that the name says."""
+    """Write the grey image number `seed`, in the format of the file name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels(seed, height, width)).save(path)
     return path
 
 
 def write_classes(folder: Path, counts: Mapping[str, int], first_seed: int = 0) -> Path:
-    """Write `counts[name]` pictures `NAME/00.png`, ... of each class."""
+    """Write `counts[name]` images `NAME/00.png`, ... of each class."""
     seed = first_seed
     for name, count in counts.items():
         for number in range(count):
@@ -38,13 +38,13 @@ def write_classes(folder: Path, counts: Mapping[str, int], first_seed: int = 0) 
 
 
 def expected_pictures() -> set[tuple[str, bytes]]:
-    """What `write_classes(folder, COUNTS)` writes, as `pictures` gives it."""
+    """The images of `write_classes(folder, COUNTS)`, as `pictures` returns them."""
     names = [name for name, count in COUNTS.items() for _ in range(count)]
     return {(name, pixels(seed).tobytes()) for seed, name in enumerate(names)}
 
 
 def pictures(*parts: Dataset) -> set[tuple[str, bytes]]:
-    """Every picture with the name of its class."""
+    """Every image with the name of its class."""
     return {
         (part.class_names[label], picture.tobytes())
         for part in parts
@@ -58,7 +58,7 @@ def refused(
     on_bad_image: Literal["error", "skip"] = "error",
     image_shape: tuple[int, int, int] | None = None,
 ) -> str:
-    """Load a folder that must be refused with one line; return the line without its path."""
+    """Load a folder that must raise a one-line DataError; return the line without its path."""
     with pytest.raises(error) as caught:
         load(f"folder:{folder}", on_bad_image=on_bad_image, image_shape=image_shape)
     message = str(caught.value)
@@ -66,5 +66,5 @@ def refused(
     return re.sub(f"^{re.escape(str(folder))}/?", "", message)
 
 
-def notes(told: list[Event]) -> list[str]:
-    return [event.text for event in told if isinstance(event, Note)]
+def notes(events: list[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Note)]

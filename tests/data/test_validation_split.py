@@ -1,4 +1,4 @@
-"""The validation split: Keras's cut of rows in a random order, else a share of every class."""
+"""The validation split: Keras's last rows for random orders, else a share of every class."""
 
 import math
 
@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jcnn.data import Dataset, StreamedImages, check_validation, load, split, split_validation
-from jcnn.data.validation import sorted_by_class
+from jcnn.data import Dataset, StreamedImages, load, split, split_validation
+from jcnn.data.validation_split import check_validation_split, sorted_by_class
 from tests.animals import animals_dir
 
 NAMES = ("ant", "bee", "cat", "dog", "eel")
 
 
 def numbered(labels: npt.ArrayLike, *, stratify: bool = False) -> Dataset:
-    """Give picture `i` the pixels `(i // 256, i % 256)`: it can be told from every other."""
+    """Give image `i` the pixels `(i // 256, i % 256)`, so that all images differ."""
     labels = np.asarray(labels, np.int32)
     rows = np.arange(len(labels))
     images = np.stack([rows // 256, rows % 256], axis=-1).astype(np.uint8).reshape(-1, 1, 2, 1)
@@ -51,7 +51,7 @@ def test_sorted_rows_give_a_share_of_every_class(sizes: list[int], share: float,
     labels = np.repeat(np.arange(5), sizes)
     dataset = numbered(labels, stratify=True)
     if math.floor(len(labels) * (1.0 - share)) in (0, len(labels)):
-        return  # refused, as a cut from the end is
+        return  # refused, as `split` refuses it
     if 1 in sizes:
         alone = NAMES[sizes.index(1)]
         with pytest.raises(ValueError, match=f"^validation_split: .* {alone!r} has 1 picture, "):
@@ -73,13 +73,13 @@ def test_the_draw_is_of_the_whole_class_and_follows_the_seed() -> None:
     assert found == numbers(again)
     assert found != numbers(other)
     assert found == sorted(found)  # the order of the rows is kept
-    # Every quarter of a class gives about a quarter: 4.5 standard deviations of a fair draw.
+    # Each quarter of a class gives about a quarter, within 4.5 standard deviations of a fair draw.
     quarters = np.bincount(np.array(found) // 50, minlength=20)
     assert quarters.min() >= 2
     assert quarters.max() <= 24
-    assert split_validation(dataset, 0.25, 7).words == (
+    assert split_validation(dataset, 0.25, 7).description == (
         "validation: 250 of 1,000 training pictures, 0.25 of every class drawn with seed 7, "
-        "for the rows are sorted by class"
+        "because the rows are sorted by class"
     )
 
 
@@ -89,7 +89,7 @@ def test_what_counts_as_sorted(seed: int, sizes: tuple[int, ...]) -> None:
     random = np.random.default_rng(seed)
     labels = np.repeat(random.permutation(5), sizes).astype(np.int32)
     assert sorted_by_class(labels)
-    assert sorted_by_class(np.concatenate([labels, labels[::-1]]))  # two files, one after the other
+    assert sorted_by_class(np.concatenate([labels, labels[::-1]]))  # two sorted files, concatenated
     if sizes[0] > 5:
         assert not sorted_by_class(random.permutation(labels))
     assert not sorted_by_class(np.full(9, 3, np.int32))
@@ -106,7 +106,7 @@ def test_two_of_each_of_two_classes_are_cut_fairly() -> None:
 def test_a_class_that_would_be_missing_is_refused(rare: int, part: str) -> None:
     labels = np.tile([0, 1], 20)
     labels[rare] = 3
-    with pytest.raises(ValueError, match=f"{part} part would have no picture of class 'dog'"):
+    with pytest.raises(ValueError, match=f"{part} set would have no picture of class 'dog'"):
         split_validation(numbered(labels), 0.1, 0)
     with pytest.raises(ValueError, match="class 'dog' has 1 picture"):
         split_validation(numbered(np.sort(labels)), 0.1, 0)
@@ -154,12 +154,12 @@ def test_a_part_of_the_data_set_own() -> None:
 def test_no_share_is_no_validation() -> None:
     dataset = numbered(random_labels(9, 1))
     assert split_validation(dataset, 0, 0)[1:] == (None, "")
-    labels, words = check_validation(dataset, 0, 0)
+    labels, words = check_validation_split(dataset, 0, 0)
     assert words == "" and labels.tolist() == dataset.labels.tolist()
 
 
 def test_every_animal_is_trained_and_validated_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JCNN_MEMORY_BYTES", "0")  # streamed, so that no picture is read
+    monkeypatch.setenv("JCNN_MEMORY_BYTES", "0")  # streamed, so that no image is read
     train, _ = load(f"folder:{animals_dir()}", image_shape=(32, 32, 3))
     kept, validation, _ = split_validation(train, 0.2, 0)
     assert validation is not None

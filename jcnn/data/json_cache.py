@@ -1,6 +1,6 @@
-"""Small facts on data, kept as JSON with a checksum, so that the next start need not find them.
+"""Cache of small JSON files with a checksum, for facts that are slow to find.
 
-A file that is not what was written counts as none, and that is said.
+A damaged file is treated as missing, with a note.
 """
 
 import contextlib
@@ -15,13 +15,13 @@ from jcnn.system.caches import PRIVATE, check_private, make_private
 from jcnn.system.files import write_text
 
 
-def read_kept(file: Path, notify: Notify) -> Any:
-    """What `keep` has written; None where there is no such file, or it is damaged."""
+def read_cached(file: Path, notify: Notify) -> Any:
+    """The content that `write_cached` wrote; None if the file is missing or damaged."""
     try:
         check_private(file)
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        if kept["crc32"] == _checksum(kept["content"]):
-            return kept["content"]
+        cached = json.loads(file.read_text(encoding="utf-8"))
+        if cached["crc32"] == _checksum(cached["content"]):
+            return cached["content"]
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -30,8 +30,8 @@ def read_kept(file: Path, notify: Notify) -> Any:
     return None
 
 
-def keep(file: Path, content: Any) -> None:
-    """Write what JSON can hold, in one piece; where that fails, the next start does without."""
+def write_cached(file: Path, content: Any) -> None:
+    """Write JSON content atomically; if that fails, nothing is cached and no error is raised."""
     with contextlib.suppress(OSError):
         make_private(file.parent)
         text = json.dumps({"crc32": _checksum(content), "content": content}) + "\n"
