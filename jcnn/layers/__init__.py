@@ -39,8 +39,6 @@ __all__ = [
     "Layer",
     "LayerError",
     "MaxPooling2D",
-    "Parts",
-    "Rate",
     "SeparableConv2D",
     "Sequential",
     "as_model",
@@ -49,6 +47,5 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "output_shape",
-    "take_apart",
     "train_mode",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import ops
+from jcnn import layers, ops
 from jcnn.layers import (
     Activation,
     AveragePooling2D,
@@ -49,6 +49,10 @@ def fill_bias(
     assert layer.bias is not None
     layer.bias[...] = draw(*layer.bias.shape, seed=9)
     return layer.bias[...]
+
+
+def test_every_public_name_exists() -> None:
+    assert [name for name in layers.__all__ if not hasattr(layers, name)] == []
 
 
 # --- each layer is its op -------------------------------------------------------------------------
@@ -108,6 +112,8 @@ def test_conv2d_transpose_is_its_op() -> None:
         groups=2,
     )
     assert layer.kernel.shape == (2, 3, 3, 4)
+    window = layer.window((3, 4))
+    assert (window.in_size, window.out_size) == (expected.shape[1:3], (3, 4))
     assert float(expected.min()) < 0
     np.testing.assert_array_equal(layer(x), ops.relu(expected))
 
