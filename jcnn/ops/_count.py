@@ -1,36 +1,10 @@
-"""Counting what a layer costs: parameters, connections and multiply-adds, from shapes alone."""
+"""Multiply-adds of a convolution or dense layer, from shapes alone."""
 
 import math
 from collections.abc import Sequence
 
-from jcnn.ops._window import Padding, Size, check_size, conv_output_shape
-
-
-def conv_params(kernel_shape: Sequence[int], *, bias: bool = True) -> int:
-    """Numbers that a convolution learns, `KH * KW * C // groups * O` and O biases.
-
-    Args:
-        kernel_shape: `(KH, KW, C // groups, O)`.
-        bias: whether there is one.
-
-    Raises:
-        ValueError: `kernel_shape` has not four axes.
-    """
-    if len(kernel_shape) != 4:
-        raise ValueError(
-            f"kernel_shape: got {tuple(kernel_shape)}; expected four axes (KH, KW, C // groups, O)"
-        )
-    return math.prod(kernel_shape) + bias * kernel_shape[3]
-
-
-def dense_params(inputs: int, units: int, *, bias: bool = True) -> int:
-    """Numbers that a dense layer learns: `inputs * units` and, with `bias`, `units` more.
-
-    Raises:
-        ValueError: a size is not positive.
-    """
-    inputs, units = check_size("inputs", inputs), check_size("units", units)
-    return inputs * units + bias * units
+from jcnn.ops._conv_shapes import conv_output_shape
+from jcnn.ops._window import Padding, Size
 
 
 def multiply_adds(output_shape: Sequence[int], kernel_shape: Sequence[int]) -> int:

@@ -143,7 +143,7 @@ def test_an_unknown_name_is_refused(door: Callable[..., object]) -> None:
         door("conv3")
     assert str(caught.value) == (
         "model: got 'conv3'; accepted: mlp, mlp_dropout, conv1, conv2, conv2pool, conv4, "
-        "mnist_cnn, creatures, tiny_vgg"
+        "mnist_cnn, creatures, tiny_vgg; did you mean 'conv4'?"
     )
 
 

@@ -260,24 +260,12 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ops.col2im(jnp.ones((2, 3, 4, 36), "int32"), (2, 5, 6, 4), 3),
         f"cols: got dtype int32; {FLOATS}",
     ),
-    "conv_params": (
-        lambda: ops.conv_params((3, 3, 8)),
-        "kernel_shape: got (3, 3, 8); expected four axes (KH, KW, C // groups, O)",
-    ),
     "multiply_adds": (
         lambda: ops.multiply_adds((5, 6, 7), (3, 3, 4, 8)),
         (
             "output_shape: got (5, 6, 7) for kernel_shape (3, 3, 4, 8); "
             "their last axes must be equal"
         ),
-    ),
-    "dense_params": (
-        lambda: ops.dense_params(0, 8),
-        "inputs: got 0; accepted: a positive int",
-    ),
-    "dense_params units": (
-        lambda: ops.dense_params(8, -1),
-        "units: got -1; accepted: a positive int",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Every worked figure of the lectures that jcnn serves, computed by the ops.
+"""Every worked figure of the lectures that jcnn serves, computed by the ops and layers.
 
 `tests/cases/lecture_examples.json` holds the inputs, the right result and what the slide shows.
 """
@@ -13,8 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jcnn import ops
+from jcnn.layers import Conv2D, Dense
+from jcnn.models import count_params
 from tests.ops.conv.cases import Case, able
 
 FILE = Path(__file__).parents[1] / "cases" / "lecture_examples.json"
@@ -119,22 +122,34 @@ def test_flatten(name: str) -> None:
 # --- shapes and counts ----------------------------------------------------------------------------
 
 
+def _conv_params(channels: int, filters: int) -> int:
+    return _params(lambda: Conv2D(channels, filters, rngs=nnx.Rngs(0)))
+
+
+def _dense_params(inputs: int, *, bias: bool = True) -> int:
+    return _params(lambda: Dense(inputs, 10, use_bias=bias, rngs=nnx.Rngs(0)))
+
+
+def _params(layer: Callable[[], nnx.Module]) -> int:
+    return count_params(nnx.eval_shape(layer))
+
+
 def _totals() -> list[int]:
     """One convolution; two; two with a pooling: each with the dense layer of ten classes."""
-    first, second = ops.conv_params((3, 3, 1, 32)), ops.conv_params((3, 3, 32, 64))
+    first, second = _conv_params(1, 32), _conv_params(32, 64)
     _, h, w, c = ops.conv_output_shape((1, 28, 28, 32), (3, 3, 32, 64))
     ph, pw = ops.resolve_window((h, w), 2, stride=2).out_size
     return [
-        first + ops.dense_params(28 * 28 * 32, 10),
-        first + second + ops.dense_params(h * w * c, 10),
-        first + second + ops.dense_params(ph * pw * c, 10),
+        first + _dense_params(28 * 28 * 32),
+        first + second + _dense_params(h * w * c),
+        first + second + _dense_params(ph * pw * c),
     ]
 
 
 def _quarter() -> list[float]:
     totals = _totals()
     return [
-        ops.dense_params(14 * 14 * 64, 10) / ops.dense_params(28 * 28 * 64, 10),
+        _dense_params(14 * 14 * 64) / _dense_params(28 * 28 * 64),
         totals[2] / totals[1],
     ]
 
@@ -172,11 +187,11 @@ COUNTS: dict[str, Callable[[], Any]] = {
     "001_map": lambda: _map_shape((1, 32, 32, 3), (5, 5, 3, 6)),
     "001_quiz": lambda: ops.resolve_window((1, 5), (1, 3)).out_size[1],
     "002_pixels": lambda: ops.flatten(jnp.zeros((1, 480, 640, 1))).shape[1],
-    "003_dense784": lambda: ops.dense_params(28 * 28, 10, bias=False),
-    "003_dense224": lambda: ops.dense_params(224 * 224, 10, bias=False),
-    "003_dense1024": lambda: ops.dense_params(1024 * 1024, 10, bias=False),
-    "003_params_conv": lambda: ops.conv_params((3, 3, 1, 32)),
-    "003_params_dense": lambda: ops.dense_params(28 * 28 * 32, 10),
+    "003_dense784": lambda: _dense_params(28 * 28, bias=False),
+    "003_dense224": lambda: _dense_params(224 * 224, bias=False),
+    "003_dense1024": lambda: _dense_params(1024 * 1024, bias=False),
+    "003_params_conv": lambda: _conv_params(1, 32),
+    "003_params_dense": lambda: _dense_params(28 * 28 * 32),
     "003_totals": _totals,
     "003_steps": lambda: math.ceil(60_000 * 0.8 / 64),
     "003_quarter": _quarter,

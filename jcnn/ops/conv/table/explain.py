@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import jax
 
-from jcnn.ops._window import Padding, Size, check_size, conv_window
+from jcnn.ops._conv_shapes import conv_window
+from jcnn.ops._window import Padding, Size, check_size
 from jcnn.ops.conv.lowerings.lowering import Params, Shape, asks_for_more
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv, conv_p
