@@ -1,4 +1,4 @@
-"""Pure functions of convolutional networks: arrays in, arrays out. NHWC images, HWIO kernels."""
+"""Pure functions for convolutional networks: arrays in, arrays out; NHWC images, HWIO kernels."""
 
 from jcnn.ops._activations import (
     cross_entropy,

@@ -115,9 +115,9 @@ def conv_transpose_window(
     dilation: Size,
     groups: int,
 ) -> Window:
-    """Check a transposed convolution's shapes, and resolve the window of the convolution it undoes.
+    """Check a transposed convolution's shapes and resolve the window of its forward convolution.
 
-    That one reads what the transposed convolution writes: `in_size` is the size of the result.
+    The forward convolution maps the result back to `x`: `in_size` is the size of the result.
     """
     x_shape, kernel_shape, groups = _check_conv(x_shape, kernel_shape, groups, "O // groups, C")
     channels = x_shape[3]
@@ -153,19 +153,19 @@ def conv_transpose_window(
 
 
 def layout_hint(x_shape: Sequence[int], kernel_shape: Sequence[int], groups: int = 1) -> str:
-    """What to do where a misfit looks like PyTorch's layout; nothing where it does not."""
+    """Advice for shapes that look like PyTorch's layout; else ""."""
     rows, columns, *rest = kernel_shape
-    # Kernels are square as a rule: it is the last two axes that are equal in PyTorch's.
-    turned = rest[0] == rest[1] and rows != columns
-    channels = (columns if turned else rest[0]) * groups
+    # Kernels are usually square: in PyTorch's layout the last two axes are equal.
+    oihw = rest[0] == rest[1] and rows != columns
+    channels = (columns if oihw else rest[0]) * groups
     hint = _NCHW if x_shape[1] == channels else ""
-    return hint + _OIHW if turned and channels in (x_shape[1], x_shape[3]) else hint
+    return hint + _OIHW if oihw and channels in (x_shape[1], x_shape[3]) else hint
 
 
 def _check_conv(
     x_shape: Sequence[int], kernel_shape: Sequence[int], groups: int, channel_axes: str
 ) -> tuple[_Shape, _Shape, int]:
-    """What every convolution's shapes must have; the arguments as tuples and an int."""
+    """Check ranks and groups; return the arguments as tuples and an int."""
     x_shape, kernel_shape = tuple(x_shape), tuple(kernel_shape)
     if len(x_shape) != 4:
         raise ValueError(f"x: got shape {x_shape}; expected four axes (N, H, W, C)")

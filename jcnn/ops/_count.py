@@ -8,14 +8,14 @@ from jcnn.ops._window import Padding, Size
 
 
 def multiply_adds(output_shape: Sequence[int], kernel_shape: Sequence[int]) -> int:
-    """Connections of a convolution or dense layer: products of an input and a weight.
+    """Multiply-adds of a convolution or dense layer: products of an input and a weight.
 
-    Each is one multiplication and one addition when the layer is computed; padding counts as
-    pixels. A convolution shares its weights: it has far more connections than parameters.
+    Padding counts like other pixels. A convolution shares its weights, so it has far more
+    multiply-adds than parameters.
 
     Args:
-        output_shape: `(OH, OW, O)` or `(U,)`; with a batch axis N before, all examples count. Of
-            a transposed convolution the input's, `(H, W, C)`: it is the other way's output.
+        output_shape: `(OH, OW, O)` or `(U,)`; with a leading batch axis N, all examples count.
+            For a transposed convolution, the shape of its input, `(H, W, C)`.
         kernel_shape: `(KH, KW, C // groups, O)` or `(D, U)`; transposed, `(KH, KW, O // groups,
             C)`; depthwise, `(KH, KW, 1, C * M)`.
 
@@ -39,7 +39,7 @@ def conv_multiply_adds(
     dilation: Size = 1,
     groups: int = 1,
 ) -> int:
-    """`multiply_adds` of a convolution, from its input.
+    """`multiply_adds` of a convolution, from the shape of its input.
 
     Args:
         x_shape: `(N, H, W, C)`.

@@ -8,9 +8,9 @@ from jcnn.ops._window import Window
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one output unit sees of the input; every pair is (rows, columns).
+    """The input cells on which an output unit depends; every pair is (rows, columns).
 
-    Output position `o` on an axis sees the input cells
+    Output position `o` on an axis depends on the input cells
     `start + o * jump, ..., start + o * jump + size - 1`; a negative `start` lies in the padding.
     """
 
@@ -23,7 +23,7 @@ def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
     """Receptive field of one unit after a chain of windows, first layer first.
 
     Args:
-        windows: the `Window` of each convolution and pooling on the way.
+        windows: the `Window` of each convolution and pooling, in order.
 
     Returns:
         `ReceptiveField(size, jump, start)`, each per axis, in input cells.

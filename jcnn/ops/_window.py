@@ -1,7 +1,7 @@
 """Window arithmetic: output sizes, padding and dilation, in plain integers.
 
-Every convolution, pooling and im2col of jcnn slides a window over its input. What that window
-does is computed here, once, and nowhere else. Nothing in this file needs JAX.
+Convolution, pooling and im2col slide a window over their input. Only this file computes its
+padding and its output size. Nothing here needs JAX.
 """
 
 import operator
@@ -33,7 +33,7 @@ class Window:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Cells from the first to the last that one window touches, holes included."""
+        """Cells from the first to the last that one window reads, including skipped ones."""
         return (
             (self.kernel[0] - 1) * self.dilation[0] + 1,
             (self.kernel[1] - 1) * self.dilation[1] + 1,
@@ -86,10 +86,10 @@ def resolve_window(
 
 
 def check_size(name: str, value: int, accepted: str = "a positive int") -> int:
-    """A positive integer, of Python's or NumPy's types, as an int.
+    """Convert a positive integer, of Python or NumPy, to an int.
 
     Raises:
-        ValueError: `value` is another thing; the message has the argument's `name`.
+        ValueError: `value` is not a positive integer; the message names the argument.
     """
     try:
         number = operator.index(value)
@@ -101,10 +101,10 @@ def check_size(name: str, value: int, accepted: str = "a positive int") -> int:
 
 
 def check_pair(name: str, value: Size | Iterable[int]) -> tuple[int, int]:
-    """A positive integer, or two of them (rows, columns), as a pair of ints.
+    """Convert a positive integer, or two of them (rows, columns), to a pair of ints.
 
     Raises:
-        ValueError: `value` is another thing; the message has the argument's `name`.
+        ValueError: `value` is neither; the message names the argument.
     """
     accepted = "a positive int or a pair (rows, columns) of positive ints"
     values = as_pair(value)
@@ -114,11 +114,11 @@ def check_pair(name: str, value: Size | Iterable[int]) -> tuple[int, int]:
 
 
 def is_same(padding: Padding) -> bool:
-    return isinstance(padding, str) and padding == "SAME"  # of an array, == would be an array
+    return isinstance(padding, str) and padding == "SAME"  # an array == "SAME" would be an array
 
 
 def as_pair(value: Any) -> tuple[Any, ...]:
-    """One number for both axes; a pair, also as a list or an array, as it is."""
+    """Repeat a single number for both axes; return an iterable as a tuple."""
     if isinstance(value, str) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
         return value, value
     return tuple(value)
@@ -141,10 +141,10 @@ def resolve_padding(
 
 
 def check_padding(padding: Padding) -> Literal["SAME", "VALID"] | Pads:
-    """A padding as "SAME", "VALID" or pairs of ints.
+    """Convert a padding to "SAME", "VALID" or pairs of ints.
 
     Raises:
-        ValueError: `padding` is another thing.
+        ValueError: `padding` is not valid.
     """
     if isinstance(padding, str) and padding in ("SAME", "VALID"):
         return padding
@@ -153,7 +153,7 @@ def check_padding(padding: Padding) -> Literal["SAME", "VALID"] | Pads:
         if rows is not padding and not (
             isinstance(rows, Iterable) and isinstance(columns, Iterable)
         ):
-            raise TypeError  # a flat pair might be of one axis or of both
+            raise TypeError  # a flat pair is ambiguous
         (top, bottom), (left, right) = as_pair(rows), as_pair(columns)
         pads: Pads = (
             (operator.index(top), operator.index(bottom)),

@@ -1,4 +1,4 @@
-"""Convolutions that keep channels apart: depthwise, and separable (depthwise, then 1x1)."""
+"""Depthwise and separable convolution; separable is depthwise followed by 1x1."""
 
 import jax
 
@@ -20,7 +20,7 @@ def depthwise_conv2d(
     method: str | ConvMethod = "auto",
     precision: Precision = None,
 ) -> jax.Array:
-    """Convolve every channel with `M` kernels of its own: `conv2d` with as many groups as channels.
+    """Depthwise convolution, `M` kernels per channel: `conv2d` with one group per channel.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
@@ -68,8 +68,8 @@ def separable_conv2d(
 ) -> jax.Array:
     """Depthwise convolution, then a 1x1 convolution that mixes the channels.
 
-    It is a `conv2d` whose kernel is, for each pair of input and output channels, a sum of `M`
-    depthwise kernels: far fewer numbers and products, for a smaller family of kernels.
+    It equals a `conv2d` whose kernel is, for each pair of input and output channels, a sum of `M`
+    depthwise kernels. It has far fewer parameters and multiplications, and fewer possible kernels.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.

@@ -1,4 +1,4 @@
-"""Lowering "native": the C++ functions against the oracle, how they are made, and where they run."""
+"""Lowering "native": the C++ functions against the oracle, how they are compiled and used."""
 
 import os
 import re
