@@ -1,7 +1,6 @@
 """Layers: the functions of `jcnn.ops` with their parameters, as Flax NNX modules.
 
-Names and defaults are those of Keras; sizes are explicit, as in NNX. A layer that gets an input
-it was not made for says which layer it is and what it got.
+Names and defaults are those of Keras; input sizes are explicit, as in NNX.
 """
 
 from jcnn.layers.basic import (
