@@ -1,4 +1,4 @@
-"""Every worked figure of the lectures that jcnn serves, computed by the ops and layers.
+"""Every worked example of the lectures, computed by the ops and layers.
 
 `tests/cases/lecture_examples.json` holds the inputs, the right result and what the slide shows.
 """
@@ -31,8 +31,8 @@ def ids(op: str) -> list[str]:
     return [name for name, example in EXAMPLES.items() if example["op"] == op]
 
 
-def picture(rows: Any) -> jax.Array:
-    """One picture of one channel."""
+def image(rows: Any) -> jax.Array:
+    """One image of one channel."""
     grid = jnp.asarray(rows, "float32")
     return grid[None, :, :, None]
 
@@ -44,7 +44,7 @@ def kernel(rows: Any) -> jax.Array:
 def convolve(example: dict[str, Any], method: str, flip: bool = False) -> jax.Array:
     weights = kernel(example["kernel"])
     y = ops.conv2d(
-        picture(example["input"]),
+        image(example["input"]),
         weights[::-1, ::-1] if flip else weights,
         stride=example["stride"],
         padding=example["padding"].upper(),
@@ -100,7 +100,7 @@ def test_same_is_the_padding_the_lecture_draws(name: str) -> None:
 def test_convolution_of_a_row(name: str, method: str) -> None:
     example = EXAMPLES[name]
     y = ops.conv2d(
-        picture([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
+        image([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
     )
     atol = ATOL[method == "fft"]
     np.testing.assert_allclose(y[0, 0, :, 0], example["expected"], rtol=0, atol=atol)
@@ -109,14 +109,14 @@ def test_convolution_of_a_row(name: str, method: str) -> None:
 @pytest.mark.parametrize("name", ids("maxpool2d"))
 def test_max_pooling(name: str) -> None:
     example = EXAMPLES[name]
-    y = ops.max_pool2d(picture(example["input"]), example["pool"], stride=example["stride"])
+    y = ops.max_pool2d(image(example["input"]), example["pool"], stride=example["stride"])
     np.testing.assert_array_equal(y[0, :, :, 0], example["expected"])
 
 
 @pytest.mark.parametrize("name", ids("flatten"))
 def test_flatten(name: str) -> None:
     example = EXAMPLES[name]
-    np.testing.assert_array_equal(ops.flatten(picture(example["input"]))[0], example["expected"])
+    np.testing.assert_array_equal(ops.flatten(image(example["input"]))[0], example["expected"])
 
 
 # --- shapes and counts ----------------------------------------------------------------------------
@@ -207,10 +207,10 @@ def test_shape_or_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ids("fact"))
-def test_pictures_that_the_slide_does_not_show(name: str) -> None:
-    """The 5x5 picture is missing: count the black-and-white ones that give the printed map.
+def test_images_that_the_slide_does_not_show(name: str) -> None:
+    """The slide lacks the 5x5 image: count the black-and-white ones that give the printed map.
 
-    The map's rows depend on three rows of the picture each: all 2**15 choices of three rows are
+    The map's rows depend on three rows of the image each: all 2**15 choices of three rows are
     convolved once, and chained where two rows overlap.
     """
     example, full = EXAMPLES[name], EXAMPLES["002_full_striped"]
@@ -234,9 +234,9 @@ def test_pictures_that_the_slide_does_not_show(name: str) -> None:
         if np.array_equal(second[1:], third[:2])
     ]
     assert len(found) == example["count"]
-    assert any(np.array_equal(image, example["example"]) for image in found)
+    assert any(np.array_equal(each, example["example"]) for each in found)
     np.testing.assert_array_equal(
-        ops.conv2d(picture(example["example"]), kernel(full["kernel"]), padding="VALID")[0, ..., 0],
+        ops.conv2d(image(example["example"]), kernel(full["kernel"]), padding="VALID")[0, ..., 0],
         full["expected"],
     )
 

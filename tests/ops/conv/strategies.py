@@ -28,7 +28,7 @@ COUNTS: dict[str, dict[str | None, int]] = {
 }
 BY_METHOD = ("value", "gradients", "linearity")
 
-# Methods that refuse all but 3x3 kernels in steps of one, which random cases would seldom be.
+# Methods for 3x3 kernels with stride 1 only, which random cases rarely have.
 ONLY_3X3 = ("winograd2", "winograd4")
 
 # Methods that refuse more than one group.
@@ -64,7 +64,7 @@ def check_random(
 
 
 def _pads(draw: st.DrawFn, most: tuple[int, int]) -> Padding:
-    """One of the four forms of padding; `most` limits the cells on one side of each axis."""
+    """One of the four kinds of padding; `most` limits the cells on one side of each axis."""
     lowering = draw(st.sampled_from(["SAME", "VALID", "int", "asymmetric"]))
     if lowering == "SAME":
         return "SAME"

@@ -1,6 +1,6 @@
-"""Every lowering is the same convolution: against the oracle, over the primitive's whole family.
+"""Every lowering against the oracle, over the whole family of convolutions of the primitive.
 
-The primitive has more than `conv2d` shows: dilated inputs, padding that crops, an axis of models.
+The primitive has more than `conv2d`: input dilation, padding that crops, an axis of models.
 """
 
 import dataclasses

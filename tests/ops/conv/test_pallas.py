@@ -26,10 +26,10 @@ from tests.ops.conv import oracle, test_contract, test_contract_transforms
 from tests.ops.conv.cases import CASES, Case, Operands, conv, expected, operands, reason_against
 from tests.ops.conv.tolerances import assert_close
 
-# With the blocks' shape (64 pictures, rows, columns) that each takes.
+# With the blocks' shape (64 images, rows, columns) that each takes.
 TILES = {
     "positions": (Case((2, 6, 5, 3), (2, 1, 3, 4), padding="VALID"), (1, 2, 2)),
-    "pictures": (Case((260, 1, 1, 3), (1, 1, 3, 5)), (4, 1, 1)),
+    "images": (Case((260, 1, 1, 3), (1, 1, 3, 5)), (4, 1, 1)),
     "filters": (Case((1, 1, 1, 3), (1, 1, 3, 130)), (1, 2, 2)),
     "pairs": (Case((65, 1, 2, 3), (1, 2, 3, 5)), (2, 1, 2)),
     "columns": (Case((1, 1, 5, 3), (1, 1, 3, 2)), (1, 1, 4)),
@@ -103,7 +103,7 @@ def test_the_cases_have_what_they_are_for() -> None:
     ring = planned(TILES["channels"][0])
     assert (ring.channels, ring.stages) == (64, 4)  # and two blocks of channels at 4 cells: 8 steps
     assert planned(TILES["few channels"][0]).channels == 32
-    assert planned(TILES["pictures"][0]).tiles == (2, 1, 1)
+    assert planned(TILES["images"][0]).tiles == (2, 1, 1)
     assert planned(TILES["positions"][0]).tiles == (1, 3, 3)
 
 

@@ -1,4 +1,4 @@
-"""How far a result may lie from the oracle: one row for each dtype and method, none shared.
+"""Tolerances against the oracle: one row for each dtype and method.
 
 A sum of `n` products of standard normal numbers is of size sqrt(n), and so is the rounding error
 of adding it up or of storing it, in units of the dtype's epsilon. Hence
@@ -84,7 +84,7 @@ def allowed(dtype: str, method: str, terms: int) -> float:
 def assert_close(
     got: object, want: oracle.Array, *, dtype: str, method: str, terms: int, scale: float = 1
 ) -> None:
-    """Fail unless `got` has the dtype and shape asked for and lies within the tolerance.
+    """Fail unless `got` has the expected dtype and shape and is within the tolerance.
 
     `scale` multiplies the tolerance where the numbers added are larger than standard normal.
     """
