@@ -16,7 +16,7 @@ of the latter add large and small numbers, so its rows are large.
 "pallas" has the rows of "lax", for its kernel interpreted on a CPU, where float32 is not rounded to
 TensorFloat-32; it is too slow there for random cases. `test_pallas_gpu.py` has its own tolerances.
 
-`test_tolerances.py` shows that the rows are tight: each fails for a flipped kernel or a missing tap.
+`test_tolerances.py` shows that the rows are tight: a flipped kernel or a missing tap exceeds them.
 """
 
 import math
