@@ -379,7 +379,7 @@ def test_a_process_survives_a_damaged_library(compiler: Compiler, how: str) -> N
     whole = library.read_bytes()
     spoilt = whole[: len(whole) // 2] if how == "cut" else b"\x7fELF" + b"junk" * (len(whole) // 4)
     library.write_bytes(spoilt)
-    code = "from jcnn.ops import _native; print(_native.unavailable())"
+    code = "from jcnn.ops.conv.native import library; print(library.unavailable())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
     assert library.read_bytes() == whole
