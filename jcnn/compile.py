@@ -1,7 +1,7 @@
-"""One door to the compiler: `jit` with this backend's options, the cache on disk, kept memory.
+"""`jit` with this backend's compiler options, the compilation cache, and memory reuse on a CPU.
 
-Compiler options count on the outermost `jit` only, so they belong to whole programs (an epoch of
-training, an evaluation), never to an op.
+Compiler options take effect on the outermost `jit` only, so they belong to whole programs (an epoch
+of training, an evaluation), never to an op.
 """
 
 import contextlib
@@ -22,22 +22,22 @@ import jax
 
 from jcnn.system.caches import CacheWarning, cache_folder, make_private
 
-# XLA:CPU hands matrix products, convolutions and sums to YNNPACK by default. Of these the sums are
-# up to seven times faster so (a bias's gradient over 64x28x28x64: 0.7 ms against 5.3), and the
-# rest makes a training step of four convolutions 2 to 4 times slower than XLA's own code.
+# By default XLA:CPU uses YNNPACK for matrix products, convolutions and sums. Its sums are up to
+# seven times faster (a bias's gradient over 64x28x28x64: 0.7 ms against 5.3), but the rest makes a
+# training step of four convolutions 2 to 4 times slower than XLA's own code.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
-# Of glibc's malloc.h: how many blocks may come from the kernel one by one, and how many bytes may
-# lie free at the end of the heap.
+# From glibc's malloc.h: the maximum number of blocks allocated by mmap, and the free bytes at the
+# end of the heap above which it shrinks.
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 
 
 def jit(function: Callable[..., Any], *, donate_argnums: tuple[int, ...] = ()) -> Any:
-    """`jax.jit` with the compiler options that this backend is fastest with.
+    """`jax.jit` with the fastest compiler options for this backend.
 
     Args:
         function: as for `jax.jit`.
-        donate_argnums: arguments whose buffers the result may take over.
+        donate_argnums: as for `jax.jit`.
 
     Returns:
         What `jax.jit` returns.
@@ -50,17 +50,17 @@ def jit(function: Callable[..., Any], *, donate_argnums: tuple[int, ...] = ()) -
 
 
 def run_once(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Compile a function with little effort, and call it.
+    """Compile a function with little optimisation, and call it.
 
-    For what runs once, as drawing a model's parameters does: compiling that in full takes
-    seconds, five times as long, to save milliseconds of running.
+    For functions that run once, such as the initialisation of a model: full optimisation takes
+    seconds, five times as long, and saves milliseconds at run time.
     """
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})(*arguments)
 
 
 @functools.cache
 def compiler_options(backend: str) -> dict[str, str]:
-    """Options for programs on `backend`; empty where this version of XLA does not know them."""
+    """Compiler options for `backend`; empty if this version of XLA does not know them."""
     if backend != "cpu":
         return {}
     try:
@@ -71,19 +71,19 @@ def compiler_options(backend: str) -> dict[str, str]:
 
 
 def use_cache(directory: Path | None = None) -> Path | None:
-    """Keep compiled programs on disk, so that the next process need not compile them again.
+    """Cache compiled programs on disk, so that the next process need not compile them again.
 
-    It sets JAX's own configuration for the whole process, so an application calls it, not the
-    library; the command line does. JAX executes what lies there, so a folder into which another
-    user could write is not used, and such a file in it is removed. Where programs cannot be read
-    or kept, one `CacheWarning` says so, in place of JAX's warning for each program; damaged ones
-    are removed.
+    This sets JAX's configuration for the whole process, so applications call it, such as the
+    command line, but not the library. JAX executes the files of the cache, so a folder that another
+    user can write to is not used, and a file that another user can write to is removed. If programs
+    cannot be read or written, one `CacheWarning` replaces JAX's warnings for each program; damaged
+    programs are removed.
 
     Args:
-        directory: where to keep them; by default `jcnn/xla` in the user's cache folder.
+        directory: folder of the cache; by default `jcnn/xla` in the user's cache folder.
 
     Returns:
-        The directory; None where it cannot be used.
+        The directory; None if it cannot be used.
     """
     if directory is None:
         directory = cache_folder() / "xla"
@@ -94,7 +94,7 @@ def use_cache(directory: Path | None = None) -> Path | None:
         _warn(f"{error.filename}: {error.strerror}; compiled programs are not kept")
         jax.config.update("jax_compilation_cache_dir", None)
         return None
-    # The small programs, too: to load one takes 2 ms, to compile it 10 to 300.
+    # Cache small programs, too: loading one takes 2 ms, compiling it 10 to 300.
     least = 0.0
     if not os.access(directory, os.W_OK):
         _warn(f"{directory}: cannot be written; new programs are compiled at every start")
@@ -109,28 +109,28 @@ def use_cache(directory: Path | None = None) -> Path | None:
 
 
 class _CacheTrouble:
-    """In place of `warnings.showwarning`: one warning for all that JAX gives about its cache."""
+    """Replaces `warnings.showwarning`: one warning for all of JAX's warnings about its cache."""
 
     def __init__(self, shown: Callable[..., None], directory: Path) -> None:
         self.directory = directory
         self._shown = shown
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def __call__(self, message: Warning | str, category: Any, *where: Any, **more: Any) -> None:
         found = re.match(r"Error (reading|writing) persistent compilation cache", str(message))
         if not found:
             self._shown(message, category, *where, **more)
             return
-        if found[1] == "reading":  # else JAX keeps a damaged entry for ever
+        if found[1] == "reading":  # JAX never replaces a damaged entry
             _remove_damaged(self.directory)
-        if found[1] not in self._told:
-            self._told.add(found[1])
+        if found[1] not in self._warned:
+            self._warned.add(found[1])
             reason = " ".join(str(message).partition(": ")[2].split())
             done = "damaged programs are compiled anew"
             if found[1] == "writing":
                 done = "new programs are compiled at every start"
-            told = CacheWarning(f"{self.directory}: {done} ({reason})")
-            self._shown(told, CacheWarning, *where, **more)
+            warning = CacheWarning(f"{self.directory}: {done} ({reason})")
+            self._shown(warning, CacheWarning, *where, **more)
 
 
 def _warn(message: str) -> None:
@@ -157,16 +157,17 @@ def _remove_damaged(directory: Path) -> None:
 
 
 def keep_memory() -> None:
-    """Keep what a program on the CPU frees for the next one, instead of giving it back.
+    """Reuse the memory of programs on the CPU, instead of returning it to the operating system.
 
-    XLA:CPU takes a program's memory from `malloc` at each call, and glibc gets large blocks from
-    the kernel, which fills every page with zeros when it is first touched: 41,000 pages and half
-    of the time for a step of conv1 with 512 pictures. Here glibc takes them from its heap, which
-    it keeps up to 2 GiB, and programs run in the thread that calls them: of the heap of another
-    thread glibc gives no large blocks. The process's peak does not grow.
+    XLA:CPU allocates a program's memory by `malloc` at each call, and glibc gets large blocks from
+    the kernel, which fills every page with zeros at first access: 41,000 pages and half of the time
+    for a step of conv1 with 512 images. With this, glibc takes them from its heap, which keeps up
+    to 2 GiB. Programs run in the thread that calls them, because glibc takes large blocks only from
+    the heap of the main thread. The peak memory of the process does not grow.
 
-    It sets `malloc` and JAX for the whole process, before JAX first computes, so an application
-    calls it, not the library; the command line does. Without glibc it does nothing.
+    This configures `malloc` and JAX for the whole process and must run before JAX first computes,
+    so applications call it, such as the command line, but not the library. Without glibc it does
+    nothing.
 
     Reference: mallopt(3).
     """

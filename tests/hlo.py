@@ -1,4 +1,4 @@
-"""Reading a compiled program: in which form its convolutions reach the CPU."""
+"""Read the convolutions of a compiled program, and check that XLA:CPU runs them fast."""
 
 import re
 

@@ -1,7 +1,6 @@
 """Layers: the functions of `jcnn.ops` with their parameters, as Flax NNX modules.
 
-Names and defaults are those of Keras; sizes are explicit, as in NNX. A layer that gets an input
-it was not made for says which layer it is and what it got.
+Names and defaults are those of Keras; input sizes are explicit, as in NNX.
 """
 
 from jcnn.layers.basic import (
@@ -39,8 +38,6 @@ __all__ = [
     "Layer",
     "LayerError",
     "MaxPooling2D",
-    "Parts",
-    "Rate",
     "SeparableConv2D",
     "Sequential",
     "as_model",
@@ -49,6 +46,5 @@ __all__ = [
     "he_normal",
     "he_uniform",
     "output_shape",
-    "take_apart",
     "train_mode",
 ]

@@ -1,4 +1,4 @@
-"""The layers that are no convolutions: pooling, flatten, dense, dropout, activations."""
+"""Pooling, flatten, dense, dropout and activation layers."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jcnn.ops import Padding, Size
 
 
 class _Pooling(nnx.Module):
-    """What the two poolings share: a window, its stride and its padding."""
+    """The settings of both pooling layers: window, stride and padding."""
 
     def __init__(
         self, pool_size: Size = 2, *, stride: Size | None = None, padding: Padding = "VALID"
@@ -26,11 +26,11 @@ class _Pooling(nnx.Module):
 
 
 class MaxPooling2D(_Pooling):
-    """Largest value of each window, `(N, H, W, C)` to `(N, OH, OW, C)`.
+    """Max pooling, `(N, H, W, C)` to `(N, OH, OW, C)`.
 
     Args:
         pool_size: height and width of the window.
-        stride: None means the window.
+        stride: None means the window's size.
         padding: as for `jcnn.ops.max_pool2d`.
     """
 
@@ -40,11 +40,11 @@ class MaxPooling2D(_Pooling):
 
 
 class AveragePooling2D(_Pooling):
-    """Mean of each window, padding left out of it, `(N, H, W, C)` to `(N, OH, OW, C)`.
+    """Average pooling, excluding the padding, `(N, H, W, C)` to `(N, OH, OW, C)`.
 
     Args:
         pool_size: height and width of the window.
-        stride: None means the window.
+        stride: None means the window's size.
         padding: as for `jcnn.ops.avg_pool2d`.
     """
 
@@ -54,7 +54,7 @@ class AveragePooling2D(_Pooling):
 
 
 class Flatten(nnx.Module):
-    """One row of numbers for each example, `(N, ...)` to `(N, D)`."""
+    """Reshape each example to one row, `(N, ...)` to `(N, D)`."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Flatten `x (N, ...)`."""
@@ -86,33 +86,33 @@ class Dense(nnx.Module):
         self.activation = activation
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Multiply and add, `x (N, D)`."""
+        """Apply the layer to `x (N, D)`."""
         y = ops.dense(x, self.kernel[...], None if self.bias is None else self.bias[...])
         return y if self.activation is None else self.activation(y)
 
 
 class DropoutRate(nnx.Variable[jax.Array]):
-    """A dropout rate as an array, for models that are trained together and differ in it."""
+    """A dropout rate as an array, for a population whose members differ in it."""
 
 
 class Dropout(nnx.Module):
-    """Drop a random share of the numbers while training; the identity when evaluating.
+    """Dropout: set a random share of the numbers to zero in train mode; identity in eval mode.
 
     Args:
         rate: share to drop, in [0, 1).
-        rngs: its `dropout` stream draws the masks; `fit` gives it a new key at each step.
+        rngs: its `dropout` stream draws the masks; `fit` sets a new key at each step.
 
     Raises:
-        ValueError: `rate` is no number in [0, 1).
+        ValueError: `rate` is not a number in [0, 1).
     """
 
     def __init__(self, rate: float, *, rngs: nnx.Rngs) -> None:
         self.rate: float | DropoutRate = ops.check_rate(rate)
-        self.deterministic = False  # the name by which NNX's `eval()` turns it off
+        self.deterministic = False  # the attribute that NNX's `eval()` sets
         self.rngs = rngs["dropout"].fork()
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Drop numbers of `x`, any shape."""
+        """Apply dropout to `x`, any shape."""
         if self.deterministic:
             return x
         rate = self.rate[...] if isinstance(self.rate, DropoutRate) else self.rate
@@ -120,7 +120,7 @@ class Dropout(nnx.Module):
 
 
 class Activation(nnx.Module):
-    """A function of one array as a layer of its own, such as `Activation(jcnn.ops.relu)`."""
+    """A function of one array as a layer, such as `Activation(jcnn.ops.relu)`."""
 
     def __init__(self, function: Function) -> None:
         self.function = function

@@ -1,4 +1,4 @@
-"""The convolutions: plain, transposed, depthwise and separable."""
+"""Convolution layers: plain, transposed, depthwise and separable."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,47 @@ from jcnn.layers.types import Function, Initializer, glorot_uniform
 from jcnn.ops import ConvMethod, Padding, Size
 
 
-class Conv2D(nnx.Module):
+class _Convolution(nnx.Module):
+    """The settings, the bias and the activation that all convolution layers have."""
+
+    def __init__(
+        self,
+        kernel_size: tuple[int, int],
+        filters: int,
+        *,
+        stride: Size,
+        padding: Padding,
+        dilation: Size,
+        activation: Function | None,
+        use_bias: bool,
+    ) -> None:
+        self.kernel_size = kernel_size
+        self.stride = ops.check_pair("stride", stride)
+        self.padding = ops.check_padding(padding)
+        self.dilation = ops.check_pair("dilation", dilation)
+        self.activation = activation
+        self.bias = nnx.Param(jnp.zeros(filters)) if use_bias else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolve `x (N, H, W, C)`, add the bias and apply the activation."""
+        y = self._convolve(x, None if self.bias is None else self.bias[...])
+        return y if self.activation is None else self.activation(y)
+
+    def _convolve(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
+        raise NotImplementedError
+
+    def window(self, in_hw: tuple[int, int]) -> ops.Window:
+        """The window that this layer slides over an input of `in_hw` cells."""
+        return ops.resolve_window(
+            in_hw,
+            self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+        )
+
+
+class Conv2D(_Convolution):
     """Convolution with a kernel `(KH, KW, C // groups, O)` and a bias `(O,)`.
 
     Args:
@@ -17,8 +57,8 @@ class Conv2D(nnx.Module):
         filters: O of the output `(N, OH, OW, O)`.
         kernel_size: KH and KW.
         stride, padding, dilation, groups, method: as for `jcnn.ops.conv2d`.
-        activation: applied to the result, such as `jcnn.ops.relu`.
-        use_bias: whether to add one; it starts at zero.
+        activation: function applied to the result, such as `jcnn.ops.relu`.
+        use_bias: whether to add a bias; it starts at zero.
         kernel_init: `glorot_uniform` (Keras's default), `he_normal`, `he_uniform`, or any
             `init(key, shape, dtype)`.
         rngs: its `params` stream draws the kernel.
@@ -41,38 +81,33 @@ class Conv2D(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         shape = _kernel_shape(channels, filters, kernel_size, groups)
+        super().__init__(
+            shape[:2],
+            shape[3],
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            use_bias=use_bias,
+        )
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(shape[3])) if use_bias else None
-        self.stride = ops.check_pair("stride", stride)
-        self.padding = ops.check_padding(padding)
-        self.dilation = ops.check_pair("dilation", dilation)
         self.groups = ops.check_size("groups", groups)
-        self.activation = activation
         self.method = method
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `x (N, H, W, C)`."""
-        y = ops.conv2d(
+    def _convolve(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
+        return ops.conv2d(
             x,
             self.kernel[...],
-            None if self.bias is None else self.bias[...],
+            bias,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
             method=self.method,
         )
-        return y if self.activation is None else self.activation(y)
-
-    def window(self, in_hw: tuple[int, int]) -> ops.Window:
-        """The window that this layer slides over an input of `in_hw` cells."""
-        kh, kw = self.kernel.shape[:2]
-        return ops.resolve_window(
-            in_hw, (kh, kw), stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
 
 
-class Conv2DTranspose(nnx.Module):
+class Conv2DTranspose(_Convolution):
     """Transposed convolution with a kernel `(KH, KW, O // groups, C)` and a bias `(O,)`.
 
     Args:
@@ -101,42 +136,57 @@ class Conv2DTranspose(nnx.Module):
     ) -> None:
         kh, kw, per_group, _ = _kernel_shape(channels, filters, kernel_size, groups)
         shape = (kh, kw, filters // groups, per_group * groups)
+        super().__init__(
+            shape[:2],
+            filters,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            use_bias=use_bias,
+        )
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(filters)) if use_bias else None
-        self.stride = ops.check_pair("stride", stride)
-        self.padding = ops.check_padding(padding)
         self.output_padding = output_padding
-        self.dilation = ops.check_pair("dilation", dilation)
         self.groups = ops.check_size("groups", groups)
-        self.activation = activation
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `x (N, H, W, C)` the other way."""
-        y = ops.conv_transpose2d(
+    def _convolve(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
+        return ops.conv_transpose2d(
             x,
             self.kernel[...],
-            None if self.bias is None else self.bias[...],
+            bias,
             stride=self.stride,
             padding=self.padding,
             output_padding=self.output_padding,
             dilation=self.dilation,
             groups=self.groups,
         )
-        return y if self.activation is None else self.activation(y)
+
+    def window(self, in_hw: tuple[int, int]) -> ops.Window:
+        """The window that this layer slides over its output, for an input of `in_hw` cells."""
+        _, rows, columns, _ = ops.conv_transpose_output_shape(
+            (1, *in_hw, self.kernel.shape[3]),
+            self.kernel.shape,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+        return super().window((rows, columns))
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Products of an input and a weight, from the shapes of input and output."""
         return ops.multiply_adds(x_shape, self.kernel.shape)
 
 
-class DepthwiseConv2D(nnx.Module):
-    """Every channel by kernels of its own: `(KH, KW, C, M)`, and a bias `(C * M,)`.
+class DepthwiseConv2D(_Convolution):
+    """Depthwise convolution with a kernel `(KH, KW, C, M)` and a bias `(C * M,)`.
 
     Args:
         channels: C of the input `(N, H, W, C)`.
         kernel_size: KH and KW.
         stride, padding, dilation, method: as for `jcnn.ops.depthwise_conv2d`.
-        depth_multiplier: M, how many outputs each channel gives.
+        depth_multiplier: M, output channels per input channel.
         activation, use_bias, rngs: as for `Conv2D`.
         depthwise_init: draws the kernel, as `kernel_init` of `Conv2D`.
     """
@@ -158,49 +208,43 @@ class DepthwiseConv2D(nnx.Module):
     ) -> None:
         depth_multiplier = ops.check_size("depth_multiplier", depth_multiplier)
         shape = _kernel_shape(channels, depth_multiplier, kernel_size)
+        super().__init__(
+            shape[:2],
+            channels * depth_multiplier,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            use_bias=use_bias,
+        )
         self.kernel = nnx.Param(depthwise_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(channels * depth_multiplier)) if use_bias else None
-        self.stride = ops.check_pair("stride", stride)
-        self.padding = ops.check_padding(padding)
-        self.dilation = ops.check_pair("dilation", dilation)
-        self.activation = activation
         self.method = method
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve the channels of `x (N, H, W, C)` to `(N, OH, OW, C * M)`."""
-        y = ops.depthwise_conv2d(
+    def _convolve(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
+        return ops.depthwise_conv2d(
             x,
             self.kernel[...],
-            None if self.bias is None else self.bias[...],
+            bias,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             method=self.method,
         )
-        return y if self.activation is None else self.activation(y)
-
-    def window(self, in_hw: tuple[int, int]) -> ops.Window:
-        """The window that this layer slides over an input of `in_hw` cells."""
-        kh, kw = self.kernel.shape[:2]
-        return ops.resolve_window(
-            in_hw, (kh, kw), stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Products of an input and a weight, from the shapes of input and output."""
-        kh, kw = self.kernel.shape[:2]
-        return ops.multiply_adds(y_shape, (kh, kw, 1, y_shape[-1]))
+        return ops.multiply_adds(y_shape, (*self.kernel_size, 1, y_shape[-1]))
 
 
-class SeparableConv2D(nnx.Module):
-    """Depthwise convolution `(KH, KW, C, M)`, then 1x1 `(1, 1, C * M, O)`, and a bias `(O,)`.
+class SeparableConv2D(_Convolution):
+    """Depthwise `(KH, KW, C, M)`, then pointwise `(1, 1, C * M, O)` convolution, and a bias `(O,)`.
 
     Args:
         channels: C of the input `(N, H, W, C)`.
         filters: O of the output `(N, OH, OW, O)`.
         kernel_size: KH and KW.
         stride, padding, dilation, method: as for `jcnn.ops.separable_conv2d`.
-        depth_multiplier: M, how many maps each channel gives in between.
+        depth_multiplier: M, depthwise outputs per input channel.
         activation, use_bias, rngs: as for `Conv2D`.
         depthwise_init, pointwise_init: draw the kernels, as `kernel_init` of `Conv2D`.
     """
@@ -223,50 +267,44 @@ class SeparableConv2D(nnx.Module):
         rngs: nnx.Rngs,
     ) -> None:
         depth_multiplier = ops.check_size("depth_multiplier", depth_multiplier)
-        shape = _kernel_shape(channels, depth_multiplier, kernel_size)
-        self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), shape, jnp.float32))
-        shape = _kernel_shape(channels * depth_multiplier, filters, 1)
-        self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(shape[3])) if use_bias else None
-        self.stride = ops.check_pair("stride", stride)
-        self.padding = ops.check_padding(padding)
-        self.dilation = ops.check_pair("dilation", dilation)
-        self.activation = activation
+        depthwise = _kernel_shape(channels, depth_multiplier, kernel_size)
+        pointwise = _kernel_shape(channels * depth_multiplier, filters, 1)
+        super().__init__(
+            depthwise[:2],
+            filters,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            activation=activation,
+            use_bias=use_bias,
+        )
+        self.depthwise_kernel = nnx.Param(depthwise_init(rngs.params(), depthwise, jnp.float32))
+        self.pointwise_kernel = nnx.Param(pointwise_init(rngs.params(), pointwise, jnp.float32))
         self.method = method
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `x (N, H, W, C)` to `(N, OH, OW, O)`."""
-        y = ops.separable_conv2d(
+    def _convolve(self, x: jax.Array, bias: jax.Array | None) -> jax.Array:
+        return ops.separable_conv2d(
             x,
             self.depthwise_kernel[...],
             self.pointwise_kernel[...],
-            None if self.bias is None else self.bias[...],
+            bias,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             method=self.method,
         )
-        return y if self.activation is None else self.activation(y)
-
-    def window(self, in_hw: tuple[int, int]) -> ops.Window:
-        """The window that this layer slides over an input of `in_hw` cells."""
-        kh, kw = self.depthwise_kernel.shape[:2]
-        return ops.resolve_window(
-            in_hw, (kh, kw), stride=self.stride, padding=self.padding, dilation=self.dilation
-        )
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """Products of an input and a weight, from the shapes of input and output."""
-        kh, kw = self.depthwise_kernel.shape[:2]
         maps = self.pointwise_kernel.shape[2]
-        depthwise = ops.multiply_adds((*y_shape[:-1], maps), (kh, kw, 1, maps))
+        depthwise = ops.multiply_adds((*y_shape[:-1], maps), (*self.kernel_size, 1, maps))
         return depthwise + ops.multiply_adds(y_shape, self.pointwise_kernel.shape)
 
 
 def _kernel_shape(
     channels: int, filters: int, kernel_size: Size, groups: int = 1
 ) -> tuple[int, int, int, int]:
-    """`(KH, KW, C // groups, O)` of a layer's arguments, each of which is checked."""
+    """Check a layer's arguments and return its kernel shape `(KH, KW, C // groups, O)`."""
     channels, filters = ops.check_size("channels", channels), ops.check_size("filters", filters)
     groups = ops.check_size("groups", groups)
     if channels % groups or filters % groups:

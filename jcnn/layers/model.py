@@ -1,4 +1,4 @@
-"""Layers as a model: one after another, in training or evaluation, whole or taken apart."""
+"""`Sequential`, train and eval mode, and splitting a model into its state."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ from jcnn.layers.types import Layer
 
 
 class Sequential(nnx.Module):
-    """Layers applied in turn, each an attribute under the name that Keras would give it.
+    """Layers applied in sequence, each an attribute with the name that Keras would give it.
 
-    `conv2d`, `conv2d_1`, `max_pooling2d`, `flatten`, `dense`: so `model.conv2d.kernel` is the
-    first kernel, and the same name stands in summaries, errors and checkpoints.
+    Such names are `conv2d`, `conv2d_1`, `max_pooling2d` and `dense`: `model.conv2d.kernel` is the
+    first kernel. Summaries, errors and checkpoints use the same names.
 
     Args:
         layers: NNX modules, or functions of one array.
@@ -32,7 +32,7 @@ class Sequential(nnx.Module):
             setattr(self, name, module)
             self.names += (name,)
 
-    if TYPE_CHECKING:  # each layer is an attribute, under a name that only the list knows
+    if TYPE_CHECKING:  # the layers are attributes, with names known at run time only
 
         def __getattr__(self, name: str) -> Any: ...
 
@@ -53,21 +53,21 @@ class Sequential(nnx.Module):
 
 
 class LayerError(ValueError):
-    """A layer got an input that it was not made for; the message names the layer."""
+    """A layer cannot take its input; the message names the layer."""
 
 
 def as_model(model: nnx.Module | Sequence[Layer]) -> nnx.Module:
-    """A list of layers as a `Sequential`; a module as it is."""
+    """Wrap a list of layers in a `Sequential`; return a module unchanged."""
     return model if isinstance(model, nnx.Module) else Sequential(model)
 
 
 def eval_mode(model: nnx.Module) -> nnx.Module:
-    """A copy, sharing the arrays, in which dropout is off and batch statistics are the stored."""
+    """A copy in eval mode, sharing the arrays: no dropout, running batch statistics."""
     return _with_mode(model, deterministic=True)
 
 
 def train_mode(model: nnx.Module) -> nnx.Module:
-    """A copy, sharing the arrays, in which dropout is on and batches have their own statistics."""
+    """A copy in train mode, sharing the arrays: dropout, and each batch's own statistics."""
     return _with_mode(model, deterministic=False)
 
 
@@ -81,7 +81,7 @@ def _with_mode(model: nnx.Module, *, deterministic: bool) -> nnx.Module:
 
 
 class SplitModel(NamedTuple):
-    """A model taken apart by `split_model`; `nnx.merge` puts it together again."""
+    """The parts of a model, from `split_model`; `nnx.merge(*parts)` is the model again."""
 
     graphdef: Any
     params: Any
@@ -90,16 +90,16 @@ class SplitModel(NamedTuple):
 
 
 def split_model(model: nnx.Module) -> SplitModel:
-    """Its structure, parameters, random streams, and other state (batch statistics)."""
+    """Split a model into structure, parameters, random streams and the rest (batch statistics)."""
     parts: Any = nnx.split(model, nnx.Param, nnx.RngState, ...)
     return SplitModel(*parts)
 
 
 def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[int, ...]:
-    """Shape that `layers` give one example of `input_shape`; nothing is computed.
+    """Output shape of `layers` for one example of `input_shape`; nothing is computed.
 
     Args:
-        layers: applied in turn, without training's dropout.
+        layers: applied in sequence, in eval mode.
         input_shape: `(H, W, C)`, without the batch axis.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Batch normalisation, with statistics that are exact also where the mean is large."""
+"""Batch normalisation, with statistics that are accurate even where the mean is large."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from jax import lax
 
 from jcnn import ops
 
-# The shift is a mean over so many rows and columns of every example.
+# The shift is a mean over this many rows and columns of every example.
 _GRID = 4
 
 
@@ -17,17 +17,17 @@ class BatchNormalization(nnx.BatchNorm):
     """Batch normalisation over all axes but the last, with Keras's names and defaults.
 
     In train mode `y = (x - mean) / sqrt(variance + epsilon) * scale + bias` with the mean and the
-    (biased) variance of the batch, and the running statistics move towards these:
-    `running = momentum * running + (1 - momentum) * batch`. In eval mode the running statistics
-    take the batch's place. They start at mean 0 and variance 1, so with momentum 0.99 they are
-    still 37 % of that after 100 steps, and 90 % after 10: for a training of few steps take a
-    smaller momentum, such as 0.9, or evaluation will see other statistics than training did.
+    (biased) variance of the batch, and the running statistics are updated:
+    `running = momentum * running + (1 - momentum) * batch`. Eval mode uses the running statistics.
+    They start at mean 0 and variance 1, which with momentum 0.99 still has a weight of 37 % after
+    100 steps and of 90 % after 10. For a short training use a smaller momentum, such as 0.9, or
+    evaluation uses other statistics than training did.
 
-    Statistics are computed in at least float32. An empty batch leaves the running ones alone.
+    Statistics are computed in at least float32. An empty batch does not change the running ones.
 
     Args:
         channels: C, the last axis of the input.
-        momentum: share of the running statistics that a step keeps, in [0, 1].
+        momentum: weight of the running statistics in their update, in [0, 1].
         epsilon: added to the variance, at least 0.
         center: whether a bias `(C,)` is added; it starts at 0.
         scale: whether the result is multiplied by a scale `(C,)`; it starts at 1.
@@ -66,12 +66,12 @@ class BatchNormalization(nnx.BatchNorm):
     def __call__(
         self, x: jax.Array, use_running_average: bool | None = None, *, mask: Any = None
     ) -> jax.Array:
-        """Normalise `x (..., C)`; the dtype stays, also of 16-bit numbers.
+        """Normalise `x (..., C)`; the result has the dtype of `x`.
 
         Args:
             x: a floating-point type.
-            use_running_average: whether the running statistics are taken; None is the mode's.
-            mask: bool, broadcastable to `x`: which numbers count in the batch's statistics.
+            use_running_average: whether to use the running statistics; None means by the mode.
+            mask: bool, broadcastable to `x`: which numbers count in the batch statistics.
         """
         if x.ndim < 1 or x.shape[-1] != self.num_features:
             raise ValueError(
@@ -100,12 +100,12 @@ class BatchNormalization(nnx.BatchNorm):
 def _statistics(x: jax.Array, mask: Any) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """`x - shift`, the shift, and the mean and the variance of `x - shift`, all by channel.
 
-    E[d^2] - E[d]^2 takes one pass over the numbers and is right for d = x - shift with any shift,
-    to every order of differentiation; it is exact where the shift is near the mean. Ours is the
-    mean of a share s of the numbers, a grid of every example. It differs from the mean by at most
-    sqrt((1 - s) / s) standard deviations, whatever the numbers, so the variance loses at most
-    1 / s roundings. Everything that follows is computed from d, since a mean of 5000 in float32 is
-    itself rounded by 2e-4.
+    E[d^2] - E[d]^2 takes one pass over the numbers. It is correct for d = x - shift with any shift,
+    to every order of differentiation, and accurate if the shift is near the mean. The shift here is
+    the mean of a share s of the numbers, a grid of every example. It differs from the mean by at
+    most sqrt((1 - s) / s) standard deviations, whatever the numbers, so the variance loses at most
+    1 / s roundings. Everything after is computed from d, since a mean of 5000 in float32 is itself
+    rounded by 2e-4.
 
     Reference: Chan, Golub and LeVeque, "Algorithms for Computing the Sample Variance", 1983.
     """

@@ -1,4 +1,4 @@
-"""What the layers share: the types of their arguments, and the initializers."""
+"""Argument types and initializers of the layers."""
 
 from collections.abc import Callable
 

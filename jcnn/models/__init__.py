@@ -1,4 +1,4 @@
-"""The model zoo, and what can be said of any model: its summary and its intermediates."""
+"""The model zoo, and the summary and intermediates of any model."""
 
 from jcnn.models.calls import intermediates
 from jcnn.models.summary import LayerRow, Summary, count_params, summary, zoo_summary

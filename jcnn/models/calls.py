@@ -1,4 +1,4 @@
-"""What every layer of a model did in one call: the intermediates that reports and pages show."""
+"""Record the input and output of every layer in one call of a model."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -35,13 +35,12 @@ class Call:
 def intermediates(
     model: nnx.Module | Sequence[Layer], x: jax.Array
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Call a model and return what every layer gave, by name, in the order of the calls.
+    """Call a model and return the output of every layer, by name, in the order of the calls.
 
-    Works for any NNX module, and inside `jit`. Dropout and batch normalisation act as in
-    evaluation.
+    Works for any NNX module, and inside `jit`. The model runs in eval mode.
 
     Args:
-        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        model: a model of the zoo, any `nnx.Module`, or a list of layers.
         x: `(N, H, W, C)`.
 
     Returns:
@@ -59,12 +58,12 @@ def recorded_calls(
 ) -> Iterator[list[Call]]:
     """Record each call of each module below `model` while the context is open.
 
-    The modules' classes are given a recording `__call__` for that time; nothing is written into
-    the modules, so that it works while JAX traces. Calls of other threads are not recorded.
+    Meanwhile the modules' classes have a recording `__call__`. The modules themselves are not
+    changed, so it works while JAX traces. Calls from other threads are not recorded.
 
     Args:
         model: any NNX module.
-        replace: given each call, what it is to return instead of its output; None leaves them.
+        replace: maps each call to the value to return instead of its output; None keeps outputs.
     """
     paths = {id(module): "/".join(map(str, path)) for path, module in nnx.iter_modules(model)}
     del paths[id(model)]
@@ -76,7 +75,7 @@ def recorded_calls(
 
     def recording(call: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
-            # A call from within itself is a subclass using its superclass's method.
+            # A nested call of the same module is a subclass calling its superclass.
             known = threading.get_ident() == thread and id(self) in paths
             if not known or id(self) in active or not args:
                 return call(self, *args, **kwargs)
@@ -116,5 +115,5 @@ def recorded_calls(
 
 
 def callable_instances(cls: type) -> bool:
-    """Whether objects of `cls` can be called."""
+    """Whether instances of `cls` are callable."""
     return any("__call__" in base.__dict__ for base in cls.__mro__)

@@ -1,7 +1,7 @@
-"""The lectures' models: two dense networks, and convolutional ones up to 17 million parameters.
+"""The models of the lectures: dense and convolutional networks, up to 17 million parameters.
 
-Lecture D compares six on Fashion-MNIST, lecture C has one for MNIST, lecture E one for pictures of
-animals; `tiny_vgg` is CNN Explainer's.
+Lecture D compares six on Fashion-MNIST, lecture C has one for MNIST, lecture E one for images of
+animals; `tiny_vgg` is from CNN Explainer.
 """
 
 import math
@@ -28,7 +28,7 @@ HIDDEN = 128
 def mlp(
     input_shape: tuple[int, int, int], classes: int, *, kernel_init: Initializer, rngs: nnx.Rngs
 ) -> Sequential:
-    """Flatten, dense 128, dense: 101,770 parameters for 28x28 pictures of 10 classes."""
+    """Flatten, dense 128, dense: 101,770 parameters for 28x28x1 and 10 classes."""
     return Sequential(
         [
             Flatten(),
@@ -91,7 +91,7 @@ def conv2pool(
 def conv4(
     input_shape: tuple[int, int, int], classes: int, *, kernel_init: Initializer, rngs: nnx.Rngs
 ) -> Sequential:
-    """Twice two convolutions, max pool 2, dropout 0.5; then dense: 192,330 parameters."""
+    """Two blocks of conv, conv, max pool 2, dropout 0.5; then dense: 192,330 parameters."""
     conv = partial(Conv2D, activation=ops.relu, kernel_init=kernel_init, rngs=rngs)
     features = [
         conv(input_shape[2], 32),
@@ -136,7 +136,7 @@ def mnist_cnn(
 def creatures(
     input_shape: tuple[int, int, int], classes: int, *, kernel_init: Initializer, rngs: nnx.Rngs
 ) -> Sequential:
-    """Lecture E's six kinds of animal, 100x100x3: 17,403,430 parameters, most in one dense."""
+    """Lecture E's model for six animals, 100x100x3: 17,403,430 parameters, most in one dense."""
     same = partial(Conv2D, padding="SAME", activation=ops.relu, kernel_init=kernel_init, rngs=rngs)
     valid = partial(
         Conv2D, padding="VALID", activation=ops.relu, kernel_init=kernel_init, rngs=rngs

@@ -1,4 +1,4 @@
-"""What a model is made of: a row a layer with shapes, parameters, work, memory and view."""
+"""Summary of a model: shape, parameters, multiply-adds and memory of each layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class LayerRow:
         name: path in the model.
         type: class of the layer.
         output_shape: without the batch axis.
-        params: numbers that it learns.
+        params: number of its parameters.
         multiply_adds: products of an input and a weight.
         activation_bytes: memory of its output in the output's dtype.
-        receptive_field: rows and columns of the input that one unit sees; None after the
-            feature maps end, where the layers are no chain, and from a transposed convolution
-            on, whose units differ in what they see.
+        receptive_field: rows and columns of the input on which one unit depends; None after the
+            feature maps, if the model is not a `Sequential`, and from a transposed convolution
+            on, whose units have different receptive fields.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Summary:
 
 
 def summary(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Summary:
-    """Summarise a model for pictures of `input_shape = (H, W, C)`; nothing is computed.
+    """Summarise a model for images of `input_shape = (H, W, C)`; nothing is computed.
 
     Args:
-        model: the zoo's, a plain `nnx.Module`, or a list of layers.
-        input_shape: of one example.
+        model: a model of the zoo, any `nnx.Module`, or a list of layers.
+        input_shape: shape of one example.
 
     Returns:
-        A row for each innermost layer, in the order of the calls, and the totals. `params`
-        counts every parameter of the model, also those in no row.
+        A row for each innermost layer, in the order of the calls, and the totals. The total
+        `params` includes parameters that are in no row.
 
     Raises:
         ValueError: the model cannot take such an input; the message names the layer.
@@ -97,13 +97,13 @@ def summary(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> 
 def zoo_summary(
     name: str, input_shape: tuple[int, int, int] | None = None, classes: int | None = None
 ) -> Summary:
-    """Summarise a model of the zoo without drawing its parameters: at once, whatever its size.
+    """Summarise a model of the zoo without initialising its parameters.
 
     Args:
         name, input_shape, classes: as for `build`.
 
     Raises:
-        ValueError: the name is unknown, or the pictures are too small for the model.
+        ValueError: the name is unknown, or the images are too small for the model.
     """
     found: list[Summary] = []
 
@@ -116,7 +116,7 @@ def zoo_summary(
 
 
 def count_params(model: nnx.Module) -> int:
-    """How many numbers a model learns (its `nnx.Param` variables)."""
+    """Number of parameters of a model (its `nnx.Param` variables)."""
     return sum(int(leaf.size) for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 

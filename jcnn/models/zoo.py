@@ -1,4 +1,4 @@
-"""The models by name: one literal table, and the function that builds from it."""
+"""The table of models, and the functions that build them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from jcnn.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the zoo, and the pictures that its lecture made it for."""
+    """A model of the zoo, with the default input shape and classes of its lecture."""
 
     build: Callable[..., Sequential]
     input_shape: tuple[int, int, int]
@@ -71,21 +71,21 @@ def build(
     kernel_init: Initializer = glorot_uniform,
     dropout: float | None = None,
 ) -> Sequential:
-    """Build a model of the zoo, with fresh parameters.
+    """Build a model of the zoo, with newly initialised parameters.
 
     Args:
         name: a name in `ZOO`.
-        input_shape: `(H, W, C)` of the pictures; None means those of the model's lecture.
-        classes: number of logits; None likewise.
-        seed: of the parameters.
+        input_shape: `(H, W, C)` of the images; None means that of the model's lecture.
+        classes: number of logits; None means that of the model's lecture.
+        seed: seed of the parameters.
         kernel_init: as for `jcnn.layers.Conv2D`.
-        dropout: rate of every dropout layer; None leaves each its own.
+        dropout: rate of every dropout layer; None means each layer's own.
 
     Returns:
         A `Sequential` from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
 
     Raises:
-        ValueError: the name is unknown, or the pictures are too small for the model.
+        ValueError: the name is unknown, or the images are too small for the model.
     """
     zoo_entry(name)
 
@@ -109,7 +109,7 @@ def trace(
     seed: int | jax.Array = 0,
     kernel_init: Initializer = glorot_uniform,
 ) -> Sequential:
-    """`build` without its compiled program: for use inside `jax.eval_shape`, `jit` or `vmap`."""
+    """`build` without compiling: for use inside `jax.eval_shape`, `jit` or `vmap`."""
     entry = zoo_entry(name)
     shape = entry.input_shape if input_shape is None else input_shape
     key = jax.random.key(seed) if isinstance(seed, int) else seed
@@ -127,10 +127,10 @@ def trace(
 
 
 def zoo_entry(name: str) -> Entry:
-    """The line of the table with this name.
+    """The entry of the table with this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the name is unknown.
     """
     if name not in ZOO:
         guess = did_you_mean(name, ZOO)

@@ -1,4 +1,4 @@
-"""Pure functions of convolutional networks: arrays in, arrays out. NHWC images, HWIO kernels."""
+"""Pure functions for convolutional networks: arrays in, arrays out; NHWC images, HWIO kernels."""
 
 from jcnn.ops._activations import (
     cross_entropy,
@@ -10,20 +10,18 @@ from jcnn.ops._activations import (
     tanh,
 )
 from jcnn.ops._check import check_rate
-from jcnn.ops._count import conv_multiply_adds, conv_params, dense_params, multiply_adds
+from jcnn.ops._conv_shapes import conv_output_shape, conv_transpose_output_shape
+from jcnn.ops._count import conv_multiply_adds, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
+from jcnn.ops._receptive_field import ReceptiveField, receptive_field
 from jcnn.ops._window import (
     Padding,
-    ReceptiveField,
     Size,
     Window,
     check_padding,
     check_pair,
     check_size,
-    conv_output_shape,
-    conv_transpose_output_shape,
-    receptive_field,
     resolve_window,
 )
 from jcnn.ops.conv.conv2d import conv2d
@@ -54,12 +52,10 @@ __all__ = [
     "conv2d_relu",
     "conv_multiply_adds",
     "conv_output_shape",
-    "conv_params",
     "conv_transpose2d",
     "conv_transpose_output_shape",
     "cross_entropy",
     "dense",
-    "dense_params",
     "depthwise_conv2d",
     "dropout",
     "explain_conv",

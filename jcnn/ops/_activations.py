@@ -1,8 +1,8 @@
 """Activations, softmax and the cross-entropy of logits.
 
-16-bit numbers are computed in float32 and rounded once. Where a textbook formula subtracts nearly
+16-bit inputs are computed in float32 and rounded once. Where a textbook formula subtracts nearly
 equal numbers in a tail (`1 + erf`, `s * (1 - s)`, `1 - tanh^2`), another formula is used, so that
-value and gradient keep their relative precision down to the smallest normal number.
+values and gradients keep their relative precision down to the smallest normal number.
 """
 
 import math
@@ -32,11 +32,11 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
-    """`x` where positive, `slope * x` elsewhere; slope 0.2 is Keras's for the activation.
+    """`x` where positive, `slope * x` elsewhere; the default slope is that of Keras's activation.
 
     Args:
         x: any shape, a floating-point type.
-        slope: of the negative side.
+        slope: slope for negative inputs.
 
     Returns:
         The shape and dtype of `x`.
@@ -101,7 +101,7 @@ def tanh(x: jax.Array) -> jax.Array:
 def softmax(logits: jax.Array) -> jax.Array:
     """Probabilities `exp(z) / sum(exp(z))` over the last axis.
 
-    The largest logit is subtracted first, which changes nothing but keeps `exp` in range.
+    The largest logit is subtracted first, which keeps `exp` in range.
 
     Args:
         logits: `(..., K)`, a floating-point type.
@@ -124,7 +124,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Args:
         logits: `(..., K)`, a floating-point type.
-        labels: `(...)` class numbers of an integer type, in 0..K-1 (the loss of another is NaN);
+        labels: `(...)` class indices of an integer type, in 0..K-1 (others give a NaN loss);
             or `(..., K)` probabilities (one-hot, smoothed) of a floating-point type.
 
     Returns:
@@ -145,7 +145,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         picked = jnp.take_along_axis(
             log_probabilities, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
         )[..., 0]
-        # A negative number would count from the end, as an index does: it is no class either.
+        # A negative index would count from the end, but is no class.
         return -jnp.where(labels < 0, jnp.nan, picked).astype(logits.dtype)
     check_floating("labels", labels)
     if labels.shape != logits.shape:
@@ -158,23 +158,23 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def _log_softmax(logits: jax.Array) -> jax.Array:
-    """In at least 32 bits."""
+    """Log-softmax, computed in at least 32 bits."""
     shifted = _shifted(logits)
     return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
 
 
 def _shifted(logits: jax.Array) -> jax.Array:
-    """Logits less the largest of their row, in at least 32 bits."""
+    """Logits minus the largest of their row, in at least 32 bits."""
     check_floating("logits", logits)
     if logits.ndim < 1:
         raise ValueError(f"logits: got shape {logits.shape}; expected at least one axis (..., K)")
     wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    # `initial` is what the largest of no classes is.
+    # `initial` is the maximum if there are no classes.
     largest = jnp.max(wide, axis=-1, keepdims=True, initial=-jnp.inf)
     return wide - lax.stop_gradient(largest)
 
 
-# --- in at least 32 bits --------------------------------------------------------------------------
+# --- computed in at least 32 bits -----------------------------------------------------------------
 
 
 def _in_32_bits(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
@@ -200,7 +200,7 @@ def _tanh(x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _bell(x: jax.Array) -> jax.Array:
-    """The slope of the sigmoid: `s(x) s(-x) = exp(-|x|) / (1 + exp(-|x|))^2`."""
+    """The derivative of the sigmoid: `s(x) s(-x) = exp(-|x|) / (1 + exp(-|x|))^2`."""
     power = jnp.exp(-jnp.abs(x))
     return power / (1 + power) ** 2
 

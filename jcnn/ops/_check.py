@@ -1,4 +1,4 @@
-"""Argument checks shared by the ops: a wrong array is refused by name, with its shape or dtype."""
+"""Argument checks shared by the ops: each raises a ValueError that names the argument."""
 
 from typing import Any
 
@@ -15,21 +15,21 @@ def check_floating(name: str, array: Any) -> None:
 
 
 def check_rank(name: str, array: jax.Array, axes: str) -> None:
-    """Refuse an array that has not one axis for each letter of `axes`, as in "N, H, W, C"."""
+    """Refuse an array without one axis per letter of `axes`, such as "N, H, W, C"."""
     expected = len(axes.split(","))
     if array.ndim != expected:
         raise ValueError(f"{name}: got shape {array.shape}; expected {expected} axes ({axes})")
 
 
 def check_same_dtype(x: jax.Array, **others: jax.Array | None) -> None:
-    """Refuse operands of mixed precision: a silent promotion would hide which one is computed."""
+    """Refuse operands of different dtypes: a silent promotion would hide the dtype computed in."""
     for name, array in others.items():
         if array is not None and array.dtype != x.dtype:
             raise ValueError(f"{name}: got dtype {array.dtype} for x of dtype {x.dtype}")
 
 
 def check_bias(bias: jax.Array | None, kernel: jax.Array) -> None:
-    """Refuse a bias that has not one number for each of the kernel's outputs."""
+    """Refuse a bias without one number for each output of the kernel."""
     if bias is not None and bias.shape != kernel.shape[-1:]:
         raise ValueError(
             f"bias: got shape {bias.shape} for kernel {kernel.shape}; expected {kernel.shape[-1:]}"
@@ -37,10 +37,10 @@ def check_bias(bias: jax.Array | None, kernel: jax.Array) -> None:
 
 
 def check_rate(rate: Any) -> float:
-    """A dropout rate, a number of any type, as a float.
+    """Convert a dropout rate to a float.
 
     Raises:
-        ValueError: it is no number in [0, 1).
+        ValueError: `rate` is not a number in [0, 1).
     """
     try:
         number = float(rate)

@@ -1,47 +1,21 @@
-"""Counting what a layer costs: parameters, connections and multiply-adds, from shapes alone."""
+"""Multiply-adds of a convolution or dense layer, from shapes alone."""
 
 import math
 from collections.abc import Sequence
 
-from jcnn.ops._window import Padding, Size, check_size, conv_output_shape
-
-
-def conv_params(kernel_shape: Sequence[int], *, bias: bool = True) -> int:
-    """Numbers that a convolution learns, `KH * KW * C // groups * O` and O biases.
-
-    Args:
-        kernel_shape: `(KH, KW, C // groups, O)`.
-        bias: whether there is one.
-
-    Raises:
-        ValueError: `kernel_shape` has not four axes.
-    """
-    if len(kernel_shape) != 4:
-        raise ValueError(
-            f"kernel_shape: got {tuple(kernel_shape)}; expected four axes (KH, KW, C // groups, O)"
-        )
-    return math.prod(kernel_shape) + bias * kernel_shape[3]
-
-
-def dense_params(inputs: int, units: int, *, bias: bool = True) -> int:
-    """Numbers that a dense layer learns: `inputs * units` and, with `bias`, `units` more.
-
-    Raises:
-        ValueError: a size is not positive.
-    """
-    inputs, units = check_size("inputs", inputs), check_size("units", units)
-    return inputs * units + bias * units
+from jcnn.ops._conv_shapes import conv_output_shape
+from jcnn.ops._window import Padding, Size
 
 
 def multiply_adds(output_shape: Sequence[int], kernel_shape: Sequence[int]) -> int:
-    """Connections of a convolution or dense layer: products of an input and a weight.
+    """Multiply-adds of a convolution or dense layer: products of an input and a weight.
 
-    Each is one multiplication and one addition when the layer is computed; padding counts as
-    pixels. A convolution shares its weights: it has far more connections than parameters.
+    Padding counts like other pixels. A convolution shares its weights, so it has far more
+    multiply-adds than parameters.
 
     Args:
-        output_shape: `(OH, OW, O)` or `(U,)`; with a batch axis N before, all examples count. Of
-            a transposed convolution the input's, `(H, W, C)`: it is the other way's output.
+        output_shape: `(OH, OW, O)` or `(U,)`; with a leading batch axis N, all examples count.
+            For a transposed convolution, the shape of its input, `(H, W, C)`.
         kernel_shape: `(KH, KW, C // groups, O)` or `(D, U)`; transposed, `(KH, KW, O // groups,
             C)`; depthwise, `(KH, KW, 1, C * M)`.
 
@@ -65,7 +39,7 @@ def conv_multiply_adds(
     dilation: Size = 1,
     groups: int = 1,
 ) -> int:
-    """`multiply_adds` of a convolution, from its input.
+    """`multiply_adds` of a convolution, from the shape of its input.
 
     Args:
         x_shape: `(N, H, W, C)`.

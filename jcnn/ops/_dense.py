@@ -1,4 +1,4 @@
-"""Flatten, dense and dropout: what follows the feature maps."""
+"""Flatten, dense and dropout."""
 
 import math
 
@@ -12,7 +12,7 @@ from jcnn.ops.conv.method import Precision
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Lay out each example as one row, in the order rows, columns, channels.
+    """Reshape each example to one row, in the order rows, columns, channels.
 
     Args:
         x: `(N, ...)`, any type; `(N, H, W, C)` puts pixel `(r, c)` of channel `k` at
@@ -72,13 +72,13 @@ def dense(
 def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Array:
     """Set a random share of the numbers to zero and scale the others to keep the mean.
 
-    The mask takes 16 random bits a number: `rate` is rounded to a multiple of 1/65536, and the
-    scale is that of the rounded rate, so the expectation is `x` exactly.
+    The mask takes 16 random bits per number: `rate` is rounded to a multiple of 1/65536. The scale
+    is that of the rounded rate, so the expectation is exactly `x`.
 
     Args:
         x: any shape, a floating-point type.
-        rate: share to drop, `0 <= rate < 1`: a number, or a scalar array. One that `jit` or `vmap`
-            traces cannot be checked; out of range, it makes every number NaN.
+        rate: share to drop, `0 <= rate < 1`: a number or a scalar array. A traced rate cannot be
+            checked; out of range, it makes the whole result NaN.
         key: one `jax.random.key`; the same key drops the same numbers.
 
     Returns:
@@ -90,7 +90,7 @@ def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Arr
     Reference: Srivastava et al., "Dropout", JMLR 15, 2014 (inverted: scaled while training).
     """
     check_floating("x", x)
-    # Scaled in 32 bits: 1 / (1 - rate) alone may be beyond float16 where the product is not.
+    # Scaled in 32 bits: 1 / (1 - rate) may overflow float16 where the product does not.
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     if isinstance(rate, jax.core.Tracer):
         kept = jnp.clip(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1, 65536)

@@ -1,4 +1,4 @@
-"""Pooling: one number for each window of each feature map."""
+"""Max and average pooling."""
 
 import math
 
@@ -14,11 +14,11 @@ from jcnn.ops._window import Padding, Size, Window, resolve_window
 def max_pool2d(
     x: jax.Array, window: Size, *, stride: Size | None = None, padding: Padding = "VALID"
 ) -> jax.Array:
-    """Largest value of each window, feature map by feature map.
+    """Maximum of each window, per channel.
 
-    The padding never wins. Where several cells share the maximum, the first (row by row) takes
-    the whole gradient, as in XLA's `select_and_scatter`, Keras and PyTorch. A NaN in a window
-    is its maximum.
+    Padding is never the maximum. If several cells are equal, the first (row by row) takes the
+    whole gradient, as in XLA's `select_and_scatter`, Keras and PyTorch. A NaN in a window is its
+    maximum.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
@@ -50,15 +50,15 @@ def avg_pool2d(
     padding: Padding = "VALID",
     count_padding: bool = False,
 ) -> jax.Array:
-    """Mean of each window, feature map by feature map.
+    """Mean of each window, per channel.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
         window: height and width.
         stride: cells between neighbouring windows; None means the window.
         padding: "SAME", "VALID", an int, or `((top, bottom), (left, right))`.
-        count_padding: whether padding counts as zeros in the mean (Flax's default) or is left
-            out of it (Keras's; ours).
+        count_padding: whether padding counts as zeros in the mean (Flax's default) or is
+            excluded (the default of Keras, and here).
 
     Returns:
         `(N, OH, OW, C)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
@@ -89,7 +89,7 @@ def _resolve(x: jax.Array, window: Size, stride: Size | None, padding: Padding) 
 
 
 def _counts(window: Window) -> np.ndarray:
-    """How many cells of each window lie inside the input, `(OH, OW, 1)`."""
+    """Number of cells of each window inside the input, `(OH, OW, 1)`."""
     counts = []
     for axis in (0, 1):
         first = np.arange(window.out_size[axis]) * window.stride[axis] - window.padding[axis][0]

@@ -1,7 +1,7 @@
-"""Random bits for dropout: those of `jax.random.bits`, made at full speed on a CPU, too.
+"""Random bits for dropout: those of `jax.random.bits`, but fast on a CPU.
 
-`jax.random.bits` runs the rounds of its generator as a loop over the whole array on a CPU, and
-takes 25 times as long as the rounds written out, which fuse into one pass over registers.
+On a CPU `jax.random.bits` runs the rounds of its generator as a loop over the whole array. It takes
+25 times as long as unrolled rounds, which fuse into one pass over registers.
 """
 
 import math
@@ -14,7 +14,7 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
 def less_than(key: jax.Array, shape: tuple[int, ...], bound: int | jax.Array) -> jax.Array:
-    """Where 16 random bits are less than `bound`.
+    """Whether 16 random bits are less than `bound`, for each number.
 
     Args:
         key: one `jax.random.key`.
@@ -29,8 +29,9 @@ def less_than(key: jax.Array, shape: tuple[int, ...], bound: int | jax.Array) ->
         return jax.random.bits(key, shape, jnp.uint16).astype(jnp.int32) < bound
 
     def in_halves(key: jax.Array) -> jax.Array:
-        # A loop of two turns is a wall: without it XLA:CPU makes the bits again, slowly, inside
-        # everything that reads them, the gradient of the pooling before the dropout included.
+        # XLA does not fuse across a loop, here of two iterations. Without it XLA:CPU would
+        # recompute the bits, slowly, inside everything that reads them, such as the gradient of
+        # the pooling before the dropout.
         half = -(-math.prod(shape) // 2)
 
         def part(first: jax.Array) -> jax.Array:
@@ -49,7 +50,7 @@ def less_than(key: jax.Array, shape: tuple[int, ...], bound: int | jax.Array) ->
 
 
 def _threefry(key: jax.Array, counters: jax.Array) -> jax.Array:
-    """Threefry-2x32 with 20 rounds of the counters (0, c), its two words combined by xor.
+    """Threefry-2x32 with 20 rounds, of the counters (0, c); the xor of its two words.
 
     Reference: Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", 2011.
     """

@@ -1,8 +1,8 @@
 """The taps of a window: for each kernel cell, the input cell under it at every output position.
 
-im2col lays the taps side by side, the shift convolution multiplies and adds them, pooling takes
-their maximum or mean. Each tap is one strided slice of the padded input, so the gradients are
-slices too, and nothing here has a loop at run time.
+im2col concatenates the taps, the shift method multiplies and adds them, pooling takes their maximum
+or mean. Each tap is one strided slice of the padded input, so there is no loop at run time, and the
+gradients are as simple.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def taps(x: jax.Array, window: Window, fill: float = 0.0) -> Iterator[jax.Array]
     """Yield the `KH * KW` taps `(N, OH, OW, C)` of `x (N, H, W, C)`, row by row.
 
     Args:
-        x: input; cells outside it read as `fill`.
+        x: input.
         window: resolved against `x`'s height and width.
         fill: value of the padding.
     """
@@ -33,7 +33,7 @@ def taps(x: jax.Array, window: Window, fill: float = 0.0) -> Iterator[jax.Array]
 
 
 def scatter_taps(values: Iterator[jax.Array], window: Window) -> jax.Array:
-    """Add the taps `(N, OH, OW, C)` back to where `taps` read them: its adjoint."""
+    """Add the taps `(N, OH, OW, C)` to the cells that `taps` read: the adjoint of `taps`."""
     total: jax.Array | None = None
     for (i, j), tap in zip(positions(window), values, strict=True):
         pads = []

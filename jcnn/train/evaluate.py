@@ -224,7 +224,7 @@ def all_logits(
     """Logits of any number of pictures, brought to the device in pieces where that is needed.
 
     Args:
-        graphdef, states: from `take_apart(evaluating(model))`.
+        graphdef, states: from `split_model(eval_mode(model))`.
         images: `(N, H, W, C)` uint8, wherever they are.
         batch_size: examples computed at a time.
         members: as for `logits_program`.

@@ -80,7 +80,7 @@ def training_step(
     """One step of training as a pure function of its batch and key, to be compiled.
 
     Args:
-        graphdef, streams: from `take_apart(training(model))`.
+        graphdef, streams: from `split_model(train_mode(model))`.
         config: how to train; its learning rate and seed are not looked at.
         steps: in an epoch, for the learning rate's schedule.
         classes: K.
@@ -190,7 +190,7 @@ def epoch_program(
     so one program runs a whole epoch, a second's worth of it, or nothing.
 
     Args:
-        graphdef: from `take_apart(training(model))`.
+        graphdef: from `split_model(train_mode(model))`.
         config: how to train, as `compiled_part` leaves it.
         examples: in an epoch.
         classes: K.
@@ -322,7 +322,7 @@ def logits_program(graphdef: Any, batch_size: int, *, members: bool = False) -> 
     """The compiled logits of a whole array of pictures, `batch_size` at a time.
 
     Args:
-        graphdef: from `take_apart(evaluating(model))`.
+        graphdef: from `split_model(eval_mode(model))`.
         batch_size: examples computed at a time.
         members: whether `params` and `rest` have a leading axis, one row for each model; then so
             have the logits.

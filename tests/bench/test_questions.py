@@ -26,9 +26,10 @@ def test_every_public_op_is_timed() -> None:
     }
     # Arithmetic on shapes and what tells of methods; col2im is the gradient of im2col.
     plain = {
-        *("conv_multiply_adds", "conv_output_shape", "conv_params", "dense_params"),
-        *("multiply_adds", "receptive_field", "resolve_window", "col2im"),
+        *("conv_multiply_adds", "conv_output_shape", "multiply_adds"),
+        *("receptive_field", "resolve_window", "col2im"),
         *("conv_transpose_output_shape", "explain_conv", "im2col_in_chunks"),
+        *("check_padding", "check_pair", "check_rate", "check_size"),
     }
     types = {"Padding", "Precision", "Size"}
     assert functions - plain - types <= set(eager.cases(1))

@@ -1,4 +1,4 @@
-"""BatchNormalization against NumPy float64, where means are large, and by its arguments."""
+"""BatchNormalization against NumPy float64, with large means, and its arguments."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_it_is_exact_where_the_mean_is_large(mean: float, shape: tuple[int, ...]
 
 
 def test_a_grid_that_is_unlike_the_rest_does_not_hurt() -> None:
-    """The worst picture for a shift taken from a grid: all that the grid sees is an outlier."""
+    """The worst image for a shift taken from a grid: every cell of the grid is an outlier."""
     layer = BatchNormalization(3, rngs=nnx.Rngs(0))
     x = numbers(0, 4, 64, 64, 3).at[:, 7::16, 7::16].add(1e4)
     want = normalised(np.asarray(x, np.float64))

@@ -1,4 +1,4 @@
-"""The layers: each is its op with parameters of its own, under Keras's names and defaults."""
+"""Each layer is its op with parameters, with Keras's names and defaults; models of layers."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import ops
+from jcnn import layers, ops
 from jcnn.layers import (
     Activation,
     AveragePooling2D,
@@ -45,10 +45,14 @@ def draw(*shape: int, seed: int = 0) -> jax.Array:
 def fill_bias(
     layer: Conv2D | Conv2DTranspose | DepthwiseConv2D | SeparableConv2D | Dense,
 ) -> jax.Array:
-    """Put numbers in a bias: at zero, a layer that forgot it would look the same."""
+    """Set a random bias: with zeros, a layer that ignored it would pass."""
     assert layer.bias is not None
     layer.bias[...] = draw(*layer.bias.shape, seed=9)
     return layer.bias[...]
+
+
+def test_every_public_name_exists() -> None:
+    assert [name for name in layers.__all__ if not hasattr(layers, name)] == []
 
 
 # --- each layer is its op -------------------------------------------------------------------------
@@ -108,6 +112,8 @@ def test_conv2d_transpose_is_its_op() -> None:
         groups=2,
     )
     assert layer.kernel.shape == (2, 3, 3, 4)
+    window = layer.window((3, 4))
+    assert (window.in_size, window.out_size) == (expected.shape[1:3], (3, 4))
     assert float(expected.min()) < 0
     np.testing.assert_array_equal(layer(x), ops.relu(expected))
 
@@ -140,7 +146,7 @@ def test_separable_conv2d_is_its_op() -> None:
 
 
 def test_a_layer_takes_a_method_of_its_own() -> None:
-    """The structures of two such models are equal, so that one program does for both."""
+    """Two such layers have equal structures, so that they share a compiled program."""
     layers = [
         Conv2D(1, 2, method=ops.im2col_in_chunks(10_000), rngs=nnx.Rngs(seed)) for seed in (0, 1)
     ]
@@ -183,7 +189,7 @@ def test_layers_without_parameters_are_their_ops(
         assert layer.window((6, 9)).out_size == layer(x).shape[1:3]
 
 
-# --- how parameters start -------------------------------------------------------------------------
+# --- initial parameters ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("groups", "shape"), [(1, (2, 3, 6, 12)), (3, (2, 3, 2, 12))])
@@ -197,7 +203,7 @@ def test_the_square_kernel_of_three_is_the_default() -> None:
     assert Conv2D(1, 2, rngs=nnx.Rngs(0)).kernel.shape == (3, 3, 1, 2)
 
 
-# What a uniform distribution may reach, and its variance, by fan in and fan out.
+# Limit of the uniform distribution, and variance, by fan in and fan out.
 GLOROT = 6 / (9 * 64 + 9 * 96)
 
 
@@ -209,7 +215,7 @@ GLOROT = 6 / (9 * 64 + 9 * 96)
         (he_normal, math.inf, 2 / (9 * 64)),
     ],
 )
-def test_a_convolutions_start_counts_the_kernels_area(
+def test_the_initializers_fans_count_the_kernels_area(
     init: Initializer, limit: float, variance: float
 ) -> None:
     layer = Conv2D(64, 96, kernel_init=init, rngs=nnx.Rngs(3))
@@ -300,7 +306,7 @@ def test_batch_normalization_is_the_textbooks() -> None:
     np.testing.assert_allclose(layer.mean[...], mean, rtol=1e-4)
 
 
-def test_taken_apart_and_merged_again_a_model_is_the_same() -> None:
+def test_split_and_merged_a_model_is_the_same() -> None:
     model = eval_mode(small_model())
     parts = split_model(model)
     sizes = [len(jax.tree.leaves(part)) for part in (parts.params, parts.streams, parts.rest)]

@@ -1,1 +1,1 @@
-"""The model zoo, and what can be said of any model."""
+"""Tests of the model zoo, summaries and intermediates."""

@@ -1,4 +1,4 @@
-"""Intermediates: what each layer of any module gave in one call, and nothing left behind."""
+"""Intermediates: the output of each layer of any module, without side effects."""
 
 import re
 import threading
@@ -15,12 +15,12 @@ from jcnn.models.calls import recorded_calls
 from jcnn.train import model_output_shape, predict
 
 
-def picture(*shape: int) -> jax.Array:
+def image(*shape: int) -> jax.Array:
     return jnp.asarray(np.random.default_rng(5).random(shape), jnp.float32)
 
 
 class Block(nnx.Module):
-    """Convolution, normalisation and dropout, all Flax's."""
+    """Convolution, normalisation and dropout of Flax."""
 
     def __init__(self, channels: int, filters: int, rngs: nnx.Rngs) -> None:
         self.conv = nnx.Conv(channels, filters, (3, 3), rngs=rngs)
@@ -33,7 +33,7 @@ class Block(nnx.Module):
 
 
 class Net(nnx.Module):
-    """A user's module: blocks in a list, an activation that is called twice, a head."""
+    """A user's module: a list of blocks, an activation called twice, a head."""
 
     def __init__(self, head_inputs: int = 48, second_channels: int = 4) -> None:
         rngs = nnx.Rngs(0)
@@ -65,7 +65,7 @@ NET_CALLS = [
 
 def test_a_zoo_model_layer_by_layer() -> None:
     model = build("conv4", (8, 7, 1))
-    quiet, x = eval_mode(model), picture(2, 8, 7, 1)
+    quiet, x = eval_mode(model), image(2, 8, 7, 1)
     logits, outputs = intermediates(model, x)
     assert list(outputs) == list(model.names)
     for name in model.names:
@@ -75,7 +75,7 @@ def test_a_zoo_model_layer_by_layer() -> None:
 
 
 def test_a_users_module_by_hand() -> None:
-    net, x = Net(), picture(2, 4, 4, 2)
+    net, x = Net(), image(2, 4, 4, 2)
     logits, outputs = intermediates(net, x)
     assert list(outputs) == NET_CALLS
     first = eval_mode(net.blocks[0])
@@ -90,7 +90,7 @@ def test_a_users_module_by_hand() -> None:
 
 
 def test_inside_jit_the_same() -> None:
-    net, x = Net(), picture(2, 4, 4, 2)
+    net, x = Net(), image(2, 4, 4, 2)
     logits, outputs = jax.jit(lambda x: intermediates(net, x))(x)
     expected_logits, expected = intermediates(net, x)
     np.testing.assert_allclose(logits, expected_logits, atol=1e-5)
@@ -102,7 +102,7 @@ def test_inside_jit_the_same() -> None:
 
 def test_a_list_of_layers() -> None:
     layers: list[Layer] = [Conv2D(1, 2, rngs=nnx.Rngs(0)), jnp.abs, Flatten()]
-    logits, outputs = intermediates(layers, picture(1, 3, 3, 1))
+    logits, outputs = intermediates(layers, image(1, 3, 3, 1))
     assert list(outputs) == ["conv2d", "activation", "flatten"]
     assert logits.shape == (1, 18)
 
@@ -110,7 +110,7 @@ def test_a_list_of_layers() -> None:
 def test_a_call_holds_its_module_and_its_input() -> None:
     net = eval_mode(Net())
     assert isinstance(net, Net)
-    x = picture(1, 4, 4, 2)
+    x = image(1, 4, 4, 2)
     with recorded_calls(net) as calls:
         net(x)
     assert calls[0].module is net.blocks[0].conv
@@ -119,33 +119,33 @@ def test_a_call_holds_its_module_and_its_input() -> None:
 
 
 class OwnNorm(nnx.BatchNorm):
-    """It inherits its `__call__`."""
+    """A module that inherits its `__call__`."""
 
 
 @pytest.mark.parametrize("head_inputs", [48, 7])
-def test_the_classes_are_as_before(head_inputs: int) -> None:
-    """Also after an error, and also a class whose `__call__` is inherited."""
+def test_the_classes_are_restored(head_inputs: int) -> None:
+    """After an error, too, and for a class that inherits `__call__`."""
     classes = [nnx.Conv, nnx.BatchNorm, nnx.Linear, Dense, Block, Net, OwnNorm]
     before = [cls.__dict__.get("__call__") for cls in classes]
     net = Net(head_inputs)
     net.blocks[0].norm = OwnNorm(4, rngs=nnx.Rngs(0))
     if head_inputs == 48:
-        intermediates(net, picture(1, 4, 4, 2))
+        intermediates(net, image(1, 4, 4, 2))
     else:
         with pytest.raises(ValueError, match="layer 'head'"):
-            intermediates(net, picture(1, 4, 4, 2))
+            intermediates(net, image(1, 4, 4, 2))
     assert [cls.__dict__.get("__call__") for cls in classes] == before
     assert before[-1] is None
     with recorded_calls(net) as calls:
         pass
-    Net()(picture(1, 4, 4, 2))
+    Net()(image(1, 4, 4, 2))
     assert calls == []
 
 
 def test_other_models_of_the_same_classes_are_not_recorded() -> None:
     net, other = eval_mode(Net()), eval_mode(Net())
     with recorded_calls(net) as calls:
-        other(picture(1, 4, 4, 2))
+        other(image(1, 4, 4, 2))
     assert calls == []
 
 
@@ -158,7 +158,7 @@ def test_other_models_of_the_same_classes_are_not_recorded() -> None:
 )
 def test_the_layer_that_cannot_take_its_input_is_named(net: Net, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
-        intermediates(net, picture(1, 4, 4, 2))
+        intermediates(net, image(1, 4, 4, 2))
     start = f"model: cannot take pictures of (4, 4, 2): {message}"
     with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
         model_output_shape(net, (4, 4, 2))
@@ -169,7 +169,7 @@ def test_the_output_shape_of_a_users_module() -> None:
 
 
 class LooksInside(nnx.Module):
-    """A module that uses the intermediates of its own part."""
+    """A module that uses the intermediates of a submodule."""
 
     def __init__(self) -> None:
         self.net = Net()
@@ -184,7 +184,7 @@ class LooksInside(nnx.Module):
 def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
     model, call = eval_mode(LooksInside()), nnx.Conv.__call__
     assert isinstance(model, LooksInside)
-    x = picture(2, 4, 4, 2)
+    x = image(2, 4, 4, 2)
     conv = nnx.Conv.__call__(model.net.blocks[0].conv, x)
     expected = model.head(model.net(x)) + conv.mean((1, 2, 3))[:, None]
     found: list[tuple[jax.Array, dict[str, jax.Array]]] = []
@@ -193,7 +193,7 @@ def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
     call_it.join(60)  # a thread that waits for itself would wait for ever
     logits, outputs = found[0]
     np.testing.assert_allclose(logits, expected, rtol=1e-6)
-    # The part is called as a copy: what it does is not recorded as the model's own.
+    # A copy of the submodule runs, so its calls are not recorded as the model's own.
     assert list(outputs) == ["head"]
     images = np.random.default_rng(3).integers(0, 255, (2, 4, 4, 2)).astype(np.uint8)
     p = predict(model, images)
@@ -204,9 +204,9 @@ def test_a_module_may_ask_for_intermediates_in_its_call() -> None:
 def test_calls_of_another_thread_are_not_recorded() -> None:
     net = eval_mode(Net())
     with recorded_calls(net) as calls:
-        other = threading.Thread(target=net, args=(picture(1, 4, 4, 2),))
+        other = threading.Thread(target=net, args=(image(1, 4, 4, 2),))
         other.start()
         other.join()
         assert calls == []
-        net(picture(1, 4, 4, 2))
+        net(image(1, 4, 4, 2))
         assert len(calls) > 0

@@ -1,4 +1,4 @@
-"""Summaries: parameters, work, memory and view, against counting by hand and trying it out."""
+"""Summaries: parameters, multiply-adds, memory and receptive fields, against counts and probes."""
 
 import jax
 import jax.numpy as jnp
@@ -79,7 +79,7 @@ def test_other_convolutions_are_counted() -> None:
         2 * 3 * 4 * 5 + 4,
         9 * 4 * 2 + 2,
     ]
-    # Depthwise: one channel an output. Transposed: each input by the whole kernel of its channel.
+    # Depthwise: one channel per output. Transposed: an input times the whole kernel of its channel.
     assert [layer.multiply_adds for layer in found.layers] == [
         6 * 8 * 6 * 3 * 2,
         3 * 4 * (24 * 3 + 24 * 5),
@@ -90,8 +90,8 @@ def test_other_convolutions_are_counted() -> None:
     assert fields == [(3, 2), (3, 4), None, None]
 
 
-def test_the_receptive_field_is_what_moves_a_unit() -> None:
-    """With ones for kernels, a lit pixel lights exactly the units that see it."""
+def test_the_receptive_field_by_brute_force() -> None:
+    """With kernels of ones, a nonzero pixel changes exactly the units that depend on it."""
     shape = (22, 21, 1)
     model = build("tiny_vgg", shape, kernel_init=jax.nn.initializers.ones)
     fields = {layer.name: layer.receptive_field for layer in summary(model, shape).layers}
@@ -107,7 +107,7 @@ def test_the_receptive_field_is_what_moves_a_unit() -> None:
 
 
 class Twice(nnx.Module):
-    """A user's module: one layer called twice, a parameter of its own, and blocks in a list."""
+    """A user's module: a layer called twice, its own parameter, and a list of blocks."""
 
     def __init__(self) -> None:
         rngs = nnx.Rngs(0)

@@ -1,4 +1,4 @@
-"""The zoo: the lectures' layers, shapes and parameter counts, and what builds them."""
+"""The zoo: layers, shapes and parameter counts of the lectures, and `build`."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ PARAMS = {
     "tiny_vgg": 19_920,
 }
 
-# Each layer under Keras's name, with its output for one picture of the lecture.
+# Each layer under Keras's name, with its output for one image of the lecture.
 LAYERS: dict[str, list[tuple[str, tuple[int, ...]]]] = {
     "mlp": [("flatten", (784,)), ("dense", (128,)), ("dense_1", (10,))],
     "mlp_dropout": [
@@ -128,7 +128,7 @@ def test_creatures_has_the_parameters_that_its_lecture_prints() -> None:
         ("tiny_vgg", (16, 17, 1), 2, 10 * 10 + 3 * 91 * 10 + (10 + 1) * 2),
     ],
 )
-def test_other_pictures_and_classes(
+def test_other_images_and_classes(
     name: str, shape: tuple[int, int, int], classes: int, params: int
 ) -> None:
     model = build(name, shape, classes)
@@ -137,17 +137,17 @@ def test_other_pictures_and_classes(
     assert jax.eval_shape(eval_mode(model), x).shape == (3, classes)
 
 
-@pytest.mark.parametrize("door", [build, zoo_summary, trace])
-def test_an_unknown_name_is_refused(door: Callable[..., object]) -> None:
+@pytest.mark.parametrize("function", [build, zoo_summary, trace])
+def test_an_unknown_name_is_refused(function: Callable[..., object]) -> None:
     with pytest.raises(ValueError) as caught:
-        door("conv3")
+        function("conv3")
     assert str(caught.value) == (
         "model: got 'conv3'; accepted: mlp, mlp_dropout, conv1, conv2, conv2pool, conv4, "
-        "mnist_cnn, creatures, tiny_vgg"
+        "mnist_cnn, creatures, tiny_vgg; did you mean 'conv4'?"
     )
 
 
-@pytest.mark.parametrize("door", [build, zoo_summary])
+@pytest.mark.parametrize("function", [build, zoo_summary])
 @pytest.mark.parametrize(
     ("name", "shape", "layer"),
     [
@@ -156,12 +156,12 @@ def test_an_unknown_name_is_refused(door: Callable[..., object]) -> None:
         ("mnist_cnn", (9, 2, 1), "conv2d"),
     ],
 )
-def test_too_small_pictures_are_refused(
-    door: Callable[..., object], name: str, shape: tuple[int, int, int], layer: str
+def test_too_small_images_are_refused(
+    function: Callable[..., object], name: str, shape: tuple[int, int, int], layer: str
 ) -> None:
     start = f"model: {name!r} cannot take pictures of shape {shape}: layer {layer!r}: kernel: "
     with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
-        door(name, shape)
+        function(name, shape)
 
 
 # --- parameters -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Integers of NumPy wherever a Python int is taken, and hints where a layout is PyTorch's."""
+"""NumPy integers are accepted as Python ints, and errors hint at PyTorch's layouts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ from jcnn.layers import (
 from tests.ops.conv.cases import draw
 from tests.ops.conv.refusals import PADS, PAIR, refusal
 
-# Untyped: the annotations say int and tuple, and what NumPy has in their place is taken, too.
+# Untyped: the annotations say int and tuple, but NumPy's equivalents are accepted, too.
 I64: Any = np.int64
 PAIR_OF: Any = np.array
 THREE: Any = (3, 3, 3)
@@ -69,7 +69,7 @@ LAYERS: dict[str, Callable[[Callable[[int], Any]], Layer]] = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_takes_integers_of_numpy(name: str) -> None:
     ours, numpys = LAYERS[name](int), LAYERS[name](I64)
-    # Equal structures, so that one compiled program does for both.
+    # Equal structures, so that both share a compiled program.
     assert nnx.graphdef(ours) == nnx.graphdef(numpys)
     np.testing.assert_array_equal(ours(X), numpys(X))
 

@@ -39,7 +39,7 @@ def test_dense_sums_in_at_least_32_bits() -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("op", ["dense", "conv2d", "conv_transpose2d", "conv2d_relu"])
 def test_the_gradient_of_a_bias_is_summed_in_32_bits(op: str, dtype: str) -> None:
-    """Read off the program, since XLA's CPU backend would hide a narrow sum by widening it."""
+    """Checked in the program, since XLA's CPU backend would hide a narrow sum by widening it."""
     x, kernel = jnp.ones((3, 4, 5, 2), dtype), jnp.ones((1, 1, 2, 2), dtype)
     if op == "dense":
         x, kernel = x[0, 0], kernel[0, 0]
@@ -95,7 +95,7 @@ def test_rate_zero_is_the_identity() -> None:
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.9])
 def test_share_of_zeros_and_mean(rate: float) -> None:
-    """Within five standard deviations, which a right dropout leaves once in two million runs."""
+    """Within five standard deviations, which a correct dropout exceeds once in two million runs."""
     n = 200_000
     y = oracle.float64(ops.dropout(jnp.ones(n), rate, key=KEY))
     deviation = (rate * (1 - rate) / n) ** 0.5
@@ -162,7 +162,7 @@ def test_each_model_of_a_vmap_has_its_own_mask() -> None:
     assert np.any(masks[0] != masks[1])
 
 
-def test_the_rest_of_a_picture_survives_nan() -> None:
+def test_the_rest_of_an_image_survives_nan() -> None:
     """A dropped NaN is a zero, not NaN times zero."""
     x = jnp.full(1000, jnp.nan)
     share = np.mean(oracle.float64(ops.dropout(x, 0.5, key=KEY)) == 0)

@@ -1,4 +1,4 @@
-"""Every refusal of convolution, word for word: the argument, what it got and what fits."""
+"""Every error message of convolution, word for word: the argument, its value, what is accepted."""
 
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +75,7 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
     "dilation zero": (conv(dilation=(0, 1)), f"dilation: got 0; accepted: {PAIR}"),
     "dilation as text": (conv(dilation="2"), f"dilation: got '2'; accepted: {PAIR}"),
     "kernel zero": (conv(kernel=jnp.ones((3, 0, 4, 8))), f"kernel: got 0; accepted: {PAIR}"),
-    "picture zero": (conv(jnp.ones((2, 0, 6, 4))), f"in_hw: got 0; accepted: {PAIR}"),
+    "image zero": (conv(jnp.ones((2, 0, 6, 4))), f"in_hw: got 0; accepted: {PAIR}"),
     "padding negative": (conv(padding=-1), f"padding: got -1; {PADS}"),
     "one pad negative": (
         conv(padding=((0, 1), (2, -1))),
@@ -260,24 +260,12 @@ CONVOLUTION: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ops.col2im(jnp.ones((2, 3, 4, 36), "int32"), (2, 5, 6, 4), 3),
         f"cols: got dtype int32; {FLOATS}",
     ),
-    "conv_params": (
-        lambda: ops.conv_params((3, 3, 8)),
-        "kernel_shape: got (3, 3, 8); expected four axes (KH, KW, C // groups, O)",
-    ),
     "multiply_adds": (
         lambda: ops.multiply_adds((5, 6, 7), (3, 3, 4, 8)),
         (
             "output_shape: got (5, 6, 7) for kernel_shape (3, 3, 4, 8); "
             "their last axes must be equal"
         ),
-    ),
-    "dense_params": (
-        lambda: ops.dense_params(0, 8),
-        "inputs: got 0; accepted: a positive int",
-    ),
-    "dense_params units": (
-        lambda: ops.dense_params(8, -1),
-        "units: got -1; accepted: a positive int",
     ),
 }
 

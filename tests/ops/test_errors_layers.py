@@ -1,4 +1,4 @@
-"""Every refusal of pooling, dense, dropout and the activations, word for word."""
+"""Every error message of pooling, dense, dropout and the activations, word for word."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Every worked figure of the lectures that jcnn serves, computed by the ops.
+"""Every worked example of the lectures, computed by the ops and layers.
 
 `tests/cases/lecture_examples.json` holds the inputs, the right result and what the slide shows.
 """
@@ -13,8 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from jcnn import ops
+from jcnn.layers import Conv2D, Dense
+from jcnn.models import count_params
 from tests.ops.conv.cases import Case, able
 
 FILE = Path(__file__).parents[1] / "cases" / "lecture_examples.json"
@@ -28,8 +31,8 @@ def ids(op: str) -> list[str]:
     return [name for name, example in EXAMPLES.items() if example["op"] == op]
 
 
-def picture(rows: Any) -> jax.Array:
-    """One picture of one channel."""
+def image(rows: Any) -> jax.Array:
+    """One image of one channel."""
     grid = jnp.asarray(rows, "float32")
     return grid[None, :, :, None]
 
@@ -41,7 +44,7 @@ def kernel(rows: Any) -> jax.Array:
 def convolve(example: dict[str, Any], method: str, flip: bool = False) -> jax.Array:
     weights = kernel(example["kernel"])
     y = ops.conv2d(
-        picture(example["input"]),
+        image(example["input"]),
         weights[::-1, ::-1] if flip else weights,
         stride=example["stride"],
         padding=example["padding"].upper(),
@@ -97,7 +100,7 @@ def test_same_is_the_padding_the_lecture_draws(name: str) -> None:
 def test_convolution_of_a_row(name: str, method: str) -> None:
     example = EXAMPLES[name]
     y = ops.conv2d(
-        picture([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
+        image([example["input"]]), kernel([example["kernel"]]), padding="VALID", method=method
     )
     atol = ATOL[method == "fft"]
     np.testing.assert_allclose(y[0, 0, :, 0], example["expected"], rtol=0, atol=atol)
@@ -106,35 +109,47 @@ def test_convolution_of_a_row(name: str, method: str) -> None:
 @pytest.mark.parametrize("name", ids("maxpool2d"))
 def test_max_pooling(name: str) -> None:
     example = EXAMPLES[name]
-    y = ops.max_pool2d(picture(example["input"]), example["pool"], stride=example["stride"])
+    y = ops.max_pool2d(image(example["input"]), example["pool"], stride=example["stride"])
     np.testing.assert_array_equal(y[0, :, :, 0], example["expected"])
 
 
 @pytest.mark.parametrize("name", ids("flatten"))
 def test_flatten(name: str) -> None:
     example = EXAMPLES[name]
-    np.testing.assert_array_equal(ops.flatten(picture(example["input"]))[0], example["expected"])
+    np.testing.assert_array_equal(ops.flatten(image(example["input"]))[0], example["expected"])
 
 
 # --- shapes and counts ----------------------------------------------------------------------------
 
 
+def _conv_params(channels: int, filters: int) -> int:
+    return _params(lambda: Conv2D(channels, filters, rngs=nnx.Rngs(0)))
+
+
+def _dense_params(inputs: int, *, bias: bool = True) -> int:
+    return _params(lambda: Dense(inputs, 10, use_bias=bias, rngs=nnx.Rngs(0)))
+
+
+def _params(layer: Callable[[], nnx.Module]) -> int:
+    return count_params(nnx.eval_shape(layer))
+
+
 def _totals() -> list[int]:
     """One convolution; two; two with a pooling: each with the dense layer of ten classes."""
-    first, second = ops.conv_params((3, 3, 1, 32)), ops.conv_params((3, 3, 32, 64))
+    first, second = _conv_params(1, 32), _conv_params(32, 64)
     _, h, w, c = ops.conv_output_shape((1, 28, 28, 32), (3, 3, 32, 64))
     ph, pw = ops.resolve_window((h, w), 2, stride=2).out_size
     return [
-        first + ops.dense_params(28 * 28 * 32, 10),
-        first + second + ops.dense_params(h * w * c, 10),
-        first + second + ops.dense_params(ph * pw * c, 10),
+        first + _dense_params(28 * 28 * 32),
+        first + second + _dense_params(h * w * c),
+        first + second + _dense_params(ph * pw * c),
     ]
 
 
 def _quarter() -> list[float]:
     totals = _totals()
     return [
-        ops.dense_params(14 * 14 * 64, 10) / ops.dense_params(28 * 28 * 64, 10),
+        _dense_params(14 * 14 * 64) / _dense_params(28 * 28 * 64),
         totals[2] / totals[1],
     ]
 
@@ -172,11 +187,11 @@ COUNTS: dict[str, Callable[[], Any]] = {
     "001_map": lambda: _map_shape((1, 32, 32, 3), (5, 5, 3, 6)),
     "001_quiz": lambda: ops.resolve_window((1, 5), (1, 3)).out_size[1],
     "002_pixels": lambda: ops.flatten(jnp.zeros((1, 480, 640, 1))).shape[1],
-    "003_dense784": lambda: ops.dense_params(28 * 28, 10, bias=False),
-    "003_dense224": lambda: ops.dense_params(224 * 224, 10, bias=False),
-    "003_dense1024": lambda: ops.dense_params(1024 * 1024, 10, bias=False),
-    "003_params_conv": lambda: ops.conv_params((3, 3, 1, 32)),
-    "003_params_dense": lambda: ops.dense_params(28 * 28 * 32, 10),
+    "003_dense784": lambda: _dense_params(28 * 28, bias=False),
+    "003_dense224": lambda: _dense_params(224 * 224, bias=False),
+    "003_dense1024": lambda: _dense_params(1024 * 1024, bias=False),
+    "003_params_conv": lambda: _conv_params(1, 32),
+    "003_params_dense": lambda: _dense_params(28 * 28 * 32),
     "003_totals": _totals,
     "003_steps": lambda: math.ceil(60_000 * 0.8 / 64),
     "003_quarter": _quarter,
@@ -192,10 +207,10 @@ def test_shape_or_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ids("fact"))
-def test_pictures_that_the_slide_does_not_show(name: str) -> None:
-    """The 5x5 picture is missing: count the black-and-white ones that give the printed map.
+def test_images_that_the_slide_does_not_show(name: str) -> None:
+    """The slide lacks the 5x5 image: count the black-and-white ones that give the printed map.
 
-    The map's rows depend on three rows of the picture each: all 2**15 choices of three rows are
+    The map's rows depend on three rows of the image each: all 2**15 choices of three rows are
     convolved once, and chained where two rows overlap.
     """
     example, full = EXAMPLES[name], EXAMPLES["002_full_striped"]
@@ -219,9 +234,9 @@ def test_pictures_that_the_slide_does_not_show(name: str) -> None:
         if np.array_equal(second[1:], third[:2])
     ]
     assert len(found) == example["count"]
-    assert any(np.array_equal(image, example["example"]) for image in found)
+    assert any(np.array_equal(each, example["example"]) for each in found)
     np.testing.assert_array_equal(
-        ops.conv2d(picture(example["example"]), kernel(full["kernel"]), padding="VALID")[0, ..., 0],
+        ops.conv2d(image(example["example"]), kernel(full["kernel"]), padding="VALID")[0, ..., 0],
         full["expected"],
     )
 

@@ -1,4 +1,4 @@
-"""Pooling: values and gradients against the oracle, ties, NaN, padding, and transformations."""
+"""Pooling: values and gradients against the oracle, ties, NaN, padding, transformations."""
 
 import dataclasses
 import math
@@ -122,8 +122,8 @@ def test_nan_spreads_through_the_average() -> None:
 
 
 @pytest.mark.parametrize("padding", ["SAME", 1, ((1, 0), (0, 1))])
-def test_padding_never_wins(padding: Padding) -> None:
-    """Zeros as padding would be larger than every number of a negative picture."""
+def test_padding_is_never_the_maximum(padding: Padding) -> None:
+    """Zeros as padding would be larger than every number of a negative image."""
     x = -jnp.abs(draw("x", (2, 5, 5, 2))) - 1
     y = ops.max_pool2d(x, 2, stride=2, padding=padding)
     assert y.max() <= -1
@@ -145,7 +145,7 @@ def test_count_padding_is_the_difference_at_the_border_only() -> None:
 
 @pytest.mark.parametrize("name", ["overlapping", "asymmetric"])
 def test_average_is_linear_and_maximum_is_so_locally(name: str) -> None:
-    """`jvp` at x along dx: the pooled dx for the mean; for the maximum dx at the winners."""
+    """`jvp` at x along dx: the pooled dx for the mean; for the maximum, dx at the argmax."""
     case = CASES[name]
     x, dx = draw("x", case.x_shape), draw("dx", case.x_shape)
 
@@ -158,7 +158,7 @@ def test_average_is_linear_and_maximum_is_so_locally(name: str) -> None:
     want = oracle.avg_pool2d(oracle.float64(dx), case.window, **case.how)
     np.testing.assert_allclose(slope(ops.avg_pool2d), want, atol=4 * 2**-23)
     pooled = oracle.max_pool2d(oracle.float64(x), case.window, **case.how)
-    # A small enough step changes no winner.
+    # A small enough step changes no argmax.
     step = 2.0**-12
     moved = oracle.float64(x) + step * oracle.float64(dx)
     want = (oracle.max_pool2d(moved, case.window, **case.how) - pooled) / step

@@ -1,4 +1,4 @@
-"""Dropout's random bits are JAX's own, however they were made."""
+"""Dropout's random bits equal those of JAX."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What "auto" may not cost: plain rounding where it is asked for, and a plain method's range."""
+"""Limits of "auto": plain rounding with a precision, and the range of plain methods."""
 
 import dataclasses
 from typing import Any
@@ -31,12 +31,12 @@ def assert_plain(values: tuple[jax.Array, ...]) -> None:
 
 
 @pytest.mark.parametrize("precision", ["highest", "float32", jax.lax.Precision.HIGHEST])
-def test_a_precision_asks_for_plain_lowerings(precision: str) -> None:
+def test_a_precision_selects_plain_lowerings(precision: str) -> None:
     assert_plain(quickly(lambda x, k: step(x, k, precision=precision), X, K))
 
 
-def test_jax_s_setting_asks_for_plain_forms_everywhere() -> None:
-    """One jitted function, in and out of the setting: it is part of the program's key."""
+def test_jax_s_setting_selects_plain_lowerings_everywhere() -> None:
+    """One jitted function, with and without the setting: it is part of the program's key."""
     program = jax.jit(step)
     shapes = (X.shape, K.shape)
     before = program(X, K)
@@ -55,7 +55,7 @@ def test_jax_s_setting_asks_for_plain_forms_everywhere() -> None:
 
 
 def test_every_lowering_that_is_not_plain_says_what_it_costs() -> None:
-    """All but depthwise convolution in C++, which rounds as XLA's does."""
+    """All but the C++ depthwise convolution, which rounds as XLA's does."""
     silent = {name for name, lowering in LOWERINGS.items() if not lowering.remark}
     assert silent == {name for name, lowering in LOWERINGS.items() if lowering.plain} | {
         "native_depthwise"
@@ -66,7 +66,7 @@ def test_every_lowering_that_is_not_plain_says_what_it_costs() -> None:
 
 # --- spectra --------------------------------------------------------------------------------------
 
-PICTURES, LARGE = draw("pictures", (2, 14, 13, 2)), draw("large", (9, 9, 2, 3))
+IMAGES, LARGE = draw("pictures", (2, 14, 13, 2)), draw("large", (9, 9, 2, 3))
 
 
 def by_lowering(lowering: str, x: jax.Array, kernel: jax.Array) -> np.ndarray:
@@ -75,13 +75,13 @@ def by_lowering(lowering: str, x: jax.Array, kernel: jax.Array) -> np.ndarray:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_stays_in_its_windows(bad: float) -> None:
-    x = PICTURES.at[0, 3, 11, 1].set(bad)
+    x = IMAGES.at[0, 3, 11, 1].set(bad)
     got, want = (by_lowering(lowering, x, LARGE) for lowering in ("fft", "lax"))
     assert 0 < np.isfinite(want).sum() < want.size
     np.testing.assert_array_equal(got, want)
     kernel = LARGE.at[8, 0, 1, 2].set(bad)
     np.testing.assert_array_equal(
-        by_lowering("fft", PICTURES, kernel), by_lowering("lax", PICTURES, kernel)
+        by_lowering("fft", IMAGES, kernel), by_lowering("lax", IMAGES, kernel)
     )
 
 
@@ -90,27 +90,27 @@ def test_what_is_not_finite_stays_in_its_windows(bad: float) -> None:
     [(1e36, 1e-3), (1e-3, 1e36), (1e20, 1e16), (1e-34, 1e10), (1e-18, 1e-18), (0, 1), (1, 0)],
 )
 def test_the_range_is_that_of_a_plain_method(of_x: float, of_kernel: float) -> None:
-    x, kernel = PICTURES * of_x, LARGE * of_kernel
+    x, kernel = IMAGES * of_x, LARGE * of_kernel
     got = by_lowering("fft", x, kernel)
-    # What underflows in a plain sum of 162 products may be lost here, too.
+    # Numbers that underflow in a plain sum of 162 products may be lost here, too.
     want = oracle.conv2d(
         oracle.float64(x), oracle.float64(kernel), padding=((4, 4), (4, 4)), stride=1
     )
     np.testing.assert_allclose(got, want, rtol=0, atol=2e-6 * np.abs(want).max() + 162 * 2.0**-126)
 
 
-def test_within_that_range_it_is_spectra_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_within_that_range_spectra_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "jcnn.ops.conv.lowerings.lax.convolve",
         lambda x, k, precision, p: jnp.full((2, 14, 13, 3), 7.0),
     )
     for factor in (1e-20, 1.0, 1e20):
-        assert not np.any(by_lowering("fft", PICTURES * factor, LARGE) == 7)
-    assert np.all(by_lowering("fft", PICTURES * 1e36, LARGE) == 7)
+        assert not np.any(by_lowering("fft", IMAGES * factor, LARGE) == 7)
+    assert np.all(by_lowering("fft", IMAGES * 1e36, LARGE) == 7)
 
 
 def test_a_gradient_by_a_large_kernel_is_guarded_too() -> None:
-    """Strides and dilations change places in it; the bound must count the cells that are read."""
+    """Strides and dilations are exchanged in it; the bound must count the cells that are read."""
     params = dataclasses.replace(PAST, stride=(2, 1), dilation=(1, 2), in_dilation=(1, 1))
     conv = Conv("cpu", "float32", (2, 30, 31, 2), (9, 9, 2, 3), params)
     assert LOWERINGS["fft"].unsupported(conv) is None

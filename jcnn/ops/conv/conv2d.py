@@ -1,11 +1,12 @@
-"""The door of convolution: check, resolve the window, run the method asked for, add the bias."""
+"""`conv2d`: check the arguments, resolve the window, run the method, add the bias."""
 
 import jax
 import jax.numpy as jnp
 
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
-from jcnn.ops._window import Padding, Size, Window, check_size, conv_window
+from jcnn.ops._conv_shapes import conv_window
+from jcnn.ops._window import Padding, Size, Window, check_size
 from jcnn.ops.conv.lowerings.lowering import is_empty
 from jcnn.ops.conv.method import ConvMethod, Precision
 from jcnn.ops.conv.methods.registry import METHODS
@@ -37,24 +38,25 @@ def conv2d(
         padding: "SAME", "VALID", an int, or `((top, bottom), (left, right))` zeros.
         dilation: cells between neighbouring taps of the kernel.
         groups: divides both C and O.
-        method: "auto" (what was measured to be fastest: see `explain_conv`), "lax" (XLA's
+        method: "auto" (the fastest by measurement: see `explain_conv`), "lax" (XLA's
             convolution), "im2col" (one matrix product), "shift" (a sum of shifted matrix
             products), "winograd2" or "winograd4" (fewer multiplications and more rounding, for
-            3x3 kernels in steps of one), "fft" (products of spectra, for large kernels), "pallas"
-            (jcnn's own kernel for H100 and H200; float32 as TensorFloat-32), or a `ConvMethod`
-            such as `im2col_in_chunks` gives. All agree within rounding; see `METHODS`.
-        precision: as in `jax.lax.conv_general_dilated`. With "highest", "auto" takes plain lowerings
-            only, which round as XLA's convolution does. None is JAX's own setting, for every op
-            and layer at once: `jax.default_matmul_precision("highest")` as a context,
+            3x3 kernels with stride 1), "fft" (products of spectra, for large kernels), "pallas"
+            (jcnn's own kernel for H100 and H200; float32 as TensorFloat-32), or a `ConvMethod`,
+            such as the result of `im2col_in_chunks`. All agree within rounding; see `METHODS`.
+        precision: as in `jax.lax.conv_general_dilated`. With "highest", "auto" takes only plain
+            lowerings, which round as XLA's convolution does. None means JAX's own setting, for
+            every op and layer at once: `jax.default_matmul_precision("highest")` as a context,
             `jax.config.update("jax_default_matmul_precision", "highest")`, or the environment
             variable `JAX_DEFAULT_MATMUL_PRECISION=highest`. It is read when a program is traced.
 
-    What "auto" may cost: of 3x3 kernels, Winograd's lowerings round 6 to 13 times as much as XLA's
-    convolution (float32, 16 to 512 channels: root mean square 1e-6 to 5e-6 of the result's, the
-    largest error ten times that). They may overflow above 1e33, and a NaN reaches the tiles of
-    4x4 outputs that see it. Of large kernels, spectra round with the largest number of the
-    picture; where a number is not finite, or so large that they would overflow, the program takes
-    XLA's convolution instead. `explain_conv` says which lowering is taken and what it costs.
+    "auto" may cost accuracy. For 3x3 kernels, Winograd's lowerings round 6 to 13 times as much as
+    XLA's convolution (float32, 16 to 512 channels: root mean square 1e-6 to 5e-6 of the result's,
+    the largest error ten times that). They may overflow above 1e33, and a NaN spreads to every
+    tile of 4x4 outputs that reads it. For large kernels, the rounding of spectra grows with the
+    largest number of the image; where a number is not finite, or so large that they would
+    overflow, the program uses XLA's convolution instead. `explain_conv` reports the lowering and
+    its cost.
 
     Returns:
         `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
@@ -82,7 +84,7 @@ def resolve(
     groups: int,
     method: str | ConvMethod,
 ) -> tuple[Window, ConvMethod]:
-    """Check a convolution's arguments; its window and the method that does it."""
+    """Check a convolution's arguments and return its window and its method."""
     window = conv_window(x.shape, kernel.shape, stride, padding, dilation, groups)
     check_floating("x", x)
     check_same_dtype(x, kernel=kernel, bias=bias)
@@ -98,7 +100,7 @@ def resolve(
 def _zeros(
     x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
 ) -> jax.Array:
-    """What any convolution without examples, channels or filters is: sums of nothing, if any."""
+    """The result of a convolution without examples, channels or filters: empty or zero."""
     return jnp.zeros((x.shape[0], *window.out_size, kernel.shape[3]), x.dtype)
 
 

@@ -1,9 +1,9 @@
-"""Convolution, bias, ReLU and pooling as one op, which the "pallas" kernel does in one pass.
+"""Convolution, bias, ReLU and pooling as one op, which the "pallas" kernel computes in one pass.
 
-Elsewhere it is the composition of the four. The kernel's derivative is that of the composition: the
-slope of ReLU and the winners of the pooling are read off the activations before pooling, which are
-what the kernel then writes; the convolutions in it are the primitive's, so every order and mode of
-differentiation and `vmap` work. Under `vmap` the four are not fused.
+Every other method composes the four ops. The derivative of the kernel is that of the composition:
+it runs the kernel without pooling and takes the slope of ReLU and the argmax of the pooling from
+the activations. Its convolutions are the primitive's, so every order and mode of differentiation
+and `vmap` work. Under `vmap` the four ops are not fused.
 """
 
 from functools import partial
@@ -20,10 +20,10 @@ from jcnn.ops._bias import add_bias
 from jcnn.ops._pool import max_pool2d
 from jcnn.ops._window import Padding, Size, check_size, resolve_window
 from jcnn.ops.conv.conv2d import resolve
-from jcnn.ops.conv.methods.registry import METHODS
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Params
 from jcnn.ops.conv.method import ConvMethod, Precision
+from jcnn.ops.conv.methods.registry import METHODS
 from jcnn.ops.conv.primitive import conv
 
 
@@ -42,14 +42,13 @@ def conv2d_relu(
 ) -> jax.Array:
     """`relu(conv2d(...))`, with `pool` followed by `max_pool2d(..., 2)`.
 
-    With method "pallas" neither the sums nor, under `pool`, the activations are written to memory;
-    16-bit results are then rounded once, not after each step. With every other method it is the
-    composition itself.
+    Method "pallas" writes neither the sums nor, with `pool`, the activations to memory, and rounds
+    16-bit results once, not after each step. Every other method runs the ops one after another.
 
     Args:
         x, kernel, bias: as for `conv2d`.
         stride, padding, dilation, groups: as for `conv2d`.
-        pool: whether 2x2 windows of the activations are pooled, stride 2, VALID.
+        pool: whether to max-pool the activations over 2x2 windows, stride 2, VALID.
         method, precision: as for `conv2d`.
 
     Returns:

@@ -1,9 +1,10 @@
-"""Convolutions that keep channels apart: depthwise, and separable (depthwise, then 1x1)."""
+"""Depthwise and separable convolution; separable is depthwise followed by 1x1."""
 
 import jax
 
 from jcnn.ops._check import check_rank
-from jcnn.ops._window import Padding, Size, layout_hint
+from jcnn.ops._conv_shapes import layout_hint
+from jcnn.ops._window import Padding, Size
 from jcnn.ops.conv.conv2d import conv2d
 from jcnn.ops.conv.method import ConvMethod, Precision
 
@@ -19,7 +20,7 @@ def depthwise_conv2d(
     method: str | ConvMethod = "auto",
     precision: Precision = None,
 ) -> jax.Array:
-    """Convolve every channel with `M` kernels of its own: `conv2d` with as many groups as channels.
+    """Depthwise convolution, `M` kernels per channel: `conv2d` with one group per channel.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
@@ -67,8 +68,8 @@ def separable_conv2d(
 ) -> jax.Array:
     """Depthwise convolution, then a 1x1 convolution that mixes the channels.
 
-    It is a `conv2d` whose kernel is, for each pair of input and output channels, a sum of `M`
-    depthwise kernels: far fewer numbers and products, for a smaller family of kernels.
+    It equals a `conv2d` whose kernel is, for each pair of input and output channels, a sum of `M`
+    depthwise kernels. It has far fewer parameters and multiplications, and fewer possible kernels.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.

@@ -1,6 +1,6 @@
-"""Which convolutions method "auto" can choose from in this process.
+"""Which kernels and which table method "auto" uses in this process.
 
-The same seed gives other last bits where the compiled kernels are missing or the table is another.
+Without the compiled kernels, or with another table, the same seed gives different last bits.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from jcnn.ops.conv.table.file import tables, tuned_file
 
 
 def convolution_in_use() -> dict[str, str | None]:
-    """The kernels and the table of method "auto", as strings for people and to compare.
+    """The kernels and the table of method "auto", as strings to print and compare.
 
-    The first call compiles the kernels where they are missing, as a convolution would.
+    The first call compiles the kernels if they are missing, as a convolution would.
 
     Returns:
         `kernels`: "native" or "plain"; `reason`: why plain, else None; `library`: a hash of the

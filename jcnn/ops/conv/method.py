@@ -1,4 +1,4 @@
-"""What a convolution algorithm is: the signature that every file `_conv_*.py` implements."""
+"""The interface of a convolution method, which every file in `methods/` implements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ Precision = jax.lax.PrecisionLike
 
 
 def supports_all(x: jax.Array, kernel: jax.Array, window: Window, groups: int) -> str | None:
-    """No reason to refuse anything: for methods that do every convolution."""
+    """Return None: for methods that support every convolution."""
     return None
 
 
 @dataclass(frozen=True)
 class ConvMethod:
-    """One algorithm.
+    """One convolution algorithm.
 
     Attributes:
         fn: `fn(x (N, H, W, C), kernel (KH, KW, C // groups, O), window, groups, precision)`
-            to `(N, OH, OW, O)`; the door has checked every argument.
-        unsupported: `unsupported(x, kernel, window, groups)` to the reason why `fn` cannot do
-            this case, or None where it can.
+            to `(N, OH, OW, O)`; `conv2d` has checked every argument.
+        unsupported: `unsupported(x, kernel, window, groups)` returns the reason why `fn` cannot
+            do this case, or None if it can.
     """
 
     fn: Callable[[jax.Array, jax.Array, Window, int, Precision], jax.Array]

@@ -1,25 +1,25 @@
-"""The convolution primitive: one linear operation that owns its gradients and its batching.
+"""The convolution primitive: one linear operation with its own gradients and batching rule.
 
-Why a primitive. XLA:CPU runs a convolution fast only when it is written as
-`NHWC x HWIO -> NHWC` with nothing reversed. It rewrites other lowerings into this one in a program's
-outermost computation, but not inside `scan`, `while` or `cond`, and there the lowerings that autodiff
-writes for a convolution's gradients run some forty times slower. Here each derivative of the
-primitive is the primitive again, so every convolution that ever reaches the compiler has the fast
-lowering, whatever was differentiated, batched or looped over.
+Why a primitive. XLA:CPU runs a convolution fast only with the layouts `NHWC x HWIO -> NHWC` and
+nothing reversed. It rewrites other layouts into these in a program's outermost computation, but
+not inside `scan`, `while` or `cond`, and there the dimension numbers that autodiff writes for a
+convolution's gradients run some forty times slower. Here each derivative of the primitive is the
+primitive again, so every convolution that reaches the compiler has the fast layouts, whatever was
+differentiated, batched or looped over.
 
-The family. With an input dilation beside the usual kernel dilation the convolutions are closed
+The family. With an input dilation as well as the usual kernel dilation, convolutions are closed
 under transposition. On one axis, for input `x`, kernel `k` and output `y`,
 
     y[o] = sum_i  dilate(x, a)[s*o + d*i - p] * k[i]
 
 with stride `s`, kernel dilation `d`, input dilation `a` and padding `p` before. Its transposes:
 
-    by x:  the output's gradient, dilated by s, with the kernel reversed, moving in steps of a;
-    by k:  dilate(x, a) against the output's gradient as a kernel dilated by s, in steps of d,
-           where batch and channels change places.
+    by x:  the output's gradient, dilated by s, convolved with the reversed kernel, stride a;
+    by k:  dilate(x, a) convolved with the output's gradient as a kernel dilated by s, stride d,
+           with batch and channels exchanged.
 
 The leading axis `M` of both operands counts independent convolutions ("models"): `vmap` over
-inputs and kernels together lands there, `vmap` over one of them folds into N or O.
+inputs and kernels together adds to it, `vmap` over one of them folds into N or O.
 
 Reference: the transposes are those of Dumoulin and Visin (2016), chapter 4.
 """
@@ -35,7 +35,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
-from jcnn.ops.conv.lowerings.lowering import Params, asks_for_more, dilated, is_empty, out_size
+from jcnn.ops.conv.lowerings.lowering import Params, dilated, is_above_default, is_empty, out_size
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.file import tables
 from jcnn.ops.conv.table.lookup import Conv, choose
@@ -49,11 +49,11 @@ def conv(x: jax.Array, kernel: jax.Array, *, lowering: str = "auto", **params: A
     Args:
         x: input.
         kernel: cross-correlated with it.
-        lowering: what it and its derivatives are lowered to: "auto" (each what the table names for
-            it) or a name in `LOWERINGS`.
-        params: those of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
+        lowering: of the convolution and its derivatives: "auto" (each the one that the table
+            names for it) or a name in `LOWERINGS`.
+        params: the fields of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
-    if params["precision"] is None:  # here, so that gradients have the value's
+    if params["precision"] is None:  # resolved here, so that gradients use the same
         params["precision"] = jax.default_matmul_precision.value
     return _bind(x[None], kernel[None], lowering=lowering, **params)[0]
 
@@ -74,24 +74,24 @@ def _shape(
 conv_p.def_effectful_abstract_eval(_shape)
 
 
-# --- what reaches the compiler --------------------------------------------------------------------
+# --- lowering -------------------------------------------------------------------------------------
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
     models, filters = x.shape[0], kernel.shape[-1]
-    if is_empty(x, kernel):  # of which no lowering need know
+    if is_empty(x, kernel):  # so that no lowering has to handle it
         params = Params(**{field.name: p[field.name] for field in fields(Params)})
         out = out_size(x.shape[1:], kernel.shape[1:], params)
         return jnp.zeros((*x.shape[:2], *out, filters), x.dtype)
     if models == 1:
         return _one(x[0], kernel[0], platform=platform, **p)[None]
     if platform == "cpu":
-        # In turn, since a grouped convolution is many times slower there than its parts.
+        # One by one: on a CPU a grouped convolution is many times slower than its parts.
         parts = zip(x, kernel, strict=True)
         return jnp.stack([_one(a, k, platform=platform, **p) for a, k in parts])
-    # As one with M times the groups, which an accelerator runs in one call.
-    side_by_side = [jnp.concatenate(list(operand), axis=-1) for operand in (x, kernel)]
-    y = _one(*side_by_side, platform=platform, **{**p, "groups": p["groups"] * models})
+    # One convolution with M times the groups, which an accelerator runs in one call.
+    concatenated = [jnp.concatenate(list(operand), axis=-1) for operand in (x, kernel)]
+    y = _one(*concatenated, platform=platform, **{**p, "groups": p["groups"] * models})
     return jnp.moveaxis(y.reshape(*y.shape[:3], models, filters), 3, 0)
 
 
@@ -108,10 +108,10 @@ def _one(
     params = Params(**p)
     if lowering == "auto":
         lowering = "lax"
-        # A size without a number (`jax.export`) is in no table.
+        # The table has no symbolic sizes (`jax.export`).
         if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
             conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
-            plain = plain or asks_for_more(precision)
+            plain = plain or is_above_default(precision)
             lowering = choose(conv, tables(), plain=plain).lowering
     return LOWERINGS[lowering].fn(x, kernel, precision, params)
 
@@ -122,14 +122,14 @@ def _program(**params: Any) -> Any:
 
 
 def _run(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
-    """Outside of `jit`, one program all the same: some lowerings are dozens of operations."""
+    """Run as one program outside `jit`, too: some lowerings are dozens of operations."""
     with jax.disable_jit(False):
         y: jax.Array = _program(**params)(x, kernel)
     return y
 
 
 def _lower(platform: str, context: mlir.LoweringRuleContext, *operands: Any, **p: Any) -> Any:
-    # What is exported runs elsewhere, without jcnn's own functions.
+    # An exported program runs elsewhere, without jcnn's own functions.
     plain = context.module_context.lowering_parameters.for_export
     convolve = functools.partial(_convolve, platform=platform, plain=plain)
     return mlir.lower_fun(convolve, multiple_results=False)(context, *operands, **p)
@@ -177,16 +177,16 @@ def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.A
         padding.append((before, covered - dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
     m, n, h, w, c = x.shape
     groups = p["groups"]
-    # Single transpositions where they do, which a lowering that wants them undone can cancel.
+    # Single transpositions where possible: a lowering can cancel them with their inverse.
     if groups == 1:
-        turned = x.transpose(0, 4, 2, 3, 1)
+        transposed = x.transpose(0, 4, 2, 3, 1)
     elif groups == c:
-        turned = x.transpose(0, 2, 3, 4, 1).reshape(m, 1, h, w, c * n)
+        transposed = x.transpose(0, 2, 3, 4, 1).reshape(m, 1, h, w, c * n)
     else:
-        turned = x.reshape(m, n, h, w, groups, c // groups).transpose(0, 5, 2, 3, 4, 1)
-        turned = turned.reshape(m, c // groups, h, w, groups * n)
+        transposed = x.reshape(m, n, h, w, groups, c // groups).transpose(0, 5, 2, 3, 4, 1)
+        transposed = transposed.reshape(m, c // groups, h, w, groups * n)
     gradient = _bind(
-        turned,
+        transposed,
         g.transpose(0, 2, 3, 1, 4),
         stride=p["dilation"],
         padding=tuple(padding),
@@ -218,7 +218,7 @@ def _batch(
         return y.reshape(m, b, n, *y.shape[2:]), 1
     if x_axis is None and _are_models(kernel, kernel_axis, p["groups"]):
         x, x_axis = jnp.broadcast_to(x, (kernel.shape[kernel_axis], *x.shape)), 0
-    if x_axis is None:  # one input, many kernels: more filters, each group's side by side
+    if x_axis is None:  # one input, many kernels: more filters in each group
         kernel = jnp.moveaxis(kernel, kernel_axis, 4)
         m, kh, kw, i, b, o = kernel.shape
         groups = p["groups"]
@@ -233,10 +233,10 @@ def _batch(
 
 
 def _are_models(kernel: jax.Array, axis: int, groups: int) -> bool:
-    """Whether kernels for one input are better convolved with in turn, as models of their own.
+    """Whether `vmap` over kernels becomes models rather than more filters.
 
-    On a CPU they are where they are few and large: to take the maps of one model from among those
-    of all costs as much as the first layer. (A Jacobian has a kernel for each of its numbers.)
+    On a CPU it should where the kernels are few and large: slicing one model's feature maps out of
+    all of them costs as much as the first layer. (A Jacobian has a kernel for each number.)
     """
     *_, filters = (size for at, size in enumerate(kernel.shape) if at != axis)
     few_and_large = kernel.shape[axis] <= 16 and filters // groups >= 16

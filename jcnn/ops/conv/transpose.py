@@ -1,19 +1,20 @@
-"""Transposed convolution: the adjoint of `conv2d` by its input, which makes pictures larger.
+"""Transposed convolution: the adjoint of `conv2d` with respect to its input.
 
-Where `conv2d` reads, this writes: every number of `x` is multiplied by the whole kernel, and the
-products are added to the output at the window that the number came from,
+Each number of `x` is multiplied by the whole kernel, and the products are added to the output in
+the window that `conv2d` would read for that position,
 
     y[s*o + d*i - p] += x[o] @ kernel[i].T        (per axis: stride s, dilation d, padding p)
 
-Seen from the output, that is a convolution of `x` with `s - 1` zeros between its numbers, by the
-kernel turned by 180 degrees with its channel axes exchanged: the primitive's own family.
+This equals a convolution of `x`, with `s - 1` zeros between its numbers, by the kernel rotated by
+180 degrees with its channel axes exchanged, which the primitive can do.
 """
 
 import jax
 
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_floating, check_same_dtype
-from jcnn.ops._window import Padding, Size, check_size, conv_transpose_window
+from jcnn.ops._conv_shapes import conv_transpose_window
+from jcnn.ops._window import Padding, Size, check_size
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv
 
@@ -33,24 +34,25 @@ def conv_transpose2d(
     """Two-dimensional transposed convolution, also called deconvolution.
 
     `<conv2d(a, kernel), x> == <a, conv_transpose2d(x, kernel)>` with the same kernel, stride,
-    padding, dilation and groups, for every `a` of the size that this gives.
+    padding, dilation and groups, for every `a` of the output's shape.
 
-    The kernel is that of the convolution which goes the other way, as in Keras and TensorFlow:
-    outputs before inputs. A PyTorch weight `(C, O // groups, KH, KW)` is `transpose(2, 3, 1, 0)`;
+    The kernel has the layout of the forward convolution, as in Keras and TensorFlow: outputs
+    before inputs. Convert a PyTorch weight `(C, O // groups, KH, KW)` by `transpose(2, 3, 1, 0)`.
     `jax.lax.conv_transpose` and `flax.nnx.ConvTranspose` take such a kernel with
-    `transpose_kernel=True` and, without it, one that is turned and has its channels exchanged.
+    `transpose_kernel=True`; without it they take one rotated by 180 degrees, with its channel axes
+    exchanged.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
         kernel: `(KH, KW, O // groups, C)`, the dtype of `x`.
         bias: `(O,)`, the dtype of `x`; added to every output position.
-        stride: output cells between neighbouring windows: how many times larger the picture gets.
+        stride: output cells between neighbouring windows: the factor by which the image grows.
         padding: "SAME" gives `H * stride` rows; "VALID", an int, or `((top, bottom), (left,
-            right))` cut that many cells off the `(H - 1) * stride + span` that the windows cover,
-            where `span = (KH - 1) * dilation + 1`.
+            right))` remove that many cells from the `(H - 1) * stride + span` that the windows
+            cover, where `span = (KH - 1) * dilation + 1`.
         output_padding: rows and columns, fewer than the stride, to add at the bottom and the
-            right: as many sizes of picture as the stride give one size when convolved. None may
-            be added with "SAME".
+            right. It selects among the input sizes that `conv2d` maps to the same output size.
+            It must be 0 with "SAME".
         dilation: output cells between neighbouring taps of the kernel.
         groups: divides both C and O.
         precision: as in `jax.lax.conv_general_dilated`.
@@ -77,8 +79,8 @@ def conv_transpose2d(
             f"bias: got shape {bias.shape} for kernel {kernel.shape} with groups={groups}; "
             f"expected {(filters,)}"
         )
-    turned = kernel[::-1, ::-1].reshape(kh, kw, per_group, groups, channels // groups)
-    turned = turned.transpose(0, 1, 4, 3, 2).reshape(kh, kw, channels // groups, filters)
+    rotated = kernel[::-1, ::-1].reshape(kh, kw, per_group, groups, channels // groups)
+    rotated = rotated.transpose(0, 1, 4, 3, 2).reshape(kh, kw, channels // groups, filters)
     pads = []
     for axis in (0, 1):
         before = window.span[axis] - 1 - window.padding[axis][0]
@@ -87,7 +89,7 @@ def conv_transpose2d(
         pads.append((before, window.in_size[axis] + window.span[axis] - 1 - spread - before))
     y = conv(
         x,
-        turned,
+        rotated,
         stride=(1, 1),
         padding=tuple(pads),
         in_dilation=window.stride,

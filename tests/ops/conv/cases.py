@@ -1,4 +1,4 @@
-"""Convolution cases: the fixed ones of the contract suite, and the arrays and calls they make."""
+"""The fixed convolution cases of the contract suite, with their arrays and calls."""
 
 import dataclasses
 import os
@@ -81,8 +81,8 @@ class PoolCase:
         return {"stride": self.stride, "padding": self.padding}
 
 
-# Non-square pictures and channel counts that differ, so that no two axes can change places.
-# Small kernels: what "im2col" and "shift" cost to compile grows with the kernel's cells.
+# Non-square images and channel counts that differ, so that swapped axes are detected.
+# Small kernels: the compile time of "im2col" and "shift" grows with the kernel's cells.
 CASES = {
     "plain": Case((2, 5, 7, 3), (3, 3, 3, 4)),
     "even kernel": Case((1, 5, 6, 2), (2, 4, 2, 3)),
@@ -96,7 +96,7 @@ CASES = {
     "everything": Case((2, 7, 6, 4), (2, 3, 2, 4), (2, 3), ((3, 0), (1, 4)), (3, 2), 2),
     # XLA would swap the input gradient's operands, and abort; see `lowerings/lax.py`.
     "swapped operands": Case((1, 3, 4, 2), (2, 2, 2, 3), stride=(3, 2), padding=((3, 4), (3, 2))),
-    # A stride that steps over the whole picture: every window lies in the padding.
+    # A stride that steps over the whole image: every window lies in the padding.
     "all in the padding": Case((1, 1, 2, 1), (1, 1, 1, 2), stride=(3, 5), padding=((2, 2), (3, 3))),
 }
 
@@ -104,13 +104,13 @@ DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 def precision_for(dtype: str) -> AbstractContextManager[Any]:
-    """JAX computes in float64 only where it is asked to."""
+    """A context in which JAX computes in `dtype`, which float64 needs."""
     context: AbstractContextManager[Any] = jax.enable_x64(dtype == "float64")
     return context
 
 
 def draw(name: str, shape: tuple[int, ...], dtype: str = "float32") -> jax.Array:
-    """Standard normal numbers that depend on the arguments alone."""
+    """Standard normal numbers, seeded by the arguments."""
     rng = np.random.default_rng(zlib.crc32(f"{name} {shape}".encode()))
     return rounded(rng.standard_normal(shape), dtype)
 
@@ -168,7 +168,7 @@ def expected(case: Case, arrays: Operands) -> tuple[Array, Array, Array, Array]:
 
 
 def reason_against(method: str, case: Case) -> str | None:
-    """Why the method refuses the case, in its own words; None where it does not."""
+    """The reason why the method refuses the case; None if it does not."""
     window = ops.resolve_window(
         case.x_shape[1:3],
         case.kernel_shape[:2],
@@ -176,32 +176,32 @@ def reason_against(method: str, case: Case) -> str | None:
         padding=case.padding,
         dilation=case.dilation,
     )
-    # The shapes and dtype are all that a method may look at: under `jit` there is no more.
+    # A method may read only shapes and dtypes: under `jit` there are no values.
     x: Any = jax.ShapeDtypeStruct(case.x_shape, case.dtype)
     kernel: Any = jax.ShapeDtypeStruct(case.kernel_shape, case.dtype)
     return ops.METHODS[method].unsupported(x, kernel, window, case.groups)
 
 
 def anywhere(method: str) -> AbstractContextManager[None]:
-    """Inside, a method that needs a device of its own answers as if it were there."""
+    """A context in which a method that needs a special device runs without it."""
     return interpreted() if method == "pallas" else nullcontext()
 
 
 def able(case: Case) -> list[str]:
-    """The methods that do the case on this machine."""
+    """The methods that support the case on this machine."""
     return [method for method in ops.METHODS if reason_against(method, case) is None]
 
 
 def every_method(case: Case) -> pytest.MarkDecorator:
-    """Run a test once for each method that does the case."""
+    """Run a test once for each method that supports the case."""
     return pytest.mark.parametrize("method", able(case))
 
 
 def every_method_and_case(*names: str, dtype: str = "float32") -> pytest.MarkDecorator:
-    """Run a test on each case of `CASES`, or of `names`, with each method that does it.
+    """Run a test on each case of `CASES`, or of `names`, with each method that supports it.
 
-    What a method refuses is not generated, so that a skipped test is one that this machine lacks
-    something for. `test_contract.test_what_each_method_refuses` says which those are.
+    Refused cases are not generated; `test_contract.test_what_each_method_refuses` lists them. A
+    skipped test means that the machine lacks something.
     """
     pairs = [
         pytest.param(method, name, id=f"{method}-{name}")
@@ -212,13 +212,13 @@ def every_method_and_case(*names: str, dtype: str = "float32") -> pytest.MarkDec
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """One program that XLA compiled with little effort, whatever `XLA_FLAGS` say."""
+    """A program compiled with little optimisation, regardless of `XLA_FLAGS`."""
     options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
     return jax.jit(function).lower(*args).compile(compiler_options=options)
 
 
 def compiled_in_full(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """One program compiled as a user's is, whatever `XLA_FLAGS` say."""
+    """A program compiled with full optimisation, regardless of `XLA_FLAGS`."""
     options: dict[str, str | bool] = {"xla_backend_optimization_level": "3"}
     if "xla_cpu_use_fusion_emitters" in os.environ["XLA_FLAGS"]:  # else XLA may not know it
         options["xla_cpu_use_fusion_emitters"] = True
@@ -226,5 +226,5 @@ def compiled_in_full(function: Callable[..., Any], *args: Any) -> Callable[..., 
 
 
 def quickly(function: Callable[..., Any], *args: Any) -> Any:
-    """Compile with little effort, and run."""
+    """Compile with little optimisation, and run."""
     return compiled(function, *args)(*args)

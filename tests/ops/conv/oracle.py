@@ -1,7 +1,7 @@
-"""The oracle: every op of jcnn written from its definition in NumPy float64, slow and plain.
+"""The oracle: every op of jcnn written from its definition in NumPy float64.
 
-It shares no code with jcnn, the arithmetic of padding included. A convolution is a loop over
-output positions and kernel cells; whatever cell lies outside the input reads as nothing.
+It shares no code with jcnn, including the padding arithmetic. A convolution is a loop over output
+positions and kernel cells; cells outside the input contribute nothing.
 """
 
 from collections.abc import Iterator

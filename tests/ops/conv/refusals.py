@@ -1,4 +1,4 @@
-"""What the tests of error messages share: the recurring phrases, and how a message is read."""
+"""Shared by the tests of error messages: recurring phrases, and `refusal`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ FLOATS = "expected float16, bfloat16, float32 or float64"
 
 
 def refusal(call: Callable[[], Any]) -> str:
-    """The whole message of the ValueError that the call must raise."""
+    """Return the message of the ValueError that the call must raise."""
     with pytest.raises(ValueError) as error:
         call()
     return str(error.value)

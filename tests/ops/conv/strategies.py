@@ -11,9 +11,9 @@ from tests.ops.conv.oracle import Padding, Size, pair
 
 T = TypeVar("T")
 
-# How many random cases each property runs, by method where it runs one method at a time (None: a
-# method without a line of its own). Most where XLA compiles least: 20 ms for a forward "lax", 300
-# for the gradients of "shift".
+# Number of random cases for each property, by method if it tests one method at a time (None: any
+# other method). More where compiling is fast: 20 ms for a forward "lax", 300 for the gradients of
+# "shift".
 COUNTS: dict[str, dict[str | None, int]] = {
     "shape": {None: 1000},
     "value": {"lax": 350, "winograd2": 8, "winograd4": 8, "fft": 30, None: 50},
@@ -28,7 +28,7 @@ COUNTS: dict[str, dict[str | None, int]] = {
 }
 BY_METHOD = ("value", "gradients", "linearity")
 
-# Methods that refuse all but 3x3 kernels in steps of one, which random cases would seldom be.
+# Methods for 3x3 kernels with stride 1 only, which random cases rarely have.
 ONLY_3X3 = ("winograd2", "winograd4")
 
 # Methods that refuse more than one group.
@@ -57,14 +57,14 @@ def check_random(
     def body(case: T) -> None:
         if case not in seen:
             check(case)
-            seen.add(case)  # not before: what has failed is tried again
+            seen.add(case)  # after the check, so that a failed case runs again
 
     body()
     assert len(seen) >= distinct * count, f"only {len(seen)} different cases of {count}"
 
 
 def _pads(draw: st.DrawFn, most: tuple[int, int]) -> Padding:
-    """One of the four forms of padding; `most` limits the cells on one side of each axis."""
+    """One of the four kinds of padding; `most` limits the cells on one side of each axis."""
     lowering = draw(st.sampled_from(["SAME", "VALID", "int", "asymmetric"]))
     if lowering == "SAME":
         return "SAME"

@@ -1,7 +1,7 @@
-"""What reaches the compiler: inside a loop, only convolutions that XLA:CPU runs fast.
+"""Inside a loop, the compiled program has only convolutions that XLA:CPU runs fast.
 
-XLA rewrites a convolution into its fast form in a program's outermost computation alone, so a
-training step inside `scan` must hold no other lowering; docs/design.md tells why.
+XLA rewrites a convolution into its fast layouts only in a program's outermost computation, so a
+training step inside `scan` must contain no other layouts; see docs/design.md.
 """
 
 from collections.abc import Callable
@@ -32,8 +32,8 @@ LAYERS = {
     # The output is larger than the input, and so is the "kernel" of the kernel's gradient.
     "asymmetric": Case((4, 4, 2, 4), (2, 2, 4, 3), padding=((0, 1), (2, 0))),
     "VALID and stride": Case((4, 4, 3, 3), (2, 2, 3, 4), stride=2, padding="VALID"),
-    # As in the last layers of a deep network: the kernel is larger than the picture.
-    "small picture": Case((4, 2, 1, 4), (3, 3, 4, 5)),
+    # As in the last layers of a deep network: the kernel is larger than the image.
+    "small image": Case((4, 2, 1, 4), (3, 3, 4, 5)),
     "swapped operands": Case((4, 2, 1, 5), (2, 2, 5, 2), stride=(3, 2), padding=((2, 2), (3, 2))),
 }
 
@@ -95,14 +95,14 @@ def test_every_convolution_of_a_training_scan_is_fast() -> None:
     assert {line: faults(line) for line in found if faults(line)} == {}
 
 
-def test_so_is_every_convolution_that_auto_leaves_one() -> None:
-    """Some become sums of products, some several convolutions; none a slow one."""
+def test_so_is_every_remaining_convolution_of_auto() -> None:
+    """Some become sums of products, some several convolutions, but none a slow one."""
     found = convolutions(training_hlo(with_auto))
     assert len(found) > len(LAYERS)
     assert {line: faults(line) for line in found if faults(line)} == {}
 
 
-def test_the_checker_sees_the_slow_lowering_of_plain_lax() -> None:
+def test_the_checker_sees_the_slow_layouts_of_plain_lax() -> None:
     found = convolutions(training_hlo(with_lax))
     slow = [line for line in found if faults(line)]
     assert len(slow) >= len(LAYERS)
@@ -140,7 +140,7 @@ def test_vmapped_models_are_not_a_grouped_convolution() -> None:
 
 
 def test_models_that_share_an_input_are_convolved_in_turn_and_a_jacobian_at_once() -> None:
-    """Models' maps stay apart; kernels without number become filters of one convolution."""
+    """Kernels of a few models are convolved one by one; those of a Jacobian become filters."""
     x = jnp.asarray(draw("x", (2, 6, 5, 3)))
     run = jax.vmap(lambda kernel: ops.conv2d(x, kernel, method="lax"), in_axes=4, out_axes=3)
     large, small = draw("large", (3, 3, 3, 16, 4)), draw("small", (3, 3, 3, 2, 4))

@@ -1,4 +1,4 @@
-"""Method "auto": what the tables name is what runs, and what they do not name is guessed openly."""
+"""Method "auto": lookup in the tables, the files, and `explain_conv`."""
 
 import dataclasses
 import json
@@ -56,12 +56,12 @@ def tuned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 def forget() -> None:
-    """Tables are read once a process, and programs compiled by them are kept."""
+    """Forget the tables and compiled programs, which are cached per process."""
     tables.cache_clear()
     jax.clear_caches()
 
 
-# --- which line speaks for a convolution ----------------------------------------------------------
+# --- lookup ---------------------------------------------------------------------------------------
 
 
 def test_a_measured_convolution_takes_its_lowering() -> None:
@@ -70,7 +70,7 @@ def test_a_measured_convolution_takes_its_lowering() -> None:
         assert (choice.lowering, choice.reason) == (lowering, "measured")
 
 
-def test_the_nearest_within_a_factor_of_two_speaks_for_others() -> None:
+def test_others_take_the_lowering_of_the_nearest_within_a_factor_of_two() -> None:
 
     def grouped(channels: int) -> Conv:
         shapes = (8, 12, 12, 2 * channels), (3, 3, channels, 32)
@@ -86,7 +86,7 @@ def test_the_nearest_within_a_factor_of_two_speaks_for_others() -> None:
     ):
         assert choose(grouped(channels), [lines]).lowering == lowering, channels
     assert choose(grouped(20), [lines]).reason == "nearest measured: a case of groups"
-    # Beyond a factor of two not even the nearest speaks.
+    # Beyond a factor of two no line is near.
     assert choose(grouped(7), [lines]) == Choice("lax", "nothing like it was measured")
 
 
@@ -94,7 +94,7 @@ def replace_groups(groups: int) -> Params:
     return dataclasses.replace(PLAIN, groups=groups)
 
 
-def test_a_case_speaks_for_more_and_larger_pictures() -> None:
+def test_more_and_larger_images_take_the_same_lowering() -> None:
     for x in ((512, 12, 12, 6), (8, 96, 90, 6)):
         other = dataclasses.replace(DEPTHWISE, x=x)
         assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "taps"
@@ -119,11 +119,11 @@ def test_a_case_speaks_for_more_and_larger_pictures() -> None:
         ),
     ],
 )
-def test_another_kind_or_size_is_not_spoken_for(other: Conv) -> None:
+def test_another_kind_or_size_does_not(other: Conv) -> None:
     assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "lax"
 
 
-def test_a_depthwise_case_speaks_for_other_channels_and_as_many_numbers() -> None:
+def test_depthwise_channels_may_differ_if_as_many_numbers() -> None:
     lines = table(line(DEPTHWISE, "taps"))
 
     def depthwise(*x: int) -> Conv:
@@ -136,11 +136,11 @@ def test_a_depthwise_case_speaks_for_other_channels_and_as_many_numbers() -> Non
     assert choose(depthwise(1, 8, 8, 24), [lines]).lowering == "lax"
 
 
-def test_large_kernels_of_nearly_one_size_speak_for_each_other() -> None:
-    def large(side: int, picture: int = 40) -> Conv:
+def test_large_kernels_of_nearly_one_size_are_one_kind() -> None:
+    def large(side: int, image: int = 40) -> Conv:
         around = (side // 2, (side - 1) // 2)
         params = dataclasses.replace(PLAIN, padding=(around, around))
-        return Conv("cpu", "float32", (8, picture, picture, 16), (side, side, 16, 16), params)
+        return Conv("cpu", "float32", (8, image, image, 16), (side, side, 16, 16), params)
 
     lines = table(line(large(31), "fft"))
     for side, lowering in ((31, "fft"), (29, "fft"), (35, "fft"), (25, "lax"), (41, "lax")):
@@ -151,7 +151,7 @@ def test_large_kernels_of_nearly_one_size_speak_for_each_other() -> None:
     assert reasons == ["nothing like it was measured", "measured", "nothing like it was measured"]
 
 
-def test_of_the_near_that_of_like_size_speaks() -> None:
+def test_the_nearest_of_several_is_taken() -> None:
     lines = [
         line(dataclasses.replace(DEPTHWISE, x=(n, *DEPTHWISE.x[1:])), f)
         for n, f in ((8, "lax"), (64, "taps"))
@@ -168,7 +168,7 @@ def test_padding_does_not_matter() -> None:
     assert choose(other, [table(line(DEPTHWISE, "taps"))]).lowering == "taps"
 
 
-def test_a_family_that_agrees_speaks_for_every_size_of_it() -> None:
+def test_a_family_that_agrees_decides_for_every_size() -> None:
     lines = [line(dataclasses.replace(DEPTHWISE, x=(n, 12, 12, 6)), "taps") for n in (8, 16, 32)]
     huge = dataclasses.replace(DEPTHWISE, x=(8, 300, 300, 6), kernel=(5, 5, 1, 6))
     assert choose(huge, [table(*lines)]).lowering == "taps"
@@ -188,13 +188,13 @@ def test_gradients_are_convolutions_with_lines_of_their_own() -> None:
     assert made["by kernel"].params.dilation == (2, 2)
     assert made["by kernel"].kernel == (6, 6, 8, 32)
     assert [one.is_by_kernel for one in made.values()] == [False, False, True]
-    # Of a gradient by kernel, a larger picture is a longer sum.
+    # Of a gradient by kernel, a larger image is a longer sum.
     larger = directions(dataclasses.replace(STRIDED, x=(8, 16, 12, 16)))["by kernel"].conv
     choice = choose(larger, [table(line(made["by kernel"], "phases"))])
     assert choice.lowering == "phases"
 
 
-# --- what is named is what runs -------------------------------------------------------------------
+# --- the named lowering runs ----------------------------------------------------------------------
 
 
 def program(conv: Conv, direction: str) -> str:
@@ -227,7 +227,7 @@ def test_the_lowering_that_the_users_table_names_runs(
     assert [x for x in ([compiled] if absent == "while" else found) if absent in x] == []
 
 
-def test_the_users_table_is_asked_first_and_changes_what_runs(
+def test_the_users_table_comes_first_and_changes_what_runs(
     tuned: Callable[..., Path],
 ) -> None:
     for lowering in ("lax", "taps", "groups"):
@@ -236,7 +236,7 @@ def test_the_users_table_is_asked_first_and_changes_what_runs(
         choice = found["forward"]
         assert choice.table is not None
         assert (choice.lowering, choice.table.file) == (lowering, file)
-    # What it has no line for, the shipped one answers.
+    # For convolutions without a line there, the shipped table is used.
     known = next(one for one in read(SHIPPED).lines if one.lowering != "lax")
     assert choose(known.conv, tables()).lowering == known.lowering
     assert [one.file for one in tables()] == [file, SHIPPED]
@@ -253,8 +253,8 @@ def test_a_lowering_is_the_same_convolution_without_jit(tuned: Callable[..., Pat
     np.testing.assert_allclose(values[0], values[1], atol=1e-5)
 
 
-def test_taps_lie_behind_a_loop(tuned: Callable[..., Path]) -> None:
-    """Else XLA fuses them with every operation that reads them, and each adds them up again."""
+def test_taps_are_inside_a_loop(tuned: Callable[..., Path]) -> None:
+    """Else XLA fuses the sum into every operation that reads it, and each computes it again."""
     tuned(line(DEPTHWISE, "taps"))
     cells = math.prod(DEPTHWISE.kernel[:2])
     assert products_of_two_readers(lambda x, k: ops.conv2d(x, k, groups=6)) == cells
@@ -283,7 +283,7 @@ def products_of_two_readers(convolve: Callable[..., jax.Array]) -> int:
     return len(re.findall(r"= f32\[[\d,]+\]\S* multiply\(", str(text)))
 
 
-def test_a_size_without_a_number_is_lax() -> None:
+def test_a_symbolic_size_is_lax() -> None:
     """`jax.export` with a symbolic batch."""
     export = pytest.importorskip("jax.export")
     (n,) = export.symbolic_shape("n")
@@ -297,7 +297,7 @@ def test_a_size_without_a_number_is_lax() -> None:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def test_the_shipped_table_is_what_its_reader_would_write() -> None:
+def test_the_shipped_table_is_in_canonical_format() -> None:
     shipped = read(SHIPPED)
     assert text(shipped.measured_on, reversed(shipped.lines)) == SHIPPED.read_text()
     assert {one.lowering for one in shipped.lines} <= set(LOWERINGS)
@@ -388,10 +388,10 @@ def test_a_table_that_cannot_be_used_is_left_out_with_one_warning(
     assert [one.file for one in tables()] == [SHIPPED]
 
 
-# --- what was chosen can be read ------------------------------------------------------------------
+# --- explain_conv ---------------------------------------------------------------------------------
 
 
-def test_an_explanation_names_forms_times_and_the_table(tuned: Callable[..., Path]) -> None:
+def test_an_explanation_names_lowerings_times_and_the_table(tuned: Callable[..., Path]) -> None:
     by_input = directions(STRIDED)["by input"].conv
     file = tuned(line(by_input, "phases"))
     found = ops.explain_conv(STRIDED.x, STRIDED.kernel, stride=2, padding=1, platform="cpu")

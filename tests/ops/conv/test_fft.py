@@ -1,4 +1,4 @@
-"""What is particular to the method "fft": its lengths, large kernels, and its error."""
+"""Method and lowering "fft": transform lengths, large kernels, rounding error."""
 
 import dataclasses
 
@@ -16,10 +16,10 @@ from tests.ops.conv.cases import Case, conv, expected, gradients, operands, prec
 from tests.ops.conv.test_methods import equations
 from tests.ops.conv.tolerances import assert_close
 
-# The kernel as large as the picture, larger, and on a picture whose size is a prime.
+# The kernel as large as the image, larger, and on an image whose size is a prime.
 LARGE = {
     "SAME": Case((2, 17, 13, 2), (15, 11, 2, 3)),
-    "larger than the picture": Case((1, 5, 7, 2), (9, 11, 2, 2)),
+    "larger than the image": Case((1, 5, 7, 2), (9, 11, 2, 2)),
     "VALID": Case((1, 19, 18, 2), (17, 7, 2, 2), padding="VALID"),
     "strided and dilated": Case((1, 23, 21, 2), (7, 5, 2, 2), (3, 2), ((4, 9), (0, 2)), (2, 3)),
     "depthwise": Case((1, 16, 17, 3), (13, 14, 1, 6), groups=3),
@@ -87,7 +87,7 @@ def test_the_transform_is_no_longer_than_what_the_windows_read() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_error_is_that_of_the_whole_picture(dtype: str) -> None:
+def test_the_error_is_that_of_the_whole_image(dtype: str) -> None:
     """A large number in one corner disturbs the other in proportion to it, and no more."""
     case = dataclasses.replace(Case((1, 24, 24, 1), (3, 3, 1, 1), padding="VALID"), dtype=dtype)
     with precision_for(dtype):

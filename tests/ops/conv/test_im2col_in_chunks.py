@@ -1,4 +1,4 @@
-"""im2col by chunks: the contract of a method, and the bound on its memory."""
+"""im2col in chunks: the contract of a method, and the bound on its memory."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from tests.ops.conv.cases import CASES, Case, conv, expected, gradients, operand
 from tests.ops.conv.refusals import refusal
 from tests.ops.conv.tolerances import assert_close
 
-# By chunk: five pictures in chunks of two, the last one filled up; rows of one picture.
-BOUNDS = {"pictures": 2, "rows": 0.4, "a row": 0}
+# By chunk: five images in chunks of two, the last one filled up; rows of one image.
+BOUNDS = {"images": 2, "rows": 0.4, "a row": 0}
 
 
 def chunked(case: Case, share: float) -> ConvMethod:
-    """A bound of `share` pictures' patches, but never less than a row's."""
+    """A bound of `share` images' patches, but never less than a row's."""
     row = row_bytes(case)
     return ops.im2col_in_chunks(max(int(share * case.y_shape[1] * row), row))
 
@@ -77,7 +77,7 @@ def temporary_bytes(function: Callable[..., Any], *args: jax.Array) -> int:
     ("dtype", "backward"), [("float32", False), ("float32", True), ("bfloat16", True)]
 )
 def test_the_memory_is_bounded(dtype: str, backward: bool) -> None:
-    """Besides the bound there are copies of input and output: padded, and put together."""
+    """In addition to the bound there are padded or concatenated copies of input and output."""
     case = Case((12, 20, 20, 8), (5, 5, 8, 8), groups=2 if backward else 1, dtype=dtype)
     case = dataclasses.replace(case, kernel_shape=(5, 5, 8 // case.groups, 8))
     a = operands(case)
@@ -87,17 +87,17 @@ def test_the_memory_is_bounded(dtype: str, backward: bool) -> None:
             return temporary_bytes(gradients(case, method), a.x, a.kernel, a.bias, a.g)
         return temporary_bytes(conv(case, method), a.x, a.kernel)
 
-    patches = case.y_shape[1] * row_bytes(case)  # of one picture
+    patches = case.y_shape[1] * row_bytes(case)  # of one image
     maps = 4 * int(np.prod(case.x_shape) + np.prod(case.y_shape))
     allowed = (4 if backward else 2) * maps
     unbounded = memory("im2col")
-    for pictures in (3, 0.25):
-        bound = int(pictures * patches)
+    for images in (3, 0.25):
+        bound = int(images * patches)
         assert memory(ops.im2col_in_chunks(bound)) <= bound + allowed < unbounded
 
 
 def test_one_method_for_one_bound() -> None:
-    """A model's structure holds it: another object would compile another program."""
+    """It is part of a model's structure: another object would compile another program."""
     assert ops.im2col_in_chunks(1000) is ops.im2col_in_chunks(1000)
     assert ops.im2col_in_chunks(1000) != ops.im2col_in_chunks(2000)
 

@@ -1,4 +1,4 @@
-"""The table of methods: the one asked for is the one that runs, and none stands in for another."""
+"""The table of methods: the named method runs, and there is no fallback to another."""
 
 import dataclasses
 import re
@@ -35,7 +35,7 @@ def traced(method: str) -> list[str]:
 
 
 def lowerings(jaxpr: core.ClosedJaxpr) -> list[str]:
-    """The lowering that each convolution of a jaxpr asks for."""
+    """The lowering parameter of each convolution of a jaxpr."""
     found = equations(jaxpr.jaxpr)
     return [e.params["lowering"] for e in found if e.primitive.name == "jcnn_conv"]
 
@@ -48,7 +48,7 @@ def test_auto_and_lax_are_one_convolution(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "lax"])
-def test_gradients_ask_for_the_lowering_that_the_convolution_asked_for(method: str) -> None:
+def test_gradients_have_the_lowering_of_the_convolution(method: str) -> None:
     a = operands(CASE)
     run = jax.vmap(gradients(CASE, method), (0, 0, None, 0))
     stacked = [array[None] for array in (a.x, a.kernel, a.g)]
@@ -70,7 +70,7 @@ def test_shift_is_one_matrix_product_for_each_kernel_cell() -> None:
 
 @pytest.mark.parametrize("method", ["im2col", "shift"])
 def test_products_of_16_bits_are_added_in_32(method: str) -> None:
-    """Asked for, not left to the backend: the CPU would do it anyway, others need not."""
+    """Requested explicitly: the CPU would do it anyway, other backends need not."""
     a = operands(dataclasses.replace(CASE, dtype="bfloat16"))
     jaxpr = jax.make_jaxpr(conv(CASE, method))(a.x, a.kernel)
     products = [e for e in equations(jaxpr.jaxpr) if e.primitive.name == "dot_general"]
@@ -111,7 +111,7 @@ def test_a_method_gets_the_resolved_window(monkeypatch: pytest.MonkeyPatch) -> N
     y = ops.conv2d(a.x, a.kernel, a.bias, groups=2, method="record", precision="highest")
     window = ops.resolve_window((5, 6), (3, 2), padding="SAME")
     assert seen == [(window, 2, "highest")]
-    # The door adds the bias, whatever the method.
+    # `conv2d` adds the bias, whatever the method.
     assert (y == a.bias).all()
 
 

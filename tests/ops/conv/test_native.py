@@ -1,4 +1,4 @@
-"""Lowering "native": the C++ functions against the oracle, how they are made, and where they run."""
+"""Lowering "native": the C++ functions against the oracle, how they are compiled and used."""
 
 import os
 import re
@@ -83,7 +83,7 @@ CASES = {
     "depthwise, every parameter": Case(
         (3, 10, 9, 33), (4, 7, 1, 33), (2, 3), ((0, 4), (3, 1)), (2, 1), 33
     ),
-    "depthwise, one picture": Case((1, 5, 6, 3), (2, 5, 1, 3), groups=3),
+    "depthwise, one image": Case((1, 5, 6, 3), (2, 5, 1, 3), groups=3),
     "depthwise, a wide kernel": Case((2, 6, 13, 16), (1, 11, 1, 16), stride=2, groups=16),
 }
 
@@ -163,7 +163,7 @@ def test_the_same_bits_twice_in_a_scan_and_under_vmap() -> None:
 
 
 def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
-    """More calls than threads, all of which want the whole pool."""
+    """More calls than threads, each of which wants the whole pool."""
     case = Case((4, 16, 16, 16), (3, 3, 16, 16))
     x, kernel, one = draw("x", case.x_shape), draw("kernel", case.kernel_shape), run(case)
     many = jax.jit(lambda x: [one(x + i, kernel) for i in range(64)])(x)
@@ -192,7 +192,7 @@ def test_auto_calls_it_and_its_transpositions_vanish() -> None:
     assert text.count('custom_call_target="jcnn_winograd"') == 1
     assert text.count('custom_call_target="jcnn_winograd_kernel_gradient"') == 1
     assert " convolution(" not in text
-    # Of the three arrays, only the kernel is turned round.
+    # Of the three arrays, only the kernel is rotated.
     assert "64,14,14,64]{3,2,1,0} transpose(" not in text
     assert "64,14,14,64]{3,2,1,0} copy(" not in text
 
@@ -217,7 +217,7 @@ def test_where_it_cannot_run_the_next_best_is_chosen() -> None:
     assert choose(unable, [table]).lowering == "lax"
 
 
-# --- how it is made -------------------------------------------------------------------------------
+# --- compiling and loading ------------------------------------------------------------------------
 
 
 def reason(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str | None:
@@ -231,22 +231,22 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told = reason({"PATH": str(tmp_path), "CXX": ""}, monkeypatch)
-    assert told is not None
-    assert told.startswith("no C++ compiler was found (c++, g++, clang++")
+    message = reason({"PATH": str(tmp_path), "CXX": ""}, monkeypatch)
+    assert message is not None
+    assert message.startswith("no C++ compiler was found (c++, g++, clang++")
 
 
 def test_a_compiler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho no such luck >&2\nexit 1\n')
     broken.chmod(0o755)
-    told = reason({"CXX": str(broken), "XDG_CACHE_HOME": str(tmp_path)}, monkeypatch)
-    assert told == f"{broken} did not make a library: no such luck"
+    message = reason({"CXX": str(broken), "XDG_CACHE_HOME": str(tmp_path)}, monkeypatch)
+    assert message == f"{broken} did not make a library: no such luck"
     assert not list(tmp_path.rglob("*.so"))
 
 
 class Compiler:
-    """A compiler that takes no time: it gives what it was given, and counts."""
+    """A fake compiler that copies a library and counts its calls."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path, self.gives = folder / "compiler", folder / "gives.so"
@@ -321,7 +321,7 @@ def test_a_library_that_is_not_as_it_was_is_compiled_anew(
 def test_a_library_of_another_user_is_not_loaded(
     compiler: Compiler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its checksum beside it, as whoever plants one would do it."""
+    """With a matching checksum, as an attacker would write it."""
     library = compiler.library()
     state = Path.stat
 
@@ -346,16 +346,16 @@ def test_a_folder_that_others_may_write_is_not_used(
     place.chmod(mode)
     reason = f"{place}: other users may write it (mode {mode:o}); remove it, or chmod go-w"
     with pytest.warns(CacheWarning) as warned:
-        told = library.unavailable.__wrapped__()
-    assert told == f"{reason}; the compiled kernels are not used"
-    assert [str(warning.message) for warning in warned] == [told]
+        message = library.unavailable.__wrapped__()
+    assert message == f"{reason}; the compiled kernels are not used"
+    assert [str(warning.message) for warning in warned] == [message]
     assert compiler.calls == 1
 
 
 def test_the_processors_flags_are_in_the_librarys_name(
     compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A home folder may be shared by machines, of which one would die of the other's code."""
+    """Machines may share a home folder, and the code of one may crash on another."""
     info, names = tmp_path / "cpuinfo", list[str]()
     monkeypatch.setattr(library, "_PROCESSORS", info)
     for flags in ("fpu sse avx512f", "fpu sse", "fpu sse"):
@@ -373,13 +373,13 @@ def loaded() -> Path:
 
 @pytest.mark.parametrize("how", ["cut", "overwritten"])
 def test_a_process_survives_a_damaged_library(compiler: Compiler, how: str) -> None:
-    """In a process of its own, which a library without its end would kill."""
+    """In its own process, which a truncated library would crash."""
     shutil.copy(loaded(), compiler.gives)
     library = compiler.library()
     whole = library.read_bytes()
     spoilt = whole[: len(whole) // 2] if how == "cut" else b"\x7fELF" + b"junk" * (len(whole) // 4)
     library.write_bytes(spoilt)
-    code = "from jcnn.ops import _native; print(_native.unavailable())"
+    code = "from jcnn.ops.conv.native import library; print(library.unavailable())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
     assert library.read_bytes() == whole

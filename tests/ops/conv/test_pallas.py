@@ -1,8 +1,8 @@
 """Method "pallas" without a GPU: its kernel in JAX's interpreter, and lowered as for a GPU.
 
-The interpreter takes milliseconds for what a GPU does in one command, so the cases are few and
-small. What they have nevertheless, together: several tiles and a partial one in every direction,
-every shape of a block, every kind of movement, more steps than stages, and split contractions.
+The interpreter is slow, so the cases are few and small. Together they cover several tiles and a
+partial one in every direction, every block shape, every stride, dilation and padding, more steps
+than stages, and split contractions.
 """
 
 import dataclasses
@@ -26,10 +26,10 @@ from tests.ops.conv import oracle, test_contract, test_contract_transforms
 from tests.ops.conv.cases import CASES, Case, Operands, conv, expected, operands, reason_against
 from tests.ops.conv.tolerances import assert_close
 
-# With the blocks' shape (64 pictures, rows, columns) that each takes.
+# With the block shape (64 images, rows, columns) of each.
 TILES = {
     "positions": (Case((2, 6, 5, 3), (2, 1, 3, 4), padding="VALID"), (1, 2, 2)),
-    "pictures": (Case((260, 1, 1, 3), (1, 1, 3, 5)), (4, 1, 1)),
+    "images": (Case((260, 1, 1, 3), (1, 1, 3, 5)), (4, 1, 1)),
     "filters": (Case((1, 1, 1, 3), (1, 1, 3, 130)), (1, 2, 2)),
     "pairs": (Case((65, 1, 2, 3), (1, 2, 3, 5)), (2, 1, 2)),
     "columns": (Case((1, 1, 5, 3), (1, 1, 3, 2)), (1, 1, 4)),
@@ -46,7 +46,7 @@ TINY = Case((1, 4, 3, 2), (2, 2, 2, 3), (2, 1), ((0, 1), (2, 0)), (1, 2))
 def interpreter(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The kernel runs on the CPU."""
     if jax.__version_info__ < (0, 11):
-        # It would compile the same program anew for every block.
+        # The interpreter would compile the same program for every block.
         from jax._src.pallas.mosaic.interpret import thread_map
 
         monkeypatch.setattr(thread_map, "_run_jaxpr", _compiled_once())
@@ -103,7 +103,7 @@ def test_the_cases_have_what_they_are_for() -> None:
     ring = planned(TILES["channels"][0])
     assert (ring.channels, ring.stages) == (64, 4)  # and two blocks of channels at 4 cells: 8 steps
     assert planned(TILES["few channels"][0]).channels == 32
-    assert planned(TILES["pictures"][0]).tiles == (2, 1, 1)
+    assert planned(TILES["images"][0]).tiles == (2, 1, 1)
     assert planned(TILES["positions"][0]).tiles == (1, 3, 3)
 
 
@@ -223,7 +223,7 @@ def test_vmap_of_fused(interpreter: None) -> None:
 
 @pytest.mark.parametrize("pool", [False, True])
 def test_composed(pool: bool) -> None:
-    """With every other method it is the composition, whose parts are tested elsewhere."""
+    """Every other method composes the ops, which are tested elsewhere."""
     case = CASES["everything"]
     a = operands(case)
     y = relu_of(case, "im2col", pool)(a.x, a.kernel, a.bias)
@@ -253,7 +253,7 @@ def test_lowers_for_a_gpu(dtype: str, relu: bool, pool: bool) -> None:
 
 
 def test_a_gradient_by_kernel_lowers_for_a_gpu() -> None:
-    """In float32, with many rows of the kernel, few tiles and parts to be added."""
+    """In float32, with many kernel rows, few tiles and a split contraction."""
     x = jax.ShapeDtypeStruct((256, 30, 30, 64), "float32")
     kernel = jax.ShapeDtypeStruct((28, 28, 64, 256), "float32")
     how = Params((1, 1), ((0, 0), (0, 0)), (1, 1), (1, 1), groups=1)
@@ -263,7 +263,7 @@ def test_a_gradient_by_kernel_lowers_for_a_gpu() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_plans(dtype: str) -> None:
-    """Every plan fits Hopper's shared memory, leaves no term out, and stalls nowhere."""
+    """Every plan fits Hopper's shared memory, covers all terms, and has no deadlock."""
     sizes = itertools.product((1, 64, 100), (1, 7, 28), (1, 3, 28), (3, 17, 64, 300), (10, 256))
     item = jnp.dtype(dtype).itemsize
     split = set()

@@ -1,6 +1,6 @@
 """Method "pallas" on a Hopper GPU, against XLA's convolution at the sizes of real networks.
 
-Skipped with the method's own reason where there is none. Not yet run.
+Skipped without such a GPU. Not yet run.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def test_fused(name: str, dtype: str, pool: bool) -> None:
 @DTYPES
 @pytest.mark.parametrize("pool", [False, True])
 def test_gradient_of_fused(dtype: str, pool: bool) -> None:
-    """By bias, in the mean: where two activations are nearly equal the other one may win."""
+    """By bias, in the mean: of two nearly equal activations either may be the maximum."""
     case, a = on_hopper("28x28, 64 to 128", dtype)
     how: dict[str, Any] = {**case.how, "pool": pool}
     got = with_gradients(lambda *xkb: ops.conv2d_relu(*xkb, **how, method="pallas"), a)

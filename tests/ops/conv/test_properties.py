@@ -49,7 +49,7 @@ def test_output_shape_is_that_of_jax_and_the_oracle() -> None:
         assert shape == case.y_shape
         x = jax.ShapeDtypeStruct(case.x_shape, "float32")
         kernel = jax.ShapeDtypeStruct(case.kernel_shape, "float32")
-        # One method a case, each as often: tracing all of them takes as long as compiling one.
+        # One method per case, in turn: tracing all of them takes as long as compiling one.
         methods = able(case)
         method = methods[next(turn) % len(methods)]
         assert jax.eval_shape(conv(case, method), x, kernel).shape == shape
@@ -182,7 +182,7 @@ def test_linear_in_input_and_kernel(method: str) -> None:
                 rtol=0,
                 atol=tolerance,
             )
-            # What is zero everywhere would be linear too.
+            # A result of zeros would be linear, too.
             ones = np.ones(case.x_shape), np.ones(case.kernel_shape)
             want = oracle.conv2d(*ones, **case.how)
             assert_close(run(*ones), want, dtype="float64", method=method, terms=case.terms[0])

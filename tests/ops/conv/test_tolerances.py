@@ -35,7 +35,7 @@ def window_moved(case: Case, x: Array, kernel: Array) -> Array:
 
 
 def rounded_to_8_bits(case: Case, x: Array, kernel: Array) -> Array:
-    """What a 32-bit sum must not do on the way: keep a bfloat16's precision."""
+    """As if a 32-bit sum had an intermediate in bfloat16."""
     return oracle.conv2d(x, kernel, **case.how) * (1 + 2**-8)
 
 
@@ -58,7 +58,7 @@ MISTAKES: dict[str, tuple[Mistake, set[str]]] = {
     ],
 )
 def test_a_mistake_exceeds_the_tolerance(mistake: str, dtype: str, method: str) -> None:
-    """In every case of the contract that the mistake changes at all."""
+    """In every case of the contract that the mistake changes."""
     make, _ = MISTAKES[mistake]
     caught = 0
     for name, plain in CASES.items():

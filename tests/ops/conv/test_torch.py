@@ -1,4 +1,4 @@
-"""A second, foreign oracle: PyTorch's convolution and pooling, values and gradients."""
+"""Convolution and pooling against PyTorch, values and gradients."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def nchw(array: Any) -> Any:
-    """Images as PyTorch has them, wanting a gradient."""
+    """Images in PyTorch's layout, with `requires_grad`."""
     return torch.tensor(float64(array).transpose(0, 3, 1, 2)).requires_grad_()
 
 

@@ -19,7 +19,7 @@ twice: Callable[[Test], Test] = chex.variants(with_jit=True, without_jit=True)
 
 
 class TestVariants(chex.TestCase):
-    """One test an op; chex runs each twice, and says how with `variant`."""
+    """One test per op; chex runs each with and without `jit`, as `variant`."""
 
     variant: Callable[..., Any]
 
@@ -45,7 +45,7 @@ class TestVariants(chex.TestCase):
 
     @twice
     def test_im2col(self) -> None:
-        """Exact: nothing is computed."""
+        """Exact: numbers are only copied."""
         x = draw("x", SHAPE)
         cols = self.variant(lambda x: ops.im2col(x, (3, 2), stride=2, padding="SAME"))(x)
         want = oracle.im2col(oracle.float64(x), (3, 2), stride=2, padding="SAME")

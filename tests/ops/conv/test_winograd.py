@@ -1,4 +1,4 @@
-"""Winograd's methods: the transforms exactly, the price in rounding, and what only they have."""
+"""Winograd's methods: exact transforms, rounding error, and the compiled program."""
 
 import itertools
 import re
@@ -80,7 +80,7 @@ def test_the_published_transforms() -> None:
 
 
 @both
-def test_whole_numbers_come_out_exact(outputs: int) -> None:
+def test_integers_are_exact(outputs: int) -> None:
     """Values and gradients, with groups and a last tile that is not full."""
     case = Case((3, 6, 7, 4), (3, 3, 2, 6), groups=2, padding=((0, 2), (3, 1)))
     rng = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def test_sums_over_the_batch_in_at_least_32_bits(outputs: int) -> None:
 
 @both
 def test_16_bits_are_transformed_in_32(outputs: int) -> None:
-    """Asked for, not left to the backend: a CPU would do much of it anyway."""
+    """Requested explicitly: a CPU would do much of it anyway."""
     method, case = f"winograd{outputs}", Case((2, 5, 7, 3), (3, 3, 3, 4), dtype="bfloat16")
     text = lowered(case, method, gradients(case, method))
     done = re.findall(r"stablehlo\.(?:multiply|divide|dot_general) .*x(\w+)>", text)
@@ -163,7 +163,7 @@ def test_it_is_one_product_for_each_position_in_every_direction(outputs: int) ->
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere the tiles go at once")
 @both
 def test_in_chunks_it_is_the_same(outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five pictures, two at a time: the last chunk goes back one picture, or is filled up."""
+    """Five images, two at a time: the last chunk goes back one image, or is filled up."""
     case = Case((5, 5, 6, 4), (3, 3, 2, 6), groups=2, padding=((0, 2), (3, 1)))
     numbers = (outputs + 2) ** 2 * -(-5 // outputs) * -(-8 // outputs) * (4 + 6)
     monkeypatch.setattr(winograd_lowering, "_CHUNK", 4 * numbers * 2)
@@ -176,7 +176,7 @@ def test_in_chunks_it_is_the_same(outputs: int, monkeypatch: pytest.MonkeyPatch)
 
 
 # Shapes of x and kernel, and padding: a value, with a gradient's crop; a gradient by kernel; and
-# that one's gradient by its pictures.
+# that one's gradient by its images.
 FAMILY: dict[str, tuple[tuple[int, ...], tuple[int, ...], Pads]] = {
     "3x3 kernel": ((2, 5, 6, 4), (3, 3, 2, 6), ((-1, 2), (3, -2))),
     "3x3 result": ((2, 7, 6, 4), (7, 5, 2, 6), ((-1, 3), (2, -1))),

@@ -1,4 +1,4 @@
-"""How far a result may lie from the oracle: one row for each dtype and method, none shared.
+"""Tolerances against the oracle: one row for each dtype and method.
 
 A sum of `n` products of standard normal numbers is of size sqrt(n), and so is the rounding error
 of adding it up or of storing it, in units of the dtype's epsilon. Hence
@@ -7,16 +7,16 @@ of adding it up or of storing it, in units of the dtype's epsilon. Hence
 
 where a row is 1.4 to 4 times the largest `error / (eps * sqrt(n))` of a value or gradient in 3,200
 random cases of `strategies.conv_cases` and all of `cases.CASES`, on x86 with JAX 0.10.2 and
-0.12.0. The 64- and 32-bit rows hold the error of the summation (n up to 300), the 16-bit rows
+0.12.0. The 64- and 32-bit rows bound the error of the summation (n up to 300), the 16-bit rows
 that of the last rounding. "im2col" and "shift" add the input gradients of overlapping windows in
-the dtype itself, one rounding for each kernel cell, which their 16-bit rows show. The rows of
-"winograd2" and "winograd4" are of 1,200 draws of values in eight shapes: the transforms of the
-second add large and small numbers, and its rows hold their error.
+the dtype itself, with one rounding per kernel cell, so their 16-bit rows are larger. The rows of
+"winograd2" and "winograd4" were measured on 1,200 draws of values in eight shapes; the transforms
+of the latter add large and small numbers, so its rows are large.
 
 "pallas" has the rows of "lax", for its kernel interpreted on a CPU, where float32 is not rounded to
-TensorFloat-32: too slow there for random cases. `test_pallas_gpu.py` has tolerances of its own.
+TensorFloat-32; it is too slow there for random cases. `test_pallas_gpu.py` has its own tolerances.
 
-`test_tolerances.py` proves the rows tight: a flipped kernel or one lost tap exceeds each of them.
+`test_tolerances.py` shows that the rows are tight: a flipped kernel or a missing tap exceeds them.
 """
 
 import math
@@ -84,7 +84,7 @@ def allowed(dtype: str, method: str, terms: int) -> float:
 def assert_close(
     got: object, want: oracle.Array, *, dtype: str, method: str, terms: int, scale: float = 1
 ) -> None:
-    """Fail unless `got` has the dtype and shape asked for and lies within the tolerance.
+    """Fail unless `got` has the expected dtype and shape and is within the tolerance.
 
     `scale` multiplies the tolerance where the numbers added are larger than standard normal.
     """

@@ -1,1 +1,1 @@
-"""Lowerings: the ways in which one convolution of the primitive is written for the compiler."""
+"""Lowerings: the implementations that the convolution primitive is lowered to."""

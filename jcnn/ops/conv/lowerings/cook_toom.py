@@ -1,4 +1,4 @@
-"""Cook and Toom's filtering: the transforms of F(m, r) as exact whole numbers.
+"""The Cook-Toom algorithm: the transforms of F(m, r) as exact integers.
 
 F(m, r) computes `m` neighbouring outputs of a filter of `r` taps,
 
@@ -17,12 +17,12 @@ For a fixed `g` this is a matrix applied to `h`, and the matrix of the filter is
 
 The row of V_n^-T that belongs to point p holds the coefficients of Lagrange's polynomial
 prod (t - q) / prod (p - q), over the other points q; for infinity, of prod (t - q) over all of
-them. Its denominator is moved to G, and G's common denominator out of the whole: with whole points
-all three matrices are whole, and only the result is divided. So rounding begins with the data,
-and whole numbers that are small enough come out exact.
+them. Its denominator is moved to G, and G's common denominator to the result: with integer points
+all three matrices are integer, and only the result is divided. So only the data are rounded, and
+the result is exact for small integers.
 
 References: Winograd, "Arithmetic Complexity of Computations", 1980 (that `n` is the least); Lavin
-and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016 (the form A, G, B).
+and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016 (the matrices A, G and B).
 """
 
 import math
@@ -51,23 +51,23 @@ class Filtering:
 
     @property
     def outputs(self) -> int:
-        """m: how many outputs one tile computes."""
+        """m: the outputs of one tile."""
         return len(self.output)
 
     @property
     def cells(self) -> int:
-        """n: how many inputs they see, and the number of multiplications."""
+        """n: the inputs of one tile, and the number of multiplications."""
         return len(self.data)
 
 
 def cook_toom(points: Sequence[int], taps: int) -> Filtering:
-    """F(m, taps) from `m + taps - 2` different whole points, and infinity.
+    """F(m, taps) from `m + taps - 2` different integer points, and infinity.
 
     Args:
-        points: where the polynomials are evaluated; small ones round least.
+        points: where to evaluate the polynomials; small ones round least.
         taps: r, the length of the filter.
 
-    Reference: the module's docstring derives it.
+    Reference: derived in the module's docstring.
     """
     outputs = len(points) + 2 - taps
     output, kernel, data = [], [], []
@@ -90,7 +90,7 @@ def cook_toom(points: Sequence[int], taps: int) -> Filtering:
 
 
 def _coefficients(roots: Sequence[int]) -> list[int]:
-    """Of the product of all `(t - root)`, that of t^0 first."""
+    """Coefficients of the product of all `(t - root)`, lowest power first."""
     product = [1]
     for root in roots:
         shifted, scaled = [0, *product], [*product, 0]

@@ -1,12 +1,12 @@
 """Lowering "fft": products of spectra, for large kernels and for the gradients by them.
 
-`methods/fft.py` derives it. Here each gradient is a convolution with spectra of its own, so it is
-chosen for itself; the method "fft" keeps the spectra of the value for its gradients.
+`methods/fft.py` derives it. As a lowering, each gradient is a convolution that computes its own
+spectra; the method "fft" reuses the spectra of the forward pass.
 
-A spectrum holds sums over whole pictures. One NaN or infinity would spread over its picture, and
-numbers that are far from overflow themselves would overflow in such a sum. Nobody who asks for
-"auto" has asked for that, so the largest numbers are looked at while the program runs, and XLA's
-convolution takes over where they do not allow spectra.
+A spectrum holds sums over whole images. One NaN or infinity would spread over its image, and
+numbers far from overflow would overflow in such a sum. A user of "auto" does not expect that, so
+the program checks the largest numbers at run time and uses XLA's convolution if they are out of
+range.
 """
 
 import math
@@ -21,7 +21,7 @@ from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, dilated, out_size, wide
 from jcnn.ops.conv.methods.fft import by_spectra
 
-# Below 9x9 a matrix product was faster wherever it was tried.
+# Below 9x9 a matrix product was faster in every measurement.
 _CELLS = 81
 
 # Largest numbers below this would lose digits to underflow: rounding must stay a normal number.
@@ -29,7 +29,7 @@ _LEAST = 1e-30
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve by spectra where all numbers allow it, else by XLA's convolution."""
+    """Convolve by spectra if all numbers are in range, else by XLA's convolution."""
 
     def spectra(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return by_spectra(x, kernel, precision, p)
@@ -42,7 +42,7 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
 
 
 def _in_range(x: jax.Array, kernel: jax.Array, p: Params) -> jax.Array:
-    """Whether no sum on the way can overflow, and none is of numbers too small to be rounded.
+    """Whether no intermediate sum can overflow or lose digits to underflow.
 
     A transform of S cells is at most S times its largest number, and so is its inverse before it
     is divided. The product of spectra is a sum over channels.
@@ -55,7 +55,7 @@ def _in_range(x: jax.Array, kernel: jax.Array, p: Params) -> jax.Array:
         cells *= 2 * ((out[axis] - 1) * p.stride[axis] + span)
     most = float(np.finfo(wide(x)).max) / (cells**2 * math.prod(kernel.shape[:3]))
     of_x, of_kernel = (jnp.abs(array.astype(wide(x))) for array in (x, kernel))
-    # Each number by itself, since XLA's CPU backend loses a NaN in a maximum.
+    # Test each number: XLA:CPU loses a NaN in a maximum.
     finite = jnp.all(of_x <= most) & jnp.all(of_kernel <= most)
     largest = jnp.max(of_x), jnp.max(of_kernel)
     sizes = jnp.stack([*largest, largest[0] * largest[1]])
@@ -74,5 +74,5 @@ LOWERING = Lowering(
     _unsupported,
     plain=False,
     remark="the program takes lax where a number is not finite, or too large for spectra; "
-    "rounding grows with the largest number of the picture",
+    "rounding grows with the largest number of the image",
 )

@@ -1,4 +1,4 @@
-"""Lowering "groups": the groups of a grouped convolution in turn, each a plain convolution."""
+"""Lowering "groups": each group of a grouped convolution as a plain convolution."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params
 
-# Groups, each of which is compiled.
+# Maximum number of groups: each is compiled.
 _MOST = 64
 
 

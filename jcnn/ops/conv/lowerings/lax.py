@@ -1,6 +1,6 @@
-"""Form "lax": XLA's own convolution, in the one form that XLA:CPU runs fast everywhere.
+"""Lowering "lax": XLA's own convolution, with the only layouts that XLA:CPU runs fast everywhere.
 
-That form is `NHWC x HWIO -> NHWC` with nothing reversed and no negative padding.
+These are `NHWC x HWIO -> NHWC`, with nothing reversed and no negative padding.
 """
 
 from typing import Any
@@ -18,10 +18,10 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     for axis in (0, 1):
         x, pads[axis] = _crop(x, 1 + axis, pads[axis], in_dilation[axis])
     if any(kernel.shape[axis] > x.shape[1 + axis] for axis in (0, 1)):
-        # XLA would let such a small input and the kernel change places: a slow form in a loop,
-        # and for some strides its own check then aborts the process ("Window dimensions do not
-        # match RHS shape"; jaxlib 0.10.2 and 0.12.0). Padded, the input is not small; the
-        # barrier keeps XLA from taking the padding back into the convolution.
+        # XLA would swap such a small input with the kernel. That is slow in a loop, and for some
+        # strides its own check then aborts the process ("Window dimensions do not match RHS
+        # shape"; jaxlib 0.10.2 and 0.12.0). Padded, the input is not small; the barrier keeps
+        # XLA from folding the padding back into the convolution.
         x = lax.optimization_barrier(pad(x, (pads[0], pads[1]), in_dilation))
         pads, in_dilation = [(0, 0), (0, 0)], (1, 1)
     return lax.conv_general_dilated(
@@ -38,9 +38,11 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
 
 
 def _crop(x: jax.Array, axis: int, pads: Pair, dilation: int) -> tuple[jax.Array, Pair]:
-    """Carry out negative padding as a slice of `x`, which leaves padding >= 0."""
+    """Apply negative padding as a slice of `x`; the remaining padding is >= 0."""
     dropped = [-(min(pad, 0) // dilation) for pad in pads]
-    if sum(dropped) >= x.shape[axis]:  # every window lay in padding: one zero stands for it
+    if (
+        sum(dropped) >= x.shape[axis]
+    ):  # every window lies in the padding: a single zero replaces `x`
         nothing = jnp.zeros_like(lax.slice_in_dim(x, 0, 1, axis=axis))
         return nothing, (dilated(x.shape[axis], dilation) + sum(pads) - 1, 0)
     x = lax.slice_in_dim(x, dropped[0], x.shape[axis] - dropped[1], axis=axis)
@@ -48,7 +50,7 @@ def _crop(x: jax.Array, axis: int, pads: Pair, dilation: int) -> tuple[jax.Array
 
 
 def _unsupported(conv: Conv) -> None:
-    """No reason to refuse anything."""
+    """Support every convolution."""
 
 
 LOWERING = Lowering(convolve, _unsupported)

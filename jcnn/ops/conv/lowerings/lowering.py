@@ -1,8 +1,7 @@
-"""What a lowering is: one way to write one convolution of the primitive for the compiler.
+"""The interface of a lowering: one implementation of the convolution primitive.
 
-Two lowerings of the same convolution give the same numbers up to rounding and differ in speed alone.
-Lowerings have no gradients of their own: they are what the primitive is lowered to, and each of its
-derivatives is the primitive again, with a lowering of its own.
+Lowerings of the same convolution agree up to rounding and differ in speed. They need no gradients
+of their own: each derivative of the primitive is the primitive again, with its own lowering.
 """
 
 import functools
@@ -22,7 +21,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Params:
-    """How the kernel moves; every pair is (rows, columns). Padding may be negative: it crops."""
+    """Parameters of a convolution; every pair is (rows, columns). Negative padding crops."""
 
     stride: Pair
     padding: Pads
@@ -33,7 +32,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Conv:
-    """One convolution as the primitive has it, without its values."""
+    """One convolution of the primitive: its shapes and parameters, without values."""
 
     platform: str
     dtype: str
@@ -48,31 +47,32 @@ class Conv:
 
     @property
     def is_by_kernel(self) -> bool:
-        """Whether the kernel is larger than the result, as in a gradient by kernel."""
+        """Whether the kernel is larger than the result, as in the gradient by the kernel."""
         return math.prod(self.kernel[:2]) > math.prod(self.out)
 
     @property
     def extents(self) -> tuple[int, int, int]:
-        """Positions of the output in all pictures, channels and filters of the real kernel.
+        """Output positions in all images, channels, and filters.
 
-        Where each filter has channels of its own, those of all filters count as positions.
+        For a gradient by the kernel, these are those of the forward convolution. For a depthwise
+        convolution, positions count once per filter, and filters are 1.
         """
         positions, channels, filters = self.x[0] * math.prod(self.out), *self.kernel[2:]
-        if self.is_by_kernel:  # the batch and the channels have changed places
+        if self.is_by_kernel:  # batch and channels are exchanged
             positions, channels = channels * math.prod(self.kernel[:2]), self.x[0]
         alone = self.params.groups == filters > 1
         return (positions * filters, channels, 1) if alone else (positions, channels, filters)
 
     @functools.cached_property
     def kind(self) -> tuple[Any, ...]:
-        """What must be equal of two convolutions for one to speak for the other."""
+        """What two convolutions must have in common for one to take the other's lowering."""
         cells = [_size(n) for n in (self.out if self.is_by_kernel else self.kernel[:2])]
         moves = (self.params.stride, self.params.in_dilation, self.params.dilation)
         return (*self.family[:-1], *cells, moves)
 
     @functools.cached_property
     def family(self) -> tuple[Any, ...]:
-        """What is equal of all convolutions of one sort, whatever their kernel's size and step."""
+        """`kind` without the kernel's size and with strides and dilations only as 1 or larger."""
         groups = "one" if self.params.groups == 1 else "several"
         if self.params.groups > 1 and self.kernel[3] == self.params.groups:
             groups = "depthwise"
@@ -85,22 +85,22 @@ class Conv:
 
 
 def _size(cells: int) -> int | str:
-    """The side of a kernel; of large ones, those within a fifth of one another are one size."""
+    """The size of a kernel's side; large ones within a fifth of one another count as equal."""
     return cells if cells < 9 else f"about {2 ** (round(2 * math.log2(cells)) / 2):.0f}"
 
 
 @dataclass(frozen=True)
 class Lowering:
-    """One way to write a convolution.
+    """One implementation of a convolution.
 
     Attributes:
-        fn: `fn(x (N, H, W, C), kernel (KH, KW, C // groups, O), precision, params)` to
+        fn: `fn(x (N, H, W, C), kernel (KH, KW, C // groups, O), precision, params)` returns
             `(N, OH, OW, O)`, the dtype of `x`; 16-bit inputs are summed in 32 bits.
-        unsupported: `unsupported(conv)` to the reason why `fn` cannot do this convolution, or
-            would be absurd for it; None where it can.
-        plain: whether it rounds as XLA's convolution does and needs nothing but XLA. What is
-            exported, and what asks for a precision, takes plain lowerings only.
-        remark: what it costs besides time, for `explain_conv`; empty where nothing.
+        unsupported: `unsupported(conv)` returns the reason why `fn` cannot do this convolution,
+            or would be far too slow for it; None if it can.
+        plain: whether it rounds as XLA's convolution does and needs nothing but XLA. Exported
+            programs, and calls with a `precision` above the default, use only plain lowerings.
+        remark: its cost other than time, for `explain_conv`; empty if there is none.
     """
 
     fn: Callable[[jax.Array, jax.Array, Any, Params], jax.Array]
@@ -129,25 +129,25 @@ def dilated(size: int, dilation: int) -> int:
     return (size - 1) * dilation + 1
 
 
-def asks_for_more(precision: Any) -> bool:
-    """Whether a precision, as in `jax.lax.conv_general_dilated`, is more than the default."""
+def is_above_default(precision: Any) -> bool:
+    """Whether a precision, as in `jax.lax.conv_general_dilated`, is above the default."""
     words = {str(one).rpartition(".")[2].lower() for one in jax.tree.leaves(precision)}
     return not words <= {"default", "fastest", "bfloat16"}
 
 
 def is_empty(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether a convolution has no examples, no channels, no filters or no models."""
-    # Not by membership: a size may be a symbol (`jax.export`).
+    """Whether a convolution has no examples, channels, filters or models."""
+    # Not `0 in shape`: a size may be symbolic (`jax.export`).
     return any(isinstance(size, int) and size == 0 for size in (*x.shape, *kernel.shape))
 
 
 def wide(x: jax.Array) -> Any:
-    """The dtype in which products are added: at least 32 bits."""
+    """The dtype in which products are summed: at least 32 bits."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def pad(x: jax.Array, padding: Pads, in_dilation: Pair = (1, 1)) -> jax.Array:
-    """`x` with its padding, which may crop, and its inserted zeros written out."""
+    """Apply padding, which may crop, and input dilation to `x`."""
     rows, columns = ((*pads, gap - 1) for pads, gap in zip(padding, in_dilation, strict=True))
     return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), rows, columns, (0, 0, 0)])
 

@@ -1,8 +1,8 @@
 """Lowering "native_depthwise": one filter for each channel, in C++, for float32 on a CPU.
 
-XLA:CPU runs a grouped convolution in naive loops. `native/depthwise.cc` has two functions: the
-convolution with any stride and dilations, which is the gradient by the input, too, and the gradient
-by the kernel, whose transpositions XLA removes as for `lowerings/native_winograd.py`.
+XLA:CPU runs a grouped convolution in naive loops. `native/source/depthwise.cc` has two functions:
+the convolution with any stride and dilations, which computes the gradient by the input, too, and
+the gradient by the kernel. XLA cancels its transpositions as for `native_winograd.py`.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _MOST_ROWS = 64  # `kMostRows` in depthwise.cc
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve in the machine's own code."""
+    """Convolve with the compiled C++ functions."""
     out = out_size(x.shape, kernel.shape, p)
     filters = kernel.shape[3]
     how = {"before": _numbers((p.padding[0][0], p.padding[1][0]))}
@@ -25,12 +25,12 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
         assert kernel.shape[2] == 1, (x.shape, kernel.shape)
         how |= {name: _numbers(getattr(p, name)) for name in ("stride", "dilation", "in_dilation")}
         return library.call("jcnn_depthwise", (x.shape[0], *out, filters), x, kernel, **how)
-    # Stride and kernel dilation of the gradient are the dilation and stride of the convolution.
+    # The stride of the gradient is the dilation of the convolution, and vice versa.
     how |= {"stride": _numbers(p.dilation), "dilation": _numbers(p.stride)}
-    pictures = x.reshape(*x.shape[1:3], filters, -1).transpose(3, 0, 1, 2)
+    images = x.reshape(*x.shape[1:3], filters, -1).transpose(3, 0, 1, 2)
     gradient = kernel.transpose(2, 0, 1, 3)
     shape = (*out, 1, filters)
-    by_kernel = library.call("jcnn_depthwise_kernel_gradient", shape, pictures, gradient, **how)
+    by_kernel = library.call("jcnn_depthwise_kernel_gradient", shape, images, gradient, **how)
     return by_kernel.transpose(2, 0, 1, 3)
 
 
@@ -53,7 +53,7 @@ def _unsupported(conv: Conv) -> str | None:
 
 def _is_by_kernel(conv: Conv) -> bool:
     one = conv.x[0] == 1 and conv.params.in_dilation == (1, 1)
-    # Of one picture both ways are right.
+    # With one image both functions are right.
     return one and (conv.kernel[2] > 1 or conv.is_by_kernel)
 
 

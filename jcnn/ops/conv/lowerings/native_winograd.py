@@ -1,11 +1,11 @@
 """Lowering "native": Winograd's convolution F(4x4, 3x3) in C++, for float32 on a CPU.
 
 A 3x3 convolution takes 36 multiplications for a tile of 4x4 outputs instead of 144, and the tiles
-stay in the cache meanwhile; `native/winograd.cc` derives it. The convolution by which the kernel's
-gradient is written for XLA, with batch and channels in each other's places, is put back as it was:
-XLA removes the two transpositions that then follow one another.
+stay in the cache; `native/source/winograd.cc` derives it. The primitive writes the gradient by the
+kernel as a convolution with batch and channels exchanged. Here they are exchanged back, and XLA
+cancels the two transpositions.
 
-Sums of numbers that are larger than the result lose up to a digit of float32 against "lax".
+Intermediate sums larger than the result lose up to one more digit of float32 than "lax".
 """
 
 from typing import Any
@@ -15,26 +15,26 @@ import jax
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, Shape, out_size
 from jcnn.ops.conv.native import library
 
-# The innermost loops run over so many channels.
+# The innermost loops run over this many channels.
 _LANES = 16
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve in the machine's own code."""
+    """Convolve with the compiled C++ functions."""
     how = {"top": p.padding[0][0], "left": p.padding[1][0]}
     size = out_size(x.shape, kernel.shape, p)
     if _is_forward(x.shape, kernel.shape):
         shape: Shape = (x.shape[0], *size, kernel.shape[3])
         return library.call("jcnn_winograd", shape, x, kernel, **how)
     assert _is_by_kernel(x.shape, kernel.shape, size), (x.shape, kernel.shape)
-    pictures, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
+    images, gradient = x.transpose(3, 1, 2, 0), kernel.transpose(2, 0, 1, 3)
     shape = (3, 3, x.shape[0], kernel.shape[3])
-    by_kernel = library.call("jcnn_winograd_kernel_gradient", shape, pictures, gradient, **how)
+    by_kernel = library.call("jcnn_winograd_kernel_gradient", shape, images, gradient, **how)
     return by_kernel.transpose(2, 0, 1, 3)
 
 
 def _unsupported(conv: Conv) -> str | None:
-    """Why this convolution needs another lowering."""
+    """Why the C++ functions cannot do this convolution."""
     p = conv.params
     if conv.platform != "cpu" or conv.dtype != "float32":
         return f"it is for float32 on a CPU, not {conv.dtype} on {conv.platform}"

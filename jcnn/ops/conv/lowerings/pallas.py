@@ -1,7 +1,7 @@
-"""Lowering "pallas" of the convolution primitive: where its kernel runs, and what it cannot do.
+"""Lowering "pallas": when jcnn's own GPU kernel is used, and what it supports.
 
-The kernel, `_pallas_kernel`, is for NVIDIA's Hopper GPUs. It does the primitive's whole family but
-groups: stride, both dilations, padding of either sign.
+The kernel, `pallas_kernel.py`, is for NVIDIA's Hopper GPUs. It supports everything that the
+primitive does except groups: stride, both dilations, padding of either sign.
 """
 
 from collections.abc import Iterator
@@ -30,14 +30,18 @@ def unsupported(conv: Conv) -> str | None:
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """By the kernel; a derivative that it cannot do, by XLA's convolution."""
+    """Run the kernel, or XLA's convolution for a derivative that the kernel cannot do."""
     if unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, p)) is not None:
         return lax_lowering.LOWERING.fn(x, kernel, precision, p)
     return run(x, kernel, p)
 
 
 def refuse_precision(x: Any, precision: Any) -> None:
-    """Raise where more is asked of float32 than the tensor cores' TensorFloat-32."""
+    """Refuse a precision of float32 above the tensor cores' TensorFloat-32.
+
+    Raises:
+        NotImplementedError: the precision is above it.
+    """
     asked = jax.default_matmul_precision.value if precision is None else precision
     words = {str(one).rpartition(".")[2].lower() for one in jax.tree.leaves(asked)}
     if x.dtype == jnp.float32 and not words <= {"default", "fastest", "tensorfloat32"}:
@@ -56,10 +60,10 @@ def run(
     pool: bool = False,
 ) -> jax.Array:
     """Run the kernel; `bias (O,)`, `relu` and `pool` (2x2, stride 2) before anything is written."""
-    # Imported here: it takes half as long as JAX itself, and a jaxlib may lack what it needs.
+    # Imported late: it takes half as long as JAX itself, and a jaxlib may lack what it needs.
     from jcnn.ops.conv.lowerings import pallas_kernel
 
-    # JAX before 0.11 interprets no transposed operand, which a GPU wants for float32.
+    # A GPU needs a transposed operand for float32, which JAX before 0.11 cannot interpret.
     old = is_interpreting() and jax.__version_info__ < (0, 11)
     return pallas_kernel.convolve(
         x,
@@ -87,10 +91,10 @@ def _no_device() -> str | None:
 
 @contextmanager
 def interpreted() -> Iterator[None]:
-    """Run the kernel on this machine's CPU, in JAX's interpreter of GPU kernels.
+    """Run the kernel on the CPU, in JAX's interpreter of GPU kernels, inside this context.
 
-    For tests: it is thousands of times slower than any other method, and nothing else makes the
-    kernel run without a GPU. What is traced inside must be compiled and run inside.
+    For tests: it is thousands of times slower than any other method, but runs the kernel without a
+    GPU. A function traced inside the context must be compiled and run inside, too.
     """
     # Private in JAX 0.10, public since: the same in both.
     from jax._src.pallas.mosaic_gpu.interpret.params import force_gpu_interpret_mode
@@ -104,12 +108,12 @@ def interpreted() -> Iterator[None]:
 
 
 def is_interpreting() -> bool:
-    """Whether this is inside of `interpreted()`."""
+    """Whether the caller is inside of `interpreted()`."""
     return _interpreting.get()
 
 
 def effects() -> set[Any]:
-    """The side effects of the kernel, which a primitive made of it must declare to JAX."""
+    """The side effects that a primitive which calls the kernel must declare to JAX."""
     if not is_interpreting():
         return set()
     from jax._src.pallas.mosaic_gpu.interpret.params import get_interpret_effects
@@ -118,7 +122,7 @@ def effects() -> set[Any]:
     return declared
 
 
-# Not plain: float32 is rounded to TensorFloat-32, and the program runs on Hopper alone.
+# Not plain: float32 is rounded to TensorFloat-32, and the program runs on Hopper only.
 LOWERING = Lowering(
     convolve, unsupported, plain=False, remark="float32 is rounded to TensorFloat-32"
 )

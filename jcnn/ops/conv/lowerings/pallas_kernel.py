@@ -3,19 +3,19 @@
     y[n, h, w, o] = sum over i, j, c of  x[n, s*h + d*i, s*w + d*j, c] * kernel[i, j, c, o]
 
 is a product of matrices, with `N*OH*OW` rows, `O` columns and `KH*KW*C` terms, whose left matrix is
-never written: its tiles are fetched straight from the picture (Chetlur et al., "cuDNN: Efficient
+never written: its tiles are fetched directly from the image (Chetlur et al., "cuDNN: Efficient
 Primitives for Deep Learning", 2014, section 3.1).
 
 The tile. A block of the GPU makes 4 slabs of 64 rows by 128 (or 64) columns. A slab is one output
-position of 64 pictures, so that what it needs at step `(i, j, 64 channels)` is a rectangle of x,
+position of 64 images, so that at step `(i, j, 64 channels)` it reads a rectangle of x,
 
     x[n : n + 64, s*h + d*i, s*w + d*j, c : c + 64],
 
-one command to the copy engine (TMA) at any stride and dilation. A slab of neighbouring positions
-would not do: the tensor cores read tiles of 8 rows, Mosaic copies only from multiples of a tile
-when such tiles are laid out, and the kernel's cells move positions by one; pictures do not move.
-It makes 2x2 pooling simple, too: a window's four positions are four slabs of one block, and the
-maximum is taken number by number. The price: a batch is rounded up to 64.
+one command to the copy engine (TMA) at any stride and dilation. Slabs of neighbouring positions
+are not possible: the tensor cores read tiles of 8 rows, Mosaic copies such tiles only from offsets
+that are multiples of a tile, and neighbouring kernel cells shift positions by one. Images are not
+shifted. It makes 2x2 pooling simple, too: a window's four positions are four slabs of one block,
+and the maximum is elementwise. The cost: the batch is padded to a multiple of 64.
 
 The block. Three warpgroups: one fetches, two multiply 2 slabs each (128 x 128 sums in float32, 128
 registers a thread). Between them lies a ring of stages in shared memory. In 16 bits a stage is 48
@@ -53,7 +53,7 @@ FILL = 132  # blocks that a Hopper GPU runs at once
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What a block does to its sums and bias before they are written."""
+    """What a block does after the bias, before it writes its results."""
 
     relu: bool = False
     pool: bool = False
@@ -61,13 +61,13 @@ class Epilogue:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one convolution is cut into blocks.
+    """How one convolution is split into blocks.
 
     Attributes:
-        slabs: a block's 4 slabs as (64 pictures, output rows, output columns).
+        slabs: a block's 4 slabs as (64 images, output rows, output columns).
         tiles: blocks along each of these.
-        columns: filters of a block.
-        channels: channels of a step.
+        columns: filters per block.
+        channels: channels per step.
         stages: steps in flight.
         splits: blocks that share one tile's terms; divides the kernel's rows.
     """
@@ -81,7 +81,7 @@ class Plan:
 
 
 def plan(x: Any, kernel: Any, size: Pair, *, pool: bool, may_split: bool) -> Plan:
-    """Cut the convolution of `x (N, H, W, C)` with `kernel (KH, KW, C, O)` into blocks."""
+    """Split the convolution of `x (N, H, W, C)` with `kernel (KH, KW, C, O)` into blocks."""
     kh, kw, c, o = kernel.shape
     item = x.dtype.itemsize
     # A row of a tile in shared memory is of 32, 64 or 128 bytes: the least that holds c, or 128.
@@ -100,7 +100,7 @@ def plan(x: Any, kernel: Any, size: Pair, *, pool: bool, may_split: bool) -> Pla
     steps = kh * kw * -(-c // channels)
     splits = 1
     if may_split and blocks < FILL:
-        # Rounds of blocks times the length of each: the least, of splits that leave 16 steps.
+        # Minimise rounds of blocks times their length, over splits that leave 16 steps or more.
         able = [1, *(s for s in range(2, kh + 1) if kh % s == 0 and steps // s >= 16)]
         splits = min(able, key=lambda s: -(-s * blocks // FILL) / s)
     left = SHARED_BYTES - 2 * ROWS * columns * (4 if splits > 1 else item)
@@ -117,16 +117,16 @@ def convolve(
     *,
     kernel_transposed: bool,
 ) -> jax.Array:
-    """Convolve on the tensor cores, with bias, ReLU and 2x2 max pooling where asked for.
+    """Convolve on the tensor cores, with optional bias, ReLU and 2x2 max pooling.
 
     Args:
         x: `(N, H, W, C)`, float32, bfloat16 or float16.
         kernel: `(KH, KW, C, O)`, the dtype of `x`.
         bias: `(O,)`, the dtype of `x`.
-        motion: how the kernel moves, with one group. Input dilation is written out in zeros.
-        epilogue: what follows the bias.
-        kernel_transposed: whether the tensor cores read the kernel as `(O, C)`. They must in
-            float32; in 16 bits they read both.
+        motion: parameters, with one group. Input dilation is applied to `x` beforehand.
+        epilogue: operations after the bias.
+        kernel_transposed: whether the tensor cores read the kernel as `(O, C)`. In float32 they
+            must; in 16 bits they can read both.
 
     Returns:
         `(N, OH, OW, O)`, with pooling `(N, OH // 2, OW // 2, O)`; the dtype of `x`.
@@ -135,7 +135,7 @@ def convolve(
     height, width = out_size(x.shape, kernel.shape, motion)
     linear = bias is None and epilogue == Epilogue()
     how = plan(x, kernel, (height, width), pool=epilogue.pool, may_split=linear)
-    # Whole tiles and whole steps: all reads and writes of the kernel are inside its arrays.
+    # Pad to whole tiles and whole steps: the kernel reads and writes only inside its arrays.
     padding = [(0, how.tiles[0] * how.slabs[0] * ROWS - n, 0)]
     for a in (0, 1):
         last = (how.tiles[1 + a] * how.slabs[1 + a] - 1) * motion.stride[a]
@@ -159,20 +159,20 @@ def convolve(
 def _call(
     operands: list[jax.Array], how: Plan, motion: Params, epilogue: Epilogue, transposed: bool
 ) -> jax.Array:
-    """Run the kernel on padded operands: `(splits, N, OH, OW, O)`, as padded as they are."""
+    """Run the kernel on padded operands; the result `(splits, N, OH, OW, O)` is padded, too."""
     x, kernel = operands[:2]
     kh, kw = kernel.shape[:2]
     filters = kernel.shape[2 if transposed else 3]
     channel_blocks = x.shape[3] // how.channels
     kernel_rows = kh // how.splits
     steps = kernel_rows * kw * channel_blocks
-    pictures, rows, columns = how.slabs
+    images, rows, columns = how.slabs
     dtype = x.dtype if how.splits == 1 else jnp.dtype(jnp.float32)
 
     def place(slab: Any) -> tuple[Any, Any, Any]:
-        """First picture, output row and output column of one of this block's slabs."""
+        """First image, output row and output column of one of this block's slabs."""
         return (
-            (lax.axis_index("n") * pictures + slab // (rows * columns)) * ROWS,
+            (lax.axis_index("n") * images + slab // (rows * columns)) * ROWS,
             lax.axis_index("h") * rows + slab // columns % rows,
             lax.axis_index("w") * columns + slab % columns,
         )
@@ -245,7 +245,7 @@ def _call(
             plgpu.copy_smem_to_gmem(y_smem.at[group], y_gmem.at[split, pl.ds(n, ROWS), h, w, o])
 
         def store_larger(row: jax.Array) -> None:
-            """Each group holds the maxima of one row of its window: group 0 stores the larger."""
+            """Each warpgroup has the maxima of one row of the window; group 0 stores the larger."""
 
             @pl.when(group == 1)
             def _give() -> None:
@@ -278,7 +278,7 @@ def _call(
             plgpu.wait_smem_to_gmem(0)
 
     window = 2 if epilogue.pool else 1
-    size = [how.tiles[0] * pictures * ROWS, how.tiles[1] * rows, how.tiles[2] * columns]
+    size = [how.tiles[0] * images * ROWS, how.tiles[1] * rows, how.tiles[2] * columns]
     shape = (how.splits, size[0], size[1] // window, size[2] // window, filters)
     k_tile = (how.columns, how.channels) if transposed else (how.channels, how.columns)
     operand = _tiled(how.channels, x.dtype)

@@ -1,4 +1,4 @@
-"""Lowering "phases": a dilated convolution as several plain ones, with no product by inserted zeros.
+"""Lowering "phases": a dilated convolution as several plain ones, without products by zeros.
 
 The gradient by input of a strided convolution, and a transposed convolution, read an input with
 `a - 1` zeros between neighbours:
@@ -13,8 +13,8 @@ Only every a-th term is not zero. Write `o = a*q + r`. The term of tap `i` is a 
 
 is a plain convolution with a part of the kernel. The `a` results, interleaved, are `y`.
 
-The gradient by kernel of a strided convolution has the zeros in the kernel: `a = 1`, `d > 1`.
-Write `o = d*q + r`. Phase `r` reads every d-th cell of `x` alone, from cell `t`, the first with
+The gradient by the kernel of a strided convolution has the zeros in the kernel: `a = 1`, `d > 1`.
+Write `o = d*q + r`. Phase `r` reads only every d-th cell of `x`, from cell `t`, the first with
 `t = r - p` modulo `d`:
 
     y[d*q + r] = sum_i  x[t + d * (q + i + (r - p - t) / d)] * k[i]
@@ -36,7 +36,7 @@ from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, dilat
 
 
 class _Phase(NamedTuple):
-    """One axis of one part: the cells of `x` and `k` that it reads, and how it convolves them."""
+    """One axis of one phase: which cells of `x` and `k` it reads, and how it convolves them."""
 
     x: slice
     kernel: slice
@@ -47,14 +47,14 @@ class _Phase(NamedTuple):
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve as one plain convolution for each phase of the output."""
+    """Convolve with one plain convolution for each phase of the output."""
     return in_phases(lax_lowering.convolve, x, kernel, precision, p)
 
 
 def in_phases(
     inner: Callable[..., jax.Array], x: jax.Array, kernel: jax.Array, precision: Any, p: Params
 ) -> jax.Array:
-    """Convolve the phases by `inner`, a lowering's function, and interleave them."""
+    """Convolve each phase with `inner`, a lowering's function, and interleave the results."""
     out = out_size(x.shape, kernel.shape, p)
     rows, columns = (_split(p, axis, kernel.shape[axis], out[axis]) for axis in (0, 1))
     deepest = (rows[0].outputs, columns[0].outputs)
@@ -103,7 +103,7 @@ def _part(
 ) -> jax.Array:
     row, column = phases
     read, taps = x[:, row.x, column.x], kernel[row.kernel, column.kernel]
-    if 0 in read.shape or 0 in taps.shape:  # the output's cells of this phase see zeros only
+    if 0 in read.shape or 0 in taps.shape:  # this phase reads only zeros
         return jnp.zeros((x.shape[0], row.outputs, column.outputs, kernel.shape[-1]), x.dtype)
     pads: list[Pair] = []
     for axis, phase in enumerate(phases):

@@ -14,7 +14,7 @@ from jcnn.ops.conv.lowerings import (
 )
 from jcnn.ops.conv.lowerings.lowering import Lowering
 
-# A new lowering is one new file that ends in `LOWERING`, and its line here.
+# A new lowering is a new file that defines `LOWERING`, and a line here.
 LOWERINGS: dict[str, Lowering] = {
     "lax": lax.LOWERING,
     "phases": phases.LOWERING,

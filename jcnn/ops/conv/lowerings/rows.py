@@ -1,10 +1,9 @@
-"""Lowering "rows": the gradient by kernel of a depthwise convolution, a few rows at a time.
+"""Lowering "rows": the gradient by the kernel of a depthwise convolution, a few rows at a time.
 
-For each cell of the kernel and each channel it is one sum over all positions of all pictures. A
-compiler that is asked for such a sum adds along the slowest axis of the arrays, one number at a
-time. Here a loop takes a block of rows of one picture and adds, for every cell of the kernel, the
-products of those rows for all columns and channels at once, which is elementwise; one short sum
-over the columns is left to the end.
+For each cell of the kernel and each channel it is one sum over all positions of all images. XLA
+computes such a sum along the slowest axis of the arrays, one number at a time. Here a loop takes a
+block of rows of one image and adds, for each cell of the kernel, the products of those rows. This
+is elementwise over columns and channels; a short sum over the columns follows at the end.
 """
 
 from typing import Any
@@ -15,18 +14,18 @@ from jax import lax
 
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, dilated, out_size, pad, wide
 
-# Products in the body of the loop, each of which is compiled; half and twice as many are slower.
+# Products in the body of the loop, each compiled; half and twice as many are slower.
 _PRODUCTS = 256
-# Cells of the real kernel: at 5x5 and more the running sums leave the fastest cache.
+# Maximum cells of the forward kernel: above 5x5 the running sums leave the fastest cache.
 _CELLS = 25
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve `x (1, H, W, G * I)` with `kernel (KH, KW, I, G)`, where I counts pictures."""
-    kh, kw, pictures, groups = kernel.shape
+    """Convolve `x (1, H, W, G * I)` with `kernel (KH, KW, I, G)`, where I counts images."""
+    kh, kw, images, groups = kernel.shape
     rows, columns = out_size(x.shape, kernel.shape, p)
-    # Turned before all else, so that it meets the turn which made `x`, and both go away.
-    pixels = x.reshape(*x.shape[1:3], groups, pictures).transpose(3, 0, 1, 2)
+    # Transposed first, so that XLA cancels it with the transposition that made `x`.
+    pixels = x.reshape(*x.shape[1:3], groups, images).transpose(3, 0, 1, 2)
     padded = pad(pixels, p.padding, p.in_dilation)
     weights = kernel.transpose(2, 0, 1, 3)
     (row_step, column_step), (row_gap, column_gap) = p.stride, p.dilation
@@ -36,10 +35,10 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
     width = dilated(kw, column_gap)
 
     def add_block(step: jax.Array, sums: jax.Array) -> jax.Array:
-        picture, first = step // (kh // block), step % (kh // block) * block
-        at, size = (picture, first * row_gap, 0, 0), (1, height, *padded.shape[2:])
+        image, first = step // (kh // block), step % (kh // block) * block
+        at, size = (image, first * row_gap, 0, 0), (1, height, *padded.shape[2:])
         read = lax.dynamic_slice(padded, at, size)[0].astype(sums.dtype)
-        at, size = (picture, first, 0, 0), (1, block, kw, groups)
+        at, size = (image, first, 0, 0), (1, block, kw, groups)
         by = lax.dynamic_slice(weights, at, size)[0].astype(sums.dtype)
         made: list[jax.Array] = []
         for row in range(rows):
@@ -52,7 +51,7 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
         return jnp.stack(made)
 
     zeros = jnp.zeros((rows * columns, kw, groups), wide(x))
-    sums = lax.fori_loop(0, pictures * (kh // block), add_block, zeros)
+    sums = lax.fori_loop(0, images * (kh // block), add_block, zeros)
     return jnp.sum(sums, axis=1).astype(x.dtype).reshape(1, rows, columns, groups)
 
 

@@ -1,8 +1,8 @@
-"""Lowering "taps": for each cell of the kernel, the input under it times the cell, added up.
+"""Lowering "taps": a sum over the kernel's cells, each times the input under it.
 
-For depthwise convolution there is nothing to contract, and each tap is an elementwise product that
-the compiler fuses into one loop over the output; XLA:CPU's grouped convolution takes ten times as
-long and more. With few input channels the same sum has a term for each channel.
+For a depthwise convolution there is nothing to contract, and each tap is an elementwise product
+that XLA fuses into one loop over the output; XLA:CPU's grouped convolution takes ten times as long
+or more. With a few input channels per group the sum has a term for each channel.
 """
 
 import math
@@ -15,27 +15,27 @@ from jax import lax
 from jcnn.ops.conv.lowerings import phases as phases_lowering
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params, out_size, pad, under, wide
 
-# Products of one output, each of which is compiled.
+# Maximum products per output: each is compiled.
 _MOST = 128
-# Numbers of one part of the batch: 2 MiB in 32 bits, and 4 with the result.
+# Maximum numbers in one part of the batch: 2 MiB in 32 bits, and 4 with the result.
 _PART = 2**19
-# Channels of one group: with more, a matrix product wins.
+# Maximum channels of a group: with more, a matrix product is faster.
 _CHANNELS = 8
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Convolve as a sum of elementwise products, each phase by itself where `x` is dilated."""
+    """Convolve as a sum of elementwise products, in phases if `x` is dilated."""
     if max(p.in_dilation) > 1:
         return phases_lowering.in_phases(_by_parts, x, kernel, precision, p)
     return _by_parts(x, kernel, precision, p)
 
 
 def _by_parts(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """The sum in a loop over parts of the batch, each small enough to stay in the cache.
+    """Loop over parts of the batch, each small enough to stay in the cache.
 
-    A loop is also what the compiler cannot look through. Without it each operation that reads the
-    result (an activation, its gradient, every sum of a normalisation) would be fused with the sum
-    and compute it again.
+    XLA does not fuse across the loop. Without it, XLA would fuse the sum into each operation that
+    reads the result (an activation, its gradient, every sum of a normalisation) and compute it
+    again there.
     """
     n, filters = x.shape[0], kernel.shape[3]
     out = out_size(x.shape, kernel.shape, p)
@@ -49,8 +49,8 @@ def _by_parts(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax
         read = lax.dynamic_slice_in_dim(x, part * each, each)
         return lax.dynamic_update_slice_in_dim(y, _add_products(read, kernel, p), part * each, 0)
 
-    # Each number is overwritten. Not zeros: those of all such loops would be made once, and
-    # copied for every loop.
+    # Each number is overwritten. Not zeros: XLA would make one array of zeros for all such loops
+    # and copy it for each.
     start = jnp.broadcast_to(kernel[0, 0, 0], (n, *out, filters))
     y: jax.Array = lax.fori_loop(0, parts, add_part, start)
     return y

@@ -1,42 +1,41 @@
-"""Lowerings "winograd2" and "winograd4": 3x3 convolutions with 2.25 and 4 times fewer multiplications.
+"""Lowerings "winograd2" and "winograd4": 3x3 convolutions with fewer multiplications.
 
-The picture is cut into tiles that overlap by two cells. From a tile `d` of `n x n` cells, with
-`n = m + 2`, F(m x m, 3x3) computes `m x m` outputs by the transforms of `lowerings/cook_toom.py` on both
-axes, which may be done one after the other because a convolution is linear in each:
+The image is split into tiles that overlap by two cells. From a tile `d` of `n x n` cells, with
+`n = m + 2`, F(m x m, 3x3) computes `m x m` outputs by the transforms of `cook_toom.py` on both
+axes, one after the other:
 
     Y = A^T [(G g G^T) . (B^T d B)] A
 
-The dot in the middle multiplies position by position, and sums over channels: for each of the
-`n * n` positions it is a matrix product, `(tiles, C) @ (C, O)`. All the rest is additions.
+The dot in the middle multiplies position by position and sums over channels: for each of the
+`n * n` positions it is a matrix product, `(tiles, C) @ (C, O)`. The rest is additions.
 
                                F(2x2)   F(4x4)   plain
     multiplications an output  4        2.25     9       n^2 / m^2 for each channel and filter
-    transformed tiles          4        2.25     -       n^2 / m^2 times the picture's memory
+    transformed tiles          4        2.25     -       n^2 / m^2 times the image's memory
     transformed kernel         1.8      4        -       n^2 / 9 times the kernel's memory
     rounding error             1 to 2   5 to 10  1       root mean square, float32, against "lax"
 
-The gradient by the input is the same lowering of the output's gradient, with the kernel turned round.
-The gradient by the kernel transposes the formula: with `g` the output's gradient in tiles of
-`m x m`,
+The gradient by the input is the same convolution of the output's gradient, with the kernel rotated
+by 180 degrees. The gradient by the kernel transposes the formula: with `g` the output's gradient in
+tiles of `m x m`,
 
     G^T [sum over tiles (B^T d B) . (A g A^T)] G.
 
-Autodiff of the first formula would write the same products, but keep all transformed tiles from
-one pass to the other, and scatter the input's gradient out of overlapping tiles. Measured on two
-busy cores, both gradients take 1.1 to 2 times as long so, for three shapes of 32 to 256 channels.
+Autodiff of the first formula would give the same products, but store all transformed tiles for the
+backward pass, and scatter the input's gradient from overlapping tiles. Measured on two busy cores,
+both gradients then take 1.1 to 2 times as long, for three shapes of 32 to 256 channels.
 
-On a CPU a few pictures are done at a time. The tiles of a whole batch leave the cache, and writing
-them to memory that is new each time costs more than the convolution: in chunks of 16 MiB,
+On a CPU a few images are transformed at a time. The tiles of a whole batch do not fit the cache,
+and writing them to newly allocated memory costs more than the convolution: in chunks of 16 MiB,
 64x28x28x32 to 64 filters takes 9 ms by F(4x4) instead of 28 (by XLA's convolution 11), 32x56x56x64
-to 64 takes 34 ms instead of 73 (XLA 44). Those are the fastest of a few runs on two shared cores.
-Its many short steps suffer from other work on the machine, up to twice the time, where XLA's single
-long one does not.
+to 64 takes 34 ms instead of 73 (XLA 44). These are the fastest of a few runs on two shared cores.
+On a busy machine its many short steps take up to twice the time; XLA's single long one does not.
 
-The price is rounding. Evaluation at 2 and -2 adds numbers of different sizes; the error of F(4x4)
+The cost is rounding. Evaluation at 2 and -2 adds numbers of different sizes; the error of F(4x4)
 is 5 to 10 times that of a plain convolution over 8 to 512 channels, that of F(2x2) 1 to 2 times
-(`tests/ops/conv/test_winograd.py` holds both to it). 16-bit arrays are transformed and summed in
-float32, where this is far below their own rounding. A NaN or an infinity is not kept to the
-windows that see it: it spreads over its tiles.
+(`tests/ops/conv/test_winograd.py` checks both). 16-bit arrays are transformed and summed in
+float32, where this error is far below their own rounding. A NaN or an infinity spreads to every
+output of the tiles that read it.
 
 References: Winograd, "Arithmetic Complexity of Computations", 1980; Lavin and Gray, "Fast
 Algorithms for Convolutional Neural Networks", CVPR 2016; on rounding, Barabasz, Anderson,
@@ -56,42 +55,42 @@ from jax import lax
 from jcnn.ops.conv.lowerings.cook_toom import Filtering, Matrix, cook_toom
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, out_size, wide
 
-# By the outputs on one axis. The points are those of Lavin and Gray.
+# By outputs per axis. The points are those of Lavin and Gray.
 FILTERINGS = {2: cook_toom((0, 1, -1), taps=3), 4: cook_toom((0, 1, -1, 2, -2), taps=3)}
 
-# Bytes of transformed tiles and products that a CPU holds at once: what stays in its caches.
+# Bytes of transformed tiles and products at once on a CPU: they stay in its caches.
 _CHUNK = 16 * 2**20
 
 
 def convolve(
     x: jax.Array, kernel: jax.Array, precision: Any, p: Params, *, outputs: int
 ) -> jax.Array:
-    """Convolve by F(outputs x outputs, 3x3), each group by itself."""
+    """Convolve by F(outputs x outputs, 3x3), each group separately."""
     filtering, start = FILTERINGS[outputs], (p.padding[0][0], p.padding[1][0])
     out = out_size(x.shape, kernel.shape, p)
     n, h, w, _ = x.shape
     kh, kw, per_group, _ = kernel.shape
-    pictures = x.reshape(n, h, w, p.groups, per_group)
+    images = x.reshape(n, h, w, p.groups, per_group)
     cells = kernel.reshape(kh, kw, per_group, p.groups, -1)
     if (kh, kw) == (3, 3):
         y = _forward(
-            pictures.transpose(3, 0, 1, 2, 4),
+            images.transpose(3, 0, 1, 2, 4),
             cells.transpose(3, 0, 1, 2, 4),
             *(out, start, precision, filtering),
         )
         return y.transpose(1, 2, 3, 0, 4).reshape(n, *out, -1)
-    if out == (3, 3):  # the gradient by a 3x3 kernel, with pictures and channels exchanged
+    if out == (3, 3):  # the gradient by a 3x3 kernel, with images and channels exchanged
         y = _by_kernel(
-            pictures.transpose(3, 4, 1, 2, 0),
+            images.transpose(3, 4, 1, 2, 0),
             cells.transpose(3, 2, 0, 1, 4),
             *(start, precision, filtering),
         )
         return y.transpose(3, 1, 2, 0, 4).reshape(n, *out, -1)
-    # The gradient of that one by its pictures: 3x3 is what is convolved with the large kernel.
-    # Turned round, the two change places.
+    # The gradient of that one by its images: the input is 3x3 and the kernel large. Rotated by
+    # 180 degrees, the two are exchanged.
     y = _forward(
         cells[::-1, ::-1].transpose(3, 4, 0, 1, 2),
-        pictures[:, ::-1, ::-1].transpose(3, 1, 2, 4, 0),
+        images[:, ::-1, ::-1].transpose(3, 1, 2, 4, 0),
         *(out, (start[0] - kh + 3, start[1] - kw + 3), precision, filtering),
     )
     return y.transpose(4, 2, 3, 0, 1).reshape(n, *out, -1)
@@ -112,19 +111,19 @@ def _forward(
         y = _outputs(products.reshape(-1, m * n, *tiles, kernel.shape[-1]), filtering)
         return y[:, : out[0], : out[1]].astype(x.dtype).reshape(m, n, *out, -1)
 
-    pictures = x.shape[1]
-    size = _pictures_at_once(x, kernel.shape[-1], tiles, filtering)
-    if size == pictures:
+    images = x.shape[1]
+    size = _images_at_once(x, kernel.shape[-1], tiles, filtering)
+    if size == images:
         return some(x)
 
     def put(chunk: jax.Array, y: jax.Array) -> jax.Array:
-        # Where the last chunk would go over the end, both slices go back as far as is needed.
+        # Both slices clamp the start of the last chunk, so that it ends with the batch.
         first = chunk * size
         made = some(lax.dynamic_slice_in_dim(x, first, size, axis=1))
         return lax.dynamic_update_slice_in_dim(y, made, first, axis=1)
 
     empty = jnp.zeros((*x.shape[:2], *out, kernel.shape[-1]), x.dtype)
-    y: jax.Array = lax.fori_loop(0, -(-pictures // size), put, empty)
+    y: jax.Array = lax.fori_loop(0, -(-images // size), put, empty)
     return y
 
 
@@ -133,7 +132,7 @@ def _by_kernel(
 ) -> jax.Array:
     """`x (M, N, H, W, C)` and `g (M, N, OH, OW, O)` to `(M, 3, 3, C, O)`."""
     tiles = [-(-size // filtering.outputs) for size in g.shape[2:4]]
-    models, pictures, channels, filters = *x.shape[:2], x.shape[-1], g.shape[-1]
+    models, images, channels, filters = *x.shape[:2], x.shape[-1], g.shape[-1]
 
     def some(x: jax.Array, g: jax.Array) -> jax.Array:
         x, g = x.astype(wide(x)), g.astype(wide(g))
@@ -141,13 +140,13 @@ def _by_kernel(
         slopes = _transform(g, _transposed(filtering.output), tiles, (0, 0), filtering.outputs)
         return jnp.einsum("pmtc,pmto->pmco", data, slopes, precision=precision)
 
-    size = _pictures_at_once(x, filters, tiles, filtering)
-    if size == pictures:
+    size = _images_at_once(x, filters, tiles, filtering)
+    if size == images:
         total = some(x, g)
     else:
-        chunks = -(-pictures // size)
-        # A picture must not count twice: the last chunk is filled up with pictures of zeros.
-        missing = [(0, chunks * size - pictures if axis == 1 else 0, 0) for axis in range(5)]
+        chunks = -(-images // size)
+        # No image may count twice: images of zeros fill up the last chunk.
+        missing = [(0, chunks * size - images if axis == 1 else 0, 0) for axis in range(5)]
         x, g = (lax.pad(array, jnp.zeros((), array.dtype), missing) for array in (x, g))
 
         def add(chunk: jax.Array, total: jax.Array) -> jax.Array:
@@ -166,9 +165,9 @@ def _transform(
 ) -> jax.Array:
     """Transform each tile of `x (M, N, H, W, C)`: `(positions, M, N * tiles, C)`.
 
-    The first tile begins `start` cells before the picture; a tile has as many cells on an axis as
-    a row of `matrix`, and each begins `outputs` cells after the last. Positions go column by
-    column. They lead, so that the products need no transposition.
+    The first tile begins `start` cells before the image. A tile has as many cells on an axis as a
+    row of `matrix` and begins `outputs` cells after the tile before. Positions go column by column.
+    They are the first axis, so that the products need no transposition.
     """
     cells = len(matrix[0])
     blocks = [tile + (cells > outputs) for tile in tiles]
@@ -179,7 +178,7 @@ def _transform(
     ]
     x = lax.pad(x.reshape(m * n, h, w, c), jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
     x = x.reshape(m * n, blocks[0], outputs, blocks[1] * outputs, c)
-    # A cell lies in the block of its tile, or in the next.
+    # A cell lies in the block of its tile or in the next block.
     at = [divmod(cell, outputs) for cell in range(cells)]
     rows = _combine(matrix, [x[:, block : block + tiles[0], i] for block, i in at])
     rows = rows.reshape(*rows.shape[:3], blocks[1], outputs, c)
@@ -188,7 +187,7 @@ def _transform(
 
 
 def _outputs(products: jax.Array, filtering: Filtering) -> jax.Array:
-    """Of `(positions, N, TH, TW, O)`, the outputs `(N, TH * outputs, TW * outputs, O)`."""
+    """Transform `(positions, N, TH, TW, O)` to `(N, TH * outputs, TW * outputs, O)`."""
     cells, outputs = filtering.cells, filtering.outputs
     y = _on_both_axes(filtering.output, products.reshape(cells, cells, *products.shape[1:]))
     _, _, n, th, tw, filters = y.shape
@@ -203,7 +202,7 @@ def _on_both_axes(matrix: Matrix, array: jax.Array) -> jax.Array:
 
 
 def _combine(matrix: Matrix, parts: Sequence[jax.Array]) -> jax.Array:
-    """Multiply a column of arrays by the matrix, leaving out its zeros."""
+    """Multiply a column of arrays by the matrix, skipping its zeros."""
     rows = []
     for row in matrix:
         terms = [part * factor for factor, part in zip(row, parts, strict=True) if factor]
@@ -211,10 +210,8 @@ def _combine(matrix: Matrix, parts: Sequence[jax.Array]) -> jax.Array:
     return jnp.stack(rows)
 
 
-def _pictures_at_once(
-    x: jax.Array, filters: int, tiles: Sequence[int], filtering: Filtering
-) -> int:
-    """How many pictures are transformed at once: all, or on a CPU as many as its caches hold."""
+def _images_at_once(x: jax.Array, filters: int, tiles: Sequence[int], filtering: Filtering) -> int:
+    """Images per chunk: all, or on a CPU as many as its caches hold."""
     models, n, channels = x.shape[0], int(x.shape[1]), x.shape[-1]
     if jax.default_backend() != "cpu":
         return n
@@ -236,7 +233,7 @@ def _unsupported(conv: Conv) -> str | None:
     return None
 
 
-# What is left of the range: sums inside are larger than the result.
+# Intermediate sums are larger than the result, which reduces the range.
 _TILE = "a NaN reaches its whole tile; may overflow above 1e"
 
 LOWERING2 = Lowering(

@@ -1,1 +1,1 @@
-"""Convolution methods: the algorithms that a caller asks for by name."""
+"""Convolution methods: the algorithms that a caller can name."""

@@ -1,8 +1,8 @@
-"""Methods that are the convolution primitive with a lowering: auto, lax, winograd2/4 and pallas.
+"""Methods that run the primitive with one lowering: auto, lax, winograd2, winograd4 and pallas.
 
-The convolution and both of its gradients are the primitive's, so a method here is the name of a
-lowering and what that lowering cannot do. "auto" leaves the lowering open; the table of
-measurements chooses when the convolution is compiled (`table/lookup.py`).
+The primitive provides the convolution and both gradients, so a method here is the name of a
+lowering and a check of what that lowering supports. For "auto" the table of measurements chooses
+the lowering when the convolution is compiled (`table/lookup.py`).
 """
 
 from functools import partial
@@ -25,7 +25,7 @@ def conv2d_by_lowering(
     *,
     lowering: str,
 ) -> jax.Array:
-    """Convolve by the primitive, whose derivatives have the same lowering."""
+    """Run the primitive; its derivatives use the same lowering."""
     return conv(
         x,
         kernel,

@@ -5,17 +5,16 @@ The discrete Fourier transform `F` of length `S` turns a circular correlation in
     y[o] = sum over i of x[(o + i) mod S] * k[i]    <=>    F(y) = F(x) * conj(F(k)),
 
 which is the convolution theorem; the conjugate is there because the kernel is not flipped. No
-window that a convolution asks for reaches past the padded input, so with `S` no smaller than what
-the windows read, no index wraps around where it counts: `S` is the padded input's size, not that
-plus the kernel's. Sums over channels are sums of spectra: one transform for each input map, each
-kernel and each output map, whatever the kernel's size. A stride drops outputs that were computed;
-a dilated kernel is a larger kernel with zeros.
+window reads past the padded input, so `S` need only be the padded input's size, not that plus the
+kernel's: no index that is read wraps around. Sums over channels are sums of spectra: one transform
+for each input map, each kernel and each output map, whatever the kernel's size. A stride drops
+outputs that were computed; a dilated kernel is a larger kernel with zeros.
 
-The rounding error of an output grows with the size of the whole picture, not of its own window,
+The rounding error of an output grows with the norm of the whole image, not of its own window,
 and only with the logarithm of `S`; where exact arithmetic gives zero, this gives nearly zero.
 
-Autodiff's gradients are the right ones here: products of the spectra that the value has computed,
-and transforms. (The transpose of `rfft2` by hand, as one real transform, is no faster.)
+Autodiff's gradients are efficient here: transforms, and products with spectra that the forward
+pass has computed. (A hand-written transpose of `rfft2`, as one real transform, is no faster.)
 
 Reference: Mathieu, Henaff and LeCun, "Fast Training of Convolutional Networks through FFTs", 2014.
 """
@@ -40,7 +39,7 @@ def conv2d_fft(
 
 
 def by_spectra(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Any convolution of the primitive's family; the function of the lowering "fft"."""
+    """Compute any convolution of the primitive's family; used by the lowering "fft", too."""
     n, filters, groups = x.shape[0], kernel.shape[3], p.groups
     out = out_size(x.shape, kernel.shape, p)
     last = [(o - 1) * step for o, step in zip(out, p.stride, strict=True)]
@@ -68,7 +67,7 @@ def by_spectra(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> ja
 
 
 def fast_length(least: int) -> int:
-    """Smallest length from `least` on with no prime factor above 5: what transforms are fast at."""
+    """Smallest length >= `least` without prime factors above 5, for which transforms are fast."""
     length = least
     while not _is_smooth(length):
         length += 1

@@ -2,7 +2,7 @@
 
     (N, H, W, C) --im2col--> (N * OH * OW, KH * KW * C) @ (KH * KW * C, O)
 
-The rows hold each input cell up to KH * KW times: simple and exact, at that price in memory.
+The rows hold each input cell up to KH * KW times: simple and exact, but it takes that much memory.
 """
 
 import jax
@@ -22,7 +22,7 @@ def im2col(
     padding: Padding = "VALID",
     dilation: Size = 1,
 ) -> jax.Array:
-    """Write the window at each output position as one row of numbers.
+    """Write the window at each output position as one row.
 
     Args:
         x: `(N, H, W, C)`, a floating-point type.
@@ -54,7 +54,7 @@ def col2im(
     padding: Padding = "VALID",
     dilation: Size = 1,
 ) -> jax.Array:
-    """Add every number of `im2col`'s rows back to the pixel it was read from: its adjoint.
+    """Add each number of `im2col`'s rows to the pixel it was read from: the adjoint of `im2col`.
 
     `<im2col(x), cols> == <x, col2im(cols)>` for every `x` and `cols`. It is not an inverse: a
     pixel that `k` windows see is counted `k` times.

@@ -1,8 +1,8 @@
-"""im2col by chunks: the matrix product of "im2col" with a bound on the patch matrix's memory.
+"""im2col in chunks: the matrix product of "im2col" with a bound on the patch matrix's memory.
 
-The patches of as many pictures as fit the bound are laid out, multiplied and forgotten, one chunk
-after another in a loop; where one picture's patches exceed the bound, a chunk is some rows of its
-output. The backward pass lays the patches out again instead of keeping them.
+A loop writes and multiplies the patches of as many images as fit the bound. If one image's patches
+exceed the bound, a chunk is some rows of its output. The backward pass recomputes the patches
+instead of storing them.
 """
 
 import functools
@@ -20,19 +20,19 @@ from jcnn.ops.conv.methods.im2col import conv2d_im2col
 def im2col_in_chunks(max_bytes: int) -> ConvMethod:
     """The method "im2col" with at most `max_bytes` of patches at a time.
 
-    `conv2d(x, kernel, method=im2col_in_chunks(2**24))` gives what `method="im2col"` does, as a
-    loop over parts of the batch or, where even one picture's patches are too many, over rows of
-    its output. Gradients keep the bound. Under `vmap`, every mapped convolution has its own.
+    `conv2d(x, kernel, method=im2col_in_chunks(2**24))` returns the same as `method="im2col"`. It
+    loops over parts of the batch or, if one image's patches are too large, over rows of its
+    output. Gradients respect the bound. Under `vmap` it applies to each mapped convolution.
 
     Args:
-        max_bytes: for all that a chunk's patches take at once, which is three times the patch
-            matrix `(positions, KH * KW * C)`: the matrix, the pieces that it is put together
-            from and, going backward, its gradient. 16-bit numbers count as the 32-bit ones that
-            some backends multiply in their place.
+        max_bytes: for all buffers of a chunk at once, which are three times the patch matrix
+            `(positions, KH * KW * C)`: the matrix, the parts it is concatenated from and, in the
+            backward pass, its gradient. 16-bit numbers count as 32-bit ones, because some
+            backends convert them.
 
     Returns:
-        A `ConvMethod` for `conv2d` and the layers. It raises ValueError where the patches of one
-        row of one picture's output exceed `max_bytes`.
+        A `ConvMethod` for `conv2d` and the layers. It raises ValueError if the patches of one
+        row of one image's output exceed `max_bytes`.
 
     Raises:
         ValueError: `max_bytes` is not a positive int.
@@ -40,19 +40,19 @@ def im2col_in_chunks(max_bytes: int) -> ConvMethod:
     return _bounded(check_size("max_bytes", max_bytes))
 
 
-@functools.cache  # one object for one bound: a model that holds it compiles once
+@functools.cache  # one object per bound, so that equal models share a compiled program
 def _bounded(max_bytes: int) -> ConvMethod:
     def convolve(
         x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
     ) -> jax.Array:
-        pictures, rows = _chunk(max_bytes, x, window)
-        return _in_chunks(x, kernel, window, groups, precision, pictures=pictures, rows=rows)
+        images, rows = _chunk(max_bytes, x, window)
+        return _in_chunks(x, kernel, window, groups, precision, images=images, rows=rows)
 
     return ConvMethod(convolve)
 
 
 def _chunk(max_bytes: int, x: jax.Array, window: Window) -> tuple[int, int]:
-    """How many pictures, and rows of their output, the chunks have that fit: all about equal."""
+    """Images per chunk and output rows per block: the largest that fit, divided evenly."""
     item = jnp.promote_types(x.dtype, jnp.float32).itemsize
     row = 3 * window.out_size[1] * math.prod(window.kernel) * x.shape[3] * item
     if row > max_bytes:
@@ -67,7 +67,7 @@ def _chunk(max_bytes: int, x: jax.Array, window: Window) -> tuple[int, int]:
 
 
 def _even(total: int, most: int) -> int:
-    """Size of the fewest parts of `total` that hold no more than `most`, the last one filled up."""
+    """Size of the parts if `total` is split into as few as possible of at most `most`."""
     parts = -(-total // most)
     return -(-total // parts)
 
@@ -79,19 +79,19 @@ def _in_chunks(
     groups: int,
     precision: Precision,
     *,
-    pictures: int,
+    images: int,
     rows: int,
 ) -> jax.Array:
     """A loop over the batch and, inside it, one over the rows of the output."""
     n, h, _, _ = x.shape
-    chunks, blocks = -(-n // pictures), -(-window.out_size[0] // rows)
+    chunks, blocks = -(-n // images), -(-window.out_size[0] // rows)
     step, span = window.stride[0], window.span[0]
-    # Padding, once; the last chunk and the last block are filled up with zeros.
+    # Pad once; zeros fill up the last chunk and the last block.
     (top, _), columns = window.padding
     below = (blocks * rows - 1) * step + span - h - top
-    filled = (0, chunks * pictures - n, 0)
+    filled = (0, chunks * images - n, 0)
     x = lax.pad(x, jnp.zeros((), x.dtype), [filled, (top, below, 0), (*columns, 0), (0, 0, 0)])
-    x = x.reshape(chunks, pictures, *x.shape[1:])
+    x = x.reshape(chunks, images, *x.shape[1:])
     read = (rows - 1) * step + span
     part = resolve_window(
         (read, x.shape[3]), window.kernel, stride=window.stride, dilation=window.dilation
@@ -103,8 +103,8 @@ def _in_chunks(
             piece = lax.dynamic_slice_in_dim(chunk, block * rows * step, read, axis=1)
             return conv2d_im2col(piece, kernel, part, groups, precision)
 
-        y: jax.Array = lax.map(of_block, jnp.arange(blocks))  # (blocks, pictures, rows, OW, O)
-        return jnp.moveaxis(y, 0, 1).reshape(pictures, blocks * rows, *y.shape[3:])
+        y: jax.Array = lax.map(of_block, jnp.arange(blocks))  # (blocks, images, rows, OW, O)
+        return jnp.moveaxis(y, 0, 1).reshape(images, blocks * rows, *y.shape[3:])
 
     y: jax.Array = lax.map(of_chunk, x)
-    return y.reshape(chunks * pictures, *y.shape[2:])[:n, : window.out_size[0]]
+    return y.reshape(chunks * images, *y.shape[2:])[:n, : window.out_size[0]]

@@ -3,7 +3,7 @@
 from jcnn.ops.conv.method import ConvMethod
 from jcnn.ops.conv.methods import by_lowering, fft, im2col, shift
 
-# A new method is one new file that ends in `METHOD`, and its line here.
+# A new method is a new file that defines `METHOD`, and a line here.
 METHODS: dict[str, ConvMethod] = {
     "auto": by_lowering.AUTO,
     "lax": by_lowering.LAX,

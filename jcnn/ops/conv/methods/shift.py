@@ -2,7 +2,7 @@
 
     y[n, h, w] = sum over (i, j) of x[n, s*h + d*i - p, s*w + d*j - p] @ kernel[i, j]
 
-It reads like the formula, needs no patch matrix, and is what im2col computes in another order.
+It reads like the formula, needs no patch matrix, and adds the products of im2col in another order.
 """
 
 import functools
@@ -18,7 +18,7 @@ from jcnn.ops.conv.method import ConvMethod, Precision
 def conv2d_shift(
     x: jax.Array, kernel: jax.Array, window: Window, groups: int, precision: Precision
 ) -> jax.Array:
-    """Convolve as `KH * KW` matrix products, added up in at least 32 bits.
+    """Convolve as `KH * KW` matrix products, summed in at least 32 bits.
 
     With the groups first, the products and their gradients need no copies.
     """

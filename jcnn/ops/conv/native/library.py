@@ -1,7 +1,7 @@
-"""The functions of `native/`: compiled by this machine's C++ compiler once, kept, and loaded.
+"""The C++ functions of `native/source/`: compiled once on each machine, cached, and loaded.
 
-JAX calls them from inside compiled programs (`jax.ffi`). Where there is no compiler, or
-`JCNN_NATIVE=0` is set, every convolution is XLA's own, slower by half or more on a CPU.
+JAX calls them from compiled programs (`jax.ffi`). Without a C++ compiler, or with
+`JCNN_NATIVE=0`, every convolution is XLA's own, which takes at least 1.5 times as long on a CPU.
 
 CACHE/native/KEY.so        the library, for one compiler, processor and version
 CACHE/native/KEY.sha256    its checksum, compared before it is loaded
@@ -40,9 +40,9 @@ _FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-w")
 
 @functools.cache
 def unavailable() -> str | None:
-    """Why the functions cannot be called on this machine; None where they can.
+    """Why the functions cannot be called on this machine; None if they can.
 
-    The first call compiles them, some seconds, unless an earlier process did.
+    The first call compiles them in a few seconds, unless an earlier process did.
     """
     if os.environ.get("JCNN_NATIVE") == "0":
         return "JCNN_NATIVE=0 switches the compiled kernels off"
@@ -56,22 +56,26 @@ def unavailable() -> str | None:
         warnings.warn(reason, CacheWarning, stacklevel=2)
         return reason
     except (OSError, AttributeError, subprocess.CalledProcessError) as error:
-        told = getattr(error, "stderr", None) or str(error)
-        return f"{compiler} did not make a library: {told.strip().splitlines()[0]}"
+        output = getattr(error, "stderr", None) or str(error)
+        return f"{compiler} did not make a library: {output.strip().splitlines()[0]}"
     for name, function in functions.items():
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(function), platform="cpu")
     return None
 
 
 def key() -> str:
-    """A hash of all that the functions depend on, where they are available."""
+    """A hash of everything that the functions depend on; requires that they are available."""
     return _key(_compiler())
 
 
 def call(
     name: str, shape: tuple[int, ...], x: jax.Array, other: jax.Array, **how: Any
 ) -> jax.Array:
-    """Call one of the functions: two arrays of one dtype to an array of `shape`."""
+    """Call one of the functions with two arrays of one dtype; returns an array of `shape`.
+
+    Raises:
+        NotImplementedError: the functions are unavailable.
+    """
     reason = unavailable()
     if reason is not None:
         raise NotImplementedError(reason)
@@ -80,13 +84,13 @@ def call(
 
 
 def _compiler() -> str:
-    """The path of a C++ compiler; "" where there is none."""
+    """The path of a C++ compiler, or ""."""
     named = os.environ.get("CXX")
     return next(filter(None, map(shutil.which, (*([named] if named else []), *_COMPILERS))), "")
 
 
 def _ready(compiler: str) -> Path:
-    """The library, compiled where it is not there as this user's jcnn left it.
+    """The path of the library, compiled if it is missing, damaged or not this user's.
 
     Raises:
         PermissionError: another user could write into its folder.
@@ -101,7 +105,7 @@ def _ready(compiler: str) -> Path:
 
 
 def _is_whole(library: Path) -> bool:
-    """Whether a library is as it was written, by this user: to load another kills the process."""
+    """Whether the library matches its checksum and is this user's: a damaged one could crash."""
     try:
         for file in (library, _checksum(library)):
             check_private(file)
@@ -116,15 +120,15 @@ def _checksum(library: Path) -> Path:
 
 
 def _key(compiler: str) -> str:
-    """A hash of all that the library depends on, the processor included."""
-    told = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
-    about = (compiler, told.stdout, *_FLAGS, version("jaxlib"), platform.machine(), _processor())
+    """A hash of everything that the library depends on, including the processor."""
+    shown = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True)
+    about = (compiler, shown.stdout, *_FLAGS, version("jaxlib"), platform.machine(), _processor())
     content = b"".join(source.read_bytes() for source in SOURCES) + "\n".join(about).encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _processor() -> str:
-    """What the processor can do, since the compiler uses all of it."""
+    """The processor's instruction sets, since the compiler uses all of them."""
     if not _PROCESSORS.exists():
         return platform.processor()
     lines = _PROCESSORS.read_text(encoding="utf-8").splitlines()
@@ -132,7 +136,7 @@ def _processor() -> str:
 
 
 def _compile(compiler: str, library: Path) -> None:
-    """Compile `native/`; the library and its checksum appear whole or not at all."""
+    """Compile the sources; the library and its checksum are each written atomically."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / library.name
         headers = ("-isystem", jax.ffi.include_dir())
@@ -144,7 +148,7 @@ def _compile(compiler: str, library: Path) -> None:
             check=True,
         )
         content = made.read_bytes()
-    # Renamed over what is there: a process that has loaded the older one keeps it.
+    # Written by a rename: a process that has loaded the older library is not affected.
     write_bytes(library, [content], mode=PRIVATE)
     digest = hashlib.sha256(content).hexdigest()
     write_bytes(_checksum(library), [digest.encode()], mode=PRIVATE)

@@ -1,4 +1,4 @@
-"""A convolution and its gradients, each by itself: what is measured, and what is explained."""
+"""`explain_conv`, and the three convolutions of a layer: forward and both gradients."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import jax
 
-from jcnn.ops._window import Padding, Size, check_size, conv_window
-from jcnn.ops.conv.lowerings.lowering import Params, Shape, asks_for_more
+from jcnn.ops._conv_shapes import conv_window
+from jcnn.ops._window import Padding, Size, check_size
+from jcnn.ops.conv.lowerings.lowering import Params, Shape, is_above_default
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv, conv_p
 from jcnn.ops.conv.table.file import tables
@@ -15,10 +16,10 @@ from jcnn.ops.conv.table.lookup import Choice, Conv, choose
 
 
 class Direction(NamedTuple):
-    """One of the three: the convolution that it is, and the function of two arrays it stands in.
+    """Forward or one gradient: its convolution, and a function of two arrays that computes it.
 
-    The function takes and returns arrays as the forward convolution has them, so that what a lowering
-    costs in copies on the way in and out is part of its time.
+    The function takes and returns arrays in the layouts of the forward convolution, so that a
+    measured time includes the copies that a lowering needs.
     """
 
     conv: Conv
@@ -56,7 +57,7 @@ def directions(forward: Conv, lowering: str = "auto") -> dict[str, Direction]:
             for equation in jax.make_jaxpr(function)(*operands).eqns
             if equation.primitive is conv_p
         )
-        # Without the axis of models.
+        # Without the leading axis of models.
         read, cells = (operand.aval.shape[1:] for operand in found.invars)
         params = Params(**{field.name: found.params[field.name] for field in fields(Params)})
         one = Conv(forward.platform, forward.dtype, read, cells, params)
@@ -82,13 +83,13 @@ def explain_conv(
         x_shape: `(N, H, W, C)`.
         kernel_shape: `(KH, KW, C // groups, O)`.
         stride, padding, dilation, groups: as for `conv2d`.
-        dtype: of both, such as "bfloat16".
-        platform: "cpu", "gpu" or "tpu"; None is the one that JAX runs on.
-        precision: as for `conv2d`; more than the default leaves plain lowerings to choose from.
+        dtype: of input and kernel, such as "bfloat16".
+        platform: "cpu", "gpu" or "tpu"; None means JAX's default backend.
+        precision: as for `conv2d`; above the default, only plain lowerings are considered.
 
     Returns:
-        The choices "forward", "by input" and "by kernel"; printed, one line each, with the
-        milliseconds that were measured and what the lowering costs in accuracy.
+        The choices "forward", "by input" and "by kernel". Each prints as one line, with the
+        measured milliseconds and what the lowering costs in accuracy.
 
     Raises:
         ValueError: a shape or size does not fit, or the user's table is damaged.
@@ -98,7 +99,7 @@ def explain_conv(
     params = Params(window.stride, window.padding, (1, 1), window.dilation, groups)
     platform = jax.default_backend() if platform is None else platform
     forward = Conv(platform, dtype, tuple(x_shape), tuple(kernel_shape), params)
-    plain = asks_for_more(jax.default_matmul_precision.value if precision is None else precision)
+    plain = is_above_default(jax.default_matmul_precision.value if precision is None else precision)
     return Explanation(
         {name: choose(one.conv, tables(), plain=plain) for name, one in directions(forward).items()}
     )

@@ -1,7 +1,7 @@
-"""The tables on disk: the one that jcnn ships, and the one measured on the user's machine.
+"""Read and write the tables of method "auto": jcnn's own, and the one measured by the user.
 
 Both are JSON: an object with `format`, `measured_on` (one line: machine and versions) and
-`convolutions`, one a line with its name, shapes, parameters, chosen lowering and the median
+`convolutions`, one per line with its name, shapes, parameters, chosen lowering and the median
 milliseconds of each lowering. They are read once, when the first convolution is compiled.
 """
 
@@ -24,15 +24,15 @@ SHIPPED = Path(__file__).with_name("conv_table.json")
 
 
 def tuned_file() -> Path:
-    """Where the table measured on this machine lies: in the user's cache folder."""
+    """Path of the table measured on this machine, in the user's cache folder."""
     return cache_folder() / "conv_table.json"
 
 
 @functools.cache
 def tables() -> tuple[Table, ...]:
-    """The tables in the order in which they are asked: the user's, if there is one; the shipped.
+    """The tables in the order of lookup: the user's, if there is one, then jcnn's.
 
-    A user's table that cannot be used, such as another version's, is left out with a warning.
+    An unusable user's table, such as one of another version, is skipped with a warning.
     """
     tuned = tuned_file()
     if not os.path.lexists(tuned):
@@ -52,7 +52,7 @@ def read(file: Path) -> Table:
     """Read a table.
 
     Raises:
-        ValueError: the file is not a table of this format, or is damaged; it is named.
+        ValueError: the file is not a table of this format, or is damaged; the message names it.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -67,7 +67,7 @@ def read(file: Path) -> Table:
 
 
 def text(measured_on: str, lines: Iterable[Measured]) -> str:
-    """A table as `read` reads it: one convolution a line, sorted."""
+    """A table as text for `read`: one convolution per line, sorted."""
     entries = ",\n  ".join(sorted(json.dumps(_entry(line)) for line in lines))
     return (
         f'{{"format": {json.dumps(FORMAT)},\n "measured_on": {json.dumps(measured_on)},\n'

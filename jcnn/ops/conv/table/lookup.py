@@ -1,9 +1,10 @@
-"""Which lowering a convolution takes: looked up in a table of measurements.
+"""Look up the lowering of a convolution in a table of measurements.
 
-A convolution that was not measured takes the lowering of the nearest that was, where there is one of
-the same kind with as many channels and filters, within a factor of two, and at least half as many
-positions. (Of a depthwise convolution the numbers count, positions times channels.) Beyond that it
-takes the lowering that all of its family agree on, if at least three were measured. Else it is "lax".
+A convolution that was not measured takes the lowering of the nearest measured one of the same kind
+whose channels and filters are within a factor of two and whose positions are at most twice as
+many. (For a depthwise convolution, positions times channels count.) If there is none, it takes the
+lowering on which all measured convolutions of its family agree, if there are at least three. Else
+it takes "lax".
 """
 
 import math
@@ -16,13 +17,13 @@ from jcnn.ops.conv.lowerings.registry import LOWERINGS
 
 __all__ = ["Choice", "Conv", "Measured", "Params", "Shape", "Table", "choose"]
 
-# So many lines of a family must agree before they speak for what is unlike all of them.
+# How many lines of a family must agree before their lowering is used for the whole family.
 _AGREED = 3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One line of a table: a convolution, the lowering to take, and each lowering's milliseconds."""
+    """One line of a table: a convolution, its lowering, and the milliseconds of each lowering."""
 
     conv: Conv
     lowering: str
@@ -32,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Table:
-    """What one file holds."""
+    """The content of one table file."""
 
     file: Path
     measured_on: str
@@ -41,7 +42,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Choice:
-    """The lowering of one convolution, and why: the line that speaks for it, in which table."""
+    """The lowering of one convolution, and why: the line and the table it was taken from."""
 
     lowering: str
     reason: str
@@ -54,13 +55,19 @@ class Choice:
         times = ", ".join(
             f"{lowering} {ms:.3g} ms" for lowering, ms in self.line.milliseconds.items()
         )
-        told = [self.reason, times, f"{self.table.file}, {self.table.measured_on}"]
+        parts = [self.reason, times, f"{self.table.file}, {self.table.measured_on}"]
         remark = LOWERINGS[self.lowering].remark
-        return f"{self.lowering} ({'; '.join([*told, remark] if remark else told)})"
+        return f"{self.lowering} ({'; '.join([*parts, remark] if remark else parts)})"
 
 
 def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choice:
-    """The lowering for one convolution, from the first table that has one; `plain` as in `Lowering`."""
+    """The lowering for one convolution, from the first table that has one.
+
+    Args:
+        conv: the convolution.
+        tables: in the order of lookup.
+        plain: whether only plain lowerings are allowed; see `Lowering`.
+    """
     for table in tables:
         choice = _choose(conv, table, plain)
         if choice is not None:
@@ -71,9 +78,9 @@ def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choic
 def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
     able = [line for line in table.lines if line.conv.family == conv.family]
     alike = [line for line in able if line.conv.kind == conv.kind]
-    near = [line for line in alike if _speaks_for(line.conv, conv)]
+    near = [line for line in alike if _is_near(line.conv, conv)]
     if near:
-        # Of two equally near, the very same: padding is in no distance.
+        # Among equally near ones, prefer the same: the distance ignores padding.
         line = min(near, key=lambda one: (_distance(one.conv, conv), one.conv != conv))
         reason = "measured" if line.conv == conv else f"nearest measured: {line.name}"
     else:
@@ -81,7 +88,7 @@ def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
             return None
         line = able[0]
         reason = f"all {len(able)} measured of its family agree"
-    # What was fastest where the table was made may not be had here.
+    # The fastest lowering of the table may be unsupported here.
     times = line.milliseconds
     for lowering in sorted(
         times, key=lambda lowering: (lowering != line.lowering, times[lowering])
@@ -93,11 +100,11 @@ def _choose(conv: Conv, table: Table, plain: bool) -> Choice | None:
     return None
 
 
-def _speaks_for(measured: Conv, conv: Conv) -> bool:
-    """Whether the extents are within a factor of two.
+def _is_near(measured: Conv, conv: Conv) -> bool:
+    """Whether `conv` is near enough to take the lowering of `measured`.
 
-    More pictures, or larger ones, than were measured are always: what is faster for many stays so
-    for more.
+    Channels and filters must be within a factor of two. Any number of positions above half of the
+    measured one will do: a lowering that is faster for many is faster for more.
     """
     positions, channels, filters = _powers(measured, conv)
     return max(positions, abs(channels), abs(filters)) <= 1
@@ -108,6 +115,6 @@ def _distance(measured: Conv, conv: Conv) -> float:
 
 
 def _powers(measured: Conv, conv: Conv) -> list[float]:
-    """Powers of two between positions, channels and filters."""
+    """log2 of the ratios of positions, channels and filters."""
     pairs = zip(measured.extents, conv.extents, strict=True)
     return [math.log2(a / b) for a, b in pairs]

@@ -1,4 +1,4 @@
-// What the functions in C++ share: vectors of numbers, threads, memory that is used again.
+// Shared by the C++ functions: vector types, threads, reusable buffers.
 
 #ifndef JCNN_NATIVE_COMMON_H_
 #define JCNN_NATIVE_COMMON_H_
@@ -33,16 +33,16 @@ typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias)
 inline Vec Load(const float* from) { return *reinterpret_cast<const Vec*>(from); }
 inline void Store(float* to, Vec v) { *reinterpret_cast<Vec*>(to) = v; }
 
-// Memory of this thread that the next call may use again.
+// A buffer of this thread that the next call reuses.
 inline float* Scratch(int which, int64_t floats) {
   static thread_local std::vector<float> buffers[3];
   if (buffers[which].size() < static_cast<size_t>(floats)) buffers[which].resize(floats);
   return buffers[which].data();
 }
 
-// Runs task(0), ..., task(count - 1) here and on those of the pool's threads that come to help.
-// It waits for tasks that someone has begun, never for a thread to come, so that calls which fill
-// the whole pool cannot wait for each other.
+// Runs task(0), ..., task(count - 1) on this thread and on free threads of the pool. It waits only
+// for tasks that have started, never for a free thread, so that calls which occupy the whole pool
+// cannot deadlock.
 inline void Parallel(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> task) {
   struct Work {
     std::function<void(int64_t)> task;

@@ -1,8 +1,8 @@
 // Depthwise convolution for CPUs: float32, NHWC, one filter a channel, as XLA custom calls.
 //
-// Each channel is convolved with its own kernel, so there is no matrix product in it: a sum of KH *
-// KW products for every number, bound by how fast pictures come from memory. With input x dilated
-// by a, kernel dilation d, stride s and padding p before,
+// Each channel is convolved with its own kernel, so there is no matrix product: each number is a sum
+// of KH * KW products, and memory bandwidth is the limit. With input x dilated by a, kernel dilation
+// d, stride s and padding p before,
 //
 //     y[o] = sum over i of dilate(x, a)[s * o + d * i - p] * k[i]          on both axes
 //
@@ -19,7 +19,7 @@ struct Axis {
   int64_t in, out, kernel, stride, dilation, in_dilation, before;
 };
 
-// A product that an output is the sum of: which cell of the kernel, and which of the input.
+// One product of an output's sum: the cell of the kernel and the cell of the input.
 struct Term {
   int64_t cell, at;
 };
@@ -37,8 +37,8 @@ std::vector<std::vector<Term>> Terms(const Axis& axis) {
 
 using Numbers = ffi::Span<const int64_t>;
 
-// Numbers of type T, a vector or one float, for the channels that fill no vector. (As an argument of
-// a template, Vec forgets that it may lie anywhere.)
+// Loads and stores a vector, or one float for channels that fill no vector. (As a template
+// argument, Vec loses its attribute that it may be unaligned.)
 template <typename T>
 inline T Read(const float* from) {
   return *from;
@@ -65,22 +65,22 @@ void OverOutputs(const Axis& axis, int64_t first, int64_t taps, Use use) {
 }
 
 constexpr int64_t kMostRows = 64;  // of a kernel
-constexpr int64_t kLines = 16;     // rows of outputs that are worked on together
+constexpr int64_t kLines = 16;     // rows of outputs that are computed together
 
-// Rows of pictures and of the kernel that one row of outputs is the sum of.
+// The rows of the images and of the kernel that contribute to one row of outputs.
 struct Rows {
   int64_t count = 0;
-  const float *pictures[kMostRows], *weights[kMostRows];
+  const float *images[kMostRows], *weights[kMostRows];
 };
 
-// One output's sum of all rows under kTaps columns of the kernel, which begin at the input's cell
-// `at`; without kInside, those of them that the input has.
+// One output's sum over all rows and kTaps columns of the kernel, which begin at the input's cell
+// `at`; without kInside, only over columns inside the input.
 template <typename T, int kTaps, bool kInside>
 inline T Sum(const Rows& rows, int64_t at, const Axis& axis, int64_t first, int64_t channels,
              int64_t c) {
   T sums[kTaps] = {};
   for (int64_t row = 0; row < rows.count; ++row) {
-    const float* x = rows.pictures[row] + at * channels + c;
+    const float* x = rows.images[row] + at * channels + c;
     const float* k = rows.weights[row] + first * channels + c;
 #pragma GCC unroll 8
     for (int j = 0; j < kTaps; ++j) {
@@ -95,8 +95,8 @@ inline T Sum(const Rows& rows, int64_t at, const Axis& axis, int64_t first, int6
   return sum;
 }
 
-// y[out][C] = all rows under kTaps columns of the kernel, `first` and those after it; where
-// `first` is not 0, it is added to y.
+// y[out][C] = the sum over all rows and kTaps columns of the kernel from `first` on; if `first` is
+// not 0, it is added to y.
 template <int kTaps>
 void ConvolveRow(const Rows& rows, const Axis& axis, int64_t first, int64_t channels, float* y) {
   OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
@@ -114,7 +114,7 @@ void ConvolveRow(const Rows& rows, const Axis& axis, int64_t first, int64_t chan
   });
 }
 
-// sums[kTaps][C] += the products of one row of pictures and one of gradients.
+// sums[kTaps][C] += the products of one row of images and one of gradients.
 template <typename T, int kTaps>
 void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t first,
                        int64_t channels, float* sums) {
@@ -144,7 +144,7 @@ void CorrelateRow(const float* x, const float* g, const Axis& axis, int64_t firs
     CorrelateChannels<float, kTaps>(x + c, g + c, axis, first, channels, sums + c);
 }
 
-// Calls use(number of columns, first of them) for five, three or one of the kernel's at a time.
+// Calls use(number of columns, first column) for five, three or one of the kernel's columns.
 template <typename Use>
 void OverColumns(int64_t columns, Use use) {
   for (int64_t j = 0; j < columns;) {
@@ -176,7 +176,7 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbe
     float* result = to + line * out[2] * channels;
     used = {};
     for (const Term& r : rows[line % out[1]]) {
-      used.pictures[used.count] = from + (n * in[1] + r.at) * in[2] * channels;
+      used.images[used.count] = from + (n * in[1] + r.at) * in[2] * channels;
       used.weights[used.count++] = k + r.cell * width * channels;
     }
     if (in_dilation[1] == 1) {
@@ -191,7 +191,7 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbe
         for (const Term& c : terms[column])
           for (int64_t e = 0; e < channels; ++e)
             result[column * channels + e] +=
-                used.pictures[r][c.at * channels + e] * used.weights[r][c.cell * channels + e];
+                used.images[r][c.at * channels + e] * used.weights[r][c.cell * channels + e];
   };
   const int64_t lines = out[0] * out[1];
   Parallel(pool, (lines + kLines - 1) / kLines, [&](int64_t piece) {
@@ -220,11 +220,11 @@ ffi::Error KernelGradient(ffi::ThreadPool pool, Array x, Array dy, Result dk, Nu
       for (int64_t i = 0; i < cells[0]; ++i) {
         const int64_t at = stride[0] * row + dilation[0] * i - before[0];
         if (at < 0 || at >= in[1]) continue;
-        const float* pictures = from + (n * in[1] + at) * in[2] * channels;
+        const float* images = from + (n * in[1] + at) * in[2] * channels;
         const float* slopes = g + line * out[2] * channels;
         float* part = mine + i * cells[1] * channels;
         OverColumns(cells[1], [&](auto taps, int64_t j) {
-          CorrelateRow<decltype(taps)::value>(pictures, slopes, columns, j, channels,
+          CorrelateRow<decltype(taps)::value>(images, slopes, columns, j, channels,
                                               part + j * channels);
         });
       }

@@ -10,10 +10,10 @@
 //
 //     dk = G^T [ sum over tiles of (B^T d B) * (A dy A^T) ] G
 //
-// XLA could do this with slices and a batched product, but writes the transformed pictures to
-// memory in between. Here a block of 32 tiles stays in the cache from its pictures to its outputs.
-// Work is cut into pieces that depend on the shapes alone and the pieces' sums are added in a fixed
-// order, so results do not depend on the number of threads.
+// XLA could do this with slices and a batched product, but writes the transformed images to
+// memory in between. Here a block of 32 tiles stays in the cache from its images to its outputs.
+// Work is split by the shapes alone and partial sums are added in a fixed order, so results do not
+// depend on the number of threads.
 //
 // Channels must be multiples of 16: the innermost loops run over 16 of them.
 
@@ -25,7 +25,7 @@ namespace {
 // Rows of a product whose sums are in registers at once.
 constexpr int kRows = kLanes / 2;
 constexpr int kPoints = 36;  // positions of a transformed 6x6 patch
-constexpr int kBlock = 32;   // tiles that are worked on together
+constexpr int kBlock = 32;   // tiles that are computed together
 
 struct Shape {
   int64_t n, h, w, c, oh, ow, o, top, left;
@@ -35,7 +35,7 @@ struct Shape {
   int64_t blocks() const { return (tiles() + kBlock - 1) / kBlock; }
 };
 
-// Where a tile's outputs begin: picture, row, column.
+// Where a tile's outputs begin: image, row, column.
 struct Corner {
   int64_t n, row, column;
   Corner(const Shape& s, int64_t tile)
@@ -93,14 +93,14 @@ void TransformInput(const float* x, const Shape& s, int64_t first, int64_t count
   for (int64_t t = 0; t < count; ++t) {
     Corner at(s, first + t);
     int64_t row = at.row - s.top, column = at.column - s.left;
-    const float* picture = x + at.n * s.h * s.w * s.c;
+    const float* image = x + at.n * s.h * s.w * s.c;
     for (int64_t c = 0; c < s.c; c += kLanes) {
       Vec half[6][6];
       for (int j = 0; j < 6; ++j) {
         Vec d[6], out[6];
         bool inside = column + j >= 0 && column + j < s.w;
         for (int i = 0; i < 6; ++i) {
-          const float* cell = picture + ((row + i) * s.w + column + j) * s.c + c;
+          const float* cell = image + ((row + i) * s.w + column + j) * s.c + c;
           d[i] = inside && row + i >= 0 && row + i < s.h ? Load(cell) : Vec{};
         }
         InputTransform(d, out);
@@ -117,7 +117,7 @@ void TransformInput(const float* x, const Shape& s, int64_t first, int64_t count
     std::memset(v + (p * kBlock + count) * s.c, 0, sizeof(float) * (kBlock - count) * s.c);
 }
 
-// y = A^T m A for `count` tiles from `first`, of m[36][kBlock][O]; what sticks out is dropped.
+// y = A^T m A for `count` tiles from `first`, of m[36][kBlock][O]; cells outside y are dropped.
 void TransformOutput(const float* m, const Shape& s, int64_t first, int64_t count, float* y) {
   for (int64_t t = 0; t < count; ++t) {
     Corner at(s, first + t);
@@ -290,8 +290,8 @@ ffi::Error KernelGradient(ffi::ThreadPool pool, Array x, Array dy, Result dk, in
   auto in = x.dimensions(), out = dy.dimensions();
   const Shape s{in[0], in[1], in[2], in[3], out[1], out[2], out[3], top, left};
   const int64_t co = s.c * s.o, blocks = s.blocks();
-  // A piece of work sums a chunk of the blocks for a group of output channels, few enough that
-  // its sums stay in the cache.
+  // A task sums a chunk of the blocks for a group of output channels, small enough that its sums
+  // stay in the cache.
   constexpr int64_t kSums = int64_t{1} << 19, kPieces = 8;
   const int64_t width = std::min(s.o, std::max<int64_t>(32, kSums / (kPoints * s.c) / 32 * 32));
   const int64_t groups = (s.o + width - 1) / width;
