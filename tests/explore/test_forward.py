@@ -29,7 +29,7 @@ const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries
 def kit(browser_page: Callable[[str], Page]) -> Page:
     """A page that has nothing but the arithmetic."""
     script = joined_files("terms.js").replace("</", "<\\/") + _REVIVED
-    names = "{runLayer, tolerances, termsOf, sourcesOf, erf, revived}"
+    names = "{runLayer, tolerances, termsOf, sourcesOf, erfc, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
     return browser_page(f"<body><script>{script}; {ready}</script>")
 
@@ -207,10 +207,32 @@ def test_activations(kit: Page, name: str) -> None:
     assert asked(kit, layer, x, "kit.sourcesOf(layer, 3)") == [3]
 
 
-def test_the_error_function(kit: Page) -> None:
-    points = np.concatenate([np.linspace(-7, 7, 141), [2.4999, 2.5, 1e-300, 5.9, 6.1]])
-    ours = kit.evaluate("(points) => points.map(kit.erf)", points.tolist())
-    np.testing.assert_allclose(ours, [math.erf(v) for v in points], rtol=4e-15, atol=0)
+def test_the_complementary_error_function(kit: Page) -> None:
+    points = np.concatenate([np.linspace(-7, 7, 141), np.linspace(7, 26, 39), [1e-300, 1.9999]])
+    ours = kit.evaluate("(points) => points.map(kit.erfc)", points.tolist())
+    np.testing.assert_allclose(ours, [math.erfc(v) for v in points], rtol=2e-13, atol=0)
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+def test_the_tail_of_gelu(kit: Page, name: str) -> None:
+    """Relative to the tiny values themselves, where 1 + erf and 1 + tanh have no digit left."""
+    x = np.array([-2.0, -4.5, -8, -8.5, -12, -20, -37, -60, 8.5, 60])
+    if name == "gelu":
+        wanted = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in x]
+    else:
+        inner = np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)
+        wanted = list(x * np.exp(-np.logaddexp(0, -inner)))
+    layer = plain("a", "activation", [x.size], function=name)
+    np.testing.assert_allclose(output(kit, layer, x), wanted, rtol=1e-12, atol=1e-300)
+
+
+def test_gelu_of_infinities(kit: Page) -> None:
+    layer = plain("a", "activation", [3], function="gelu")
+    y = kit.evaluate(
+        "(layer) => Array.from(kit.runLayer(layer, [-Infinity, Infinity, NaN]), String)", layer
+    )
+    wanted = ops.gelu(jnp.array([-np.inf, np.inf, np.nan]))
+    np.testing.assert_array_equal(np.array(y, np.float64), wanted)
 
 
 def test_softmax_over_the_last_axis(kit: Page) -> None:

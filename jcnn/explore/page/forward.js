@@ -168,8 +168,10 @@ const FUNCTIONS = {
   leaky_relu: (v, { slope }) => (v > 0 ? v : v * slope),
   elu: (v, { alpha = 1 }) => (v > 0 ? v : alpha * Math.expm1(v)),
   selu: (v) => 1.0507009873554805 * (v > 0 ? v : 1.6732632423543772 * Math.expm1(v)),
-  gelu: (v) => (v * (1 + erf(v / Math.SQRT2))) / 2,
-  gelu_tanh: (v) => (v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)))) / 2,
+  // 1 + erf(z) = erfc(-z) and (1 + tanh(z)) / 2 = sigmoid(2 z), without the cancellation. The bound
+  // keeps -Infinity from being multiplied by zero.
+  gelu: (v) => (Math.max(v, -50) / 2) * erfc(-v / Math.SQRT2),
+  gelu_tanh: (v) => v * sigmoid(Math.sqrt(8 / Math.PI) * (v + 0.044715 * v ** 3)),
   sigmoid,
   tanh: (v) => Math.tanh(v),
   swish: (v) => v * sigmoid(v),
@@ -182,23 +184,22 @@ function sigmoid(v) {
   return v >= 0 ? 1 / (1 + power) : power / (1 + power);
 }
 
-// The error function. Near zero a series whose terms all have one sign, so none cancel
-// (Abramowitz and Stegun 7.1.6); further out the continued fraction 7.1.14.
-export function erf(v) {
-  const size = Math.abs(v);
-  if (size > 6) return Math.sign(v);
-  if (size < 2.5) {
+// The complementary error function, to a relative error of 2e-13. Below 2 it is 1 - erf by a series
+// whose terms all have one sign (Abramowitz and Stegun 7.1.6); above, the continued fraction 7.1.14.
+export function erfc(v) {
+  if (v < -2) return 2 - erfc(-v);
+  if (v < 2) {
     let sum = 0;
     let term = v;
     for (let n = 0; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
       sum += term;
       term *= (2 * v * v) / (2 * n + 3);
     }
-    return (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * sum;
+    return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * sum;
   }
   let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (size + fraction);
-  return Math.sign(v) * (1 - Math.exp(-v * v) / Math.sqrt(Math.PI) / (size + fraction));
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (v + fraction);
+  return Math.exp(-v * v) / Math.sqrt(Math.PI) / (v + fraction);
 }
 
 // Over the last axis; the largest is subtracted first, which changes nothing but keeps exp in range.
