@@ -109,7 +109,7 @@ def test_a_model_without_convolution_and_without_mistakes(
     sections = [section.attributes["id"] for section in page.root.all("section")]
     assert "filters" not in sections
     assert "maps" not in sections
-    assert "None: every picture is right." in page.section("mistakes").text
+    assert "None: every prediction is right." in page.section("mistakes").text
     assert page.section("confusion").all("table") == []
     names = {file.name for file in page.file.parent.iterdir()}
     assert names == {

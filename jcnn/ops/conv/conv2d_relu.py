@@ -20,10 +20,10 @@ from jcnn.ops._bias import add_bias
 from jcnn.ops._pool import max_pool2d
 from jcnn.ops._window import Padding, Size, check_size, resolve_window
 from jcnn.ops.conv.conv2d import resolve
+from jcnn.ops.conv.methods.registry import METHODS
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Params
 from jcnn.ops.conv.method import ConvMethod, Precision
-from jcnn.ops.conv.methods.registry import METHODS
 from jcnn.ops.conv.primitive import conv
 
 
