@@ -224,8 +224,8 @@ def test_a_model_of_420_thousand_parameters_stays_under_the_limit() -> None:
         {"layers": missing[1], "pictures": ["2", "3"]},
     ]
     assert made.left_out == (
-        f"JAX's outputs of {', '.join(missing[0])} for picture 1",
-        f"JAX's outputs of {', '.join(missing[1])} for picture 2, 3",
+        f"JAX's outputs of {', '.join(missing[0])} for image 1",
+        f"JAX's outputs of {', '.join(missing[1])} for image 2, 3",
     )
 
 
@@ -238,7 +238,7 @@ def test_a_page_that_fits_nothing_more_still_checks_the_logits(
     made = page(small(), pictures(1, 5, 4, 1), ["a", "b", "c"])
     (check,) = content_of(made)["checks"]
     assert [place is None for place in check["outputs"]] == [True, True, True, False, False]
-    assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for picture 1",)
+    assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for image 1",)
 
 
 def test_a_model_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> N
         assert label == f"row {row}, column {column}: {right}; the slide prints {text}"
     notes = page.locator(".pg-notes li").all_text_contents()
     assert notes == [
-        f"({row}, {column}): the slide prints {text}; right is {expected[row, column]}."
+        f"({row}, {column}): the slide prints {text}; the correct value is {expected[row, column]}."
         for (row, column), text in shown.items()
     ]
 

@@ -134,7 +134,7 @@ def test_a_refused_choice_says_why_and_is_mended(page: Page) -> None:
         "with padding ((0, 0), (0, 0))"
     )
     assert page.locator(".pg-reason").text_content() == reason
-    assert said(page) == f"This cannot be done: {reason}"
+    assert said(page) == f"Invalid setting: {reason}"
     invalid = page.locator("form [aria-invalid]")
     names = [invalid.nth(i).get_attribute("name") for i in range(invalid.count())]
     assert names == ["kernel_0", "kernel_1", "dilation_0", "dilation_1"]
@@ -206,7 +206,7 @@ def test_the_exercise_marks_right_and_wrong(page: Page) -> None:
     page.locator("button[name=hint]").click()
     assert sum(values(page, ".pg-result")) == 2
     assert page.locator(".pg-working strong").count() == 0  # the sum is left to the learner
-    assert said(page).endswith("Add these products.")
+    assert said(page).endswith("Add up these products.")
     page.locator("button[name=show_me]").click()
     assert output_cell(page, 0, 2).input_value() == "2"
     assert page.locator(".pg-progress").text_content() == "2 of 25 right, 1 of them shown"

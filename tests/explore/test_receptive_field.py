@@ -228,7 +228,7 @@ def test_it_is_drawn_on_the_picture(browser_page: OpenPage) -> None:
             *map(str, [rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1, *shape[:2]]),
         ]
         gaps = pixels.sum() < (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-        assert ("With gaps" in page.locator(".field-words").inner_text()) == gaps
+        assert ("The field has gaps" in page.locator(".field-words").inner_text()) == gaps
         counts = page.locator(".field-words tbody tr:last-child td:last-child .numeral")
         assert int(counts.get_attribute("data-value") or "") == wanted[index][unit].sum()
 
