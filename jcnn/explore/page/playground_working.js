@@ -1,11 +1,11 @@
-// How one cell of the output comes about: the products and their sum, or what else is done.
+// The computation of one output cell: products and sum, maximum, mean, or index.
 
 import { make } from "./dom.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { termsOf } from "./terms.js";
 import { fillIn } from "./words.js";
 
-// `answer`: whether the result is told, or left to the learner.
+// `answer`: whether to show the result.
 export function workingOf(text, layer, x, unit, exact, answer) {
   const { terms, result } = termsOf(layer, x, unit);
   const told = { text, exact, answer };
@@ -53,7 +53,7 @@ function sumLine(label, parts, total, exact, name) {
   return make("p", { class: "pg-sum" }, make("span", { class: "pg-axis" }, label), make("span", {}, added, equals, sum));
 }
 
-// A negative number behind a sign stands in brackets.
+// Put a negative number after an operator in brackets.
 function inBrackets(value, exact) {
   const number = numeral(value, exact);
   return value < 0 ? make("span", {}, "(", number, ")") : number;
