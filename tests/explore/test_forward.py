@@ -1,4 +1,4 @@
-"""The browser's arithmetic against NumPy float64, layer by layer; and what each unit reads."""
+"""The arithmetic of the page against NumPy float64, layer by layer, and the inputs of each unit."""
 
 import json
 import math
@@ -27,7 +27,7 @@ const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries
 
 @pytest.fixture
 def kit(browser_page: Callable[[str], Page]) -> Page:
-    """A page that has nothing but the arithmetic."""
+    """A page with only the arithmetic."""
     script = joined_files("terms.js").replace("</", "<\\/") + _REVIVED
     names = "{runLayer, tolerances, termsOf, sourcesOf, erfc, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
@@ -35,7 +35,7 @@ def kit(browser_page: Callable[[str], Page]) -> Page:
 
 
 def asked(kit: Page, layer: Layer, x: npt.NDArray[Any], ask: str) -> Any:
-    """The answer to a question about `layer` and `x`, written in JavaScript."""
+    """Evaluate a JavaScript expression of `layer` and `x`."""
     arrays = {
         name: {"data": np.asarray(a, np.float32).ravel().tolist(), "shape": list(a.shape)}
         for name, a in layer.get("arrays", {}).items()
@@ -52,7 +52,7 @@ def output(kit: Page, layer: Layer, x: npt.NDArray[Any]) -> npt.NDArray[np.float
 
 
 def drawn(seed: int, *shape: int) -> npt.NDArray[np.float64]:
-    """Normal numbers that float32 holds exactly."""
+    """Normal numbers that are exact in float32."""
     values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     return values.astype(np.float64)
 
@@ -116,7 +116,7 @@ POOLS = [
 
 
 def test_a_convolution_of_numbers_that_are_none(kit: Page) -> None:
-    """Zero times infinity is no number, though other zeros may be left out of the sum."""
+    """Zero times infinity is NaN, although other zeros are skipped in the sum."""
     kernel = drawn(8, 2, 2, 1, 3)
     kernel[1, 0, 0, 1], kernel[0, 0, 0, 2] = np.inf, np.nan
     layer = conv("conv", (3, 3, 1), kernel)
@@ -155,7 +155,7 @@ def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) 
 
 
 def test_the_largest_of_numbers_that_are_none_or_infinite(kit: Page) -> None:
-    """NaN, wherever it lies: before and after larger numbers; as in `max_pool2d`."""
+    """NaN in every position, before and after larger numbers, as in `max_pool2d`."""
     layer = pool("max_pool", (2, 3, 1), (2, 3))
     for place in range(6):
         x = np.array([3.0, -1, 5, 2, 7, 4]).reshape(2, 3, 1)
@@ -215,7 +215,7 @@ def test_the_complementary_error_function(kit: Page) -> None:
 
 @pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
 def test_the_tail_of_gelu(kit: Page, name: str) -> None:
-    """Relative to the tiny values themselves, where 1 + erf and 1 + tanh have no digit left."""
+    """A relative tolerance, where 1 + erf and 1 + tanh would lose all digits."""
     x = np.array([-2.0, -4.5, -8, -8.5, -12, -20, -37, -60, 8.5, 60])
     if name == "gelu":
         wanted = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in x]

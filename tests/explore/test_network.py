@@ -1,4 +1,4 @@
-"""The chain of layers that a page shows is the model, or the model is refused by name."""
+"""The chain of layers equals the model, or the model is refused by layer name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ def as_json(found: Network) -> list[dict[str, Any]]:
 
 
 def assert_is_the_model(model: nnx.Module, found: Network) -> None:
-    """What the layers say, computed in float64, is what JAX gives for each, and the logits."""
+    """The layers, computed in float64, give the outputs of JAX and the logits."""
     image = picture(found.input_shape)
     outputs = found.outputs(image)
     expected = run_all(as_json(found), image[None] / 255)
@@ -123,7 +123,7 @@ def test_a_model_that_gives_probabilities_ends_in_its_own_softmax() -> None:
 
 
 class Between(nnx.Module):
-    """Two convolutions, a function of the model's between them, and a dense layer."""
+    """Two convolutions with a function between them, and a dense layer."""
 
     def __init__(self, function: Callable[..., Any], *, after: Any = None) -> None:
         rngs = nnx.Rngs(0)
@@ -178,7 +178,7 @@ def test_what_is_no_chain_is_refused(model: nnx.Module, message: str) -> None:
 
 
 def test_a_skip_connection_that_is_dead_on_every_picture_is_refused_too() -> None:
-    """Its addend is zero for all pictures of 0..1, so no picture shows it."""
+    """The addend is zero for all pictures of 0..1, so no picture reveals it."""
     model = Between(lambda conv, x: conv(x) + jnp.maximum(x - 20, 0))
     x = np.random.default_rng(0).random((99, *SHAPE), np.float32)
     assert np.abs(np.asarray(model.conv1(jnp.asarray(x)))).max() < 10
@@ -197,7 +197,7 @@ class Twisted(Conv2D):
     """A convolution that does more than its settings say."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `x`, and a little more."""
+        """Convolve `x`, and change the result a little."""
         return super().__call__(x) * 1.01
 
 
@@ -206,7 +206,10 @@ class Twisted(Conv2D):
     [
         (lambda r: nnx.LayerNorm(2, rngs=r), "is a nnx.LayerNorm; accepted: Conv2D, "),
         (lambda r: Conv2DTranspose(2, 2, rngs=r), "is a Conv2DTranspose; accepted: Conv2D, "),
-        (lambda r: Twisted(2, 2, rngs=r), "does not compute what a Twisted with these settings does"),
+        (
+            lambda r: Twisted(2, 2, rngs=r),
+            "does not compute what a Twisted with these settings does",
+        ),
         (
             lambda r: nnx.Conv(2, 2, (3, 3), padding="CIRCULAR", rngs=r),
             "got padding 'CIRCULAR'; accepted: 'SAME', 'VALID', numbers",
@@ -238,7 +241,9 @@ def test_pictures_of_another_size_are_refused() -> None:
 
 
 def test_feature_maps_are_no_logits() -> None:
-    with pytest.raises(ValueError, match=r"^model: its output for an image is \(6, 5, 2\); accepted: "):
+    with pytest.raises(
+        ValueError, match=r"^model: its output for an image is \(6, 5, 2\); accepted: "
+    ):
         network(Sequential([Conv2D(2, 2, rngs=nnx.Rngs(0))]), SHAPE)
 
 

@@ -1,4 +1,4 @@
-"""What a patch over the picture takes from a class: against a loop in NumPy around JAX's model."""
+"""Occlusion against a loop in NumPy around the JAX model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ def _with_batch_norm() -> Sequential:
 
 
 def with_batch_norm() -> Any:
-    """The same in one compiled program, with statistics as if it had been trained."""
+    """The same in one compiled program, with batch statistics like those of a trained model."""
     model = nnx.merge(*run_once(lambda: nnx.split(_with_batch_norm())))
     shaken(model.batch_normalization)
     return model

@@ -1,4 +1,4 @@
-"""The page's text: what is in it, what it leaves out, and that nothing from outside is markup."""
+"""The HTML of the page: its content, what it omits, and that no text becomes markup."""
 
 import base64
 import gzip
@@ -25,7 +25,7 @@ HOSTILE = '</script><img src=x onerror="window.hacked=1"><!-- \' & $title'
 
 
 def pictures(count: int, *shape: int) -> npt.NDArray[np.uint8]:
-    """The same ones in every test and in any order of tests."""
+    """The same in every test and in any order of tests."""
     random = np.random.default_rng([11, count, *shape])
     return random.integers(0, 256, (count, *shape), np.uint8)
 

@@ -1,4 +1,4 @@
-"""The playground under a learner's hands: windows, walking, the exercise."""
+"""Interaction with the playground: windows, animation, the exercise."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def said(page: Page) -> str:
 
 
 def marked_inputs(page: Page) -> Any:
-    """Which cells of the padded inputs are marked, a grid a channel."""
+    """The marked cells of the padded inputs, one grid per channel."""
     return page.eval_on_selector_all(
         ".pg-line figure:first-child .pg-grid",
         "grids => grids.map(g => [...g.children].map(row => [...row.children].map("
@@ -54,7 +54,7 @@ def values(page: Page, selector: str) -> list[float]:
 
 
 def test_a_cell_marks_its_window_and_shows_its_products(page: Page) -> None:
-    """Three channels, stride, dilation and uneven padding, against the oracle's touches."""
+    """Three channels, stride, dilation and uneven padding, against the cells the oracle reads."""
     random = np.random.default_rng(3)
     x = random.integers(-9, 10, (3, 6, 5)) / 4
     kernel = random.integers(-9, 10, (3, 2, 2)) / 4
@@ -109,7 +109,7 @@ def test_other_operations_say_what_they_do(page: Page, operation: str, text: str
 
 
 def test_numbers_are_typed(page: Page) -> None:
-    """Every key counts at once; what is no number is refused; Esc takes back."""
+    """Every key takes effect immediately; text that is not a number is refused; Esc restores."""
     field = entry(page, "Input", 0, 2)
     field.fill("10.5")
     assert outputs(page)[0][0] == [12.5, 0, 1]
@@ -145,7 +145,7 @@ def test_a_refused_choice_says_why_and_is_mended(page: Page) -> None:
 
 
 def test_the_walk_visits_all_positions_in_order(page: Page) -> None:
-    """Later cells are empty until the window is there; pause, back and reset."""
+    """Later cells are empty until the window reaches them; pause, back and reset."""
     page.evaluate(_BY_HAND)
     choose(page, "000_valid")
 

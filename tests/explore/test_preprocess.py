@@ -92,7 +92,7 @@ def _exif(orientation: int) -> Image.Exif:
 
 
 def _gamma() -> PngImagePlugin.PngInfo:
-    """What a viewer with colour management would darken the picture by."""
+    """A colour profile with which a colour-managed viewer would darken the picture."""
     info = PngImagePlugin.PngInfo()
     info.add(b"gAMA", struct.pack(">I", 100_000))
     return info
@@ -106,7 +106,7 @@ def _smooth(height: int, width: int) -> Image.Image:
 
 
 def _files(folder: Path) -> dict[str, int]:
-    """Pictures of every kind: how far the browser's pixels may be from Pillow's, by name."""
+    """Pictures of every kind: the accepted difference between browser and Pillow, by name."""
     rgb = Image.fromarray(noise(19, 26, 3))
     wide = Image.fromarray((noise(9, 31).astype(np.uint16) * 256) + noise(9, 31))
     opaque_then = [Image.fromarray(noise(12, 10, 3)).quantize(16) for _ in range(2)]
@@ -202,7 +202,7 @@ def test_what_is_no_picture_is_refused_by_name(browser_page: OpenPage, tmp_path:
 
 
 def test_a_file_can_be_dropped(browser_page: OpenPage, tmp_path: Path) -> None:
-    """Of two, the last counts, even where the first takes longer to read."""
+    """The last of two files counts, even if the first takes longer to read."""
     page, _ = _page_of(browser_page, (6, 7, 3), "stretch")
     Image.new("RGB", (3000, 2000)).save(tmp_path / "large.png")
     file = tmp_path / "dropped.png"

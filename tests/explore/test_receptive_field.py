@@ -1,4 +1,4 @@
-"""Receptive fields against JAX's gradients: with positive numbers no path to a pixel cancels."""
+"""Receptive fields against gradients by JAX; with positive numbers no path to a pixel cancels."""
 
 import json
 import re
@@ -115,7 +115,7 @@ def dilated() -> list[Layer]:
 
 
 def softmax_of_maps() -> list[Layer]:
-    """The windows at the edge read nothing but padding."""
+    """The windows at the edge read only padding."""
     first = conv("a", (4, 5, 2), drawn(1, 1, 2, 1, 2), padding=((2, 1), (3, 0)), groups=2)
     return [first, _like("softmax", "activation", first, function="softmax")]
 
@@ -130,7 +130,7 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, int, int]]] = {
 
 @pytest.fixture(scope="module")
 def kit(chromium: Any) -> Any:
-    """A page that has nothing but the fields."""
+    """A page with only the receptive fields."""
     page = chromium.new_page()
     script = joined_files("receptive_field.js").replace("</", "<\\/")
     page.set_content(f"<body><script>{script}; globalThis.ask = receptiveFields</script>")
@@ -195,7 +195,7 @@ def test_without_an_edge_it_is_as_large_as_the_formula_says(kit: Page, name: str
 
 
 def marked(page: Page, where: str, shape: tuple[int, ...]) -> Bools:
-    """The pixels that the mark on a picture leaves unveiled."""
+    """The pixels that the overlay on a picture does not dim."""
     path = page.locator(f"{where} .field-inside").get_attribute("d") or ""
     mask = np.zeros(shape[:2], bool)
     for found in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)h-(\d+)z", path):

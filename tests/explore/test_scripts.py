@@ -50,7 +50,7 @@ def test_what_cannot_be_joined_is_refused(text: str, message: str) -> None:
 
 
 def test_a_file_imports_just_what_it_uses() -> None:
-    """Joined, a forgotten import would work; as modules, which newcomers read, it would not."""
+    """A forgotten import works in the joined script, but not as modules."""
     defined = {
         name: file
         for file, text in OWN.items()

@@ -30,7 +30,7 @@ def view(chromium: Browser) -> Iterator[Open]:
 
 
 def near(wanted: Any) -> Any:
-    """Float64 sums of at most a few thousand terms, added in another order, are this near."""
+    """Agreement of float64 sums of up to a few thousand terms in different orders."""
     return pytest.approx(wanted, rel=1e-12, abs=1e-12)
 
 
@@ -65,7 +65,7 @@ def test_im2col(view: Open, groups: int, bias: bool) -> None:
 
 
 def _all_pages(shown: Viewed) -> list[float]:
-    """The numbers of the table's rows, page after page, by the buttons."""
+    """The numbers in the rows of the table, page by page, with the buttons."""
     shown.change(termPage=0)
     found = shown.numbers(".terms tbody")
     while shown.page.get_attribute("[data-key=page-next]", "aria-disabled") == "false":

@@ -1,4 +1,4 @@
-"""The page on a run: its numbers against our own, and that it needs nothing from outside."""
+"""The page of a run: its numbers against independent ones, and no external resources."""
 
 import math
 import re
@@ -196,9 +196,7 @@ def test_the_filters_and_maps(reported: Reported) -> None:
         assert shape in maps.text
     right = reported.probabilities.argmax(1) == reported.test.labels
     row = int(np.flatnonzero(right)[0])
-    assert (
-        f"Test image {row}: {reported.test.class_names[reported.test.labels[row]]}" in maps.text
-    )
+    assert f"Test image {row}: {reported.test.class_names[reported.test.labels[row]]}" in maps.text
 
 
 def test_the_model_and_the_settings(reported: Reported) -> None:

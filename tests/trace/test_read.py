@@ -1,4 +1,4 @@
-"""Grids from text, files, arrays and pictures; and one line for each that is none."""
+"""Grids from text, files, arrays and images; and one-line errors for invalid ones."""
 
 import pickle
 from fractions import Fraction
@@ -128,7 +128,7 @@ def test_a_word_is_neither_grid_nor_file() -> None:
 
 
 class Trap:
-    """Unpickled, it would leave a file behind."""
+    """Unpickling it would create a file."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (Path("unpickled"),)
