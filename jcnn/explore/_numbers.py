@@ -23,7 +23,7 @@ class Numbers:
 
     The text is base64 of gzip of all numbers, little-endian, in byte planes: the first byte of
     every number, then the second of every number, and so on. The last byte, sign and exponent,
-    varies little between numbers and so compresses best in a plane of its own.
+    varies little between numbers and so compresses best in a separate plane.
     """
 
     def __init__(self) -> None:

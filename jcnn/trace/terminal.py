@@ -71,11 +71,11 @@ def _row(row: Row, width: int) -> Iterator[Text]:
         for piece in pieces:
             if beside and (broken or len(pieces) > 1 or _wide([*beside, piece]) > width):
                 moves = _is_sign(beside[-1]) and _wide([beside[-1], piece]) <= width
-                kept = beside[-1:] if moves else []
-                if above := beside[: len(beside) - len(kept)]:
+                moved = beside[-1:] if moves else []
+                if above := beside[: len(beside) - len(moved)]:
                     yield from _joined(above)
                     yield Text()
-                beside = kept
+                beside = moved
             beside.append(piece)
             broken = len(pieces) > 1
     yield from _joined(beside)

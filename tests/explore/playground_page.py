@@ -2,7 +2,7 @@
 
 from tests.explore.scripts import PAGE, joined_files
 
-# What a test may call; `said` collects what is announced.
+# Functions for tests; `said` collects the announcements.
 _DOORS = (
     "showPlayground playgroundWords EXAMPLES CALCULATIONS calculated resolveWindow "
     "resolveChoices judged playOf layerOf resolvePlay state"

@@ -105,7 +105,7 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     tab.focus()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"
-    expect(tab).to_be_focused()  # the walk builds nothing anew around who waits there
+    expect(tab).to_be_focused()  # the animation does not rebuild the tab
     page.locator(button("play")).click()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"

@@ -124,7 +124,7 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     assert page.locator(".changed").count() == 1
     page.locator('[data-part="map"]').hover(position={"x": 190, "y": 40})
     assert position.get_attribute("data-position") == str(1 * 8 + 6)
-    # What the model had is no change any more, whether typed or put back.
+    # An original value is no change, whether typed or restored.
     page.keyboard.press("Enter")
     page.keyboard.type(str(KERNEL[1, 1, 0, 2]))
     page.keyboard.press("Enter")

@@ -16,7 +16,7 @@ from tests.explore.built import Layer, conv, plain, pool
 from tests.explore.scripts import joined_files
 from tests.ops.conv import oracle
 
-# JavaScript's and NumPy's float64 differ by rounding alone: a few hundred terms of size one.
+# JavaScript and NumPy differ only by rounding of float64: a few hundred terms of magnitude one.
 TOLERANCE = 1e-12
 
 _REVIVED = """
@@ -102,7 +102,7 @@ def test_a_convolution(
             place = (term["row"], term["column"], term["channel"] - first, unit % filters)
             assert term["weight"] == kernel[place]
             assert term["product"] == term["weight"] * term["value"]
-            # The derivative by a kernel's cell is the value under it, zero in the padding.
+            # The derivative with respect to a weight is the value under it, zero in the padding.
             assert term["value"] == by_kernel[place]
             if term["source"] >= 0:
                 assert term["value"] == x.ravel()[term["source"]]
@@ -130,7 +130,7 @@ def test_a_convolution_of_numbers_that_are_none(kit: Page) -> None:
 
 @pytest.mark.parametrize(("shape", "window", "stride", "padding"), POOLS)
 def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) -> None:
-    # Negative numbers, so that padding that took part as zero would win.
+    # Negative numbers, so that zeros in the padding would be the maximum.
     x = -abs(drawn(4, *shape)) - 1
     for kind, wanted_of in (
         ("max_pool", oracle.max_pool2d),
@@ -142,7 +142,7 @@ def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) 
         np.testing.assert_allclose(ours, wanted.ravel(), rtol=0, atol=TOLERANCE)
         for unit in (0, wanted.size - 2):
             reads = []
-            for i in range(x.size):  # a cell that is read shows when it grows
+            for i in range(x.size):  # increasing a cell changes the output if it is read
                 larger = x.ravel().copy()
                 larger[i] += 100
                 y = wanted_of(larger.reshape(1, *shape), window, stride=stride, padding=padding)

@@ -13,7 +13,7 @@ from tests.explore.models import OfFlax, drawn, of_every_layer
 from tests.explore.test_page import HOSTILE, at, content_of, numbers_of, pictures
 from tests.explore.test_scripts import OWN
 
-# The page's own functions are inside its module; here they are again, to be called.
+# The functions of the page are inside its module; this copy makes them callable.
 UNPACK = OWN["numbers.js"].replace("export ", "")
 READ = """
   const network = await unpack(document);

@@ -85,7 +85,7 @@ def holds(
 
 
 def pixels(page: Page, selector: str) -> npt.NDArray[np.int64]:
-    # Of a copy: Chromium complains of canvases that are drawn and read in turn.
+    # On a copy, because Chromium warns about canvases that are drawn and read in turn.
     read = """(canvas) => {
         const { height, width } = canvas;
         const copy = new OffscreenCanvas(width, height).getContext("2d");
@@ -117,7 +117,7 @@ def test_the_legend_is_true_to_the_colours(browser_page: OpenPage) -> None:
     assert legend[8, 5, 2] > legend[8, 5, 0] + 50
 
 
-# Every layer takes longer than a slice, and a frame comes only when the test lets one come.
+# Every layer takes longer than a slice, and frames come only when the test requests them.
 _HELD = """() => {
   let time = 0;
   performance.now = () => (time += 1000);

@@ -126,7 +126,7 @@ def test_the_content_is_that_of_the_model() -> None:
         shapes = [list(at(numbers, place).shape) for place in check["outputs"]]
         assert shapes == [layer["out"] for layer in content["layers"]]
     assert made.left_out == ()
-    # Every number belongs to an array; equal arrays (a dropout's input and output) share theirs.
+    # Every number belongs to an array; equal arrays (input and output of dropout) share numbers.
     places = [place for layer in content["layers"] for place in layer["arrays"].values()]
     places += [place for check in content["checks"] for place in check["outputs"]]
     sizes = {offset: int(np.prod(shape)) for offset, shape in sorted(places)}

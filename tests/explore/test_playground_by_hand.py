@@ -20,7 +20,7 @@ from tests.ops.conv import oracle
 tab = playground_tab
 page = playground
 
-# setInterval that waits for the test: `tick()` is its next turn, null while nothing runs.
+# A setInterval under control of the test: `tick()` runs the callback, null if none is set.
 _BY_HAND = """() => {
   globalThis.tick = null;
   globalThis.setInterval = (turn) => ((globalThis.tick = turn), 1);
@@ -205,7 +205,7 @@ def test_the_exercise_marks_right_and_wrong(page: Page) -> None:
     assert page.locator(".pg-product").count() == 0
     page.locator("button[name=hint]").click()
     assert sum(values(page, ".pg-result")) == 2
-    assert page.locator(".pg-working strong").count() == 0  # the sum is left to the learner
+    assert page.locator(".pg-working strong").count() == 0  # the sum is not shown
     assert said(page).endswith("Add up these products.")
     page.locator("button[name=show_me]").click()
     assert output_cell(page, 0, 2).input_value() == "2"

@@ -126,7 +126,7 @@ def _files(folder: Path) -> dict[str, int]:
         "moving.gif": (opaque_then[0], {"save_all": True, "append_images": opaque_then[1:]}, 0),
         "plain.bmp": (rgb, {}, 0),
         "lossless.webp": (Image.fromarray(noise(11, 23, 4)), {"lossless": True, "exact": True}, 0),
-        # Decoders of JPEG round in ways of their own.
+        # JPEG decoders round differently.
         "turned.jpg": (_smooth(50, 70), {"exif": _exif(6), "quality": 95, "subsampling": 0}, 2),
         "grey.jpg": (_smooth(40, 30).convert("L"), {"quality": 95}, 2),
     }
@@ -147,7 +147,7 @@ def test_files_become_what_read_picture_makes_of_them(
         wanted = read_picture(tmp_path / name, shape, resize).astype(np.int64)
         found = bytes_of(page, ".photo", shape[2])
         assert np.abs(found - wanted).max() <= allowed + _ORDER, name
-        # What the network was given are these pixels, as float32 of pixel / 255.
+        # The input of the network is float32 of pixel / 255.
         x = (found.astype(np.float32) / np.float32(255)).astype(np.float64).ravel()
         np.testing.assert_allclose(
             numbers(page, '[data-layer="1"] .amount'), x @ weights, rtol=0, atol=1e-12

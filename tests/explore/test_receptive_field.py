@@ -244,7 +244,7 @@ def test_by_keys_it_is_said_and_follows(browser_page: OpenPage) -> None:
     unit = 8 * 4
     assert (marked(page, "svg.over", shape) == wanted[unit].any(axis=2)).all()
     said = page.locator("#announce").inner_text()
-    assert "Receptive field: Rows 1 to 3, columns 0 to 0: 3 × 1 of 6 × 7 pixels." in said  # noqa: RUF001
+    assert "Receptive field: Rows 1 to 3, columns 0 to 0: 3 \u00d7 1 of 6 \u00d7 7 pixels." in said
     page.keyboard.press("Enter")
     page.locator("#detail .tabs button").last.press("Enter")
     field = page.locator('#detail [data-key="field-column"]')

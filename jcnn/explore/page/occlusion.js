@@ -54,8 +54,8 @@ export function dropAt({ whole, probabilities }, position, target) {
   return whole[target] - probabilities[position][target];
 }
 
-// Compute the missing positions in slices, calling `told` after each, until `going` returns false.
-export async function continueRun(run, going, told) {
+// Compute the missing positions in slices, calling `notify` after each, until `going` returns false.
+export async function continueRun(run, going, notify) {
   let began = performance.now();
   const missing = run.grid.positions.slice(run.probabilities.length);
   for (const position of missing) {
@@ -64,14 +64,14 @@ export async function continueRun(run, going, told) {
     for (const [i, layer] of run.layers.entries()) {
       ({ y, changed } = rerunLayer(layer, y, run.outputs[i + 1], changed));
       if (performance.now() - began < SLICE) continue;
-      told();
+      notify();
       await nextFrame();
       if (!going()) return;
       began = performance.now();
     }
     run.probabilities.push(y);
   }
-  told();
+  notify();
 }
 
 // After the next paint.

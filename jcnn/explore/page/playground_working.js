@@ -8,10 +8,10 @@ import { fillIn } from "./words.js";
 // `answer`: whether to show the result.
 export function workingOf(text, layer, x, unit, exact, answer) {
   const { terms, result } = termsOf(layer, x, unit);
-  const told = { text, exact, answer };
-  if (layer.kind === "conv") return convWorking(told, layer, terms, result);
-  if (layer.kind === "flatten") return [flattenWorking(told, layer, unit, result)];
-  return poolWorking(told, layer, terms, result);
+  const options = { text, exact, answer };
+  if (layer.kind === "conv") return convWorking(options, layer, terms, result);
+  if (layer.kind === "flatten") return [flattenWorking(options, layer, unit, result)];
+  return poolWorking(options, layer, terms, result);
 }
 
 function convWorking({ text, exact, answer }, layer, terms, result) {
@@ -71,9 +71,9 @@ function poolWorking({ text, exact, answer }, layer, terms, result) {
     (number) => written(number, exact) === written(number, true),
   );
   const words = { values, count: inside.length, equals: whole ? "=" : "≈", value: written(result, exact) };
-  const told = most ? text.largest : text.mean;
+  const sentence = most ? text.largest : text.mean;
   const asked = most ? text.take_largest : text.take_mean;
-  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, fillIn(answer ? told : asked, words));
+  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, fillIn(answer ? sentence : asked, words));
   if (answer) line.dataset.value = String(result);
   const left = inside.length < terms.length && make("p", { class: "pg-note" }, text.left_out);
   return [line, left].filter(Boolean);
