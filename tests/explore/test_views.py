@@ -238,7 +238,7 @@ def test_dense(view: Open, bias: bool) -> None:
         assert sum(added[:-1]) == near(added[-1])
     assert f"{(products == 0).sum()} of 45 products are zero" in shown.texts(".terms")[0]
     said = shown.texts("section")[0]
-    assert ("and its bias" in said, "+ b(2)" in said) == (bias, bias)
+    assert ("and the bias" in said, "+ b(2)" in said) == (bias, bias)
 
 
 def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(view: Open) -> None:
