@@ -15,7 +15,7 @@ const EN = {
   reset_all: "Reset changes",
   was_reset: "All changes are undone.",
   drawn: "drawn",
-  no_picture: "This browser cannot read {name} as a picture. Nothing was changed.",
+  no_picture: "{name} cannot be read as a picture. Nothing was changed.",
   pad: "Drawing pad",
   pad_hint: "Drag to paint, or drop a picture file here.",
   pad_keys: "Keys: arrows move, Space paints, Esc closes.",
