@@ -94,7 +94,7 @@ class ConvolutionCommand:
     input: Annotated[str, tyro.conf.arg(metavar="GRID")]
     """Numbers such as '1 2; 3 4', or a file, as jcnn trace takes; at most 12 x 12 with padding."""
     kernel: Annotated[str, tyro.conf.arg(metavar="GRID")]
-    """Likewise, at most 7 x 7; it is not turned round."""
+    """As --input, at most 7 x 7; the kernel is not flipped."""
     padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
     """Cells of zeros around the input."""
     stride: int = 1

@@ -24,10 +24,10 @@ class ConvCommand(ConvolutionOptions):
 
     def run(self) -> None:
         """Print the convolution."""
-        from jcnn.trace import tell_conv
+        from jcnn.trace import describe_conv
 
         found = self.convolution()
-        self.show(found, tell_conv(found, steps=self.steps))
+        self.show(found, describe_conv(found, steps=self.steps))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Im2ColCommand(ConvolutionOptions):
 
     def run(self) -> None:
         """Print the matrices."""
-        from jcnn.trace import im2col, tell_im2col
+        from jcnn.trace import describe_im2col, im2col
 
         found = im2col(self.convolution())
-        self.show(found, tell_im2col(found))
+        self.show(found, describe_im2col(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class PoolCommand(WindowOptions):
 
     def run(self) -> None:
         """Print the pooling."""
-        from jcnn.trace import pool, tell_pool
+        from jcnn.trace import describe_pool, pool
 
         found = pool(
             self.inputs(),
@@ -66,7 +66,7 @@ class PoolCommand(WindowOptions):
             padding=padding_of("--padding", self.padding),
             average=self.average,
         )
-        self.show(found, tell_pool(found, steps=self.steps))
+        self.show(found, describe_pool(found, steps=self.steps))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +75,11 @@ class FlattenCommand(LayerOptions):
 
     def run(self) -> None:
         """Print the vector, with the place of each number."""
-        from jcnn.trace import flatten, tell_flatten
+        from jcnn.trace import describe_flatten, flatten
 
         inputs = self.inputs()
         found = flatten(inputs)
-        self.show(found, tell_flatten(inputs, found))
+        self.show(found, describe_flatten(inputs, found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +100,13 @@ class DenseCommand(LayerOptions):
 
     def run(self) -> None:
         """Print the units, or the count."""
-        from jcnn.trace import count_dense, dense, tell_dense, tell_dense_count
+        from jcnn.trace import count_dense, dense, describe_dense, describe_dense_count
 
         if self.count is not None:
             if self.input or self.weights or self.bias:
                 raise ValueError("--count: got --input, --weights or --bias too; accepted: alone")
             counted = count_dense(*self.count, bias=not self.no_bias)
-            self.show(counted, tell_dense_count(counted))
+            self.show(counted, describe_dense_count(counted))
             return
         if self.no_bias:
             raise ValueError("--no-bias: got no --count; accepted: with --count alone")
@@ -115,7 +115,7 @@ class DenseCommand(LayerOptions):
             self.channels("weights", () if self.weights is None else (self.weights,)),
             None if self.bias is None else self.channels("bias", (self.bias,)),
         )
-        self.show(found, tell_dense(found))
+        self.show(found, describe_dense(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +124,10 @@ class SoftmaxCommand(LayerOptions):
 
     def run(self) -> None:
         """Print the steps."""
-        from jcnn.trace import softmax, tell_softmax
+        from jcnn.trace import describe_softmax, softmax
 
         found = softmax(self.inputs())
-        self.show(found, tell_softmax(found))
+        self.show(found, describe_softmax(found))
 
 
 _Layer = (

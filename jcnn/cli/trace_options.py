@@ -61,7 +61,7 @@ class LayerOptions:
 
     def show(self, result: "Result", parts: "list[Part]") -> None:
         """Print what is told and the check of it, then fail where a printed figure is wrong."""
-        from jcnn.trace import check, read_printed, tell_check, to_html, to_markdown
+        from jcnn.trace import check, describe_check, read_printed, to_html, to_markdown
 
         if self.markdown and self.html:
             raise ValueError("--markdown: got --html too; accepted: one of them")
@@ -71,7 +71,7 @@ class LayerOptions:
         parts[1:1] = self._about_input()
         if self.check is not None:
             found = check(result, read_printed(self.check, "--check"), self.at)
-            parts = [*parts, *tell_check(found)]
+            parts = [*parts, *describe_check(found)]
         if self.html:
             _print(to_html(parts))
         elif self.markdown:
@@ -113,7 +113,7 @@ class ConvolutionOptions(WindowOptions):
     kernel: Annotated[
         Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(again: a channel more)")
     ] = ()
-    """As --input; a grid for each channel of it. It is not turned round."""
+    """As --input; a grid for each channel of it. It is not flipped."""
     bias: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "0"
     """Added to every output cell."""
     dilation: Sizes = (1,)

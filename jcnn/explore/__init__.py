@@ -1,4 +1,4 @@
-"""The explorer: any model, any picture, every number, in one HTML page that opens offline."""
+"""Show every number of a model on an image in one HTML page that works offline."""
 
 from jcnn.explore._page import Page, page
 

@@ -1,4 +1,4 @@
-"""What happens between two modules, found from the numbers that left one and reached the next."""
+"""Identify the operations between two modules from the output of one and the input of the next."""
 
 import math
 from collections.abc import Iterator
@@ -23,26 +23,26 @@ Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
 
 _COMBINE: dict[str, Any] = {"max_pool": np.nanmax, "average_pool": np.nanmean}
-_LARGEST_WINDOW = 7  # of a pooling, besides the whole map
+_LARGEST_WINDOW = 7  # of a pooling other than global
 
 
 def between(name: str, x: Floats, y: Floats, wrong: str) -> list[Layer]:
-    """The layers that make `y` of `x`: a function, a pooling and a flatten, or fewer.
+    """The layers that map `x` to `y`: at most a function, a pooling and a flatten.
 
     Args:
-        name: of the layer that gave `x (N, ...)`.
-        x: what it gave, random numbers of both signs.
-        y: what was made of it.
-        wrong: what to say where that is something else.
+        name: of the layer with output `x`.
+        x: `(N, ...)` random numbers of both signs.
+        y: `(N, ...)`.
+        wrong: beginning of the error message.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: there are no such layers.
     """
     layers = _found(name, x, y)
     if layers is None:
         raise ValueError(
-            f"{wrong}; accepted: layers one after the other, with no more between them than max "
-            f"or average pooling, a function ({ACCEPTED}) and a flatten"
+            f"{wrong}; accepted: a chain of layers with at most a max or average pooling, "
+            f"a function ({ACCEPTED}) and a flatten between two of them"
         )
     return layers
 
@@ -59,7 +59,7 @@ def _found(name: str, x: Floats, y: Floats) -> list[Layer] | None:
         if settings is not None:
             return [*pool, *_activation(name, settings, shape), *flat]
         if flat:
-            settings = settings_between(pooled.reshape(y.shape), y)  # softmax: not the same
+            settings = settings_between(pooled.reshape(y.shape), y)  # softmax depends on the shape
             if settings is not None:
                 return [*pool, *flat, *_activation(name, settings, y.shape[1:])]
         if window is not None:
@@ -72,7 +72,7 @@ def _found(name: str, x: Floats, y: Floats) -> list[Layer] | None:
 
 
 def _poolings(x: Floats, y: Floats) -> Iterator[tuple[str, ops.Window | None, Floats]]:
-    """`x` itself, then `x` pooled, by every pooling with as many numbers as `y` has."""
+    """`x`, then the results of every pooling of `x` with as many numbers as `y`."""
     if y.ndim < 1 or y.shape[:1] != x.shape[:1]:
         return
     if x.size == y.size and y.shape in (x.shape, (len(x), math.prod(x.shape[1:]))):
@@ -97,7 +97,7 @@ def _windows(size: tuple[int, int]) -> Iterator[ops.Window]:
 
 
 def _pooled(x: Floats, window: ops.Window, combine: Any) -> Floats:
-    """The maximum or the mean of each window, padding left out."""
+    """The maximum or mean of each window, without padding."""
     sides = ((0, 0), *window.padding, (0, 0))
     padded = np.pad(x, sides, constant_values=np.nan)
     views = np.lib.stride_tricks.sliding_window_view(padded, window.kernel, (1, 2))

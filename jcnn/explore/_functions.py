@@ -1,6 +1,6 @@
-"""Functions of numbers that the page knows, and which of them a given function is.
+"""Identify activation functions.
 
-A function is known by its values and not by its name, so `lambda x: jnp.maximum(x, 0)` is relu.
+A function is identified by its values, not its name, so `lambda x: jnp.maximum(x, 0)` is relu.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from jcnn import ops
 
 Array = npt.NDArray[np.float32]
 
-# leaky_relu, which has a slope, and softmax, which is no function of single numbers, come besides.
+# Besides these: leaky_relu, which has a slope, and softmax, which is not elementwise.
 ELEMENTWISE: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": ops.relu,
     "sigmoid": ops.sigmoid,
@@ -30,7 +30,7 @@ ELEMENTWISE: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 ACCEPTED = ", ".join([*ELEMENTWISE, "leaky_relu", "softmax"])
 
-# Of `typical_numbers`.
+# Of `typical_numbers`: all examples, and those with mixed signs in a channel.
 EXAMPLES = 20
 MIXED = 4
 
@@ -38,7 +38,7 @@ _SAMPLES = 4096
 
 
 def apply_function(settings: dict[str, Any], x: jax.Array) -> jax.Array:
-    """What an activation layer with these settings makes of `x`."""
+    """Apply an activation layer with these settings to `x`."""
     name = settings["function"]
     if name == "softmax":
         return ops.softmax(x)
@@ -48,9 +48,9 @@ def apply_function(settings: dict[str, Any], x: jax.Array) -> jax.Array:
 
 
 def settings_of(function: Callable[[jax.Array], jax.Array]) -> dict[str, Any] | None:
-    """Settings of the activation layer that is this function; None where the page knows none.
+    """The settings of the activation layer that equals `function`; `{}` is the identity.
 
-    `{}` is the identity.
+    None if there is no such layer.
     """
     x = typical_numbers((EXAMPLES, 4, 4, 16), seed=0)
     try:
@@ -61,12 +61,12 @@ def settings_of(function: Callable[[jax.Array], jax.Array]) -> dict[str, Any] | 
 
 
 def settings_between(x: Array, y: Array) -> dict[str, Any] | None:
-    """Settings of the activation that makes `y` of `x`, both `(N, ...)`; as for `settings_of`."""
+    """The settings of the activation that maps `x` to `y`, both `(N, ...)`; see `settings_of`."""
     if x.shape != y.shape:
         return None
     if np.array_equal(x, y):
         return {}
-    # Always as many numbers, so that each function is compiled once.
+    # Always the same number of samples, so that each function is compiled once.
     chosen = np.linspace(0, x.size - 1, _SAMPLES).astype(int)
     some_x, some_y = x.ravel()[chosen], y.ravel()[chosen]
     for name, function in ELEMENTWISE.items():
@@ -79,10 +79,10 @@ def settings_between(x: Array, y: Array) -> dict[str, Any] | None:
 
 
 def typical_numbers(shape: tuple[int, ...], seed: int) -> Array:
-    """Random `(EXAMPLES, ..., C)` by which any two functions, and any order of them, differ.
+    """Random `(EXAMPLES, ..., C)` that distinguish any two functions and their order.
 
-    Sizes go from 0.05 to 30. In the first examples both signs stand side by side, as the mean of a
-    window needs; in the others a channel has one sign, or a maximum would never be negative.
+    Magnitudes go from 0.05 to 30. The first examples mix both signs within a channel, which means
+    of windows need; in the others a channel has one sign, so that some maxima are negative.
     """
     random = np.random.default_rng(seed)
     sizes = np.geomspace(0.05, 30, (EXAMPLES - MIXED) // 2)
@@ -98,10 +98,12 @@ def _slope(x: Array, y: Array) -> float | None:
     below = x < -1
     if not below.any():
         return None
-    slope = float(f"{np.median(y[below] / x[below]):.6g}")  # 0.2, which float32 has not exactly
+    slope = float(
+        f"{np.median(y[below] / x[below]):.6g}"
+    )  # such as 0.2, which is not exact in float32
     return slope if equal(np.where(x > 0, x, x * np.float32(slope)), y) else None
 
 
 def equal(found: Any, expected: Array) -> bool:
-    """Whether two computations of the same function gave these; other functions differ by more."""
+    """Whether two arrays agree up to rounding; different functions differ by more."""
     return bool(np.allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6))

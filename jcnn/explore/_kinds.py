@@ -1,4 +1,4 @@
-"""From a module to its layers: one function for each type that the page knows."""
+"""Convert a module to layers of the page, with one function per supported module type."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -28,10 +28,10 @@ Shape = tuple[int, ...]
 
 
 def layers_of(call: Call) -> list[Layer]:
-    """The layers that one call of a module is; the last one's `call` is set.
+    """Convert one call of a module to layers; `call` of the last one is set.
 
     Raises:
-        ValueError: the module is of no known type, or has a setting that no layer has.
+        ValueError: the module type or one of its settings is not supported.
     """
     shapes = (tuple(call.input.shape[1:]), tuple(call.output.shape[1:]))
     for kind, make in _KINDS.items():
@@ -48,21 +48,23 @@ def layers_of(call: Call) -> list[Layer]:
     )
 
 
-def _conv2d(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    layer = _conv(call, module.kernel, module.bias, module.window(given[:2]), module.groups, given)
+def _conv2d(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+    layer = _conv(
+        call, module.kernel, module.bias, module.window(in_shape[:2]), module.groups, in_shape
+    )
     return [layer, *_activation(call.name, module.activation, layer)]
 
 
-def _depthwise(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+def _depthwise(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
     kernel = _depthwise_kernel(module.kernel)
-    layer = _conv(call, kernel, module.bias, module.window(given[:2]), given[2], given)
+    layer = _conv(call, kernel, module.bias, module.window(in_shape[:2]), in_shape[2], in_shape)
     return [layer, *_activation(call.name, module.activation, layer)]
 
 
-def _separable(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+def _separable(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
     kernel = _depthwise_kernel(module.depthwise_kernel)
-    window = module.window(given[:2])
-    first = _conv(call, kernel, None, window, given[2], given, " depthwise")
+    window = module.window(in_shape[:2])
+    first = _conv(call, kernel, None, window, in_shape[2], in_shape, " depthwise")
     window = ops.resolve_window(first.out_shape[:2], 1)
     second = _conv(
         call, module.pointwise_kernel, module.bias, window, 1, first.out_shape, " pointwise"
@@ -70,10 +72,11 @@ def _separable(call: Call, module: Any, given: Shape, gives: Shape) -> list[Laye
     return [first, second, *_activation(call.name, module.activation, second)]
 
 
-def _nnx_conv(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    if len(module.kernel_size) != 2 or len(given) != 3:
+def _nnx_conv(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+    if len(module.kernel_size) != 2 or len(in_shape) != 3:
         raise ValueError(
-            f"got kernel_size {module.kernel_size} for {given}; accepted: two sizes, for (H, W, C)"
+            f"got kernel_size {module.kernel_size} for {in_shape}; "
+            "accepted: two sizes, for (H, W, C)"
         )
     if _pair(module.input_dilation) != (1, 1):
         raise ValueError(f"got input_dilation {module.input_dilation}; accepted: 1")
@@ -84,52 +87,52 @@ def _nnx_conv(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer
         (top, bottom), (left, right) = (_pair(sides) for sides in padding)
         padding = ((top, bottom), (left, right))
     window = ops.resolve_window(
-        given[:2],
+        in_shape[:2],
         tuple(module.kernel_size),
         stride=_pair(module.strides),
         padding=padding,
         dilation=_pair(module.kernel_dilation),
     )
-    return [_conv(call, module.kernel, module.bias, window, module.feature_group_count, given)]
+    return [_conv(call, module.kernel, module.bias, window, module.feature_group_count, in_shape)]
 
 
-def _dense(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    if len(given) == 3:  # applied to every pixel: a convolution of one cell
+def _dense(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+    if len(in_shape) == 3:  # applied to every pixel: a 1 x 1 convolution
         kernel = _array(module.kernel)[None, None]
-        return [_conv(call, kernel, module.bias, ops.resolve_window(given[:2], 1), 1, given)]
+        return [_conv(call, kernel, module.bias, ops.resolve_window(in_shape[:2], 1), 1, in_shape)]
     arrays = {"kernel": _array(module.kernel)}
     if module.bias is not None:
         arrays["bias"] = _array(module.bias)
-    layer = Layer(call.name, "dense", {}, arrays, given, gives)
+    layer = Layer(call.name, "dense", {}, arrays, in_shape, out_shape)
     return [layer, *_activation(call.name, getattr(module, "activation", None), layer)]
 
 
 def _pool(kind: str) -> Callable[..., list[Layer]]:
-    def make(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-        window = module.window(given[:2])
-        return [Layer(call.name, kind, pool_settings(window), {}, given, gives)]
+    def make(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+        window = module.window(in_shape[:2])
+        return [Layer(call.name, kind, pool_settings(window), {}, in_shape, out_shape)]
 
     return make
 
 
 def pool_settings(window: ops.Window) -> dict[str, Any]:
-    """Settings of a pooling layer."""
+    """The settings of a pooling layer."""
     return {"window": window.kernel, "stride": window.stride, "padding": window.padding}
 
 
-def _flatten(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    return [Layer(call.name, "flatten", {}, {}, given, gives)]
+def _flatten(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+    return [Layer(call.name, "flatten", {}, {}, in_shape, out_shape)]
 
 
-def _dropout(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
+def _dropout(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
     rate = module.rate[...] if isinstance(module.rate, DropoutRate) else module.rate
-    return [Layer(call.name, "dropout", {"rate": float(rate)}, {}, given, gives)]
+    return [Layer(call.name, "dropout", {"rate": float(rate)}, {}, in_shape, out_shape)]
 
 
-def _batch_norm(call: Call, module: Any, given: Shape, gives: Shape) -> list[Layer]:
-    if module.axis not in (-1, len(given)):
+def _batch_norm(call: Call, module: Any, in_shape: Shape, out_shape: Shape) -> list[Layer]:
+    if module.axis not in (-1, len(in_shape)):
         raise ValueError(f"got axis {module.axis}; accepted: -1")
-    channels = given[-1]
+    channels = in_shape[-1]
     arrays = {
         "scale": np.ones(channels, np.float32) if module.scale is None else _array(module.scale),
         "offset": np.zeros(channels, np.float32) if module.bias is None else _array(module.bias),
@@ -137,7 +140,7 @@ def _batch_norm(call: Call, module: Any, given: Shape, gives: Shape) -> list[Lay
         "variance": _array(module.var),
     }
     settings = {"epsilon": float(module.epsilon)}
-    return [Layer(call.name, "batch_norm", settings, arrays, given, gives)]
+    return [Layer(call.name, "batch_norm", settings, arrays, in_shape, out_shape)]
 
 
 _KINDS: dict[type[nnx.Module], Callable[[Call, Any, Shape, Shape], Sequence[Layer]]] = {
@@ -162,7 +165,7 @@ def _conv(
     bias: Any,
     window: ops.Window,
     groups: int,
-    given: Shape,
+    in_shape: Shape,
     suffix: str = "",
 ) -> Layer:
     arrays = {"kernel": _array(kernel)}
@@ -174,8 +177,8 @@ def _conv(
         "dilation": window.dilation,
         "groups": groups,
     }
-    gives = (*window.out_size, arrays["kernel"].shape[3])
-    return Layer(f"{call.name}{suffix}", "conv", settings, arrays, given, gives)
+    out_shape = (*window.out_size, arrays["kernel"].shape[3])
+    return Layer(f"{call.name}{suffix}", "conv", settings, arrays, in_shape, out_shape)
 
 
 def _activation(name: str, function: Any, before: Layer) -> list[Layer]:
@@ -189,12 +192,12 @@ def _activation(name: str, function: Any, before: Layer) -> list[Layer]:
 
 
 def activation_layer(name: str, settings: dict[str, Any], shape: Shape) -> Layer:
-    """The layer after the one called `name`, with the settings of a function."""
+    """The activation layer with these settings after the layer `name`."""
     return Layer(f"{name} {settings['function']}", "activation", settings, {}, shape, shape)
 
 
 def _depthwise_kernel(kernel: Any) -> Any:
-    """From `(KH, KW, C, M)` to that of C groups, `(KH, KW, 1, C * M)`."""
+    """Reshape `(KH, KW, C, M)` to `(KH, KW, 1, C * M)`, the kernel of C groups."""
     array = _array(kernel)
     return array.reshape(*array.shape[:2], 1, -1)
 

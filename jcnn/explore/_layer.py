@@ -1,4 +1,4 @@
-"""A column of the page: one layer, with every number and setting that its arithmetic needs."""
+"""A layer of the page: a column with its settings and parameters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,18 @@ from jcnn.explore._functions import apply_function
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network, from one array to the next.
+    """One operation of a network.
 
     Attributes:
-        name: path in the model, or that and what is done there: "conv2d", "conv2d relu".
+        name: path in the model, followed by the operation if it is part of a module: "conv2d",
+            "conv2d relu".
         kind: "conv", "max_pool", "average_pool", "flatten", "dense", "activation", "dropout",
-            "batch_norm" or "softmax", of the logits.
-        settings: of its kind, with paddings in cells: what JSON can hold.
-        arrays: its parameters, float32.
-        in_shape: `(H, W, C)` or `(D,)` of what it takes.
-        out_shape: of what it gives.
-        call: the call (`jcnn.models.calls.Call.name`) that ends with this layer; None where none
-            does.
+            "batch_norm", or "softmax" (of the logits).
+        settings: depend on the kind; paddings in cells, JSON types only.
+        arrays: parameters, float32.
+        in_shape: `(H, W, C)` or `(D,)` of the input.
+        out_shape: `(H, W, C)` or `(D,)` of the output.
+        call: the call (`jcnn.models.calls.Call.name`) that ends with this layer, or None.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Layer:
 
 
 def run(layer: Layer, x: jax.Array) -> jax.Array:
-    """What a layer makes of `x (N, *in_shape)`, computed by its settings and arrays alone."""
+    """Apply a layer to `x (N, *in_shape)` from its settings and arrays alone."""
     arrays = {name: jnp.asarray(array) for name, array in layer.arrays.items()}
     settings = layer.settings
     match layer.kind:

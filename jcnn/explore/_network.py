@@ -1,9 +1,9 @@
-"""From a model to the chain of layers that the page shows, proved to be the model.
+"""Convert a model to the chain of layers that the page shows, and verify the conversion.
 
-What is not recorded as a call of a module (a function between two modules, a sum with something
-earlier) shows in numbers alone. So the model is run with random numbers in place of what each of
-its modules gives: only a chain takes, at every module, a known function of the numbers put in the
-place of the one before. And every module's layers must give what the module itself makes of them.
+Operations outside modules (a function between two modules, a residual sum) are not recorded as
+calls. So the model is run with the output of every module replaced by random numbers. In a chain,
+the input of each module must be a known function of the numbers that replaced the output before
+it. The layers of every module must also reproduce its own output.
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ class Network:
     """A model as a chain of layers.
 
     Attributes:
-        model: it, in evaluation.
-        input_shape: `(H, W, C)` of its pictures.
-        layers: first to last, which is the softmax: a model gives logits, a page probabilities.
+        model: the model in eval mode.
+        input_shape: `(H, W, C)` of one image.
+        layers: in order; the last is a softmax, because the page shows probabilities.
     """
 
     model: nnx.Module
@@ -45,13 +45,13 @@ class Network:
     layers: tuple[Layer, ...]
 
     def outputs(self, image: npt.NDArray[np.uint8]) -> list[Floats]:
-        """What JAX gives for every layer, float32 without the batch axis, of `image (H, W, C)`.
+        """The output of every layer for `image (H, W, C)`, float32 without the batch axis.
 
-        Where a layer ends a call of a module, that is the module's own output.
+        For a layer that ends a call of a module, it is the output of the module itself.
         """
         graphdef, state = nnx.split(self.model)
 
-        def look(state: Any, image: jax.Array) -> list[jax.Array]:
+        def forward(state: Any, image: jax.Array) -> list[jax.Array]:
             module = nnx.merge(graphdef, state)
             x = normalise(image[None])
             with recorded_calls(module) as calls:
@@ -64,54 +64,54 @@ class Network:
             return found
 
         with jax.default_matmul_precision("highest"):
-            return [np.asarray(y, np.float32) for y in jit(look)(state, jnp.asarray(image))]
+            return [np.asarray(y, np.float32) for y in jit(forward)(state, jnp.asarray(image))]
 
 
 def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int, int]) -> Network:
-    """The chain of layers that a model is.
+    """Convert a model to a chain of layers.
 
     Args:
-        model: the zoo's, a list of layers, or any NNX module that calls jcnn's or Flax's layers
-            one after the other, with nothing between them but functions that the page knows.
-        input_shape: `(H, W, C)` of its pictures.
+        model: a model of the zoo, a list of layers, or any NNX module that calls layers of jcnn
+            or Flax in sequence, with only supported functions between them.
+        input_shape: `(H, W, C)` of one image.
 
     Raises:
-        ValueError: the model cannot take such pictures, or is no such chain; the message names
-            the layer.
+        ValueError: the model does not accept such images, or is not such a chain; the message
+            names the layer.
     """
     module = eval_mode(as_model(model))
     calls = _innermost_calls(module, input_shape)
     parts = [[] if isinstance(c.module, Activation) else layers_of(c) for c in calls]
-    picture = typical_numbers((EXAMPLES, *input_shape), seed=0)
+    image = typical_numbers((EXAMPLES, *input_shape), seed=0)
     given = [
         typical_numbers((EXAMPLES, *call.output.shape[1:]), seed=i + 1)
         for i, call in enumerate(calls)
     ]
-    seen, result = _run_on(module, [c.name for c in calls], parts, picture, given)
+    seen, result = _run_on(module, [c.name for c in calls], parts, image, given)
 
     layers: list[Layer] = []
-    name, value = "input", picture
+    name, value = "input", image
     for call, part, put, found in zip(calls, parts, given, seen, strict=True):
-        wrong = f"layer {call.name!r}: takes what does not follow from {name!r} alone"
+        wrong = f"layer {call.name!r}: its input does not follow from {name!r} alone"
         layers += between(name, value, found.input, wrong)
         if isinstance(call.module, Activation):
-            wrong = f"layer {call.name!r}: is an unknown function"
+            wrong = f"layer {call.name!r}: is an unsupported function"
             layers += between(call.name, found.input, found.output, wrong)
         elif not _equal(found.by_layers, found.output):
             raise ValueError(
-                f"layer {call.name!r}: does not compute what a {type(call.module).__name__} of its "
-                "settings does; accepted: a layer in float32 with its own __call__"
+                f"layer {call.name!r}: does not compute what a {type(call.module).__name__} with "
+                "these settings does; accepted: a float32 layer with an unchanged __call__"
             )
         layers += part
         name, value = call.name, put
     layers += between(name, value, result, f"model: its result does not follow from {name!r} alone")
-    layers = _ended_by_softmax(layers, result.shape[1:])
-    return Network(module, input_shape, tuple(_with_names_of_their_own(layers)))
+    layers = _ending_in_softmax(layers, result.shape[1:])
+    return Network(module, input_shape, tuple(_with_unique_names(layers)))
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a call took and gave, and what its layers give."""
+    """The input and output of a call, and the output of its layers."""
 
     input: Floats
     output: Floats
@@ -119,7 +119,7 @@ class _Seen:
 
 
 def _innermost_calls(module: nnx.Module, input_shape: tuple[int, int, int]) -> list[Call]:
-    """The calls of modules that call no others, with shapes instead of arrays."""
+    """The calls of modules that call no others, with shapes in place of arrays."""
     example = jax.ShapeDtypeStruct((1, *input_shape), jnp.float32)
     try:
         with recorded_calls(module) as calls:
@@ -130,7 +130,7 @@ def _innermost_calls(module: nnx.Module, input_shape: tuple[int, int, int]) -> l
         raise ValueError("model: calls no layer; accepted: a list of layers, or a module with some")
     shape = tuple(result.shape[1:])
     if len(shape) != 1:
-        raise ValueError(f"model: gives {shape} for a picture; accepted: (K,) logits")
+        raise ValueError(f"model: its output for an image is {shape}; accepted: (K,) logits")
     return [c for c in calls if not any(d.name.startswith(f"{c.name}/") for d in calls)]
 
 
@@ -138,17 +138,17 @@ def _run_on(
     module: nnx.Module,
     names: list[str],
     parts: list[list[Layer]],
-    picture: Floats,
+    image: Floats,
     given: list[Floats],
 ) -> tuple[list[_Seen], Floats]:
-    """Run a model with `given` in place of what its calls give; what each saw, and the result."""
+    """Run a model with the outputs of its calls replaced by `given`; all calls, and the result."""
     graphdef, state = nnx.split(module)
 
-    def look(state: Any, picture: jax.Array, given: list[jax.Array]) -> Any:
+    def forward(state: Any, image: jax.Array, given: list[jax.Array]) -> Any:
         module = nnx.merge(graphdef, state)
         instead = dict(zip(names, given, strict=True))
         with recorded_calls(module, lambda call: instead.get(call.name, call.output)) as calls:
-            result = module(picture)
+            result = module(image)
         called = {call.name: call for call in calls}
         seen = []
         for name, part in zip(names, parts, strict=True):
@@ -159,25 +159,25 @@ def _run_on(
         return seen, result
 
     with jax.default_matmul_precision("highest"):
-        seen, result = jit(look)(state, picture, given)
+        seen, result = jit(forward)(state, image, given)
     return [_Seen(*map(np.asarray, arrays)) for arrays in seen], np.asarray(result)
 
 
 def _equal(found: Floats, expected: Floats) -> bool:
-    """Up to the rounding of any algorithm: Winograd's is 1e-5 of the largest numbers."""
+    """Whether arrays agree up to rounding; Winograd's error is 1e-5 of the largest numbers."""
     if found.shape != expected.shape:
         return False
     return bool(np.abs(found - expected).max() <= 1e-4 * max(1.0, np.abs(expected).max()))
 
 
-def _ended_by_softmax(layers: list[Layer], shape: tuple[int, ...]) -> list[Layer]:
+def _ending_in_softmax(layers: list[Layer], shape: tuple[int, ...]) -> list[Layer]:
     if layers and layers[-1].settings.get("function") == "softmax":  # the model's own
         return [*layers[:-1], dataclasses.replace(layers[-1], kind="softmax", settings={})]
     return [*layers, Layer("softmax", "softmax", {}, {}, shape, shape)]
 
 
-def _with_names_of_their_own(layers: list[Layer]) -> list[Layer]:
-    """Number the second layer of a name and those after it, as the second call of a module is."""
+def _with_unique_names(layers: list[Layer]) -> list[Layer]:
+    """Append "#2", "#3", ... to repeated names, as for repeated calls of a module."""
     counts: dict[str, int] = {}
     named = []
     for layer in layers:

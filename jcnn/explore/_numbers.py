@@ -1,4 +1,4 @@
-"""Many float32 numbers as one text, and which of them a page has room for."""
+"""Pack float32 arrays into one text, and estimate its size."""
 
 import base64
 import gzip
@@ -12,19 +12,18 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-# Where an array lies among all numbers: the number it begins with, and its shape.
+# The position of an array among all numbers: the index of its first number, and its shape.
 Place = tuple[int, tuple[int, ...]]
 
-
-_JUDGED = 500_000
+_SAMPLED = 500_000
 
 
 class Numbers:
-    """Arrays one after the other, to be written as one text.
+    """Concatenated arrays, to be encoded as one text.
 
-    The text is base64 of gzip of all numbers, little-endian, in byte planes: every number's first
-    byte, then every number's second, and so on. The last byte, sign and exponent, differs little
-    from number to number, and so compresses best among its like.
+    The text is base64 of gzip of all numbers, little-endian, in byte planes: the first byte of
+    every number, then the second of every number, and so on. The last byte, sign and exponent,
+    varies little between numbers and so compresses best in a separate plane.
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,7 @@ class Numbers:
         self._count = 0
 
     def add(self, array: Floats) -> Place:
-        """Append an array, unless the same numbers are there already; its place."""
+        """Append an array unless the same numbers are present; return its place."""
         key = _key(array)
         if key not in self._begins:
             self._begins[key] = self._count
@@ -42,17 +41,17 @@ class Numbers:
         return self._begins[key], array.shape
 
     def __contains__(self, array: Floats) -> bool:
-        """Whether the same numbers are there, of any shape."""
+        """Whether the same numbers are present, in any shape."""
         return _key(array) in self._begins
 
     def text(self) -> str:
-        """All of them; the same text for the same numbers."""
+        """The text; equal numbers give equal texts."""
         return base64.b64encode(gzip.compress(_planes(self._arrays), 6, mtime=0)).decode("ascii")
 
 
 def packed_size(array: Floats) -> int:
-    """About how many characters an array adds to the text; a large one is judged by a part."""
-    part = array.ravel()[:_JUDGED]
+    """Estimate how many characters an array adds, from at most 500,000 of its numbers."""
+    part = array.ravel()[:_SAMPLED]
     packed = len(zlib.compress(_planes([part]), 6)) * 4 / 3
     return math.ceil(packed * array.size / max(part.size, 1))
 

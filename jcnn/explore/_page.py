@@ -1,4 +1,4 @@
-"""The page: HTML, styles, scripts, the network and its numbers in one text."""
+"""Build the page: HTML, styles, scripts, the network and its numbers in one text."""
 
 import base64
 import hashlib
@@ -22,9 +22,9 @@ from jcnn.explore._scripts import joined
 from jcnn.layers import Layer
 from jcnn.system.files import write_text
 
-# Bytes of a page: what it is kept under where the parameters leave room, what the checks may
-# have where they do not (those of the last layers, at least; in a large page, that part of it), and
-# what no page may need.
+# In bytes: the size of a page if its parameters are small enough; else what the checks may add,
+# the larger of a constant (enough for the last layers) and a share of the page; and the size above
+# which a page is refused.
 LIMIT = 2_600_000
 _FOR_CHECKS = 50_000
 _PART_FOR_CHECKS = 0.1
@@ -36,22 +36,22 @@ _MOST_PICTURES = 16
 
 @dataclass(frozen=True)
 class Page:
-    """A page that needs nothing beside it, and runs without a network.
+    """A self-contained page that works offline.
 
     Attributes:
-        html: all of it.
-        left_out: a sentence for everything that it had no room for.
+        html: the page.
+        left_out: one sentence for each check omitted to limit the size.
     """
 
     html: str
     left_out: tuple[str, ...]
 
     def save(self, path: str | Path) -> None:
-        """Write it to a file, whole or not at all."""
+        """Write the page to a file atomically."""
         write_text(Path(path), self.html)
 
     def _repr_html_(self) -> str:
-        """The page in a notebook's cell: a frame of its own, which sees nothing of the notebook."""
+        """The page in a notebook, in a sandboxed frame without access to the notebook."""
         return (
             '<iframe sandbox="allow-scripts" width="100%" height="800" style="border: 0" '
             f'srcdoc="{escape(self.html)}"></iframe>'
@@ -68,21 +68,20 @@ def page(
     title: str = "",
     resize: Resize = "stretch",
 ) -> Page:
-    """A page on what a model does to pictures: every layer, every number.
+    """Make a page that shows every number of every layer of a model for some images.
 
     Args:
-        model: the zoo's, a list of layers, or any NNX module that is a chain of layers.
-        images: `(N, H, W, C)` uint8, 1 to 16 pictures, grey or RGB.
+        model: a model of the zoo, a list of layers, or any NNX module that is a chain of layers.
+        images: `(N, H, W, C)` uint8, 1 to 16 images, grey or RGB.
         class_names: of the K logits, in order.
-        labels: class number of each picture; None where it is not known.
-        names: of the pictures.
-        title: over the page.
-        resize: how a picture opened in the page is brought to H x W, as `jcnn.data.read_image`
-            does it.
+        labels: class index of each image; None if unknown.
+        names: of the images.
+        title: heading of the page.
+        resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
 
     Raises:
-        ValueError: the model is no chain of known layers, too large, or does not fit the
-            pictures or the class names; or an argument is wrong. The message names it.
+        ValueError: the model is not a chain of supported layers, is too large, or does not match
+            the images or the class names; or an argument is invalid. The message names it.
     """
     _check_images(images)
     count, height, width, channels = images.shape
@@ -139,7 +138,7 @@ def page(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
-    # 5 KB more for the places of the checks, and the estimate is good to a hundredth.
+    # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
     room = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
     checks, left_out = _checks(found, images, called, numbers, room)
@@ -154,10 +153,10 @@ def _checks(
     numbers: Numbers,
     room: int,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """JAX's own outputs of as many layers and pictures as there is room for, and what is left out.
+    """The outputs by JAX of as many layers and images as fit in `room`, and the omitted ones.
 
-    First come the small ones of every picture: so the last layers, in which every error shows, are
-    there. Then the first picture's, then the others', small before large.
+    Small outputs of all images come first, so that the last layers, where every error shows, are
+    included. Then come those of the first image, then of the others, small before large.
     """
     outputs = [found.outputs(image) for image in images]
 
@@ -185,9 +184,9 @@ def _checks(
 
 
 def _sentence(left_out: dict[str, Any]) -> str:
-    """What is said of it outside the page, which says it in its reader's language."""
+    """An English sentence for `Page.left_out`; the page has its own, in two languages."""
     layers, pictures = (", ".join(left_out[key]) for key in ("layers", "pictures"))
-    return f"JAX's outputs of {layers} for picture {pictures}"
+    return f"JAX's outputs of {layers} for image {pictures}"
 
 
 def _check_images(images: npt.NDArray[np.uint8]) -> None:
@@ -208,7 +207,7 @@ def _check_each(argument: str, values: Sequence[object], count: int) -> None:
 
 
 def _html(title: str, content: dict[str, Any], numbers: str) -> str:
-    """`page/index.html` with the styles, the scripts and the data at their places in it."""
+    """Fill `page/index.html` with the styles, the scripts and the data."""
     sources = {
         file.name: file.read_text(encoding="utf-8")
         for file in files("jcnn.explore").joinpath("page").iterdir()
@@ -226,8 +225,8 @@ def _html(title: str, content: dict[str, Any], numbers: str) -> str:
         title=escape(title),
         style=style,
         script=script,
-        # "<" occurs in JSON only inside strings, where it may be written so: no text ends the
-        # element, or begins a comment.
+        # "<" occurs in JSON only inside strings. Escaped, no text can end the element or begin a
+        # comment.
         network=json.dumps(content).replace("<", "\\u003c"),
         numbers=numbers,
     )

@@ -1,4 +1,4 @@
-"""ES modules joined into one script, which a page can hold and a browser runs without a server."""
+"""Join ES modules into one script, which a browser can run without a server."""
 
 import re
 from collections.abc import Mapping
@@ -9,30 +9,30 @@ _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|^import .*\bas\b.*", r
 
 
 def joined(sources: Mapping[str, str], main: str = "main.js") -> str:
-    """One module with the text of `main` and of all that it imports, dependencies first.
+    """Join `main` and all its imports into one module, dependencies first.
 
-    A module imports names from files beside it, `import {a, b} from "./c.js";`, under the names
-    that they have there, and exports what it defines, `export function a`. In the joined module
-    both fall away, so top-level names must differ over all files.
+    Supported are imports of names from files in the same folder, `import {a, b} from "./c.js";`,
+    without renaming, and exports of definitions, `export function a`. Both are removed in the
+    joined module, so top-level names must be unique across all files.
 
     Args:
-        sources: the text of each file by its name.
-        main: the file to begin with.
+        sources: text of each file by name.
+        main: name of the entry file.
 
     Raises:
-        ValueError: a file imports or exports in another way, imports one that is not there or
-            that imports it in turn, or holds what would end a script in HTML.
+        ValueError: a file imports or exports in another way, imports a missing file, is part of
+            an import cycle, or contains text that would end a script in HTML.
     """
     parts: list[str] = []
     done: set[str] = set()
 
     def add(name: str, importers: tuple[str, ...]) -> None:
         if name in importers:
-            raise ValueError(f"{name}: is imported by what it imports: {' -> '.join(importers)}")
+            raise ValueError(f"{name}: import cycle: {' -> '.join(importers)}")
         if name in done:
             return
         if name not in sources:
-            raise ValueError(f"{importers[-1]}: imports {name}, which is not there")
+            raise ValueError(f"{importers[-1]}: imports {name}, which does not exist")
         text = sources[name]
         for found in _IMPORT.finditer(text):
             if re.search(r"\bas\b", found.group()):
@@ -43,7 +43,7 @@ def joined(sources: Mapping[str, str], main: str = "main.js") -> str:
         if other:
             raise ValueError(f"{name}: cannot be joined: {other.group().strip()}")
         if re.search("</script|<!--|\r|\0", plain, re.IGNORECASE):
-            raise ValueError(f"{name}: holds what HTML takes for the end of a script")
+            raise ValueError(f"{name}: contains text that would end a script in HTML")
         done.add(name)
         parts.append(f"// {name}\n{plain}")
 

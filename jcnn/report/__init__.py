@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing beside it; and pictures for slides."""
+"""Write the report of a run as one self-contained HTML page, and draw figures for slides."""
 
 from jcnn.report.convolution_gif import convolution_gif
 from jcnn.report.diagram import network_diagram

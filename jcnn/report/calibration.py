@@ -1,4 +1,4 @@
-"""The reliability diagram: how often the model is right where it says how sure it is."""
+"""Draw the reliability diagram: accuracy by confidence."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from jcnn.train.scores import Scores
 
 
 def reliability_diagram(scores: Scores) -> Picture:
-    """Accuracy by confidence above, the number of examples by confidence below.
+    """Draw accuracy by confidence (top) and the number of examples by confidence (bottom).
 
     Reference: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017,
     figures 1 and 4.
@@ -41,6 +41,6 @@ def reliability_diagram(scores: Scores) -> Picture:
     lower.bar(centres, [row.count for row in rows], width=width * 0.92, color=GREY)
     lower.set_xlim(0, 1)
     lower.set_xlabel("confidence: the largest probability", fontsize=10, color=INK)
-    lower.set_ylabel("pictures", fontsize=10, color=INK)
+    lower.set_ylabel("images", fontsize=10, color=INK)
     lower.grid(axis="x", color=LINE)
     return picture("calibration", figure, f"Reliability diagram; ECE {scores.ece:.4f}.")

@@ -1,6 +1,7 @@
-"""Grids of numbers drawn in few enough colours for a GIF, so that each comes back exactly.
+"""Draw grids of numbers in the 256 colours of a GIF, so that no colour is approximated.
 
-Each pixel has one of a few grounds, and 0 to 15 parts of the ink that goes with it: a palette.
+A pixel mixes one of eight backgrounds with 0 to 15 parts of its text colour; the mixtures are the
+palette.
 """
 
 from collections.abc import Iterable
@@ -14,43 +15,43 @@ from jcnn.report.figure import GREY, INK, ORANGE, font, rgb
 from jcnn.trace import Number
 
 PAPER, NOTE, LINES, PADDED, READ, READ_PADDED, FRAME, DONE = range(8)
-"""What the ground of a pixel is."""
+"""The backgrounds of a pixel."""
 GROUNDS = ("#ffffff", "#ffffff", "#9aa5ae", "#e6eaed", "#fbdfc5", "#eaddd0", ORANGE, "#d6e5f3")
 """Their colours."""
 _INKS = (INK, GREY, INK, GREY, INK, INK, INK, INK)
 _PARTS = 15
 
 CELL = 48
-"""Height and least width of a cell in pixels, with one of its two lines."""
+"""Height and least width of a cell in pixels, with one border line."""
 HEADING = 18
-"""Size of what stands above a grid."""
+"""Font size of the heading of a grid."""
 _NUMBER, _FACTORS = 20, 14
 
 
 class Canvas:
-    """A picture while it is drawn: the ground of every pixel, and the ink on it."""
+    """An image being drawn: the background of every pixel, and the amount of text colour on it."""
 
     def __init__(self, width: int, height: int) -> None:
         self._ground = Image.new("L", (width, height), PAPER)
         self._ink = Image.new("L", (width, height), 0)
 
     def box(self, x: int, y: int, width: int, height: int, ground: int) -> None:
-        """Fill a rectangle; what was written there is gone."""
+        """Fill a rectangle and erase the text in it."""
         corners = (x, y, x + width - 1, y + height - 1)
         ImageDraw.Draw(self._ground).rectangle(corners, fill=ground)
         ImageDraw.Draw(self._ink).rectangle(corners, fill=0)
 
     def frame(self, x: int, y: int, width: int, height: int) -> None:
-        """Frame a rectangle in orange, two pixels into it and one around."""
+        """Frame a rectangle in orange, two pixels inside and one outside."""
         corners = (x - 1, y - 1, x + width, y + height)
         ImageDraw.Draw(self._ground).rectangle(corners, outline=FRAME, width=3)
 
     def text(self, x: float, y: float, text: str, size: int, anchor: str = "ls") -> None:
-        """Write in the ink that goes with the ground there; anchors are Pillow's."""
+        """Write in the text colour of the background; anchors as in Pillow."""
         ImageDraw.Draw(self._ink).text((x, y), text, 255, font(size), anchor)
 
     def finished(self) -> Image.Image:
-        """The picture, with its palette."""
+        """The finished image, with its palette."""
         ink = np.round(np.asarray(self._ink) * (_PARTS / 255)).astype(np.uint8)
         image = Image.fromarray(np.asarray(self._ground) * np.uint8(_PARTS + 1) + ink)
         image.putpalette(_palette())
@@ -69,7 +70,7 @@ def _palette() -> list[int]:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a grid of cells is: its upper left pixel, its size, and its cells' width."""
+    """The position of a grid of cells: upper left pixel, number of cells, and cell width."""
 
     left: int
     top: int
@@ -79,16 +80,16 @@ class Grid:
 
     @property
     def right(self) -> int:
-        """The first pixel beyond its last line."""
+        """The first pixel to the right of the grid."""
         return self.left + self.columns * self.cell + 1
 
     @property
     def bottom(self) -> int:
-        """The first pixel below its last line."""
+        """The first pixel below the grid."""
         return self.top + self.rows * CELL + 1
 
     def draw(self, canvas: Canvas, heading: str) -> None:
-        """Draw empty cells, and the heading above them."""
+        """Draw empty cells and a heading above them."""
         canvas.text(self.left, self.top - 10, heading, HEADING)
         canvas.box(self.left, self.top, self.right - self.left, self.bottom - self.top, LINES)
         for row in range(self.rows):
@@ -104,7 +105,7 @@ class Grid:
         text: str = "",
         factors: str = "",
     ) -> None:
-        """Colour a cell and write into it; `factors` stand small above the text."""
+        """Colour a cell and write into it, with `factors` in small print above the text."""
         x, y = self.left + column * self.cell + 1, self.top + row * CELL + 1
         canvas.box(x, y, self.cell - 1, CELL - 1, ground)
         middle, down = x + (self.cell - 1) / 2, 8 if factors else 0
@@ -118,7 +119,7 @@ class Grid:
 
 
 def cell_width(numbers: Iterable[Number], factors: Iterable[str] = ()) -> int:
-    """How wide a cell must be for any of these numbers, and these factors above them."""
+    """The cell width that fits all of these numbers and factors, in pixels."""
     widths = [font(_NUMBER).getlength(shown(number)) for number in numbers]
     widths += [font(_FACTORS).getlength(text) for text in factors]
     return max(CELL, round(max(widths)) + 12)

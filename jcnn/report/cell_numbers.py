@@ -1,4 +1,4 @@
-"""Numbers in the cells of a drawing: read as the decimals that they are printed as, shown short."""
+"""Read and format the numbers in the cells of a drawing."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -11,15 +11,15 @@ from jcnn.trace import Grid, Number
 from jcnn.trace.numbers import exact
 
 LARGEST = 1_000_000
-"""Size of a number that a cell has room for."""
+"""Largest magnitude of a number in a cell."""
 
 
 def read_grid(name: str, grid: npt.ArrayLike, most: int) -> Grid:
-    """A grid of at most `most` x `most`, exactly; a float is the decimal it is printed as.
+    """Convert a grid of at most `most` x `most` exactly; a float is read as its printed decimal.
 
     Raises:
-        ValueError: it has not two axes, too many cells, or other things than numbers of at most
-            `LARGEST`; `name` says which grid.
+        ValueError: the grid does not have two axes, is too large, or has an element that is not a
+            number of magnitude up to `LARGEST`. The message begins with `name`.
     """
     try:
         array = np.asarray(grid)
@@ -32,7 +32,7 @@ def read_grid(name: str, grid: npt.ArrayLike, most: int) -> Grid:
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name}: got dtype {array.dtype}; accepted: integers or floats")
     for number in array.ravel():
-        if not abs(float(number)) <= LARGEST:  # nan, too
+        if not abs(float(number)) <= LARGEST:  # also NaN
             raise ValueError(f"{name}: got {number}; accepted: -{LARGEST:,} to {LARGEST:,}")
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
@@ -40,7 +40,7 @@ def read_grid(name: str, grid: npt.ArrayLike, most: int) -> Grid:
 
 
 def shown(number: Number) -> str:
-    """Whole numbers whole, others to three decimals, "≈" where that rounds."""
+    """Format with up to three decimals, and "≈" in front if that rounds."""
     rounded = round(Fraction(number), 3)
     text = f"{float(rounded):.3f}".rstrip("0").rstrip(".")
     return "≈" * (rounded != number) + text.replace("-", MINUS)

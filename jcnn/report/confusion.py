@@ -1,4 +1,4 @@
-"""The confusion matrix as a figure, and which two classes are taken for each other most."""
+"""Draw the confusion matrix, and find the most frequent confusions."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from matplotlib.ticker import PercentFormatter
 from jcnn.report.figure import GREY, INK, Picture, literal, new_figure, picture, short
 from jcnn.train.scores import Scores
 
-# Sides in inches: of a cell with few classes, of the whole matrix with many, of a cell that has
-# room for a count, and of a name's line.
+# In inches: side of a cell with few classes, side of the matrix with many, smallest cell with a
+# count in it, height of a class name.
 _CELL, _SIDE, _CELL_FOR_COUNTS, _LINE = 0.56, 22.0, 0.17, 0.15
-# More classes than this are named above the matrix too.
+# With more classes than this, the names stand above the matrix too.
 _LARGE = 20
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often one class was taken for another; `share` is of the true class's examples."""
+    """How often one class was predicted as another; `share` is the share of the true class."""
 
     true: str
     predicted: str
@@ -29,7 +29,7 @@ class Confusion:
 
 
 def most_confused(scores: Scores, most: int = 10) -> list[Confusion]:
-    """The largest counts off the diagonal, largest first; of equal ones, in the classes' order."""
+    """The largest counts off the diagonal, in descending order; ties in class order."""
     wrong = scores.confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
@@ -47,7 +47,7 @@ def most_confused(scores: Scores, most: int = 10) -> list[Confusion]:
 
 
 def confusion_matrix(scores: Scores) -> Picture:
-    """The counts, coloured by their share of the true class; the scale brings out small shares."""
+    """Draw the counts, coloured by the square root of their share of the true class."""
     counts = scores.confusion
     classes = len(counts)
     names = [short(row.name) for row in scores.classes]
@@ -66,7 +66,7 @@ def confusion_matrix(scores: Scores) -> Picture:
     size = 9 if cell > 0.3 else 7
     axes.set_xticks(ticks, [names[i] for i in ticks], rotation=90, fontsize=size, color=INK)
     axes.set_yticks(ticks, [names[i] for i in ticks], fontsize=size, color=INK)
-    # In a large matrix, the names below are far from the first rows.
+    # In a large matrix the lower names are far from the first rows.
     axes.tick_params(length=0, labeltop=large)
     for tick in (*axes.xaxis.get_major_ticks(), *axes.yaxis.get_major_ticks()):
         literal(tick.label1)
@@ -92,7 +92,7 @@ def confusion_matrix(scores: Scores) -> Picture:
 def _write_counts(
     axes: Axes, counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64], cell: float
 ) -> None:
-    """Each count in its cell, at a size that fits; zeros are left blank."""
+    """Write each count into its cell; zeros are left blank."""
     digits = len(str(counts.max()))
     size = min(10.0, cell * 72 * 0.8 / (0.62 * max(2, digits)))
     for true, predicted in np.argwhere(counts > 0).tolist():
@@ -104,5 +104,5 @@ def _write_counts(
             va="center",
             fontsize=size,
             color="white" if shares[true, predicted] > 0.4 else INK,
-            in_layout=False,  # it lies inside the axes, and measuring thousands takes seconds
+            in_layout=False,  # measuring thousands of texts for the layout takes seconds
         )

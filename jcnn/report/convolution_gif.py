@@ -1,4 +1,4 @@
-"""A convolution step by step, as an animated GIF: the window, its products, their sum."""
+"""Draw a convolution step by step as an animated GIF: the window, its products, their sum."""
 
 import io
 
@@ -23,7 +23,7 @@ from jcnn.trace import Convolution, ConvStep, Number, Stack, convolve
 from jcnn.trace.windows import cells_under
 
 MOST_CELLS, MOST_TAPS = 12, 7
-"""Along a side of the padded input, and of the kernel."""
+"""Largest side of the padded input, and of the kernel."""
 _EDGE, _GAP, _LINE = 24, 48, 42
 _TITLE, _SUM, _NOTE = 22, 22, 16
 
@@ -37,26 +37,25 @@ def convolution_gif(
     dilation: Size = 1,
     seconds: float = 1.0,
 ) -> bytes:
-    """Draw a convolution of a small grid, a frame for each position of the window.
+    """Draw the convolution of a small grid with one frame per position of the window.
 
-    A frame shows the input with its padding in grey, the cells that the window reads, the kernel,
-    the products, their sum, and the output as far as it is known; one frame more, the last, shows
-    the whole output. The kernel is not flipped, as everywhere in jcnn. The numbers are computed
-    exactly, as the decimals that they are printed as; "≈" marks those that are shown rounded, to
-    three decimals. Equal arguments give equal bytes.
+    A frame shows the input with grey padding, the window, the kernel, the products, their sum, and
+    the output so far; a last frame shows the complete output. The kernel is not flipped. The
+    arithmetic is exact, with floats read as their printed decimals; numbers are shown with three
+    decimals, and "≈" if that rounds. Equal arguments give equal bytes.
 
     Args:
-        x: `(H, W)` integers or floats from -1e6 to 1e6; with padding at most 12 x 12 cells.
-        kernel: `(KH, KW)` likewise, at most 7 x 7.
+        x: `(H, W)` integers or floats from -1e6 to 1e6; at most 12 x 12 cells with padding.
+        kernel: `(KH, KW)` integers or floats from -1e6 to 1e6, at most 7 x 7.
         padding, stride, dilation: as for `jcnn.ops.resolve_window`.
-        seconds: that a frame stays, in steps of 0.01; the last stays three times as long.
+        seconds: duration of a frame, in steps of 0.01; the last frame lasts three times as long.
 
     Returns:
-        The GIF's bytes. It plays for ever.
+        The bytes of a GIF that loops forever.
 
     Raises:
-        ValueError: a grid is too large to be read, or is no grid of such numbers, or the window
-            does not fit.
+        ValueError: a grid is too large or has other elements, the window does not fit, or
+            `seconds` is out of range.
     """
     numbers, weights = read_grid("x", x, MOST_CELLS), read_grid("kernel", kernel, MOST_TAPS)
     if not 0.02 <= seconds <= 60:
@@ -90,7 +89,7 @@ def convolution_gif(
 
 
 class _Scene:
-    """The input at the left, kernel and products in the middle, the output at the right."""
+    """The layout: input on the left, kernel and products in the middle, output on the right."""
 
     def __init__(self, found: Convolution) -> None:
         (self.x,), (self.kernel,) = found.inputs, found.kernels
@@ -117,7 +116,7 @@ class _Scene:
         self.height = lowest + _LINE + _EDGE
 
     def frame(self, number: int) -> Image.Image:
-        """The frame of step `number`, counted from 0; beyond the last, the whole output."""
+        """Draw the frame of step `number`, from 0; after the last step, the complete output."""
         canvas = Canvas(self.width, self.height)
         canvas.text(_EDGE, _EDGE + _TITLE, self._title(number), _TITLE)
         canvas.text(_EDGE, self.height - _EDGE, self.notes, _NOTE)
@@ -143,7 +142,7 @@ class _Scene:
         return f"position {number + 1} of {count}: output row {step.row}, column {step.column}"
 
     def _headings(self) -> tuple[str, str, str]:
-        """Above the input, the kernel and the output."""
+        """The headings of the input, the kernel and the output."""
         padded = _padded_size(self.window) != self.window.in_size
         return (
             f"input {_by(self.window.in_size)}" + " with padding" * padded,
@@ -161,7 +160,7 @@ class _Scene:
                 self.input.fill(canvas, i + top, j + left, PAPER, shown(number))
 
     def _show(self, canvas: Canvas, step: ConvStep) -> None:
-        """Show where the window is, what it reads, and what becomes of it."""
+        """Draw the window, its products, their sum and the output cell of one step."""
         (top, _), (left, _) = self.window.padding
         rows, columns = cells_under(self.window, step.row, step.column)
         (patch,), (products,), factors = step.patches, step.products, self._factors(step)
@@ -177,7 +176,7 @@ class _Scene:
         self.output.frame(canvas, step.row, step.column)
 
     def _factors(self, step: ConvStep) -> list[list[str]]:
-        """What each product is of."""
+        """The factors of each product as text."""
         (patch,) = step.patches
         return [
             [

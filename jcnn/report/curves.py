@@ -1,4 +1,4 @@
-"""Learning curves: accuracy and loss over the epochs, in training and in validation."""
+"""Draw learning curves: training and validation accuracy and loss by epoch."""
 
 from collections.abc import Sequence
 
@@ -8,28 +8,28 @@ from matplotlib.ticker import MaxNLocator
 from jcnn.report.figure import BLUE, INK, ORANGE, Picture, new_figure, picture, quiet
 from jcnn.runs.history import History
 
-# (column, title, unit): what each plot shows.
+# The plots: (column, title, unit).
 PLOTS = (("accuracy", "Accuracy", "accuracy"), ("loss", "Loss", "cross-entropy (nats)"))
 _LINES = (("", "training", BLUE, "o"), ("val_", "validation", ORANGE, "s"))
-# With more epochs than this, a marker at each would be a thick line.
+# With more epochs than this, markers would merge into a thick line.
 _MARKED = 30
 
 
 def learning_curves(histories: Sequence[History]) -> list[Picture]:
-    """One picture for the accuracy, one for the loss.
+    """Draw one figure for the accuracy and one for the loss.
 
     Args:
-        histories: of one run; or of several, whose mean is drawn as a line, and the standard
-            deviation around it as a band, up to the last epoch of the shortest.
+        histories: of one run; or of several, drawn as their mean with a band of one standard
+            deviation, up to the last epoch of the shortest.
 
     Returns:
-        The pictures, named "accuracy" and "loss".
+        The figures "accuracy" and "loss".
     """
     return [_plot(histories, *plot) for plot in PLOTS]
 
 
 def column(histories: Sequence[History], name: str) -> np.ndarray | None:
-    """`(runs, epochs)` of one column, as far as all runs go; None where a number is missing."""
+    """`(runs, epochs)` of one column, cut to the shortest run; None if a number is missing."""
     epochs = min(len(history) for history in histories)
     values = [history[name][:epochs] for history in histories]
     if any(value is None for row in values for value in row):

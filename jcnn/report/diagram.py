@@ -1,4 +1,4 @@
-"""A model as a drawing: a box a layer, to scale, with its name, output shape and parameters."""
+"""Draw a model with one box per layer, to scale, with name, output shape and parameters."""
 
 import html
 import math
@@ -10,40 +10,40 @@ from jcnn.layers import Layer
 from jcnn.models import Summary, summary
 from jcnn.report.figure import BLUE, ORANGE, TIMES, short
 
-# Of a layer's place, in pixels. Text of 14 is 31 high on a slide of 1920, 8 pt on 18 cm of paper.
+# In pixels. Text of 14 is 31 high on a slide of 1920, and 8 pt on 18 cm of paper.
 _WIDTH, _BOX, _BELOW, _TOP, _EDGE = 168, 120, 104, 74, 12
 _COLUMNS = 5
 _ALONE = "color-scheme: light dark; color: CanvasText; background: Canvas"
-# A depth of 1 is drawn to the right and upwards by so much.
+# Offset to the right and upwards for a depth of 1.
 _RIGHT, _UP = 0.5, 0.35
 
 Shape = tuple[int, ...]
 
 
 def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> str:
-    """Draw a model for pictures of `input_shape` as an SVG; nothing is computed.
+    """Draw a model for inputs of `input_shape` as an SVG, from shapes alone.
 
-    A box is as high as the logarithm of its output's height, as deep as that of its width and as
-    thick as that of its channels; a vector is a column. Layers that learn are orange. Five stand in
-    a row. Lines and text have the colour of the text around the SVG (`currentColor`); in a file
-    of its own, they follow the reader's light or dark scheme, and so does the ground.
+    The height, depth and thickness of a box are the logarithms of the height, width and channels
+    of the layer's output; a vector is a column. Layers with parameters are orange. A row has five
+    layers. Inside a page, lines and text take the colour of the surrounding text (`currentColor`);
+    a separate file follows the light or dark scheme of the reader.
 
     Args:
-        model: the zoo's, a plain `nnx.Module`, or a list of layers.
+        model: a model of the zoo, a plain `nnx.Module`, or a list of layers.
         input_shape: `(H, W, C)` of one example.
 
     Returns:
-        The SVG's text, to be written to a file or put into a page as it is.
+        The text of the SVG, for a file or for an HTML page.
 
     Raises:
-        ValueError: the model cannot take such an input; the message names the layer.
+        ValueError: the model does not accept such an input; the message names the layer.
     """
     return draw_summary(summary(model, input_shape))
 
 
 def draw_summary(found: Summary) -> str:
-    """Draw what `jcnn.models.summary` or `zoo_summary` has found; see `network_diagram`."""
-    boxes: list[tuple[str, str, Shape, int]] = [("input", "the picture", found.input_shape, 0)]
+    """Draw the result of `jcnn.models.summary` or `zoo_summary`; see `network_diagram`."""
+    boxes: list[tuple[str, str, Shape, int]] = [("input", "the image", found.input_shape, 0)]
     boxes += [(row.name, row.type, row.output_shape, row.params) for row in found.layers]
     unit = min(_unit(shape) for _, _, shape, _ in boxes)
     rows = [boxes[start : start + _COLUMNS] for start in range(0, len(boxes), _COLUMNS)]
@@ -64,21 +64,21 @@ def draw_summary(found: Summary) -> str:
     )
     parts = [
         head,
-        # Inside a page this matches nothing: `:root` is then the page. In an <img> the reader's
-        # scheme counts, not the page's, so that the ground must come with the text's colour.
+        # Inside a page this matches nothing, because `:root` is then the page. In an <img> the
+        # scheme of the reader counts, not of the page, so the background is set with the text.
         f"<style>svg:root {{ {_ALONE} }}</style>",
         _text(_EDGE, 26, title, 'font-size="18" text-anchor="start"'),
         _text(_EDGE, 48, note, 'text-anchor="start" opacity="0.8"'),
         f'<rect x="{width - 230}" y="14" width="14" height="14" {_paint(True)}/>',
-        _text(width - 210, 26, "learns", 'text-anchor="start"'),
+        _text(width - 210, 26, "trainable", 'text-anchor="start"'),
         f'<rect x="{width - 140}" y="14" width="14" height="14" {_paint(False)}/>',
-        _text(width - 120, 26, "learns nothing", 'text-anchor="start"'),
+        _text(width - 120, 26, "no parameters", 'text-anchor="start"'),
     ]
     return "\n".join([*parts, *places, "</svg>", ""])
 
 
 def _edges(shape: Shape) -> tuple[float, float, float]:
-    """Logarithms of height, width and channels; a vector's numbers stand above one another."""
+    """Logarithms of height, width and channels; a vector is a column."""
     height, width, channels = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
     return math.log2(1 + height), math.log2(1 + width), math.log2(1 + channels)
 
@@ -89,7 +89,7 @@ def _drawn_height(shape: Shape, unit: float) -> float:
 
 
 def _unit(shape: Shape) -> float:
-    """Pixels for a logarithm of 1, so that the box has room."""
+    """Pixels per logarithm unit with which the box fits."""
     height, depth, thickness = _edges(shape)
     return min(
         10.0,
@@ -107,7 +107,7 @@ def _place(
     *,
     arrow: bool,
 ) -> str:
-    """One layer: its box on the floor of the row's room, above its name, shape and parameters."""
+    """One layer: its box on the base line of the row, above its name, shape and parameters."""
     name, kind, shape, params = box
     height, depth, thickness = (unit * edge for edge in _edges(shape))
     right, up = _RIGHT * depth, _UP * depth

@@ -1,6 +1,6 @@
-"""How every figure of a report looks, and how it becomes a PNG.
+"""Style the figures of a report and encode them as PNG.
 
-Matplotlib is used by its objects alone: `pyplot` would keep figures alive, and choose a window
+Matplotlib is used through its objects: `pyplot` would keep figures alive and choose a window
 system.
 """
 
@@ -20,13 +20,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image, ImageFont
 
-# Both colours differ in lightness too, for who cannot tell them apart, and for grey printers.
+# The two colours differ in lightness too, for colour-blind readers and grey printers.
 BLUE, ORANGE = "#1f5f99", "#e0813a"
 INK, GREY, LINE = "#1d2630", "#5c6873", "#dfe4e8"
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
-# Pixels an inch; and of a figure that is longer than so many inches.
+# Pixels per inch; a figure longer than _LONG inches has fewer.
 _DPI, _LONG, _LONG_DPI = 160, 12, 110
-# What a CSS pixel is, by the definition of the inch in CSS.
+# By the definition of the inch in CSS.
 _CSS_PIXELS_AN_INCH = 96
 
 
@@ -35,10 +35,10 @@ class Picture:
     """A PNG of the report.
 
     Attributes:
-        name: of its file, without ".png".
-        png: the file's bytes.
-        width: on the page where there is room, in CSS pixels.
-        alt: what it shows, for who cannot see it.
+        name: file name without ".png".
+        png: bytes of the file.
+        width: preferred width on the page, in CSS pixels.
+        alt: alternative text.
     """
 
     name: str
@@ -48,13 +48,13 @@ class Picture:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of `width` x `height` inches on white."""
+    """Make an empty white figure of `width` x `height` inches."""
     dpi = _DPI if max(width, height) <= _LONG else _LONG_DPI
     return Figure(figsize=(width, height), dpi=dpi, facecolor="white", layout="constrained")
 
 
 def quiet(axes: Axes) -> None:
-    """Sober axes: no frame above and on the right, a light grid behind."""
+    """Style axes: no frame at the top and on the right, a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GREY)
     axes.tick_params(colors=GREY, labelsize=9, labelcolor=INK)
@@ -63,12 +63,12 @@ def quiet(axes: Axes) -> None:
 
 
 def literal(text: Text) -> None:
-    """Let a name with dollar signs be just that, not a formula."""
+    """Show dollar signs in a name literally, not as a formula."""
     text.set_parse_math(False)
 
 
 def short(name: str, most: int = 24) -> str:
-    """A name for a figure: on one line, its middle left out where it is long."""
+    """Shorten a name to one line of at most `most` characters by cutting out the middle."""
     line = " ".join(name.split())
     if len(line) <= most:
         return line
@@ -77,12 +77,12 @@ def short(name: str, most: int = 24) -> str:
 
 
 def picture(name: str, figure: Figure, alt: str) -> Picture:
-    """Draw a figure."""
+    """Render a figure as PNG."""
     out = io.BytesIO()
     with warnings.catch_warnings():
-        # A class name in a script that the font lacks: the page's tables show it as it is.
+        # For a class name in a script that the font lacks; the tables of the page show it.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        # Not `figure.savefig`, which draws twice where there is a layout.
+        # `figure.savefig` would draw twice because of the layout.
         FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})
     width = round(figure.get_size_inches()[0] * _CSS_PIXELS_AN_INCH)
     return Picture(name, out.getvalue(), width, alt)
@@ -90,18 +90,18 @@ def picture(name: str, figure: Figure, alt: str) -> Picture:
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font of the figures, `size` pixels high, for pictures that are drawn pixel by pixel."""
+    """The font of the figures, `size` pixels high, for drawing with Pillow."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(folder / "DejaVuSans.ttf", size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def rgb(colour: str) -> npt.NDArray[np.uint8]:
-    """A colour such as "#1f5f99" as `(3,)`."""
+    """Convert a colour such as "#1f5f99" to `(3,)` uint8."""
     return np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)
 
 
 def as_colours(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A picture `(H, W, C)` as `(H, W, 3)`; C other than 3 is shown as the mean, in grey."""
+    """Convert an image `(H, W, C)` to `(H, W, 3)`; unless C is 3, its mean in grey."""
     if image.shape[-1] == 3:
         return image
     grey = image.mean(axis=-1, keepdims=True)
@@ -109,7 +109,7 @@ def as_colours(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def png_bytes(image: npt.NDArray[np.uint8], most: int = 4096) -> bytes:
-    """Encode `(H, W, 3)`, shrunk to `most` pixels at its longer side where it is larger."""
+    """Encode `(H, W, 3)` as PNG, with the longer side reduced to at most `most` pixels."""
     opened = Image.fromarray(image)
     opened.thumbnail((most, most))
     out = io.BytesIO()
@@ -118,13 +118,13 @@ def png_bytes(image: npt.NDArray[np.uint8], most: int = 4096) -> bytes:
 
 
 def enlarged(images: npt.NDArray[np.uint8], least: int) -> npt.NDArray[np.uint8]:
-    """Make `(..., H, W, 3)` at least `least` pixels high or wide; each pixel becomes a square."""
+    """Repeat the pixels of `(..., H, W, 3)` until the longer side has `least` pixels or more."""
     factor = max(1, math.ceil(least / max(images.shape[-3:-1])))
     return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
 
 
 def mosaic(tiles: npt.NDArray[np.uint8], columns: int, gap: int) -> npt.NDArray[np.uint8]:
-    """Lay M tiles `(M, H, W, 3)` in rows of `columns`, `gap` white pixels apart."""
+    """Arrange tiles `(M, H, W, 3)` in rows of `columns`, with `gap` white pixels between them."""
     count, height, width, _ = tiles.shape
     rows = -(-count // columns)
     down, right = height + gap, width + gap

@@ -1,4 +1,4 @@
-"""The kernels of one convolution layer: a row an input channel, a column a filter."""
+"""Draw the kernels of one convolution layer, with rows of input channels, columns of filters."""
 
 from collections.abc import Sequence
 
@@ -12,23 +12,25 @@ from jcnn.report.filters import kernel_of
 from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_by_side
 
 COLUMNS = 16
-"""Filters beside one another, where the layer has one input channel."""
+"""Filters in a row if the layer has one input channel."""
 _SIDE = 48
 
 
 def filter_sheet(
     model: nnx.Module | Sequence[Layer], layer: str | None = None, *, most: int = 16
 ) -> Picture:
-    """Draw the kernels of a convolution, each weight a square.
+    """Draw the kernels of a convolution, with a square for each weight.
 
-    From the largest size below 0 (blue) over 0 (white) to the largest above (red), over the whole
-    layer. A column is a filter, a row an input channel; of a depthwise convolution, a column is
-    one of each channel's filters. A layer with one input channel has its filters in rows of 16.
+    The colours go from blue (negative) over white (0) to red (positive), up to the largest
+    magnitude in the layer. A column is a filter, a row an input channel; in a depthwise
+    convolution, column m has filter m of each channel. With one input channel, filters stand in
+    rows of 16.
 
     Args:
-        model: the zoo's, a plain `nnx.Module`, or a list of layers.
-        layer: its name, as `jcnn.models.summary` has it; None where the model has only one.
-        most: filters, and input channels; with one input channel, `most * 16` filters.
+        model: a model of the zoo, a plain `nnx.Module`, or a list of layers.
+        layer: its name in `jcnn.models.summary`; None if the model has only one convolution.
+        most: largest number of filters and of input channels; with one input channel, up to
+            `most * 16` filters.
 
     Returns:
         A PNG.
@@ -70,7 +72,7 @@ def filter_sheet(
 
 
 def kernels_of(model: nnx.Module | Sequence[Layer]) -> dict[str, npt.NDArray[np.float32]]:
-    """Every convolution's kernel `(KH, KW, C, O)`, by its layer's name."""
+    """The kernel `(KH, KW, C, O)` of every convolution, by layer name."""
     kernels = {}
     for path, module in nnx.iter_modules(as_model(model)):
         kernel = kernel_of(module)

@@ -1,4 +1,4 @@
-"""What a convolutional model looks for and sees: its first filters, and its feature maps."""
+"""Draw the first filters and the feature maps of a convolutional model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +22,13 @@ _WIDTH = 960
 
 @dataclass(frozen=True)
 class Maps:
-    """The feature maps of one layer for one picture.
+    """The feature maps of one layer for one image.
 
     Attributes:
-        layer: its name.
+        layer: name of the layer.
         shape: `(H, W, C)` of its output.
-        shown: how many of the C maps the picture has.
-        picture: the maps, first to last, in rows.
+        shown: number of maps drawn, of the C maps.
+        picture: the maps in rows, first to last.
     """
 
     layer: str
@@ -39,11 +39,11 @@ class Maps:
 
 @dataclass(frozen=True)
 class LayerOutput:
-    """What one layer made of one picture.
+    """The output of one layer for one image.
 
     Attributes:
         name: of the layer.
-        output: `(H, W, C)` float32; of a layer beyond the maps, `(D,)`.
+        output: `(H, W, C)` or `(D,)` float32.
         kernel: `(KH, KW, C, O)` float32 of a convolution, else None.
     """
 
@@ -55,16 +55,15 @@ class LayerOutput:
 def layer_outputs(
     model: nnx.Module, image: npt.NDArray[np.uint8], *, every: bool = False
 ) -> list[LayerOutput]:
-    """Show a model one picture `(H, W, C)`; its convolutions and poolings, in order; or `every`.
+    """Run a model on one image `(H, W, C)`; the outputs of its convolutions and poolings in order.
 
-    A convolution is a module with a kernel of four axes; a pooling, one that changes the height
-    or the width. `every` takes all layers, whatever they are. Modules that hold others are left
-    out.
+    A convolution is a module with a kernel of four axes; a pooling is one that changes the height
+    or the width. With `every`, all layers are included. Modules that contain others are skipped.
     """
     graphdef, state = nnx.split(eval_mode(model))
     names: list[str] = []
 
-    def look(state: Any, image: jax.Array) -> list[tuple[jax.Array, jax.Array | None]]:
+    def forward(state: Any, image: jax.Array) -> list[tuple[jax.Array, jax.Array | None]]:
         module = nnx.merge(graphdef, state)
         with recorded_calls(module) as calls:
             module(normalise(image[None]))
@@ -74,8 +73,8 @@ def layer_outputs(
         names.extend(call.name for call in chosen)
         return [(call.output[0], kernel_of(call.module)) for call in chosen]
 
-    # Compiled as a whole: one by one, the operations take three times as long to compile.
-    arrays = jit(look)(state, image)
+    # Compiled as a whole: op by op, compilation takes three times as long.
+    arrays = jit(forward)(state, image)
     return [
         LayerOutput(
             name,
@@ -87,10 +86,10 @@ def layer_outputs(
 
 
 def first_filters(layers: list[LayerOutput]) -> tuple[str, tuple[int, ...], Picture] | None:
-    """The filters of the first convolution: its layer, its kernel's shape and a picture.
+    """Draw the filters of the first convolution; its layer name, kernel shape and figure.
 
-    Returns None where the model has none. Filters of three channels are shown in colour, grey
-    being 0; others as the mean over their channels, blue below 0 and red above.
+    Returns None if there is no convolution. Filters of three channels are shown in colour with
+    grey for 0, others as the mean over their channels with blue below 0 and red above.
     """
     for layer in layers:
         if layer.kernel is not None:
@@ -105,7 +104,7 @@ def first_filters(layers: list[LayerOutput]) -> tuple[str, tuple[int, ...], Pict
 
 
 def feature_maps(layers: list[LayerOutput]) -> list[Maps]:
-    """The feature maps of each layer; each map from its own smallest number to its largest."""
+    """Draw the feature maps of each layer; each map is scaled by its own minimum and maximum."""
     found = []
     for number, layer in enumerate(layers, start=1):
         maps = np.moveaxis(layer.output, 2, 0)[:_MOST]
@@ -119,12 +118,12 @@ def feature_maps(layers: list[LayerOutput]) -> list[Maps]:
 
 
 def _from_minus_1(numbers: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """Scale so that the largest size is 1, and map -1..1 to 0..1."""
+    """Scale to a largest magnitude of 1, and map -1..1 to 0..1."""
     return (numbers / (np.abs(numbers).max() or 1.0) + 1) / 2
 
 
 def _sheet(name: str, tiles: npt.NDArray[np.floating], gap: int, alt: str) -> Picture:
-    """Lay tiles `(M, H, W, 3)` of 0..1 in rows, `gap` pixels apart."""
+    """Arrange tiles `(M, H, W, 3)` of 0..1 in rows, `gap` pixels apart."""
     columns = min(_COLUMNS, len(tiles))
     large = enlarged(np.round(tiles * 255).astype(np.uint8), _WIDTH // _COLUMNS)
     image = png_bytes(mosaic(large, columns, gap))
@@ -132,7 +131,7 @@ def _sheet(name: str, tiles: npt.NDArray[np.floating], gap: int, alt: str) -> Pi
 
 
 def kernel_of(module: nnx.Module) -> jax.Array | None:
-    """The kernel `(KH, KW, C, O)` of a convolution; None of other modules."""
+    """The kernel `(KH, KW, C, O)` of a convolution; None for other modules."""
     kernel = getattr(module, "kernel", None)
     if not isinstance(kernel, nnx.Variable) or kernel.ndim != 4:
         return None

@@ -1,4 +1,4 @@
-"""Putting a report into its run's folder, whole or not at all."""
+"""Write a report into its run folder atomically."""
 
 import contextlib
 import re
@@ -13,25 +13,23 @@ from jcnn.system.files import write_bytes, write_text
 
 
 def put_report(run: Path, html: str, pictures: Iterable[Picture], data: str | None = None) -> Path:
-    """Write RUN/report/index.html and the pictures beside it, in place of an older report.
+    """Write RUN/report/index.html and the figures, in place of an older report.
 
-    A report on other data than the run's goes to a folder of its own, such as
-    RUN/report-digits-1c2d3e4f, so that the run's stays.
-
-    The new report is made in a temporary folder first; whatever fails, the run and the older
-    report stay as they were.
+    A report on other data goes to a separate folder, such as RUN/report-digits-1c2d3e4f, and does
+    not replace RUN/report. The report is written to a temporary folder first, so on failure the
+    run and the older report are unchanged.
 
     Args:
-        run: the run's folder.
-        html: of index.html.
-        pictures: to write as PNG.
-        data: what the report is on, where that is other data than the run's.
+        run: the run folder.
+        html: content of index.html.
+        pictures: figures to write as PNG.
+        data: name of the test data if it is not the run's own.
 
     Returns:
         The path of index.html.
 
     Raises:
-        OSError: a file cannot be written; it is named.
+        OSError: a file cannot be written; the error names it.
     """
     target = run / _name(data)
     new = Path(tempfile.mkdtemp(dir=run, prefix=".report."))
@@ -59,7 +57,7 @@ def put_report(run: Path, html: str, pictures: Iterable[Picture], data: str | No
 
 @contextlib.contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Let an error name the file where it would have been, not where it is made."""
+    """Make an error name the final path instead of the temporary one."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Heat maps with zero in the middle, laid out in panels, each with a title and its own legend."""
+"""Draw heat maps centred on zero in panels, each with a title and a legend."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from jcnn.report.figure import GREY, INK, LINE, MINUS, Picture, font, mosaic, rgb
 
 EDGE, GAP, TITLE = 24, 6, 34
-"""Around the panels, between two maps, and from a panel's top to its maps, in pixels."""
+"""Margin of the panels, gap between maps, and height of a panel title, in pixels."""
 CAPTION = "white: 0, blue: below, red: above"
 _BAR, _LEAST_WIDTH = 160, 760
 _LARGE, _SMALL = 18, 15
@@ -25,9 +25,9 @@ class Panel:
     """A block of maps.
 
     Attributes:
-        title: above it.
-        image: `(height, width, 3)`.
-        largest: the number of the darkest red; None where there is no legend.
+        title: above the maps.
+        image: `(height, width, 3)` uint8.
+        largest: number shown in the darkest red; None for no legend.
     """
 
     title: str
@@ -36,16 +36,16 @@ class Panel:
 
 
 def diverging(numbers: npt.NDArray[np.floating], largest: float) -> Colours:
-    """Colours `(..., 3)` of numbers from -largest (blue) over 0 (white) to largest (red).
+    """Map -largest (blue) over 0 (white) to largest (red); colours `(..., 3)`.
 
-    ColorBrewer's RdBu, which those who confuse red and green can tell apart, too.
+    ColorBrewer's RdBu, which is safe for red-green colour blindness.
     """
     share = (np.asarray(numbers, np.float64) / (largest or 1.0) + 1) / 2
     return np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
 
 
 def maps_side_by_side(tiles: Colours, columns: int, factor: int) -> Colours:
-    """Maps `(M, H, W, 3)` in rows, each pixel a square of `factor`, each map with a thin frame."""
+    """Arrange framed maps `(M, H, W, 3)` in rows, enlarged by `factor`."""
     large = tiles.repeat(factor, axis=1).repeat(factor, axis=2)
     count, height, width, _ = large.shape
     framed = np.empty((count, height + 2, width + 2, 3), np.uint8)
@@ -55,7 +55,7 @@ def maps_side_by_side(tiles: Colours, columns: int, factor: int) -> Colours:
 
 
 def draw_panels(name: str, panels: Sequence[Panel], caption: str, alt: str) -> Picture:
-    """Draw panels below one another, and the caption below them all."""
+    """Draw panels from top to bottom, and the caption below the last."""
     widths = [font(_SMALL).getlength(caption), _LEAST_WIDTH]
     for panel in panels:
         title = font(_LARGE).getlength(panel.title) + EDGE + _BAR + 2 * 100
@@ -78,7 +78,7 @@ def draw_panels(name: str, panels: Sequence[Panel], caption: str, alt: str) -> P
 
 
 def _legend(sheet: Image.Image, right: int, top: int, largest: float) -> None:
-    """A bar from -largest to largest, with both numbers, that ends at `right`."""
+    """Draw a colour bar from -largest to largest with both numbers, right-aligned at `right`."""
     text = f"{largest:.3g}"
     size, draw = font(_SMALL), ImageDraw.Draw(sheet)
     left = right - round(size.getlength(text)) - 8 - _BAR

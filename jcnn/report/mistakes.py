@@ -1,4 +1,4 @@
-"""The worst mistakes: the wrong predictions that the model was surest of, with their pictures."""
+"""Find and draw the worst mistakes: the wrong predictions of the highest confidence."""
 
 from dataclasses import dataclass
 
@@ -27,10 +27,10 @@ class Mistake:
     """One wrong prediction.
 
     Attributes:
-        row: number of the example in the data set, from 0.
-        true, predicted: names of the classes.
-        probability: given to the predicted class.
-        of_true: given to the true class.
+        row: index of the example in the data set.
+        true, predicted: class names.
+        probability: of the predicted class.
+        of_true: probability of the true class.
         image: `(H, W, 3)` uint8.
     """
 
@@ -42,19 +42,19 @@ class Mistake:
     image: npt.NDArray[np.uint8]
 
     def png(self) -> bytes:
-        """The picture for the page."""
+        """The image as PNG for the page."""
         return png_bytes(enlarged(self.image, 96), most=224)
 
 
 def worst_mistakes(
     dataset: Dataset, probabilities: npt.NDArray[np.floating], most: int = 24
 ) -> list[Mistake]:
-    """The wrong predictions of the largest probabilities, largest first.
+    """The wrong predictions in descending order of confidence.
 
     Args:
-        dataset: N pictures.
-        probabilities: `(N, K)` of them.
-        most: mistakes to return; fewer where there are fewer.
+        dataset: N examples.
+        probabilities: `(N, K)`.
+        most: largest number of mistakes to return.
     """
     predicted = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
@@ -76,7 +76,7 @@ def worst_mistakes(
 
 
 def mistakes_sheet(mistakes: list[Mistake]) -> Picture:
-    """All of them on one sheet, to print or to pass on."""
+    """Draw all mistakes on one sheet."""
     rows = -(-len(mistakes) // _COLUMNS)
     figure = new_figure(1.75 * _COLUMNS, 2.1 * rows)
     for number, mistake in enumerate(mistakes, start=1):

@@ -1,4 +1,4 @@
-"""How a run came about: its settings, its versions, its machine, and the command for it."""
+"""Report the settings, versions, machine and command of a run."""
 
 import dataclasses
 import json
@@ -15,12 +15,12 @@ from jcnn.report.page import Section, code, paragraph, settings
 from jcnn.runs import RunConfig
 from jcnn.system.machine import describe_machine
 
-# Said in the command even where they are the defaults: a reader looks for them.
+# In the command even with default values, because readers look for them.
 _ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")
 
 
 def settings_section(run: Path, config: RunConfig) -> Section:
-    """Every setting, the versions that were used, and the machines."""
+    """The section with settings, versions and machines."""
     content = json.loads((run / "config.json").read_text(encoding="utf-8"))
     train = dataclasses.asdict(config.train)
     facts = {
@@ -48,25 +48,25 @@ def settings_section(run: Path, config: RunConfig) -> Section:
 
 
 def other_data(data: str | None) -> str:
-    """A line that names the test pictures of a report that are not of the run's own data."""
+    """A line that names the test data if it is not the run's own; else ""."""
     if data is None:
         return ""
-    return paragraph(f"Test pictures of other data than the run's: {data}") + "\n"
+    return paragraph(f"Test images of other data than the run's: {data}") + "\n"
 
 
 def repeat_section(config: RunConfig) -> Section:
-    """The command that trains the run again."""
+    """The section with the command that repeats the run."""
     note = (
         "This command trains the run again. On the same machine with the same versions it gives "
-        "the same numbers, bit for bit. Settings that are not named have their defaults."
+        "the same numbers, bit for bit. All other settings have their default values."
     )
     return Section("repeat", "How to repeat it", code(command(config)) + paragraph(note, "soft"))
 
 
 def command(config: RunConfig) -> str:
-    """The words of `jcnn train` that give this run again, ready for a shell.
+    """The `jcnn train` command that repeats this run, quoted for a shell.
 
-    The settings that have their default values are left out, but for the most important.
+    Default values are omitted, except for the most important settings.
     """
     words = ["jcnn", "train", "--model", config.model, "--data", config.data]
     if config.data_dir is not None:
@@ -95,7 +95,7 @@ def _option(name: str, value: object) -> list[str]:
 
 
 def changed(train: TrainConfig) -> dict[str, object]:
-    """The settings that are not the defaults."""
+    """The settings that differ from the defaults."""
     found = {}
     for field in dataclasses.fields(train):
         value = getattr(train, field.name)
@@ -109,7 +109,7 @@ def _strings(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def as_text(value: object) -> str:
-    """A setting for people; "-" where there is none."""
+    """Format a setting; "-" if it is empty."""
     if value in (None, (), [], ""):
         return "-"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The parts that a page is made of, as HTML; every word from outside is escaped here."""
+"""Build the HTML of a page from its parts; all text is escaped here."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from jcnn.report.figure import Picture
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with a heading.
+    """A section of the page.
 
     Attributes:
-        name: its address in the page, such as "curves".
+        name: its id, such as "curves".
         title: its heading.
-        html: what follows the heading.
+        html: content after the heading.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Share:
-    """A number of 0..1 in a table, with a bar of its length behind it."""
+    """A number of 0..1 in a table, shown with a bar."""
 
     value: float
 
@@ -36,12 +36,12 @@ Cell = str | int | float | Share | None
 
 
 def page(title: str, intro: str, sections: Sequence[Section]) -> str:
-    """The whole page.
+    """Build the page.
 
     Args:
         title: plain text.
         intro: HTML before the first section.
-        sections: first to last; a line of links to them comes after `intro`.
+        sections: in order; links to them follow `intro`.
     """
     links = "\n".join(f'<a href="#{s.name}">{escape(s.title)}</a>' for s in sections)
     body = "\n".join(
@@ -58,13 +58,13 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def tiles(facts: Mapping[str, str]) -> str:
-    """The few numbers that a reader comes for, large."""
+    """The main results, in large print."""
     items = (f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
     return f'<dl class="tiles">\n{chr(10).join(items)}\n</dl>'
 
 
 def settings(facts: Mapping[str, str], changed: Iterable[str] = ()) -> str:
-    """Names and values; those named in `changed` stand out."""
+    """Names and values; those in `changed` are bold."""
     stand_out = set(changed)
     items = (
         f"<div{' class=changed' if k in stand_out else ''}>"
@@ -75,9 +75,9 @@ def settings(facts: Mapping[str, str], changed: Iterable[str] = ()) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *footers: Sequence[Cell]) -> str:
-    """A table whose first column names its rows; `footers` are rows of totals."""
+    """A table with row headings in the first column; `footers` are rows of totals."""
     lines = list(rows)
-    # A column's heading stands over its numbers.
+    # The heading of a column is aligned like its cells.
     numeric = [bool(lines) and not isinstance(cell, str) for cell in (lines or [header])[0]]
     head = "".join(
         f'<th scope="col"{_class(right)}>{escape(name)}</th>'
@@ -92,12 +92,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *footers: Seque
 
 
 def figure(picture: Picture, caption: str = "", kind: str = "") -> str:
-    """A picture inside the page.
+    """A figure with the PNG embedded.
 
     Args:
-        picture: it.
-        caption: plain text under it.
-        kind: "scroll" keeps its size and lets it be moved; "pixels" keeps its pixels square.
+        picture: the PNG.
+        caption: plain text below it.
+        kind: "scroll" for the full size in a scrolling box, "pixels" for enlargement without
+            smoothing.
     """
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     image = (
@@ -107,17 +108,17 @@ def figure(picture: Picture, caption: str = "", kind: str = "") -> str:
 
 
 def folded(title: str, html: str) -> str:
-    """A part that the reader opens."""
+    """A collapsed part of the page."""
     return f"<details><summary>{escape(title)}</summary>\n{html}\n</details>"
 
 
 def code(text: str) -> str:
-    """Words for a shell."""
+    """A block of code."""
     return f"<pre><code>{escape(text)}</code></pre>"
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG as an address that holds it."""
+    """A PNG as a data URI."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
 
 
@@ -138,7 +139,7 @@ def _class(right: bool) -> str:
 
 
 def _text(cell: Cell) -> str:
-    if cell is None or cell != cell:  # NaN: the number of a run that diverged
+    if cell is None or cell != cell:  # NaN of a diverged run
         return "-"
     if isinstance(cell, Share):
         return f"{cell.value:.4f}"

@@ -1,4 +1,4 @@
-"""The report of several runs trained together: mean, standard deviation, and each of them."""
+"""Write the report of a population: mean, standard deviation, and every run."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ from jcnn.runs import RunConfig, read_config
 from jcnn.runs.history import History
 from jcnn.train.scores import Scores
 
-# What of `Scores` has a column in the table of the runs.
+# Attributes of `Scores` in the table of runs.
 _SCORES = ("accuracy", "loss", "ece")
 
 
@@ -27,22 +27,20 @@ def write_population_report(
     *,
     data: str | None = None,
 ) -> Path:
-    """Make RUN/report for runs that were trained together.
+    """Write RUN/report for a population.
 
     Args:
-        run: the folder of all, whose `config.json` is read.
-        histories: of each member by its name, in the order of the configuration's members.
-        test_scores: of the members by the same names, on the same test pictures; those that
-            diverged may be missing.
-        data: what these pictures are of, where that is other data than the run's, as for
-            `write_report`.
+        run: the run folder; its `config.json` is read.
+        histories: by member name, in the order of the members in the configuration.
+        test_scores: by member name, on the same test images; diverged members may be missing.
+        data: name of the test data if it is not the run's own, as for `write_report`.
 
     Returns:
         The path of RUN/report/index.html.
 
     Raises:
-        jcnn.runs.RunError: the folder is no run.
-        ValueError: there is not a history for each member, or a score for none.
+        jcnn.runs.RunError: the folder is not a run.
+        ValueError: the number of histories is wrong, or there are no scores.
     """
     run = Path(run)
     config = read_config(run)
@@ -70,7 +68,7 @@ def write_population_report(
 
 
 def spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1) of the numbers that are finite; NaN for too few."""
+    """Mean and standard deviation (n - 1) of the finite numbers; NaN if there are too few."""
     finite = np.array([value for value in values if math.isfinite(value)])
     mean = float(finite.mean()) if len(finite) else math.nan
     return mean, float(finite.std(ddof=1)) if len(finite) > 1 else math.nan
@@ -93,17 +91,17 @@ def _intro(
         "lowest": f"{min(accuracy):.4f}",
         "highest": f"{max(accuracy):.4f}",
         "mean test loss": _plus_minus([scores.loss for scores in found.values()]),
-        "test pictures": f"{next(iter(found.values())).n:,}",
+        "test images": f"{next(iter(found.values())).n:,}",
         "epochs": str(max(map(len, histories.values()))),
         "diverged": str(len(histories) - len(found)),
     }
-    note = "After ± stands the standard deviation over the runs (n - 1)."
+    note = "± is the standard deviation over the runs (n - 1)."
     where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
     return f"{where}\n{other_data(data)}{tiles(facts)}\n{paragraph(note, 'soft')}"
 
 
 def _curves(runs: int, sound: int, drawn: str) -> Section:
-    note = "The line is the mean over the runs, the band one standard deviation to either side."
+    note = "The line is the mean over the runs, the band is one standard deviation on either side."
     if 0 < sound < runs:
         lost = runs - sound
         note += f" {lost} of them diverged and {'is' if lost == 1 else 'are'} left out."
@@ -158,7 +156,7 @@ def _classes(found: Mapping[str, Scores]) -> Section:
             mean, deviation = spread([getattr(row, key) for row in of_class])
             cells += [Share(mean), deviation]
         rows.append([of_class[0].name, *cells, of_class[0].support])
-    header = ["class", "precision", "±", "recall", "±", "F1", "±", "pictures"]
+    header = ["class", "precision", "±", "recall", "±", "F1", "±", "images"]
     return Section("classes", "Classes, mean over the runs", table(header, rows))
 
 

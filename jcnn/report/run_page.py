@@ -1,4 +1,4 @@
-"""The report of one run: its sections, in the order in which they are read."""
+"""Write the report of one run, section by section."""
 
 from collections.abc import Sequence
 from html import escape
@@ -35,7 +35,7 @@ from jcnn.runs import read_config
 from jcnn.runs.history import History, read_history
 from jcnn.train.scores import Scores, scores
 
-# More rows than this are folded away, and the weakest shown.
+# With more classes than this, the table is collapsed and only the weakest are shown.
 _MANY_CLASSES = 30
 
 
@@ -48,26 +48,27 @@ def write_report(
     logits: npt.NDArray[np.floating] | None = None,
     data: str | None = None,
 ) -> Path:
-    """Make RUN/report: index.html, which needs nothing beside it, and its pictures as PNG.
+    """Write RUN/report: a self-contained index.html, and its figures as PNG.
 
-    An older report is replaced once the new one is whole.
+    An older report is replaced once the new one is complete.
 
     Args:
         run: a run folder; its `config.json` and `history.jsonl` are read.
-        model: the run's trained model.
-        test: N pictures that it has not seen.
-        probabilities: `(N, K)` of them, by `jcnn.train.predict`.
-        logits: `(N, K)`, by `jcnn.train.predict_logits`, for the loss; see `jcnn.train.scores.scores`.
-        data: what `test` is of, where that is other data than the run's. The report then goes
-            to a folder of its own beside RUN/report.
+        model: the trained model.
+        test: N test examples.
+        probabilities: `(N, K)`, by `jcnn.train.predict`.
+        logits: `(N, K)`, by `jcnn.train.predict_logits`, for the loss; see
+            `jcnn.train.scores.scores`.
+        data: name of the test data if it is not the run's own. The report then goes to a separate
+            folder next to RUN/report.
 
     Returns:
         The path of index.html.
 
     Raises:
-        jcnn.runs.RunError: the folder is no run.
-        ValueError: its history cannot be read, the probabilities are not of these pictures, or
-            the pictures' classes are not the run's.
+        jcnn.runs.RunError: the folder is not a run.
+        ValueError: its history cannot be read, the probabilities do not match the examples, or
+            the classes of `test` are not those of the run.
     """
     run = Path(run)
     config, history = read_config(run), read_history(run / "history.jsonl")
@@ -112,10 +113,10 @@ def _intro(run: Path, found: Scores, history: History, data: str | None) -> str:
     facts |= {
         "test loss": f"{found.loss:.4f}",
         "calibration error": f"{found.ece:.4f}",
-        "test pictures": f"{found.n:,}",
+        "test images": f"{found.n:,}",
         "epochs": str(len(history)),
         "training time": _duration(sum(history["seconds"])),
-        "pictures a second": f"{np.median(history['images_per_second']):,.0f}",
+        "images per second": f"{np.median(history['images_per_second']):,.0f}",
     }
     where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
     return f"{where}\n{other_data(data)}{tiles(facts)}"
@@ -124,12 +125,12 @@ def _intro(run: Path, found: Scores, history: History, data: str | None) -> str:
 def _curves(history: History, curves: Sequence[Picture]) -> Section:
     validated = history["val_accuracy"][-1] is not None
     note = (
-        "The training lines are means over each epoch, measured while the weights moved and with "
-        "dropout on; the validation lines are measured after it, with dropout off. So validation "
-        "may lie above training."
+        "Training values are means over an epoch, measured during the updates with dropout on; "
+        "validation values are measured after the epoch with dropout off. Validation accuracy can "
+        "therefore exceed training accuracy."
         if validated
-        else "Means over each epoch, measured while the weights moved and with dropout on. "
-        "The run kept no validation pictures."
+        else "Means over an epoch, measured during the updates with dropout on. "
+        "The run has no validation images."
     )
     if validated:
         best = int(np.argmax(history["val_accuracy"]))
@@ -155,17 +156,18 @@ def _classes(found: Scores) -> Section:
         for name in ("precision", "recall", "f1")
     ]
     note = (
-        "Precision: of the pictures that the model calls so, how many are so. "
-        "Recall: of the pictures that are so, how many it calls so. F1: their harmonic mean."
+        "Precision: share of the images predicted as this class that belong to it. "
+        "Recall: share of the images of this class that are predicted as it. "
+        "F1: harmonic mean of precision and recall."
     )
     footer: tuple[Cell, ...] = ("mean", *map(Share, means), found.n)
-    header = ("class", "precision", "recall", "F1", "pictures")
+    header = ("class", "precision", "recall", "F1", "images")
     html = paragraph(note, "soft")
     if len(rows) <= _MANY_CLASSES:
         html += table(header, rows, footer)
     else:
         weakest = np.argsort([row.f1 for row in found.classes], kind="stable")[: _MANY_CLASSES // 3]
-        html += f"<h3>The {len(weakest)} of the lowest F1</h3>"
+        html += f"<h3>The {len(weakest)} classes with the lowest F1</h3>"
         html += table(header, [rows[i] for i in weakest], footer)
         html += folded(f"All {len(rows)} classes", table(header, rows, footer))
     return Section("classes", "Classes", html)
@@ -173,30 +175,30 @@ def _classes(found: Scores) -> Section:
 
 def _confusion(found: Scores, drawn: Picture) -> Section:
     note = (
-        "Rows are true classes, columns predicted ones; the numbers count test pictures. "
-        "The colours are stretched so that small shares show."
+        "Rows are true classes, columns are predicted classes; the numbers count test images. "
+        "The colour scale is a square root, so that small shares are visible."
     )
     html = figure(drawn, note, "scroll")
     pairs = [(c.true, c.predicted, c.count, Share(c.share)) for c in most_confused(found)]
     if pairs:
-        header = ("true class", "taken for", "pictures", "share of the class")
-        html += f"<h3>Most often taken for each other</h3>\n{table(header, pairs)}"
+        header = ("true class", "predicted class", "images", "share of the true class")
+        html += f"<h3>Most frequent confusions</h3>\n{table(header, pairs)}"
     return Section("confusion", "Confusion matrix", html)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> Section:
     if not mistakes:
-        return Section("mistakes", "Worst mistakes", paragraph("None: every picture is right."))
+        return Section("mistakes", "Worst mistakes", paragraph("None: every prediction is right."))
     items = "\n".join(
-        f'<li><img src="{data_uri(m.png())}" alt="test picture {m.row}">'
+        f'<li><img src="{data_uri(m.png())}" alt="test image {m.row}">'
         f"<strong>{escape(m.predicted)}</strong><br>{m.probability:.1%}<br>"
         f"is {escape(m.true)}, {m.of_true:.1%}<br><small>no. {m.row}</small></li>"
         for m in mistakes
     )
     note = (
-        "The wrong predictions that the model was surest of: what it saw and how sure it was, "
-        "then what the picture is and the probability that it gave to that. "
-        "Numbers count the test pictures from 0."
+        "The wrong predictions with the highest confidence: the predicted class and its "
+        "probability, then the true class and its probability. "
+        "Test images are numbered from 0."
     )
     return Section(
         "mistakes", "Worst mistakes", f'{paragraph(note, "soft")}<ul class="mistakes">{items}</ul>'
@@ -205,14 +207,14 @@ def _mistakes(mistakes: Sequence[Mistake]) -> Section:
 
 def _calibration(found: Scores, drawn: Picture) -> Section:
     note = (
-        f"Where bars end below the dashed line, the model is surer than it is right. The expected "
-        f"calibration error, the mean gap over the pictures, is {found.ece:.4f}."
+        f"Bars below the dashed line mean overconfidence: confidence above accuracy. The expected "
+        f"calibration error, the mean gap over the images, is {found.ece:.4f}."
     )
     rows = [
         (f"{row.low:.3f} to {row.high:.3f}", row.count, row.confidence, row.accuracy)
         for row in found.reliability
     ]
-    header = ("confidence", "pictures", "mean confidence", "accuracy")
+    header = ("confidence", "images", "mean confidence", "accuracy")
     html = figure(drawn, note) + folded("Every bin", table(header, rows))
     return Section("calibration", "Calibration", html)
 
@@ -220,7 +222,7 @@ def _calibration(found: Scores, drawn: Picture) -> Section:
 def _inside(
     module: nnx.Module, test: Dataset, probabilities: npt.NDArray[np.floating]
 ) -> list[tuple[Section, list[Picture]]]:
-    """The sections on filters and feature maps, as far as the model has them."""
+    """The sections on filters and feature maps, if the model has any."""
     right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
     row = int(right[0]) if len(right) else 0
     image = test.images[np.array([row])][0]
@@ -231,7 +233,7 @@ def _inside(
         name, shape, drawn = first
         rows, columns, channels, count = shape
         colours = (
-            "In colour; grey is 0." if channels == 3 else "Blue is below 0, white 0, red above."
+            "In colour; grey is 0." if channels == 3 else "Blue is negative, white 0, red positive."
         )
         note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
         found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
@@ -239,9 +241,9 @@ def _inside(
     if maps:
         shown = png_bytes(enlarged(as_colours(image), 96), most=224)
         label = test.class_names[test.labels[row]]
-        example = Picture("example", shown, 96, f"test picture {row}")
+        example = Picture("example", shown, 96, f"test image {row}")
         parts = [
-            figure(example, f"Test picture {row}: {label}. What each layer makes of it:", "pixels")
+            figure(example, f"Test image {row}: {label}. The outputs of each layer:", "pixels")
         ]
         for layer in maps:
             height, width, channels = layer.shape
@@ -250,7 +252,7 @@ def _inside(
             parts.append(
                 figure(layer.picture, f"{height}x{width}x{channels}, {of} maps.", "pixels")
             )
-        note = "Dark is the smallest number of each map, bright its largest."
+        note = "The darkest colour is the minimum of each map, the brightest its maximum."
         html = paragraph(note, "soft") + "\n".join(parts)
         found.append((Section("maps", "Feature maps", html), [layer.picture for layer in maps]))
     return found
@@ -259,12 +261,12 @@ def _inside(
 def _model(module: nnx.Module, test: Dataset) -> Section:
     found = summary(module, test.image_shape)
     rows = [(r.name, r.type, "x".join(map(str, r.output_shape)), r.params) for r in found.layers]
-    header = ("layer", "kind", "output", "parameters")
+    header = ("layer", "type", "output", "parameters")
     return Section("model", "Model", table(header, rows, ("total", "", "", found.params)))
 
 
 def _duration(seconds: float) -> str:
-    """Such as "4.2 s", "3 min 20 s" or "2 h 5 min"."""
+    """Format a duration such as "4.2 s", "3 min 20 s" or "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

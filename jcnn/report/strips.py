@@ -1,4 +1,4 @@
-"""What every layer of a model makes of one picture: a strip a layer, a heat map a channel."""
+"""Draw the activations of every layer for one image: a strip per layer, a heat map per channel."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_b
 from jcnn.suggest import did_you_mean
 
 COLUMNS = 16
-"""Maps beside one another; twice as many units of a vector."""
+"""Maps in a row; twice as many units of a vector."""
 _MAP, _UNIT, _LARGEST_MAP = 60, 24, 96
 
 
@@ -27,25 +27,25 @@ def activation_strips(
     layers: Sequence[str] | None = None,
     most: int = 32,
 ) -> Picture:
-    """Draw what the layers of a model make of a picture, in the order of the calls.
+    """Draw the outputs of the layers of a model for one image, in call order.
 
-    Every layer has its own colours, from its largest size below 0 (blue) over 0 (white) to its
-    largest above (red), over all its channels, and a legend. Channels stand in their order. Maps
-    of more than 96 pixels are drawn smaller, as means over squares. Of layers with equal outputs,
-    as before and after dropout, the first is drawn.
+    Every layer has its own colour scale and legend, from blue (negative) over white (0) to red
+    (positive), up to its largest magnitude. Channels are in order. Maps of more than 96 pixels are
+    reduced by averaging. A layer whose output equals that of the layer before, such as dropout, is
+    skipped.
 
     Args:
-        model: the zoo's, a plain `nnx.Module`, or a list of layers.
-        image: `(H, W, C)`, unsigned bytes.
-        layers: names of those to draw, as `jcnn.models.summary` has them; None means all.
-        most: channels, or units of a vector, of one layer.
+        model: a model of the zoo, a plain `nnx.Module`, or a list of layers.
+        image: `(H, W, C)` uint8.
+        layers: names of the layers to draw, as in `jcnn.models.summary`; None means all.
+        most: largest number of channels, or units of a vector, per layer.
 
     Returns:
         A PNG.
 
     Raises:
-        ValueError: the model takes no such picture, has no layer of such a name, or gives numbers
-            that are not finite; or `most` is below 1.
+        ValueError: the model does not accept such an image, has no layer of such a name, or
+            gives numbers that are not finite; or `most` is below 1.
     """
     if most < 1:
         raise ValueError(f"most: got {most}; accepted: an int >= 1")
@@ -57,9 +57,9 @@ def activation_strips(
     found = _chosen(layer_outputs(as_model(model), image, every=True), layers)
     factor = max(1, _MAP // max(image.shape[:2]))
     picture = maps_side_by_side(as_colours(image)[None], 1, factor)
-    panels = [Panel(f"the picture, {_by(image.shape)}", picture, None)]
+    panels = [Panel(f"input image, {_by(image.shape)}", picture, None)]
     panels += [_strip(layer, most) for layer in found]
-    alt = f"What {len(found)} layers make of a picture, channel by channel."
+    alt = f"The outputs of {len(found)} layers for one image, channel by channel."
     return draw_panels("activations", panels, f"{CAPTION}; each layer has its own scale", alt)
 
 

@@ -1,10 +1,18 @@
-"""The arithmetic of one layer, number by number: for lectures, and for checking printed tables.
+"""Show the arithmetic of one layer number by number, and check printed tables against it.
 
-Numbers are exact: whole numbers are ints, others fractions, and only a softmax's exp is rounded.
+The arithmetic is exact: integers stay ints, other numbers are fractions. Only exp is rounded.
 """
 
 from jcnn.trace.check import Check, check
 from jcnn.trace.conv import Convolution, ConvStep, convolve
+from jcnn.trace.describe_vectors import (
+    describe_check,
+    describe_dense,
+    describe_dense_count,
+    describe_flatten,
+    describe_softmax,
+)
+from jcnn.trace.describe_windows import describe_conv, describe_im2col, describe_pool
 from jcnn.trace.grids import Grid, Printed, PrintedStack, Stack, parse_printed, parse_stack
 from jcnn.trace.html import to_html
 from jcnn.trace.im2col import Im2Col, im2col
@@ -13,14 +21,6 @@ from jcnn.trace.numbers import Number, parse_number, show_number
 from jcnn.trace.parts import Block, Cell, Line, Part, Row
 from jcnn.trace.pool import Pooling, PoolStep, pool
 from jcnn.trace.read import is_picture, join, read_printed, read_stack
-from jcnn.trace.tell_vectors import (
-    tell_check,
-    tell_dense,
-    tell_dense_count,
-    tell_flatten,
-    tell_softmax,
-)
-from jcnn.trace.tell_windows import tell_conv, tell_im2col, tell_pool
 from jcnn.trace.terminal import lay_out
 from jcnn.trace.vectors import (
     Dense,
@@ -58,6 +58,14 @@ __all__ = [
     "convolve",
     "count_dense",
     "dense",
+    "describe_check",
+    "describe_conv",
+    "describe_dense",
+    "describe_dense_count",
+    "describe_flatten",
+    "describe_im2col",
+    "describe_pool",
+    "describe_softmax",
     "flatten",
     "im2col",
     "is_picture",
@@ -71,14 +79,6 @@ __all__ = [
     "read_stack",
     "show_number",
     "softmax",
-    "tell_check",
-    "tell_conv",
-    "tell_dense",
-    "tell_dense_count",
-    "tell_flatten",
-    "tell_im2col",
-    "tell_pool",
-    "tell_softmax",
     "to_html",
     "to_markdown",
 ]

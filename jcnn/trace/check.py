@@ -1,4 +1,4 @@
-"""Printed figures against the right ones."""
+"""Compare printed numbers with computed ones."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,21 +9,21 @@ from jcnn.trace.numbers import Number, show_number
 
 
 class Result(Protocol):
-    """What a trace computed: a stack of numbers, and how each came about."""
+    """The output of a trace, with an explanation of each number."""
 
     @property
     def values(self) -> Stack:
-        """A grid a channel."""
+        """One grid per channel."""
         ...
 
     def why(self, channel: int, row: int, column: int, /) -> str:
-        """The sum, maximum, ... that a number is."""
+        """The expression whose value a number is, such as a sum or a maximum."""
         ...
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One printed figure and the right number at its place; `printed` None is not compared."""
+    """One printed number and the computed one; None as `printed` is not compared."""
 
     channel: int
     row: int
@@ -33,20 +33,20 @@ class Finding:
 
     @property
     def wrong(self) -> bool:
-        """Whether the right number does not round to what is printed."""
+        """Whether the computed number does not round to the printed one."""
         if self.printed is None:
             return False
-        return abs(Fraction(self.printed.value) - self.value) > self.printed.slack
+        return abs(Fraction(self.printed.value) - self.value) > self.printed.tolerance
 
 
 @dataclass(frozen=True)
 class Check:
-    """All figures of a printed table, and whose they are.
+    """The comparison of a printed table with a result.
 
     Attributes:
         at: row and column of the result where the table begins.
-        findings: row by row, a grid a channel.
-        lines: of each wrong figure, what it should be and why.
+        findings: row by row, one grid per channel.
+        lines: for each wrong number, the right one and its expression.
     """
 
     at: tuple[int, int]
@@ -55,12 +55,12 @@ class Check:
 
     @property
     def compared(self) -> int:
-        """How many figures were compared."""
+        """The number of compared figures."""
         return sum(f.printed is not None for grid in self.findings for row in grid for f in row)
 
     @property
     def wrong(self) -> int:
-        """How many of them are wrong."""
+        """The number of wrong figures."""
         return len(self.lines)
 
 
@@ -68,13 +68,13 @@ def check(result: Result, printed: PrintedStack, at: tuple[int, int] | None = No
     """Compare printed figures with a result.
 
     Args:
-        result: what is right.
-        printed: a grid a channel.
-        at: row and column of the result where the printed part begins; None means that all of the
+        result: the computed numbers.
+        printed: one grid per channel.
+        at: row and column of the result where the printed part begins; None means that the whole
             result is printed.
 
     Raises:
-        ValueError: the shapes do not fit, or every figure is left out.
+        ValueError: the shapes do not match, or no figure is left to compare.
     """
     height, width, channels = shape_of(result.values)
     rows, columns, printed_channels = len(printed[0]), len(printed[0][0]), len(printed)

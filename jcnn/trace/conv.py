@@ -1,4 +1,4 @@
-"""A convolution, number by number: each output cell's patches, products and sums."""
+"""A convolution number by number: the patches, products and sums of each output cell."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class ConvStep:
     """One output cell.
 
     Attributes:
-        row, column: its place in the output.
-        patches: what the kernel lies on, a patch a channel.
-        products: each number of a patch times the kernel's; padding counts as 0.
-        sums: the sum of each channel's products.
-        value: the sum of those and the bias.
+        row, column: its position in the output.
+        patches: the input under the kernel, one patch per channel.
+        products: each number of a patch times its weight; padding counts as 0.
+        sums: the sum of the products of each channel.
+        value: the sum of `sums` and the bias.
     """
 
     row: int
@@ -31,7 +31,7 @@ class ConvStep:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution with one filter: its operands, its window and its output (one channel)."""
+    """A convolution with one filter: operands, window and output (one channel)."""
 
     inputs: Stack
     kernels: Stack
@@ -40,15 +40,15 @@ class Convolution:
     values: Stack
 
     def step(self, row: int, column: int) -> ConvStep:
-        """How one output cell came about."""
+        """The computation of one output cell."""
         return _step(self.inputs, self.kernels, self.bias, self.window, row, column)
 
     def steps(self) -> Iterator[ConvStep]:
-        """Every output cell, row by row."""
+        """The computation of every output cell, row by row."""
         return (self.step(row, column) for row, column in positions(self.window))
 
     def why(self, _: int, row: int, column: int) -> str:
-        """The sum that an output cell is, as in "2 + 6 + 0 + bias 1"."""
+        """The sum that gives an output cell, such as "2 + 6 + 0 + bias 1"."""
         products = self.step(row, column).products
         text = show_sum(number for grid in products for line in grid for number in line)
         return f"{text} + bias {show_number(self.bias)}" if self.bias else text
@@ -63,17 +63,17 @@ def convolve(
     padding: Padding = "VALID",
     dilation: Size = 1,
 ) -> Convolution:
-    """Convolve one picture with one filter, exactly, without turning the kernel round.
+    """Convolve one image with one filter in exact arithmetic; the kernel is not flipped.
 
     Args:
-        inputs: a grid of H x W a channel.
-        kernels: a grid of KH x KW for each of these channels.
-        bias: what is added to every output cell.
+        inputs: one grid of H x W per channel.
+        kernels: one grid of KH x KW per channel.
+        bias: added to every output cell.
         stride, padding, dilation: as for `jcnn.ops.conv2d`.
 
     Raises:
-        ValueError: the channels differ in number, the kernel does not fit, or there would be more
-            than a million products.
+        ValueError: the numbers of channels differ, the kernel does not fit, or there would be
+            more than a million products.
     """
     height, width, channels = shape_of(inputs)
     kernel_height, kernel_width, kernel_channels = shape_of(kernels)

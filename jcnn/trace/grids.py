@@ -1,4 +1,4 @@
-"""Grids of figures out of text: rows end with ";" or a line, channels with "|" or an empty line."""
+"""Parse grids of numbers from text: ";" or a newline ends a row, "|" or an empty line a channel."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import TypeVar
 from jcnn.trace.numbers import Number, exact, parse_decimal, parse_number
 
 Grid = tuple[tuple[Number, ...], ...]
-Stack = tuple[Grid, ...]  # one grid a channel, all of one size
+Stack = tuple[Grid, ...]  # one grid per channel, all of the same size
 
 MOST_NUMBERS = 65_536
 
@@ -18,45 +18,45 @@ Figure = TypeVar("Figure")
 
 @dataclass(frozen=True)
 class Printed:
-    """A figure as it is printed.
+    """A printed number.
 
     Attributes:
-        text: what the page shows.
-        value: the number that it says.
-        slack: how far the right number may be from it: half of the last decimal that is printed;
-            nothing for a whole number.
+        text: as printed.
+        value: its value.
+        tolerance: largest accepted distance to the computed number: half a unit of the last
+            printed decimal, 0 for an integer.
     """
 
     text: str
     value: Number
-    slack: Number
+    tolerance: Number
 
 
 PrintedStack = tuple[tuple[tuple[Printed | None, ...], ...], ...]  # None is not compared
 
 
 def parse_stack(text: str) -> Stack:
-    """Numbers from text such as "0 1; 1 0", or "1 2; 3 4 | 5 6; 7 8" of two channels.
+    """Parse text such as "0 1; 1 0", or "1 2; 3 4 | 5 6; 7 8" for two channels.
 
     Args:
-        text: numbers apart by spaces or one comma; rows by ";" or lines; channels by "|" or an
-            empty line.
+        text: numbers separated by spaces or a comma, rows by ";" or newlines, channels by "|" or
+            an empty line.
 
     Returns:
-        A grid for each channel.
+        One grid per channel.
 
     Raises:
-        ValueError: it is empty, ragged, too large, or some part is no number; the message is the
-            reason alone.
+        ValueError: the text is empty, ragged, too large, or not numeric. The message does not
+            name the argument.
     """
     return _parse(text, parse_number)
 
 
 def parse_printed(text: str) -> PrintedStack:
-    """Printed figures, from text as `parse_stack` takes it; "?" and "." are not compared.
+    """Parse printed numbers from text as for `parse_stack`; "?" and "." are not compared.
 
     Raises:
-        ValueError: as `parse_stack`.
+        ValueError: as for `parse_stack`.
     """
     return _parse(text, _printed)
 
@@ -67,7 +67,7 @@ def shape_of(stack: Stack) -> tuple[int, int, int]:
 
 
 def by_size(grid: Grid) -> str:
-    """The rows and columns of a grid, as in "5x3"."""
+    """The size of a grid, such as "5x3"."""
     return f"{len(grid)}x{len(grid[0])}"
 
 
@@ -77,8 +77,8 @@ def _printed(text: str) -> Printed | None:
     number = parse_decimal(text)
     exponent = number.as_tuple().exponent
     decimals = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    slack = Fraction(1, 2 * 10**decimals) if decimals else 0
-    return Printed(text, exact(number), slack)
+    tolerance = Fraction(1, 2 * 10**decimals) if decimals else 0
+    return Printed(text, exact(number), tolerance)
 
 
 def _parse(

@@ -1,11 +1,11 @@
-"""A trace as a fragment of HTML for slides: no script, one small style, nothing from elsewhere."""
+"""Format a trace as an HTML fragment for slides, without scripts or external resources."""
 
 from collections.abc import Sequence
 from html import escape
 
 from jcnn.trace.parts import Block, Cell, Line, Mark, Part, marks_in
 
-# Its own paper and ink: on whatever slide it is put, the colours keep their contrast.
+# Background and text colour are set here, so that the contrast holds on any slide.
 _STYLE = """\
 .jcnn-trace { background: #fff; color: #1d2630; font: 1rem/1.4 system-ui, sans-serif;
   padding: 1em }
@@ -40,7 +40,7 @@ _LEGEND: dict[Mark, str] = {
 
 
 def to_html(parts: Sequence[Part]) -> str:
-    """One `<section>` that can be pasted into a page; all text in it is escaped."""
+    """Format as one `<section>` to paste into a page; all text is escaped."""
     body = "\n".join(_part(part) for part in parts)
     legend = [words for mark, words in _LEGEND.items() if mark in marks_in(parts)]
     if legend:

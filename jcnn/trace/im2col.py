@@ -1,4 +1,4 @@
-"""A convolution as one matrix product: im2col, number by number."""
+"""A convolution as one matrix product (im2col), number by number."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from jcnn.trace.windows import Patch, positions
 
 @dataclass(frozen=True)
 class Im2Col:
-    """The patch matrix, the kernel's column, and their product.
+    """The patch matrix, the kernel as a column, and their product.
 
     Attributes:
-        convolution: what the product is.
-        places: the output cell of each row of the matrix.
-        patches: `(OH * OW, KH * KW * C)`: a row is a patch, kernel rows first, channels last;
-            padding is None.
-        values: the same with padding as 0, as the only grid of a stack.
-        column: the kernel in the same order.
-        product: one number a row.
+        convolution: the same convolution, window by window.
+        places: row and column of the output cell of each matrix row.
+        patches: `(OH * OW, KH * KW * C)`, one patch per row, ordered by kernel row, kernel column
+            and channel; padding is None.
+        values: `patches` with 0 for padding, as the only grid of a stack.
+        column: the kernel in the same order, `KH * KW * C` numbers.
+        product: `OH * OW` numbers, with the bias.
     """
 
     convolution: Convolution
@@ -30,7 +30,7 @@ class Im2Col:
     product: tuple[Number, ...]
 
     def why(self, _: int, row: int, column: int) -> str:
-        """Which input cell a number of the patch matrix is."""
+        """The input cell that a number of the patch matrix comes from."""
         kernels = self.convolution.kernels
         cell, channel = divmod(column, len(kernels))
         i, j = divmod(cell, len(kernels[0][0]))
@@ -49,7 +49,7 @@ class Im2Col:
 
 
 def im2col(convolution: Convolution) -> Im2Col:
-    """Lay out a convolution as a matrix product."""
+    """Write a convolution as a matrix product."""
     places = tuple(positions(convolution.window))
     patches: Patch = tuple(
         tuple(

@@ -1,4 +1,4 @@
-"""A trace as Markdown: a table for each row of grids."""
+"""Format a trace as Markdown: one table per row of grids."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _LEGEND: dict[Mark, str] = {
 
 
 def to_markdown(parts: Sequence[Part]) -> str:
-    """The same words and numbers; "(0)" lies in the padding, "[8]" is a maximum, "!22" is wrong."""
+    """Format as Markdown; "(0)" is padding, "[8]" a maximum, "!22" a wrong number."""
     paragraphs = [_part(part) for part in parts]
     if legend := [words for mark, words in _LEGEND.items() if mark in marks_in(parts)]:
         paragraphs.append(_escaped(", ".join(legend)))
@@ -36,7 +36,7 @@ def _part(part: Part) -> str:
 
 
 def _table(row: Row) -> Iterator[str]:
-    """Markdown has no tables side by side: one table, whose columns are all the grids'."""
+    """One table with the columns of all grids, since Markdown has no tables side by side."""
     height = max(len(item.rows) for item in row.items if isinstance(item, Block))
     columns = [column for item in row.items for column in _columns(item, height)]
     yield _line([column[0] for column in columns])
@@ -46,7 +46,7 @@ def _table(row: Row) -> Iterator[str]:
 
 
 def _columns(item: Block | str, height: int) -> Iterator[list[str]]:
-    """The columns of a grid or a sign, each with its heading first, all `height` figures long."""
+    """The columns of a grid or an operator: a heading and `height` cells each."""
     if isinstance(item, str):
         yield ["", *(_escaped(item) if row == (height - 1) // 2 else "" for row in range(height))]
         return

@@ -1,29 +1,30 @@
-"""Exact numbers: read from text, computed without rounding, shown as short as they are exact."""
+"""Parse and format exact numbers."""
 
 import contextlib
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
-Number = int | Fraction  # whole numbers are ints and stay ints
+Number = int | Fraction  # an integer is always an int
 
-DIGITS = 6  # significant digits of a number that is shown rounded
-_LONGEST = 40  # characters of a number; more are no figure of a lecture
+DIGITS = 6  # significant digits of a rounded number
+_LONGEST = 40  # characters of a number
 _LARGEST = 30  # powers of ten; "1e999999999" would fill the memory
-_MOST_TERMS = 30  # of a sum that is shown on one line
+_MOST_TERMS = 30  # of a sum on one line
 
 
 def parse_number(text: str) -> Number:
-    """The number that a text such as "-2", "0.25" or "1e-3" says, exactly.
+    """Parse a number such as "-2", "0.25" or "1e-3" exactly.
 
     Raises:
-        ValueError: it is none, or beyond 1e30 or below 1e-30; the message is the reason alone.
+        ValueError: the text is not a number, or its magnitude is not 0 or 1e-30 to 1e30. The
+            message does not name the argument.
     """
     return exact(parse_decimal(text))
 
 
 def parse_decimal(text: str) -> Decimal:
-    """As `parse_number`, with the digits as they are written."""
+    """Parse as `parse_number`, and keep the number of decimals."""
     number = Decimal("nan")
     if len(text) <= _LONGEST and "_" not in text:  # as in Python's own 1_000
         with contextlib.suppress(InvalidOperation):
@@ -36,13 +37,13 @@ def parse_decimal(text: str) -> Decimal:
 
 
 def exact(value: float | Decimal | Fraction) -> Number:
-    """The same number without rounding: an int where it is whole."""
+    """Convert without rounding, to an int where possible."""
     ratio = Fraction(value)
     return ratio.numerator if ratio.denominator == 1 else ratio
 
 
 def show_number(value: Number) -> str:
-    """The shortest exact form, or six digits after "≈" where no form so short is exact."""
+    """Format exactly where six digits (15 for integers) suffice, else as "≈" and six digits."""
     value = exact(value)
     if isinstance(value, int) and abs(value) < 10**15:
         return str(value)
@@ -51,7 +52,7 @@ def show_number(value: Number) -> str:
 
 
 def show_sum(terms: Iterable[Number]) -> str:
-    """The terms with their signs, as in "2 + 0 - 3"; of very many, the first."""
+    """Format a sum such as "2 + 0 - 3"; after 30 terms only their number is given."""
     numbers = list(terms)
     text = ""
     for number in numbers[:_MOST_TERMS]:
@@ -63,5 +64,5 @@ def show_sum(terms: Iterable[Number]) -> str:
 
 
 def cut(text: str) -> str:
-    """A user's text, quoted on one line, its end left out where it is long."""
+    """Quote a user's text on one line, truncated to 40 characters."""
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

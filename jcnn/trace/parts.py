@@ -1,4 +1,4 @@
-"""What a trace is shown as, before it is text, Markdown or HTML: lines, and rows of grids."""
+"""The format-independent layout of a trace: lines of text, and rows of grids."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure, and what is special about it."""
+    """One number as text, with a mark."""
 
     text: str
     mark: Mark = ""
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """A grid of figures under a title; `names`, where there are any, name its rows."""
+    """A grid of cells with a title; `names`, if not empty, are its row headings."""
 
     title: str
     rows: tuple[tuple[Cell, ...], ...]
@@ -33,14 +33,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """Grids side by side, with the signs between them."""
+    """Grids side by side, with operators between them."""
 
     items: tuple[Block | str, ...]
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of words."""
+    """A line of text."""
 
     text: str
     tone: Tone = "text"
@@ -58,7 +58,7 @@ def block(
     padding: str = "0",
     names: tuple[str, ...] = (),
 ) -> Block:
-    """A grid of numbers; None is padding, shown as `padding`, and `chosen` cells are marked."""
+    """Make a grid of numbers; None is padding, shown as `padding`; `chosen` cells are marked."""
     places = set(chosen)
     rows = tuple(
         tuple(
@@ -73,12 +73,12 @@ def block(
 
 
 def column(title: str, numbers: Iterable[Number], kind: Kind = "input") -> Block:
-    """Numbers one below the other."""
+    """Make a grid of one column."""
     return block(title, ((number,) for number in numbers), kind)
 
 
 def marks_in(parts: Iterable[Part]) -> set[Mark]:
-    """Every mark that some cell has."""
+    """The set of all marks in use."""
     return {
         cell.mark
         for part in parts

@@ -1,4 +1,4 @@
-"""Pooling, window by window: which numbers are seen, and which one wins or what their mean is."""
+"""Pooling window by window: the numbers of each window, and their maximum or mean."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class PoolStep:
     """One output cell.
 
     Attributes:
-        channel, row, column: its place in the output.
-        patch: what the window lies on; padding takes no part.
-        place: row and column in the patch of the maximum, the first of equals; None of a mean.
-        source: the same in the input.
+        channel, row, column: its position in the output.
+        patch: the input under the window; padding is ignored.
+        place: row and column of the maximum in the patch, the first of equals; None for a mean.
+        source: row and column of the maximum in the input; None for a mean.
         value: the maximum or the mean.
     """
 
@@ -31,7 +31,7 @@ class PoolStep:
     value: Number
 
     def why(self) -> str:
-        """As in "max(4, 8, 7, 1)" or "(4 + 8 + 7 + 1) / 4"."""
+        """The expression, such as "max(4, 8, 7, 1)" or "(4 + 8 + 7 + 1) / 4"."""
         seen = [number for line in self.patch for number in line if number is not None]
         if self.place is None:
             return f"({show_sum(seen)}) / {len(seen)}"
@@ -40,7 +40,7 @@ class PoolStep:
 
 @dataclass(frozen=True)
 class Pooling:
-    """A pooling: its input, its window and its output, each channel by itself."""
+    """A pooling: input, window and output; channels are independent."""
 
     inputs: Stack
     average: bool
@@ -48,17 +48,17 @@ class Pooling:
     values: Stack
 
     def step(self, channel: int, row: int, column: int) -> PoolStep:
-        """How one output cell came about."""
+        """The computation of one output cell."""
         return _step(self.inputs, self.average, self.window, channel, row, column)
 
     def steps(self) -> Iterator[PoolStep]:
-        """Every output cell, channel by channel, row by row."""
+        """The computation of every output cell, channel by channel, row by row."""
         for channel in range(len(self.inputs)):
             for row, column in positions(self.window):
                 yield self.step(channel, row, column)
 
     def why(self, channel: int, row: int, column: int) -> str:
-        """What an output cell is the maximum or mean of."""
+        """The expression that gives an output cell; see `PoolStep.why`."""
         return self.step(channel, row, column).why()
 
 
@@ -70,14 +70,14 @@ def pool(
     padding: Padding = "VALID",
     average: bool = False,
 ) -> Pooling:
-    """Pool a picture, exactly.
+    """Pool an image in exact arithmetic.
 
     Args:
-        inputs: a grid of H x W a channel.
+        inputs: one grid of H x W per channel.
         size: height and width of the window.
-        stride: None means the window's size.
-        padding: as for `jcnn.ops.max_pool2d`; it never wins and is left out of the mean.
-        average: the mean instead of the maximum.
+        stride: None means the size of the window.
+        padding: as for `jcnn.ops.max_pool2d`; ignored by the maximum and the mean.
+        average: take the mean instead of the maximum.
 
     Raises:
         ValueError: no window fits, or a window would hold nothing but padding.

@@ -1,4 +1,4 @@
-"""Grids from what a user names: text, a text or CSV file, a NumPy array (npy), a picture."""
+"""Read grids from text, from a text or CSV file, a NumPy array (.npy) or an image."""
 
 import math
 import re
@@ -28,8 +28,8 @@ Color = Literal["grey", "rgb"]
 
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 _MOST_BYTES = 2**22
-_RELATIVE = Fraction(1, 10**6)  # what a printed float32 may be off by
-# What NumPy raises on a file that is no array, or whose header is nonsense.
+_RELATIVE = Fraction(1, 10**6)  # tolerance of a printed float32
+# NumPy raises these for a file that is not an array or has a damaged header.
 _NO_ARRAY = (
     ValueError,
     OSError,
@@ -48,19 +48,20 @@ def read_stack(source: str, name: str, *, color: Color = "grey", scale: Number =
     """Read numbers from text or a file.
 
     Args:
-        source: numbers such as "0 1; 1 0" (`parse_stack`), or a file of such text (UTF-8), or a
-            .npy of `(W,)`, `(H, W)` or `(H, W, C)`, which is never unpickled, or a picture.
-        name: whose text it is, for messages.
-        color: whether a picture is read as one channel, its luminance, or as red, green and blue.
-        scale: every number is divided by it.
+        source: numbers such as "0 1; 1 0" (see `parse_stack`); or the path of a UTF-8 text file
+            with such numbers, of a .npy array `(W,)`, `(H, W)` or `(H, W, C)`, which is never
+            unpickled, or of an image.
+        name: of the argument, for error messages.
+        color: read an image as one channel, its luminance, or as red, green and blue.
+        scale: divisor of every number.
 
     Returns:
-        A grid for each channel. A picture's numbers are 0 to 255 before they are divided.
+        One grid per channel. The numbers of an image are 0 to 255 before the division.
 
     Raises:
-        ValueError: it is empty, ragged, not of numbers, or has more than 65,536 of them.
+        ValueError: the text is empty, ragged, not numeric, or has more than 65,536 numbers.
         FileNotFoundError: there is no such file.
-        DataError: the same of a file, or the file is damaged.
+        DataError: the content of a file has one of these faults, or the file is damaged.
     """
     path = _file_of(source)
     if path is None:
@@ -81,16 +82,16 @@ def read_stack(source: str, name: str, *, color: Color = "grey", scale: Number =
 
 
 def is_picture(source: str) -> bool:
-    """Whether `read_stack` reads this source as a picture."""
+    """Whether `read_stack` reads this source as an image."""
     path = _file_of(source)
     return path is not None and path.suffix.lower() in _PICTURES
 
 
 def join(stacks: list[Stack], name: str) -> Stack:
-    """The channels of several stacks as one.
+    """Concatenate stacks along the channels.
 
     Raises:
-        ValueError: they are of different sizes.
+        ValueError: their sizes differ.
     """
     first = shape_of(stacks[0])[:2]
     for stack in stacks:
@@ -104,10 +105,10 @@ def join(stacks: list[Stack], name: str) -> Stack:
 
 
 def read_printed(source: str, name: str) -> PrintedStack:
-    """Read printed figures from text or a file, as `read_stack` does; "?" and "." are left out.
+    """Read printed numbers from text or a file as `read_stack` does; "?" and "." are not compared.
 
-    A figure with decimals stands for what rounds to it, one without for itself alone. A .npy says
-    no decimals: its figures may be off by a millionth.
+    A printed decimal matches every number that rounds to it, a printed integer only itself. The
+    numbers of a .npy file have a relative tolerance of 1e-6.
 
     Raises:
         As `read_stack`.
@@ -129,12 +130,12 @@ def read_printed(source: str, name: str) -> PrintedStack:
 
 
 def _of_float(value: Number) -> Printed:
-    slack = 0 if isinstance(value, int) else max(abs(value), Fraction(1)) * _RELATIVE
-    return Printed(f"{float(value):.7g}", value, slack)
+    tolerance = 0 if isinstance(value, int) else max(abs(value), Fraction(1)) * _RELATIVE
+    return Printed(f"{float(value):.7g}", value, tolerance)
 
 
 def _file_of(source: str) -> Path | None:
-    """The file that an argument names; None where it is numbers itself."""
+    """The path if the argument is one; None if it is numbers."""
     if re.fullmatch(r"[\d\seE+.,;|?-]*", source):
         return None
     path = Path(source)
@@ -169,7 +170,7 @@ def _check_file(path: Path) -> None:
         exists = is_file = False
     if not exists:
         raise FileNotFoundError(f"{_shown(path)}: no such file")
-    if not is_file:  # to open a pipe would wait for ever
+    if not is_file:  # opening a pipe would block
         raise _of_file(path, "not a regular file; accepted: a file")
 
 
@@ -191,7 +192,7 @@ def _read_text(path: Path, accepted: str) -> str:
 
 
 def _read_npy(path: Path) -> npt.NDArray[Any]:
-    """A mapped array: a header that says more than there is behind it is refused."""
+    """Memory-map an array, which refuses a file shorter than its header says."""
     _check_file(path)
     try:
         array = np.lib.format.open_memmap(path, mode="r")
@@ -199,7 +200,9 @@ def _read_npy(path: Path) -> npt.NDArray[Any]:
         raise _of_file(path, f"cannot be read ({error.strerror})") from None
     except _NO_ARRAY as error:
         reason = " ".join(str(error).split())[:120]
-        raise _of_file(path, f"no NumPy array of numbers ({reason}); none is unpickled") from None
+        raise _of_file(
+            path, f"not a NumPy array of numbers ({reason}); pickled arrays are refused"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise _of_file(path, f"got dtype {array.dtype}; accepted: integers or floats")
     if array.ndim not in (1, 2, 3) or not 1 <= array.size <= MOST_NUMBERS:
@@ -219,14 +222,14 @@ def _read_pixels(path: Path, color: Color) -> npt.NDArray[Any]:
     if math.prod(shape) > MOST_NUMBERS:
         raise _of_file(
             path,
-            f"got a picture of {height}x{width}; accepted: up to {MOST_NUMBERS:,} numbers: "
+            f"got an image of {height}x{width}; accepted: up to {MOST_NUMBERS:,} numbers: "
             "make it smaller first",
         )
     return read_image(path, shape)
 
 
 def _of_array(array: npt.NDArray[Any]) -> Stack:
-    """`(W,)`, `(H, W)` or `(H, W, C)` as a grid for each channel."""
+    """Convert `(W,)`, `(H, W)` or `(H, W, C)` to one grid per channel."""
     cube = array.reshape(1, -1, 1) if array.ndim == 1 else array.reshape(*array.shape[:2], -1)
     return tuple(_of_matrix(cube[:, :, channel]) for channel in range(cube.shape[2]))
 

@@ -1,7 +1,7 @@
-"""A trace as coloured text, laid out to the width of a terminal.
+"""Format a trace as coloured text for the width of a terminal.
 
-Marks are characters as well as colours, so that nothing is lost without them: "(0)" lies in the
-padding, "[8]" is a maximum, "!22" is wrong.
+Marks are characters as well as colours, so that they show without colour too: "(0)" is padding,
+"[8]" a maximum, "!22" a wrong number.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,10 +29,10 @@ _LEGEND: dict[Mark, str] = {
 
 
 def lay_out(parts: Sequence[Part], width: int) -> list[Text]:
-    """Lines of at most `width` columns; a single figure is never broken.
+    """Lay out a trace in lines of at most `width` columns; a number is never broken.
 
     Args:
-        parts: what is to be shown.
+        parts: the trace.
         width: columns of the terminal.
     """
     lines: list[Text] = []
@@ -63,19 +63,19 @@ def _wrapped(text: str, style: str, width: int) -> Iterator[Text]:
 
 
 def _row(row: Row, width: int) -> Iterator[Text]:
-    """Grids side by side; those that do not fit go below, with the sign before them if it fits."""
+    """Grids side by side; a grid that does not fit goes below, with the operator before it."""
     beside: list[list[Text]] = []
-    broken = False  # a grid in pieces has nothing beside it
+    broken = False  # a grid in pieces stands alone
     for item in row.items:
         pieces = [[Text(item)]] if isinstance(item, str) else list(_pieces(item, width))
         for piece in pieces:
             if beside and (broken or len(pieces) > 1 or _wide([*beside, piece]) > width):
                 moves = _is_sign(beside[-1]) and _wide([beside[-1], piece]) <= width
-                kept = beside[-1:] if moves else []
-                if above := beside[: len(beside) - len(kept)]:
+                moved = beside[-1:] if moves else []
+                if above := beside[: len(beside) - len(moved)]:
                     yield from _joined(above)
                     yield Text()
-                beside = kept
+                beside = moved
             beside.append(piece)
             broken = len(pieces) > 1
     yield from _joined(beside)
@@ -90,7 +90,7 @@ def _wide(pieces: Sequence[Sequence[Text]]) -> int:
 
 
 def _joined(pieces: Sequence[Sequence[Text]]) -> Iterator[Text]:
-    """Columns of lines beside each other, each at the middle of the tallest grid."""
+    """Join grids side by side, vertically centred."""
     height = max(map(len, pieces))
     middle = (height + 1) // 2 if height > 1 else 0  # the first line is the title
     for number in range(height):
@@ -107,7 +107,7 @@ def _joined(pieces: Sequence[Sequence[Text]]) -> Iterator[Text]:
 
 
 def _pieces(block: Block, width: int) -> Iterator[list[Text]]:
-    """A grid as lines of one length; one too wide comes in pieces of some columns each."""
+    """A grid as lines of equal length; a grid that is too wide is split by columns."""
     marks = [_MARKS[cell.mark] for row in block.rows for cell in row]
     after = max(len(mark[1]) for mark in marks)
     size = max(len(_MARKS[c.mark][0]) + len(c.text) for row in block.rows for c in row) + after

@@ -10,10 +10,10 @@ from jcnn.trace.numbers import Number, exact, show_number, show_sum
 
 @dataclass(frozen=True)
 class Flattened:
-    """A picture as a vector.
+    """An image as a vector.
 
     Attributes:
-        places: row, column and channel of each number, in the vector's order.
+        places: row, column and channel of each number, in the order of the vector.
         values: the vector, as the only row of a stack.
     """
 
@@ -21,16 +21,16 @@ class Flattened:
     values: Stack
 
     def why(self, _: int, __: int, index: int) -> str:
-        """Where a number comes from."""
+        """The input cell that a number comes from."""
         row, column, channel = self.places[index]
         return f"input ({row},{column}) of channel {channel}"
 
 
 def flatten(inputs: Stack) -> Flattened:
-    """Lay out a picture of H x W x C as a vector: number i = (r*W + c)*C + k.
+    """Flatten an image of H x W x C: element i = (r*W + c)*C + k.
 
     Args:
-        inputs: a grid of H x W for each of C channels.
+        inputs: one grid of H x W for each of C channels.
     """
     height, width, channels = shape_of(inputs)
     places = tuple(
@@ -45,13 +45,13 @@ def flatten(inputs: Stack) -> Flattened:
 
 @dataclass(frozen=True)
 class Dense:
-    """A dense layer's unit sums.
+    """A dense layer, unit by unit.
 
     Attributes:
         vector: D numbers.
         weights: D rows of U numbers.
         bias: U numbers.
-        values: the U units, as the only row of a stack.
+        values: the U outputs, as the only row of a stack.
     """
 
     vector: tuple[Number, ...]
@@ -60,26 +60,26 @@ class Dense:
     values: Stack
 
     def products(self, unit: int) -> tuple[Number, ...]:
-        """Each input times its weight to a unit."""
+        """Each input times its weight for one unit."""
         return tuple(x * row[unit] for x, row in zip(self.vector, self.weights, strict=True))
 
     def why(self, _: int, __: int, unit: int) -> str:
-        """The sum that a unit is."""
+        """The sum that gives the output of a unit."""
         text = show_sum(self.products(unit))
         bias = self.bias[unit]
         return f"{text} + bias {show_number(bias)}" if bias else text
 
 
 def dense(inputs: Stack, weights: Stack, bias: Stack | None = None) -> Dense:
-    """Each unit's products and their sum, exactly.
+    """Compute a dense layer in exact arithmetic.
 
     Args:
-        inputs: D numbers in all; a picture is flattened first.
+        inputs: D numbers in total; an image is flattened first.
         weights: one channel of D rows and U columns.
-        bias: U numbers; None means none.
+        bias: U numbers; None means no bias.
 
     Raises:
-        ValueError: the sizes do not fit each other.
+        ValueError: the sizes do not match.
     """
     vector = flatten(inputs).values[0][0]
     rows, units, channels = shape_of(weights)
@@ -102,13 +102,13 @@ def dense(inputs: Stack, weights: Stack, bias: Stack | None = None) -> Dense:
 
 @dataclass(frozen=True)
 class DenseCount:
-    """How many parameters a dense layer has, as a sum and its value."""
+    """The number of parameters of a dense layer, as a formula and its value."""
 
     text: str
     values: Stack
 
     def why(self, _: int, __: int, ___: int) -> str:
-        """The product, and the biases."""
+        """The formula."""
         return self.text
 
 
@@ -126,11 +126,11 @@ def count_dense(inputs: int, units: int, *, bias: bool = True) -> DenseCount:
 
 @dataclass(frozen=True)
 class Softmax:
-    """A softmax, step by step; exp is rounded once (float64), the rest is exact.
+    """A softmax, step by step; exp is rounded to float64, the rest is exact.
 
     Attributes:
-        logits, shifted, powers: z, z - max(z), and exp of that.
-        largest, total: max(z), and the sum of the powers.
+        logits, shifted, powers: z, z - max(z), and exp(z - max(z)).
+        largest, total: max(z), and the sum of `powers`.
         values: the probabilities, as the only row of a stack.
     """
 
@@ -142,7 +142,7 @@ class Softmax:
     values: Stack
 
     def why(self, _: int, __: int, index: int) -> str:
-        """As in "exp(-1) / 1.5"."""
+        """The quotient, such as "exp(-1) / 1.5"."""
         return f"exp({show_number(self.shifted[index])}) / {show_number(self.total)}"
 
 
@@ -150,7 +150,7 @@ def softmax(logits: Stack) -> Softmax:
     """Turn logits into probabilities: p = exp(z - max) / sum of exp(z - max).
 
     Args:
-        logits: K numbers in all.
+        logits: K numbers in total.
     """
     numbers = flatten(logits).values[0][0]
     largest = max(numbers)

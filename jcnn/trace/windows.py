@@ -1,4 +1,4 @@
-"""What a window sees of a grid at one output position, and the formula of its output size."""
+"""The input cells of a window, and the formula of the output size."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from jcnn.ops import Window
 from jcnn.trace.grids import Grid
 from jcnn.trace.numbers import Number
 
-Patch = tuple[tuple[Number | None, ...], ...]  # None lies in the padding
+Patch = tuple[tuple[Number | None, ...], ...]  # None is padding
 
 SIZE_FORMULA = (
     "output = floor((n + p - d(k - 1) - 1) / s) + 1, "
@@ -19,7 +19,7 @@ MOST_PRODUCTS = 1_000_000
 
 
 def check_work(window: Window, channels: int) -> None:
-    """Refuse, as a ValueError, what would take minutes to compute number by number."""
+    """Raise a ValueError for more than a million products, which would take minutes."""
     rows, columns = window.out_size
     count = rows * columns * window.kernel[0] * window.kernel[1] * channels
     if count > MOST_PRODUCTS:
@@ -37,7 +37,7 @@ def positions(window: Window) -> Iterator[tuple[int, int]]:
 
 
 def cells_under(window: Window, row: int, column: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The input rows and columns that are read at an output position; some lie outside."""
+    """The input rows and columns under the window; some may lie in the padding."""
     rows, columns = (
         tuple(
             place * window.stride[axis] - window.padding[axis][0] + i * window.dilation[axis]
@@ -59,7 +59,7 @@ def patch_of(grid: Grid, window: Window, row: int, column: int) -> Patch:
 
 
 def size_with_numbers(window: Window, axis: int) -> str:
-    """The size formula of an axis with its numbers in it, as in "... = floor(2 / 1) + 1 = 3"."""
+    """The size formula with the numbers of an axis, such as "... = floor(2 / 1) + 1 = 3"."""
     n, k, d = window.in_size[axis], window.kernel[axis], window.dilation[axis]
     p, s = sum(window.padding[axis]), window.stride[axis]
     return (

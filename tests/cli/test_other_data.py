@@ -85,7 +85,7 @@ def test_a_report_on_other_data_leaves_the_runs_page(jcnn: Jcnn, run: Path, tmp_
         assert (result.code, result.err) == (0, "")
         made = Path(result.out.strip())
         assert made.parent.parent == run
-        assert f"Test pictures of other data than the run&#x27;s: {source}" in made.read_text(
+        assert f"Test images of other data than the run&#x27;s: {source}" in made.read_text(
             encoding="utf-8"
         )
         assert own.read_bytes() == page

@@ -24,7 +24,7 @@ def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 CHECKED = """\
 Convolution: input 3x4, kernel 3x3, stride 1x1, padding 0, dilation 1x1, bias 0
-Cross-correlation: the kernel is not turned round, as in every CNN library.
+Cross-correlation: the kernel is not flipped, as in every CNN library.
 
 input         kernel
 0 2 3 1       1 2 2        output

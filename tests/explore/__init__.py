@@ -1,1 +1,1 @@
-"""Tests of the explorer: the network, the page, and what a browser makes of it."""
+"""Tests of the explorer: the network, the page, and the page in a browser."""

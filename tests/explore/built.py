@@ -29,7 +29,7 @@ def built(
     left_out: list[str] | None = None,
     resize: str = "stretch",
 ) -> str:
-    """The page's HTML; `checks[p][i]` is what JAX would say of picture p after layer i."""
+    """The HTML of the page; `checks[p][i]` is the JAX output for picture p after layer i."""
     packed: list[Floats] = []
 
     def pack(array: npt.NDArray[Any]) -> list[Any]:
@@ -83,7 +83,7 @@ def conv(
     dilation: tuple[int, int] = (1, 1),
     groups: int = 1,
 ) -> Layer:
-    """A convolution's layer; its output shape counts the windows that fit."""
+    """A convolution layer; its output shape counts the windows that fit."""
     spans = [d * (k - 1) + 1 for k, d in zip(kernel.shape[:2], dilation, strict=True)]
     rows, columns = (
         len(range(0, shape[a] + sum(padding[a]) - spans[a] + 1, stride[a])) for a in (0, 1)
@@ -110,7 +110,7 @@ def pool(
     stride: tuple[int, int] | None = None,
     padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> Layer:
-    """A pooling's layer, "max_pool" or "average_pool"."""
+    """A pooling layer, "max_pool" or "average_pool"."""
     steps = stride or window
     rows, columns = (
         len(range(0, shape[a] + sum(padding[a]) - window[a] + 1, steps[a])) for a in (0, 1)

@@ -1,4 +1,4 @@
-"""A real browser for pages with scripts, which may not complain nor ask for anything."""
+"""Open pages in a real browser; errors, console messages and requests fail the test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def browser_page(chromium: Browser, tmp_path: Path) -> Iterator[OpenPage]:
     """`browser_page(html)` opens a page from a file, offline, and waits until it is ready.
 
     Ready is `<body data-ready="true">`. The test fails on any message on the console, any error
-    in the page, and any request but for the file itself. Further arguments are those of
+    in the page, and any request other than for the file. Further arguments are those of
     playwright's `new_context`, such as `viewport` and `color_scheme`.
     """
     contexts: list[BrowserContext] = []
@@ -34,7 +34,7 @@ def browser_page(chromium: Browser, tmp_path: Path) -> Iterator[OpenPage]:
         try:
             page.wait_for_selector("body[data-ready=true]", timeout=60_000)
         except Exception:
-            assert complaints == []  # they say more than that it took too long
+            assert complaints == []  # more informative than the timeout
             raise
         return page
 
@@ -45,6 +45,6 @@ def browser_page(chromium: Browser, tmp_path: Path) -> Iterator[OpenPage]:
 
 
 def _note(url: str, own: str, complaints: list[str]) -> None:
-    """Write a request down that a page which needs nothing beside it would not make."""
+    """Record a request that a self-contained page would not make."""
     if url.partition("#")[0] != own and not url.startswith(("data:", "blob:", "about:srcdoc")):
         complaints.append(f"request: {url}")

@@ -1,4 +1,4 @@
-"""Layers as the explorer's page has them, with random numbers: asymmetric shapes, all settings."""
+"""Layers of the explorer with random numbers: asymmetric shapes, all settings."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from tests.explore.viewed import Array, Layer
 
 
 def numbers(seed: int, *shape: int) -> Array:
-    """Normal numbers that float32 holds exactly, as float64."""
+    """Normal numbers that are exact in float32, as float64."""
     drawn = np.random.default_rng(seed).normal(size=shape)
     return drawn.astype(np.float32).astype(np.float64)
 
 
 def alike(kind: str, shape: list[int], **settings: Any) -> Layer:
-    """A layer that keeps the shape."""
+    """A layer that preserves the shape."""
     return {"name": kind, "kind": kind, "in": shape, "out": shape, **settings}
 
 

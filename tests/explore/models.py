@@ -27,7 +27,7 @@ from jcnn.layers import (
 
 
 def shaken(model: nnx.Module) -> Any:
-    """The model with every bias, scale, mean and variance moved off its first value."""
+    """The model with every bias, scale, mean and variance changed from its initial value."""
     random = np.random.default_rng(1)
 
     def moved(array: jax.Array) -> jax.Array:
@@ -38,7 +38,7 @@ def shaken(model: nnx.Module) -> Any:
 
 
 def drawn(make: Callable[[], nnx.Module]) -> Any:
-    """A model drawn in one compiled program: one by one, its arrays would take seconds."""
+    """Initialise a model in one compiled program; op by op, it would take seconds."""
     return shaken(nnx.merge(*run_once(lambda: nnx.split(make()))))
 
 
@@ -64,7 +64,7 @@ def of_every_layer() -> Any:
 
 
 class OfFlax(nnx.Module):
-    """A user's own module, all of it Flax's, for pictures of 16x14x1; 3 logits."""
+    """A user-defined module of Flax layers, for pictures of 16x14x1; 3 logits."""
 
     def __init__(self) -> None:
         rngs = nnx.Rngs(5)

@@ -1,4 +1,4 @@
-"""Occlusion as it is defined, a loop in NumPy; and what tests do with its page."""
+"""Occlusion by its definition, a loop in NumPy; and functions to operate its page."""
 
 from collections.abc import Callable
 from typing import Any

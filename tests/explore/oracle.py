@@ -1,4 +1,4 @@
-"""The network's arithmetic from what a page says of it alone, in NumPy float64."""
+"""The arithmetic of the network in NumPy float64, from the content of a page alone."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def run(layer: Mapping[str, Any], x: Array) -> Array:
-    """One layer, `{"kind", "arrays", ...}` with the page's settings, of `x (1, ...)`."""
+    """Apply one layer `{"kind", "arrays", ...}` of a page to `x (1, ...)`."""
     arrays = {name: oracle.float64(array) for name, array in layer["arrays"].items()}
     kind = layer["kind"]
     if kind == "conv":
@@ -61,7 +61,7 @@ def run(layer: Mapping[str, Any], x: Array) -> Array:
 
 
 def run_all(layers: Sequence[Mapping[str, Any]], x: Array) -> list[Array]:
-    """What every layer gives, without the batch axis."""
+    """The output of every layer, without the batch axis."""
     outputs = []
     for layer in layers:
         x = run(layer, x)

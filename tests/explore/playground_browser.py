@@ -1,4 +1,4 @@
-"""The playground in headless Chromium, and the hands of a learner."""
+"""The playground in headless Chromium, and functions to operate it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def playground_tab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def playground(tab: Page) -> Iterator[Page]:
-    """The tab loaded anew, at desktop width; the browser must have no complaint."""
+    """The reloaded tab, at desktop width; the browser must not report anything."""
     complaints: list[str] = []
 
     def complain(what: Any) -> None:
@@ -52,7 +52,7 @@ def set_field(page: Page, name: str, value: str) -> None:
 
 
 def outputs(page: Page) -> Any:
-    """The numbers of the output grids, a grid a channel."""
+    """The numbers of the output grids, one grid per channel."""
     return page.eval_on_selector_all(
         ".pg-outputs .pg-grid",
         "grids => grids.map(g => [...g.children].map(row => [...row.children].map("

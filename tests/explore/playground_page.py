@@ -2,7 +2,7 @@
 
 from tests.explore.scripts import PAGE, joined_files
 
-# What a test may call; `said` collects what is announced.
+# Functions for tests; `said` collects the announcements.
 _DOORS = (
     "showPlayground playgroundWords EXAMPLES CALCULATIONS calculated resolveWindow "
     "resolveChoices judged playOf layerOf resolvePlay state"
@@ -19,7 +19,7 @@ draw();
 
 
 def playground_page() -> str:
-    """The whole page, with a policy as strict as the explorer's about what may be loaded."""
+    """The whole page, with a policy as strict as the explorer's."""
     script = joined_files("playground.js", "exercise.js", "calculations.js") + _START
     style = (PAGE / "style.css").read_text("utf-8") + (PAGE / "playground.css").read_text("utf-8")
     policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'"

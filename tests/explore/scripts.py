@@ -1,4 +1,4 @@
-"""The page's modules joined as the package joins them, by code of the tests' own."""
+"""Join the modules of the page as the package does, independently of its code."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 
 
 def joined(text: str, seen: set[str] | None = None) -> str:
-    """A module's text after all that it imports, without the words import and export."""
+    """The text of a module after its imports, without import and export."""
     seen = set() if seen is None else seen
     parts = []
     for name in _IMPORT.findall(text):

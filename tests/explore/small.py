@@ -1,4 +1,4 @@
-"""A small network with its oracle, its page, and what tests read on it."""
+"""A small network with its oracle and its page, and functions to read the page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ CLASSES = ["ant", "bee", "<b>cat</b>"]
 
 
 def drawn(seed: int, *shape: int) -> Array:
-    """Normal numbers that float32 holds exactly."""
+    """Normal numbers that are exact in float32."""
     values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     return values.astype(np.float64)
 
@@ -83,7 +83,7 @@ def at(page: Page, layer: int, unit: int, *words: str) -> None:
 
 
 def bytes_of(page: Page, canvas: str, channels: int) -> npt.NDArray[np.int64]:
-    """What a canvas shows, `(H, W, channels)`; it must be opaque, and grey where channels is 1."""
+    """The pixels of a canvas, `(H, W, channels)`; it must be opaque, and grey if channels is 1."""
     height, width, data = page.locator(canvas).evaluate(
         """(canvas) => {
           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");

@@ -1,4 +1,4 @@
-"""A convolution in a browser: patches, kernels and sums, and the window's walk."""
+"""A convolution in a browser: patches, kernels and sums, and the animation of the window."""
 
 import re
 from decimal import Decimal
@@ -54,7 +54,7 @@ def test_patches_kernels_and_sums_add_up(browser_page: OpenPage, unit: int) -> N
 
 
 def test_digits_shown_add_up_or_are_marked(browser_page: OpenPage) -> None:
-    """With whole numbers they add up; else "=" stands only where the digits really do."""
+    """Integers add up; otherwise "=" appears only where the shown digits add up."""
     whole = np.random.default_rng(7).integers(-3, 4, (2, 2, 1, 1)).astype(float)
     layer = conv("whole", (4, 4, 1), whole, np.array([2.0]))
     chain = [layer, plain("flatten", "flatten", [3, 3, 1], [9])]
@@ -105,7 +105,7 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     tab.focus()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"
-    expect(tab).to_be_focused()  # the walk builds nothing anew around who waits there
+    expect(tab).to_be_focused()  # the animation does not rebuild the tab
     page.locator(button("play")).click()
     page.clock.run_for(2000)
     assert position.get_attribute("data-position") == "3"

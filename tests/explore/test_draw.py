@@ -1,4 +1,4 @@
-"""Drawing on the input, by pointer and by key, and back again."""
+"""Drawing on the input with pointer and keys, and the reset."""
 
 import io
 from html import escape
@@ -26,7 +26,7 @@ PAD = ".pad-frame canvas"
 
 
 def _grey(browser_page: OpenPage, **options: Any) -> tuple[Page, npt.NDArray[np.uint8]]:
-    """A page of a grey 7x9 picture with one dense layer, and the picture."""
+    """A page with one dense layer and a grey 7x9 picture, and the picture."""
     picture = np.random.default_rng(5).integers(1, 255, (7, 9, 1), dtype=np.uint8)
     chain = [
         plain("flatten", "flatten", [7, 9, 1], [63]),
@@ -43,7 +43,7 @@ def _press(page: Page, *names: str) -> None:
 
 
 def _drag(page: Page, *cells: tuple[float, float], shape: tuple[int, int]) -> None:
-    """A stroke through the middles of cells (row, column), each reached in one jump."""
+    """Paint a stroke through the centres of cells (row, column), each in one jump."""
     box = page.locator(PAD).bounding_box()
     assert box is not None
     for number, (row, column) in enumerate(cells):
@@ -133,7 +133,7 @@ def test_everything_by_key(browser_page: OpenPage) -> None:
 
 
 def test_the_network_runs_once_a_frame(browser_page: OpenPage) -> None:
-    """However often the pointer moves; the pad's picture is drawn whenever the network ran."""
+    """However often the pointer moves, and the pad is drawn whenever the network has run."""
     page, _ = _grey(browser_page)
     runs = page.evaluate(
         """async () => {
@@ -191,7 +191,7 @@ def test_a_phone_has_room_for_the_pad(browser_page: OpenPage, scheme: str) -> No
 
 
 def test_drawing_and_opening_work_in_a_notebooks_frame(browser_page: OpenPage) -> None:
-    """Without an origin of its own: no address, no storage."""
+    """In an opaque origin: no address, no storage."""
     frame = f'<iframe sandbox="allow-scripts" width="900" height="700" srcdoc="{escape(html())}">'
     outer = browser_page(f'<!doctype html><body data-ready="true">{frame}</iframe>')
     page = outer.frame_locator("iframe")

@@ -1,4 +1,4 @@
-"""Parameters typed over in the page, and their way back, against an oracle."""
+"""Edited parameters and their reset, against an oracle."""
 
 import json
 from typing import Any
@@ -62,9 +62,7 @@ def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPa
     _is(page, outputs_of(PICTURES[0], kernel, bias))
     assert page.locator('[data-part="bias"]').evaluate("(e) => e === document.activeElement")
     page.wait_for_selector('#badge[data-verdict="unchecked"]')
-    assert (
-        page.locator("#badge").inner_text() == "parameters changed, so JAX has nothing to compare"
-    )
+    assert page.locator("#badge").inner_text() == "parameters changed: not comparable with JAX"
     page.locator(".thumb").nth(1).click()  # another picture, the same parameters
     _is(page, outputs_of(PICTURES[1], kernel, bias))
     page.locator(".thumb").nth(0).click()
@@ -126,7 +124,7 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     assert page.locator(".changed").count() == 1
     page.locator('[data-part="map"]').hover(position={"x": 190, "y": 40})
     assert position.get_attribute("data-position") == str(1 * 8 + 6)
-    # What the model had is no change any more, whether typed or put back.
+    # An original value is no change, whether typed or restored.
     page.keyboard.press("Enter")
     page.keyboard.type(str(KERNEL[1, 1, 0, 2]))
     page.keyboard.press("Enter")
@@ -180,7 +178,7 @@ document.body.dataset.ready = "true";
 
 
 def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
-    """All outputs and parameters, by Object.is, after many changes and a picture of one's own."""
+    """All outputs and parameters, by Object.is, after many changes and a drawn picture."""
     given = {
         "input": {"shape": [6, 7, 3], "scale": 255},
         "layers": [

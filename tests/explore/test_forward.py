@@ -1,4 +1,4 @@
-"""The browser's arithmetic against NumPy float64, layer by layer; and what each unit reads."""
+"""The arithmetic of the page against NumPy float64, layer by layer, and the inputs of each unit."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from tests.explore.built import Layer, conv, plain, pool
 from tests.explore.scripts import joined_files
 from tests.ops.conv import oracle
 
-# JavaScript's and NumPy's float64 differ by rounding alone: a few hundred terms of size one.
+# JavaScript and NumPy differ only by rounding of float64: a few hundred terms of magnitude one.
 TOLERANCE = 1e-12
 
 _REVIVED = """
@@ -27,15 +27,15 @@ const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries
 
 @pytest.fixture
 def kit(browser_page: Callable[[str], Page]) -> Page:
-    """A page that has nothing but the arithmetic."""
+    """A page with only the arithmetic."""
     script = joined_files("terms.js").replace("</", "<\\/") + _REVIVED
-    names = "{runLayer, tolerances, termsOf, sourcesOf, erf, revived}"
+    names = "{runLayer, tolerances, termsOf, sourcesOf, erfc, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
     return browser_page(f"<body><script>{script}; {ready}</script>")
 
 
 def asked(kit: Page, layer: Layer, x: npt.NDArray[Any], ask: str) -> Any:
-    """The answer to a question about `layer` and `x`, written in JavaScript."""
+    """Evaluate a JavaScript expression of `layer` and `x`."""
     arrays = {
         name: {"data": np.asarray(a, np.float32).ravel().tolist(), "shape": list(a.shape)}
         for name, a in layer.get("arrays", {}).items()
@@ -52,7 +52,7 @@ def output(kit: Page, layer: Layer, x: npt.NDArray[Any]) -> npt.NDArray[np.float
 
 
 def drawn(seed: int, *shape: int) -> npt.NDArray[np.float64]:
-    """Normal numbers that float32 holds exactly."""
+    """Normal numbers that are exact in float32."""
     values = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     return values.astype(np.float64)
 
@@ -102,7 +102,7 @@ def test_a_convolution(
             place = (term["row"], term["column"], term["channel"] - first, unit % filters)
             assert term["weight"] == kernel[place]
             assert term["product"] == term["weight"] * term["value"]
-            # The derivative by a kernel's cell is the value under it, zero in the padding.
+            # The derivative with respect to a weight is the value under it, zero in the padding.
             assert term["value"] == by_kernel[place]
             if term["source"] >= 0:
                 assert term["value"] == x.ravel()[term["source"]]
@@ -116,7 +116,7 @@ POOLS = [
 
 
 def test_a_convolution_of_numbers_that_are_none(kit: Page) -> None:
-    """Zero times infinity is no number, though other zeros may be left out of the sum."""
+    """Zero times infinity is NaN, although other zeros are skipped in the sum."""
     kernel = drawn(8, 2, 2, 1, 3)
     kernel[1, 0, 0, 1], kernel[0, 0, 0, 2] = np.inf, np.nan
     layer = conv("conv", (3, 3, 1), kernel)
@@ -130,7 +130,7 @@ def test_a_convolution_of_numbers_that_are_none(kit: Page) -> None:
 
 @pytest.mark.parametrize(("shape", "window", "stride", "padding"), POOLS)
 def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) -> None:
-    # Negative numbers, so that padding that took part as zero would win.
+    # Negative numbers, so that zeros in the padding would be the maximum.
     x = -abs(drawn(4, *shape)) - 1
     for kind, wanted_of in (
         ("max_pool", oracle.max_pool2d),
@@ -142,7 +142,7 @@ def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) 
         np.testing.assert_allclose(ours, wanted.ravel(), rtol=0, atol=TOLERANCE)
         for unit in (0, wanted.size - 2):
             reads = []
-            for i in range(x.size):  # a cell that is read shows when it grows
+            for i in range(x.size):  # increasing a cell changes the output if it is read
                 larger = x.ravel().copy()
                 larger[i] += 100
                 y = wanted_of(larger.reshape(1, *shape), window, stride=stride, padding=padding)
@@ -155,7 +155,7 @@ def test_pooling(kit: Page, shape: Any, window: Any, stride: Any, padding: Any) 
 
 
 def test_the_largest_of_numbers_that_are_none_or_infinite(kit: Page) -> None:
-    """NaN, wherever it lies: before and after larger numbers; as in `max_pool2d`."""
+    """NaN in every position, before and after larger numbers, as in `max_pool2d`."""
     layer = pool("max_pool", (2, 3, 1), (2, 3))
     for place in range(6):
         x = np.array([3.0, -1, 5, 2, 7, 4]).reshape(2, 3, 1)
@@ -207,10 +207,32 @@ def test_activations(kit: Page, name: str) -> None:
     assert asked(kit, layer, x, "kit.sourcesOf(layer, 3)") == [3]
 
 
-def test_the_error_function(kit: Page) -> None:
-    points = np.concatenate([np.linspace(-7, 7, 141), [2.4999, 2.5, 1e-300, 5.9, 6.1]])
-    ours = kit.evaluate("(points) => points.map(kit.erf)", points.tolist())
-    np.testing.assert_allclose(ours, [math.erf(v) for v in points], rtol=4e-15, atol=0)
+def test_the_complementary_error_function(kit: Page) -> None:
+    points = np.concatenate([np.linspace(-7, 7, 141), np.linspace(7, 26, 39), [1e-300, 1.9999]])
+    ours = kit.evaluate("(points) => points.map(kit.erfc)", points.tolist())
+    np.testing.assert_allclose(ours, [math.erfc(v) for v in points], rtol=2e-13, atol=0)
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+def test_the_tail_of_gelu(kit: Page, name: str) -> None:
+    """A relative tolerance, where 1 + erf and 1 + tanh would lose all digits."""
+    x = np.array([-2.0, -4.5, -8, -8.5, -12, -20, -37, -60, 8.5, 60])
+    if name == "gelu":
+        wanted = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in x]
+    else:
+        inner = np.sqrt(8 / np.pi) * (x + 0.044715 * x**3)
+        wanted = list(x * np.exp(-np.logaddexp(0, -inner)))
+    layer = plain("a", "activation", [x.size], function=name)
+    np.testing.assert_allclose(output(kit, layer, x), wanted, rtol=1e-12, atol=1e-300)
+
+
+def test_gelu_of_infinities(kit: Page) -> None:
+    layer = plain("a", "activation", [3], function="gelu")
+    y = kit.evaluate(
+        "(layer) => Array.from(kit.runLayer(layer, [-Infinity, Infinity, NaN]), String)", layer
+    )
+    wanted = ops.gelu(jnp.array([-np.inf, np.inf, np.nan]))
+    np.testing.assert_array_equal(np.array(y, np.float64), wanted)
 
 
 def test_softmax_over_the_last_axis(kit: Page) -> None:

@@ -1,4 +1,4 @@
-"""The page in a real browser: the numbers arrive bit for bit, and nothing gets in or out."""
+"""The page in a real browser: numbers are exact bit for bit, no injection, no requests."""
 
 import base64
 from html import escape
@@ -13,7 +13,7 @@ from tests.explore.models import OfFlax, drawn, of_every_layer
 from tests.explore.test_page import HOSTILE, at, content_of, numbers_of, pictures
 from tests.explore.test_scripts import OWN
 
-# The page's own functions are inside its module; here they are again, to be called.
+# The functions of the page are inside its module; this copy makes them callable.
 UNPACK = OWN["numbers.js"].replace("export ", "")
 READ = """
   const network = await unpack(document);
@@ -84,7 +84,7 @@ def test_words_from_outside_run_nothing(made: Page, browser_page: OpenPage) -> N
 
 
 def test_the_policy_stops_everything_else(made: Page, chromium: Browser) -> None:
-    """What would get in, if a word were taken for markup, does not run; nothing is asked for."""
+    """Text that would run if it were taken for markup does not run; there are no requests."""
     asked: list[str] = []
 
     def refuse(route: Route) -> None:
@@ -141,7 +141,7 @@ def test_a_notebooks_frame_shows_the_page(made: Page, browser_page: OpenPage) ->
 
 
 def test_a_complaint_would_be_seen(chromium: Browser, made: Page) -> None:
-    """A script that the policy does not name is told of on the console."""
+    """A script that the policy does not allow is reported on the console."""
     said: list[str] = []
     with chromium.new_context() as context:
         opened = context.new_page()

@@ -53,7 +53,7 @@ def test_the_address_restores_the_view(browser_page: OpenPage) -> None:
 
 
 def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenPage) -> None:
-    """Browsers take 100 changes in 30 s, or 200 in 10."""
+    """Browsers accept 100 changes in 30 s, or 200 in 10 s."""
     page = browser_page(html())
     at(page, 0, 1)
     calls = page.locator('#detail [data-part="map"]').evaluate(

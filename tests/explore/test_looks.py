@@ -105,7 +105,7 @@ def test_names_and_numbers_of_any_length_have_room(browser_page: OpenPage) -> No
 
 
 def test_colours_are_printed(made: str, browser_page: OpenPage) -> None:
-    """Bars and cells are backgrounds, which a browser leaves out unless it is told not to."""
+    """Bars and cells are backgrounds, which browsers do not print by default."""
     tab = browser_page(made)
     go(tab, "layer=0&unit=60")
     tab.emulate_media(media="print")

@@ -1,4 +1,4 @@
-"""The chain of layers that a page shows is the model, or the model is refused by name."""
+"""The chain of layers equals the model, or the model is refused by layer name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,7 +32,7 @@ def as_json(found: Network) -> list[dict[str, Any]]:
 
 
 def assert_is_the_model(model: nnx.Module, found: Network) -> None:
-    """What the layers say, computed in float64, is what JAX gives for each, and the logits."""
+    """The layers, computed in float64, give the outputs of JAX and the logits."""
     image = picture(found.input_shape)
     outputs = found.outputs(image)
     expected = run_all(as_json(found), image[None] / 255)
@@ -123,7 +123,7 @@ def test_a_model_that_gives_probabilities_ends_in_its_own_softmax() -> None:
 
 
 class Between(nnx.Module):
-    """Two convolutions, a function of the model's between them, and a dense layer."""
+    """Two convolutions with a function between them, and a dense layer."""
 
     def __init__(self, function: Callable[..., Any], *, after: Any = None) -> None:
         rngs = nnx.Rngs(0)
@@ -146,23 +146,23 @@ class Between(nnx.Module):
     [
         (
             Between(lambda conv, x: conv(x) + x),
-            "layer 'dense': takes what does not follow from 'conv2' alone",
+            "layer 'dense': its input does not follow from 'conv2' alone",
         ),
         (
             Between(lambda conv, x: x + 0 * conv(x)),
-            "layer 'dense': takes what does not follow from 'conv2'",
+            "layer 'dense': its input does not follow from 'conv2'",
         ),
         (
             Between(lambda conv, x: conv(jnp.sin(x))),
-            "layer 'conv2': takes what does not follow from 'conv1'",
+            "layer 'conv2': its input does not follow from 'conv1'",
         ),
         (
             Between(lambda conv, x: conv(x[:, ::-1])),
-            "layer 'conv2': takes what does not follow from 'conv1'",
+            "layer 'conv2': its input does not follow from 'conv1'",
         ),
         (
             Between(lambda conv, x: conv(conv(x) * 1.001)),
-            "layer 'conv2#2': takes what does not follow from",
+            "layer 'conv2#2': its input does not follow from",
         ),
         (
             Between(lambda conv, x: conv(x), after=lambda y: 2 * y),
@@ -174,21 +174,21 @@ def test_what_is_no_chain_is_refused(model: nnx.Module, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}") as caught:
         network(model, SHAPE)
     assert "\n" not in str(caught.value)
-    assert "accepted: layers one after the other, " in str(caught.value)
+    assert "accepted: a chain of layers " in str(caught.value)
 
 
 def test_a_skip_connection_that_is_dead_on_every_picture_is_refused_too() -> None:
-    """Its addend is zero for all pictures of 0..1, so no picture shows it."""
+    """The addend is zero for all pictures of 0..1, so no picture reveals it."""
     model = Between(lambda conv, x: conv(x) + jnp.maximum(x - 20, 0))
     x = np.random.default_rng(0).random((99, *SHAPE), np.float32)
     assert np.abs(np.asarray(model.conv1(jnp.asarray(x)))).max() < 10
-    with pytest.raises(ValueError, match=r"^layer 'dense': takes what does not follow"):
+    with pytest.raises(ValueError, match=r"^layer 'dense': its input does not follow"):
         network(model, SHAPE)
 
 
 def test_a_function_of_the_picture_is_no_part_of_the_chain() -> None:
     model = Sequential([lambda x: 2 * x - 1, Flatten(), Dense(60, 3, rngs=nnx.Rngs(0))])
-    message = r"^layer 'activation': is an unknown function; accepted: "
+    message = r"^layer 'activation': is an unsupported function; accepted: "
     with pytest.raises(ValueError, match=message):
         network(model, SHAPE)
 
@@ -197,7 +197,7 @@ class Twisted(Conv2D):
     """A convolution that does more than its settings say."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolve `x`, and a little more."""
+        """Convolve `x`, and change the result a little."""
         return super().__call__(x) * 1.01
 
 
@@ -206,7 +206,10 @@ class Twisted(Conv2D):
     [
         (lambda r: nnx.LayerNorm(2, rngs=r), "is a nnx.LayerNorm; accepted: Conv2D, "),
         (lambda r: Conv2DTranspose(2, 2, rngs=r), "is a Conv2DTranspose; accepted: Conv2D, "),
-        (lambda r: Twisted(2, 2, rngs=r), "does not compute what a Twisted of its settings does"),
+        (
+            lambda r: Twisted(2, 2, rngs=r),
+            "does not compute what a Twisted with these settings does",
+        ),
         (
             lambda r: nnx.Conv(2, 2, (3, 3), padding="CIRCULAR", rngs=r),
             "got padding 'CIRCULAR'; accepted: 'SAME', 'VALID', numbers",
@@ -214,7 +217,7 @@ class Twisted(Conv2D):
         (lambda r: nnx.Conv(2, 2, (3,), rngs=r), r"got kernel_size \(3,\) for \(6, 5, 2\)"),
         (
             lambda r: nnx.Conv(2, 2, (3, 3), mask=MASK, rngs=r),
-            "does not compute what a Conv of its settings does",
+            "does not compute what a Conv with these settings does",
         ),
         (
             lambda r: Conv2D(2, 2, activation=jnp.sin, rngs=r),
@@ -238,7 +241,9 @@ def test_pictures_of_another_size_are_refused() -> None:
 
 
 def test_feature_maps_are_no_logits() -> None:
-    with pytest.raises(ValueError, match=r"^model: gives \(6, 5, 2\) for a picture; accepted: "):
+    with pytest.raises(
+        ValueError, match=r"^model: its output for an image is \(6, 5, 2\); accepted: "
+    ):
         network(Sequential([Conv2D(2, 2, rngs=nnx.Rngs(0))]), SHAPE)
 
 

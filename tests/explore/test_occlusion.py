@@ -1,4 +1,4 @@
-"""What a patch over the picture takes from a class: against a loop in NumPy around JAX's model."""
+"""Occlusion against a loop in NumPy around the JAX model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,14 +33,14 @@ def _with_batch_norm() -> Sequential:
 
 
 def with_batch_norm() -> Any:
-    """The same in one compiled program, with statistics as if it had been trained."""
+    """The same in one compiled program, with batch statistics like those of a trained model."""
     model = nnx.merge(*run_once(lambda: nnx.split(_with_batch_norm())))
     shaken(model.batch_normalization)
     return model
 
 
-# The network, its picture's shape, what is chosen (None: as the page proposes), and a factor on the
-# last kernel that makes the probabilities move.
+# The network, the shape of its picture, the settings (None: defaults of the page), and a factor on
+# the last kernel that makes the probabilities vary.
 MODELS: dict[str, tuple[Callable[[], Any], tuple[int, ...], Any, float]] = {
     "conv4": (lambda: build("conv4", (28, 28, 1), 10), (28, 28, 1), None, 30),
     "tiny_vgg": (
@@ -83,10 +83,10 @@ def test_every_position_is_pythons(browser_page: OpenPage, name: str) -> None:
     for target in {int(whole.argmax()), int(np.ptp(drops, axis=(0, 1)).argmax())}:
         page.locator('[data-key="target"]').select_option(str(target))
         shown = np.reshape(numbers(page, ".occ-all td .numeral"), drops.shape[:2])
-        # There is something to see, and it is not all or nothing.
+        # The values vary.
         assert 0.02 < np.abs(drops[..., target]).max() < 0.98
         assert np.unique(drops[..., target].round(4)).size > drops[..., target].size / 2
         np.testing.assert_allclose(shown, drops[..., target], rtol=0, atol=3e-6)
-        # The largest is what is shown first.
+        # The largest drop is shown first.
         place = int(page.locator(".occ-result > div").get_attribute("data-position") or "")
         assert place == drops[..., target].argmax()

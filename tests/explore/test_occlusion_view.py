@@ -1,4 +1,4 @@
-"""The view of occlusion: keys, pointer, colours, and how its run stops and goes on."""
+"""The occlusion view: keys, pointer, colours, and how its run stops and continues."""
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ def holds(
     places: list[tuple[int, int, int, int]],
     target: int,
 ) -> None:
-    """Numbers, picture and outline are those of this position."""
+    """Check that numbers, picture and outline are those of this position."""
     p = patched.reshape(-1, patched.shape[-1])[position]
     shown = numbers(page, ".occ-result .numeral")
     wanted = [whole[target], p[target], whole[target] - p[target], p.max()]
@@ -85,7 +85,7 @@ def holds(
 
 
 def pixels(page: Page, selector: str) -> npt.NDArray[np.int64]:
-    # Of a copy: Chromium complains of canvases that are drawn and read in turn.
+    # On a copy, because Chromium warns about canvases that are drawn and read in turn.
     read = """(canvas) => {
         const { height, width } = canvas;
         const copy = new OffscreenCanvas(width, height).getContext("2d");
@@ -113,11 +113,11 @@ def test_the_legend_is_true_to_the_colours(browser_page: OpenPage) -> None:
         there = legend[int(np.rint(15 * grey)), int(np.rint(50 * value)) + 50]
         np.testing.assert_allclose(seen[r, c], there, rtol=0, atol=9)
     assert np.ptp(legend[:, 50, :3], axis=-1).max() < 12  # zero is grey
-    assert legend[8, 95, 0] > legend[8, 95, 2] + 50  # orange where it speaks for the class
+    assert legend[8, 95, 0] > legend[8, 95, 2] + 50  # orange where it is evidence for the class
     assert legend[8, 5, 2] > legend[8, 5, 0] + 50
 
 
-# Every layer takes longer than a slice, and a frame comes only when the test lets one come.
+# Every layer takes longer than a slice, and frames come only when the test requests them.
 _HELD = """() => {
   let time = 0;
   performance.now = () => (time += 1000);

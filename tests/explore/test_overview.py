@@ -1,4 +1,4 @@
-"""The overview in a browser: columns, marks of what is read, colours and legend, the check."""
+"""The overview in a browser: columns, marked inputs, colours and legend, the check."""
 
 from typing import Any
 

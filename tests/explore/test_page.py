@@ -1,4 +1,4 @@
-"""The page's text: what is in it, what it leaves out, and that nothing from outside is markup."""
+"""The HTML of the page: its content, what it omits, and that no text becomes markup."""
 
 import base64
 import gzip
@@ -25,7 +25,7 @@ HOSTILE = '</script><img src=x onerror="window.hacked=1"><!-- \' & $title'
 
 
 def pictures(count: int, *shape: int) -> npt.NDArray[np.uint8]:
-    """The same ones in every test and in any order of tests."""
+    """The same in every test and in any order of tests."""
     random = np.random.default_rng([11, count, *shape])
     return random.integers(0, 256, (count, *shape), np.uint8)
 
@@ -126,7 +126,7 @@ def test_the_content_is_that_of_the_model() -> None:
         shapes = [list(at(numbers, place).shape) for place in check["outputs"]]
         assert shapes == [layer["out"] for layer in content["layers"]]
     assert made.left_out == ()
-    # Every number belongs to an array; equal arrays (a dropout's input and output) share theirs.
+    # Every number belongs to an array; equal arrays (input and output of dropout) share numbers.
     places = [place for layer in content["layers"] for place in layer["arrays"].values()]
     places += [place for check in content["checks"] for place in check["outputs"]]
     sizes = {offset: int(np.prod(shape)) for offset, shape in sorted(places)}
@@ -224,8 +224,8 @@ def test_a_model_of_420_thousand_parameters_stays_under_the_limit() -> None:
         {"layers": missing[1], "pictures": ["2", "3"]},
     ]
     assert made.left_out == (
-        f"JAX's outputs of {', '.join(missing[0])} for picture 1",
-        f"JAX's outputs of {', '.join(missing[1])} for picture 2, 3",
+        f"JAX's outputs of {', '.join(missing[0])} for image 1",
+        f"JAX's outputs of {', '.join(missing[1])} for image 2, 3",
     )
 
 
@@ -238,7 +238,7 @@ def test_a_page_that_fits_nothing_more_still_checks_the_logits(
     made = page(small(), pictures(1, 5, 4, 1), ["a", "b", "c"])
     (check,) = content_of(made)["checks"]
     assert [place is None for place in check["outputs"]] == [True, True, True, False, False]
-    assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for picture 1",)
+    assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for image 1",)
 
 
 def test_a_model_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

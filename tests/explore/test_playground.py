@@ -43,7 +43,7 @@ def test_no_example_of_the_lectures_is_left_out(page: Page) -> None:
 @needs_file
 @pytest.mark.parametrize("name", GRIDS)
 def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> None:
-    """The misprinted cells are marked, each with what is printed; no other cell is."""
+    """Exactly the misprinted cells are marked, each with the printed number."""
     example = EXAMPLES[name]
     choose(page, name)
     if page.locator(".pg-turn").get_attribute("aria-pressed") == "true":
@@ -74,7 +74,7 @@ def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> N
         assert label == f"row {row}, column {column}: {right}; the slide prints {text}"
     notes = page.locator(".pg-notes li").all_text_contents()
     assert notes == [
-        f"({row}, {column}): the slide prints {text}; right is {expected[row, column]}."
+        f"({row}, {column}): the slide prints {text}; the correct value is {expected[row, column]}."
         for (row, column), text in shown.items()
     ]
 
@@ -98,7 +98,7 @@ def test_a_size_or_count_is_computed(page: Page, name: str) -> None:
 
 
 def random_choices(random: np.random.Generator, operation: str) -> dict[str, Any]:
-    """Sizes of which many do not fit; every form of padding; for "any" now and then a zero."""
+    """Sizes of which many do not fit; all kinds of padding; for "any" sometimes a zero."""
 
     def pair(most: int) -> list[int]:
         least = 0 if operation == "any" and random.random() < 0.1 else 1
@@ -164,7 +164,7 @@ def test_windows_are_those_of_resolve_window(page: Page) -> None:
 
 @pytest.mark.parametrize("operation", ["conv", "max_pool", "average_pool", "flatten"])
 def test_random_numbers_against_the_oracle(page: Page, operation: str) -> None:
-    """The output on the page, in up to three channels; or jcnn's own reason against it."""
+    """The output on the page, in up to three channels; or the error message of jcnn."""
     random = np.random.default_rng(2)
     refused = 0
     for _ in range(15):

@@ -1,4 +1,4 @@
-"""What the playground shows is in the address, and comes back from it."""
+"""The state of the playground is in the address, and is restored from it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def opened(browser_page: OpenPage) -> Page:
 
 
 def comes_back(page: Page) -> dict[str, Any]:
-    """Load the address in place of the page, and compare all that can be seen."""
+    """Load the address in a new page, and compare everything visible."""
     before = page.evaluate(STATE)
     page.reload()
     page.wait_for_selector("body[data-ready=true]")

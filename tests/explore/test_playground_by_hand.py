@@ -1,4 +1,4 @@
-"""The playground under a learner's hands: windows, walking, the exercise."""
+"""Interaction with the playground: windows, animation, the exercise."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.ops.conv import oracle
 tab = playground_tab
 page = playground
 
-# setInterval that waits for the test: `tick()` is its next turn, null while nothing runs.
+# A setInterval under control of the test: `tick()` runs the callback, null if none is set.
 _BY_HAND = """() => {
   globalThis.tick = null;
   globalThis.setInterval = (turn) => ((globalThis.tick = turn), 1);
@@ -34,7 +34,7 @@ def said(page: Page) -> str:
 
 
 def marked_inputs(page: Page) -> Any:
-    """Which cells of the padded inputs are marked, a grid a channel."""
+    """The marked cells of the padded inputs, one grid per channel."""
     return page.eval_on_selector_all(
         ".pg-line figure:first-child .pg-grid",
         "grids => grids.map(g => [...g.children].map(row => [...row.children].map("
@@ -54,7 +54,7 @@ def values(page: Page, selector: str) -> list[float]:
 
 
 def test_a_cell_marks_its_window_and_shows_its_products(page: Page) -> None:
-    """Three channels, stride, dilation and uneven padding, against the oracle's touches."""
+    """Three channels, stride, dilation and uneven padding, against the cells the oracle reads."""
     random = np.random.default_rng(3)
     x = random.integers(-9, 10, (3, 6, 5)) / 4
     kernel = random.integers(-9, 10, (3, 2, 2)) / 4
@@ -109,7 +109,7 @@ def test_other_operations_say_what_they_do(page: Page, operation: str, text: str
 
 
 def test_numbers_are_typed(page: Page) -> None:
-    """Every key counts at once; what is no number is refused; Esc takes back."""
+    """Every key takes effect immediately; text that is not a number is refused; Esc restores."""
     field = entry(page, "Input", 0, 2)
     field.fill("10.5")
     assert outputs(page)[0][0] == [12.5, 0, 1]
@@ -134,7 +134,7 @@ def test_a_refused_choice_says_why_and_is_mended(page: Page) -> None:
         "with padding ((0, 0), (0, 0))"
     )
     assert page.locator(".pg-reason").text_content() == reason
-    assert said(page) == f"This cannot be done: {reason}"
+    assert said(page) == f"Invalid setting: {reason}"
     invalid = page.locator("form [aria-invalid]")
     names = [invalid.nth(i).get_attribute("name") for i in range(invalid.count())]
     assert names == ["kernel_0", "kernel_1", "dilation_0", "dilation_1"]
@@ -145,7 +145,7 @@ def test_a_refused_choice_says_why_and_is_mended(page: Page) -> None:
 
 
 def test_the_walk_visits_all_positions_in_order(page: Page) -> None:
-    """Later cells are empty until the window is there; pause, back and reset."""
+    """Later cells are empty until the window reaches them; pause, back and reset."""
     page.evaluate(_BY_HAND)
     choose(page, "000_valid")
 
@@ -205,8 +205,8 @@ def test_the_exercise_marks_right_and_wrong(page: Page) -> None:
     assert page.locator(".pg-product").count() == 0
     page.locator("button[name=hint]").click()
     assert sum(values(page, ".pg-result")) == 2
-    assert page.locator(".pg-working strong").count() == 0  # the sum is left to the learner
-    assert said(page).endswith("Add these products.")
+    assert page.locator(".pg-working strong").count() == 0  # the sum is not shown
+    assert said(page).endswith("Add up these products.")
     page.locator("button[name=show_me]").click()
     assert output_cell(page, 0, 2).input_value() == "2"
     assert page.locator(".pg-progress").text_content() == "2 of 25 right, 1 of them shown"

@@ -94,7 +94,7 @@ def test_both_languages_say_everything(page: Page) -> None:
 def test_it_is_legible_and_fits_a_phone(
     page: Page, scheme: Literal["light", "dark"], language: str
 ) -> None:
-    """Contrast of 4.5 to 1 for every text, nothing wider than 390 pixels, no word left out."""
+    """Contrast of 4.5 to 1 for every text, nothing wider than 390 pixels, no word missing."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 800})
     page.evaluate("language => draw({ language })", language)

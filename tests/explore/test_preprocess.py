@@ -93,7 +93,7 @@ def _exif(orientation: int) -> Image.Exif:
 
 
 def _gamma() -> PngImagePlugin.PngInfo:
-    """What a viewer with colour management would darken the picture by."""
+    """A colour profile with which a colour-managed viewer would darken the picture."""
     info = PngImagePlugin.PngInfo()
     info.add(b"gAMA", struct.pack(">I", 100_000))
     return info
@@ -107,7 +107,7 @@ def _smooth(height: int, width: int) -> Image.Image:
 
 
 def _files(folder: Path) -> dict[str, int]:
-    """Pictures of every kind: how far the browser's pixels may be from Pillow's, by name."""
+    """Pictures of every kind: the accepted difference between browser and Pillow, by name."""
     rgb = Image.fromarray(noise(19, 26, 3))
     wide = Image.fromarray((noise(9, 31).astype(np.uint16) * 256) + noise(9, 31))
     opaque_then = [Image.fromarray(noise(12, 10, 3)).quantize(16) for _ in range(2)]
@@ -127,7 +127,7 @@ def _files(folder: Path) -> dict[str, int]:
         "moving.gif": (opaque_then[0], {"save_all": True, "append_images": opaque_then[1:]}, 0),
         "plain.bmp": (rgb, {}, 0),
         "lossless.webp": (Image.fromarray(noise(11, 23, 4)), {"lossless": True, "exact": True}, 0),
-        # Decoders of JPEG round in ways of their own.
+        # JPEG decoders round differently.
         "turned.jpg": (_smooth(50, 70), {"exif": _exif(6), "quality": 95, "subsampling": 0}, 2),
         "grey.jpg": (_smooth(40, 30).convert("L"), {"quality": 95}, 2),
     }
@@ -148,7 +148,7 @@ def test_files_become_what_read_image_makes_of_them(
         wanted = read_image(tmp_path / name, shape, resize).astype(np.int64)
         found = bytes_of(page, ".photo", shape[2])
         assert np.abs(found - wanted).max() <= allowed + _ORDER, name
-        # What the network was given are these pixels, as float32 of pixel / 255.
+        # The input of the network is float32 of pixel / 255.
         x = (found.astype(np.float32) / np.float32(255)).astype(np.float64).ravel()
         np.testing.assert_allclose(
             numbers(page, '[data-layer="1"] .amount'), x @ weights, rtol=0, atol=1e-12
@@ -203,7 +203,7 @@ def test_what_is_no_picture_is_refused_by_name(browser_page: OpenPage, tmp_path:
 
 
 def test_a_file_can_be_dropped(browser_page: OpenPage, tmp_path: Path) -> None:
-    """Of two, the last counts, even where the first takes longer to read."""
+    """The last of two files counts, even if the first takes longer to read."""
     page, _ = _page_of(browser_page, (6, 7, 3), "stretch")
     Image.new("RGB", (3000, 2000)).save(tmp_path / "large.png")
     file = tmp_path / "dropped.png"

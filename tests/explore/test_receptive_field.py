@@ -1,4 +1,4 @@
-"""Receptive fields against JAX's gradients: with positive numbers no path to a pixel cancels."""
+"""Receptive fields against gradients by JAX; with positive numbers no path to a pixel cancels."""
 
 import json
 import re
@@ -115,7 +115,7 @@ def dilated() -> list[Layer]:
 
 
 def softmax_of_maps() -> list[Layer]:
-    """The windows at the edge read nothing but padding."""
+    """The windows at the edge read only padding."""
     first = conv("a", (4, 5, 2), drawn(1, 1, 2, 1, 2), padding=((2, 1), (3, 0)), groups=2)
     return [first, _like("softmax", "activation", first, function="softmax")]
 
@@ -130,7 +130,7 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, int, int]]] = {
 
 @pytest.fixture(scope="module")
 def kit(chromium: Any) -> Any:
-    """A page that has nothing but the fields."""
+    """A page with only the receptive fields."""
     page = chromium.new_page()
     script = joined_files("receptive_field.js").replace("</", "<\\/")
     page.set_content(f"<body><script>{script}; globalThis.ask = receptiveFields</script>")
@@ -195,7 +195,7 @@ def test_without_an_edge_it_is_as_large_as_the_formula_says(kit: Page, name: str
 
 
 def marked(page: Page, where: str, shape: tuple[int, ...]) -> Bools:
-    """The pixels that the mark on a picture leaves unveiled."""
+    """The pixels that the overlay on a picture does not dim."""
     path = page.locator(f"{where} .field-inside").get_attribute("d") or ""
     mask = np.zeros(shape[:2], bool)
     for found in re.findall(r"M(\d+) (\d+)h(\d+)v(\d+)h-(\d+)z", path):
@@ -228,7 +228,7 @@ def test_it_is_drawn_on_the_picture(browser_page: OpenPage) -> None:
             *map(str, [rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1, *shape[:2]]),
         ]
         gaps = pixels.sum() < (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-        assert ("With gaps" in page.locator(".field-words").inner_text()) == gaps
+        assert ("The field has gaps" in page.locator(".field-words").inner_text()) == gaps
         counts = page.locator(".field-words tbody tr:last-child td:last-child .numeral")
         assert int(counts.get_attribute("data-value") or "") == wanted[index][unit].sum()
 
@@ -244,7 +244,7 @@ def test_by_keys_it_is_said_and_follows(browser_page: OpenPage) -> None:
     unit = 8 * 4
     assert (marked(page, "svg.over", shape) == wanted[unit].any(axis=2)).all()
     said = page.locator("#announce").inner_text()
-    assert "Receptive field: Rows 1 to 3, columns 0 to 0: 3 × 1 of 6 × 7 pixels." in said  # noqa: RUF001
+    assert "Receptive field: Rows 1 to 3, columns 0 to 0: 3 \u00d7 1 of 6 \u00d7 7 pixels." in said
     page.keyboard.press("Enter")
     page.locator("#detail .tabs button").last.press("Enter")
     field = page.locator('#detail [data-key="field-column"]')

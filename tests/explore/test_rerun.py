@@ -1,4 +1,4 @@
-"""A layer run again where a rectangle changed: NumPy's numbers of all of it, to the last bit."""
+"""Rerunning a layer after a change to a rectangle equals a full run, to the last bit."""
 
 import json
 from collections.abc import Iterator

@@ -33,14 +33,14 @@ def test_dependencies_come_first_and_once() -> None:
     ("text", "message"),
     [
         ('import { b as e } from "./b.js";\n', "main.js: imports a name under another: import"),
-        ('import { x } from "./x.js";\n', "main.js: imports x.js, which is not there"),
+        ('import { x } from "./x.js";\n', "main.js: imports x.js, which does not exist"),
         ('import b from "./b.js";\n', "main.js: cannot be joined: import b from"),
         ('import * as b from "./b.js";\n', "main.js: cannot be joined: import *"),
         ("export default 1;\n", "main.js: cannot be joined: export default 1;"),
         ('const b = await import("./b.js");\n', 'main.js: cannot be joined: import("./b.js")'),
-        ('const x = "</SCRIPT>";\n', "main.js: holds what HTML takes for the end of a script"),
-        ("const x = 1 <!--2;\n", "main.js: holds what HTML takes"),
-        ('import { a } from "./a.js";\n', "main.js: is imported by what it imports: main.js -> a"),
+        ('const x = "</SCRIPT>";\n', "main.js: contains text that would end a script"),
+        ("const x = 1 <!--2;\n", "main.js: contains text that would"),
+        ('import { a } from "./a.js";\n', "main.js: import cycle: main.js -> a"),
     ],
 )
 def test_what_cannot_be_joined_is_refused(text: str, message: str) -> None:
@@ -50,7 +50,7 @@ def test_what_cannot_be_joined_is_refused(text: str, message: str) -> None:
 
 
 def test_a_file_imports_just_what_it_uses() -> None:
-    """Joined, a forgotten import would work; as modules, which newcomers read, it would not."""
+    """A forgotten import works in the joined script, but not as modules."""
     defined = {
         name: file
         for file, text in OWN.items()

@@ -30,7 +30,7 @@ def view(chromium: Browser) -> Iterator[Open]:
 
 
 def near(wanted: Any) -> Any:
-    """Float64 sums of at most a few thousand terms, added in another order, are this near."""
+    """Agreement of float64 sums of up to a few thousand terms in different orders."""
     return pytest.approx(wanted, rel=1e-12, abs=1e-12)
 
 
@@ -65,7 +65,7 @@ def test_im2col(view: Open, groups: int, bias: bool) -> None:
 
 
 def _all_pages(shown: Viewed) -> list[float]:
-    """The numbers of the table's rows, page after page, by the buttons."""
+    """The numbers in the rows of the table, page by page, with the buttons."""
     shown.change(termPage=0)
     found = shown.numbers(".terms tbody")
     while shown.page.get_attribute("[data-key=page-next]", "aria-disabled") == "false":
@@ -238,7 +238,7 @@ def test_dense(view: Open, bias: bool) -> None:
         assert sum(added[:-1]) == near(added[-1])
     assert f"{(products == 0).sum()} of 45 products are zero" in shown.texts(".terms")[0]
     said = shown.texts("section")[0]
-    assert ("and its bias" in said, "+ b(2)" in said) == (bias, bias)
+    assert ("and the bias" in said, "+ b(2)" in said) == (bias, bias)
 
 
 def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(view: Open) -> None:

@@ -1,4 +1,4 @@
-"""What all views share: marks on rounded digits, the keyboard, words, text as text, widths."""
+"""Common to all views: marks on rounded digits, the keyboard, words, text as text, widths."""
 
 import re
 from collections.abc import Callable, Iterator

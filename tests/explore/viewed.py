@@ -54,7 +54,7 @@ change({});
 
 
 def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
-    """A page of nothing but the view of `state["selected"]`, under the explorer's policy."""
+    """A page with only the view of `state["selected"]`, under the policy of the explorer."""
     given = {
         "network": {
             "classes": state.pop("classes", []),
@@ -89,7 +89,7 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
 
 
 class Viewed:
-    """A view that is open: what it shows, and hands to change it. It must not complain."""
+    """An open view, with methods to read and change it."""
 
     def __init__(self, browser: Browser, layers: list[Layer], x: Array, **state: Any) -> None:
         self.complaints: list[str] = []
@@ -100,13 +100,13 @@ class Viewed:
         self.page.wait_for_function("window.explorer !== undefined", timeout=20_000)
 
     def numbers(self, where: str = "section") -> list[float]:
-        """The full numbers shown within a part of the view, in their order."""
+        """The full numbers shown in a part of the view, in order."""
         script = "(nodes) => nodes.map((node) => node.dataset.value)"
         texts = self.page.eval_on_selector_all(f"{where} [data-value]", script)
         return [float(text) for text in texts]
 
     def texts(self, where: str) -> list[str]:
-        """The text of each element of a kind."""
+        """The text of each matching element."""
         script = "(nodes) => nodes.map((node) => node.innerText)"
         return [str(text) for text in self.page.eval_on_selector_all(where, script)]
 
@@ -123,6 +123,6 @@ class Viewed:
         return self.page.evaluate(f"explorer.state.{name}")
 
     def close(self) -> None:
-        """Close the page; fails where the browser had something to say."""
+        """Close the page; fails if the browser reported anything."""
         self.page.close()
         assert self.complaints == []

@@ -1,4 +1,4 @@
-"""One small run and its report, which all tests of the report read."""
+"""One small run and its report for all tests of the report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.report.pages import Page, read_page
 
 @dataclass(frozen=True)
 class Reported:
-    """A run folder with its report, and what the report was made of."""
+    """A run folder with its report, and the data of the report."""
 
     run: Path
     model: nnx.Module

@@ -1,4 +1,4 @@
-"""A report's page as its reader has it: texts, tables and pictures, by Python's own parser."""
+"""Read the page of a report with the HTML parser of Python: texts, tables and images."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ _EMPTY = ("img", "meta", "br", "link", "input", "hr")
 
 @dataclass
 class Element:
-    """A tag with its attributes, the text directly and indirectly inside, and its children."""
+    """A tag with its attributes, its text and its children."""
 
     tag: str
     attributes: dict[str, str]
@@ -24,7 +24,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text inside, spaces as one."""
+        """All text inside, with whitespace collapsed."""
         texts = (part if isinstance(part, str) else f" {part.text} " for part in self.parts)
         return " ".join("".join(texts).split())
 
@@ -45,7 +45,7 @@ class Element:
         return [[c.text for c in r.children if c.tag in ("th", "td")] for r in self.all("tr")]
 
     def facts(self) -> dict[str, str]:
-        """Of lists of names and values, the values by their names."""
+        """The values of a definition list by name."""
         names, values = self.all("dt"), self.all("dd")
         return {k.text: v.text for k, v in zip(names, values, strict=True)}
 
@@ -86,7 +86,7 @@ class Page:
 
 
 def read_page(file: Path) -> Page:
-    """Parse a file; a tag that is not closed, or closed in another order, is an error."""
+    """Parse a file; an unclosed or wrongly nested tag is an error."""
     parser, html = _Parser(), file.read_text(encoding="utf-8")
     parser.feed(html)
     parser.close()

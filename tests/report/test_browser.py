@@ -1,4 +1,4 @@
-"""The page in a real browser: it is not blank, fits a phone, and the browser has no complaint."""
+"""The page in a real browser: not blank, fits a phone, and no browser message."""
 
 import io
 import re
@@ -18,7 +18,7 @@ Show = Callable[..., Page]
 
 @pytest.fixture
 def show(chromium: Browser) -> Iterator[Show]:
-    """Open a page in a window of this width, without complaint."""
+    """Open a page in a window of this width, without browser messages."""
     contexts: list[BrowserContext] = []
 
     def open_page(file: Path, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
@@ -64,7 +64,7 @@ def test_its_text_is_there_and_nothing_sticks_out(
 
 
 def test_a_complaint_would_be_seen(show: Show, reported: Reported, tmp_path: Path) -> None:
-    """The page's own policy stops what should not be in it, and the browser says so."""
+    """The content security policy blocks other content, and the browser reports it."""
     file = tmp_path / "bad.html"
     bad = reported.page.html.replace("</body>", "<script>1</script></body>")
     file.write_text(bad, encoding="utf-8")

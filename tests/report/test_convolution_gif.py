@@ -1,4 +1,4 @@
-"""The animation's frames, read back from the file: each cell by its colour and its ink."""
+"""The frames of the animation, read from the file: each cell by its colour and its text."""
 
 import io
 from fractions import Fraction
@@ -29,7 +29,7 @@ SETTINGS: list[tuple[tuple[int, int], tuple[int, int], dict[str, Any]]] = [
 
 
 def convolved(x: npt.ArrayLike, kernel: npt.ArrayLike, **settings: Any) -> Convolution:
-    """What an animation of these grids tells, before it is drawn."""
+    """The convolution that an animation of these grids shows."""
     return convolve((read_grid("x", x, 9),), (read_grid("kernel", kernel, 9),), **settings)
 
 
@@ -44,13 +44,13 @@ def frames(gif: bytes) -> list[Colours]:
 
 
 def first_line(frame: Colours) -> tuple[int, int]:
-    """Row and column of the input grid's upper left pixel, in a frame without a window."""
+    """Row and column of the upper left pixel of the input grid, in a frame without a window."""
     row, column = np.argwhere((frame == rgb(GROUNDS[LINES])).all(axis=-1))[0]
     return int(row), int(column)
 
 
 def grounds(frame: Colours, top: int, left: int, rows: int, columns: int) -> list[list[int]]:
-    """What the ground of each cell is; cells are as wide as high where their numbers are short."""
+    """The background of each cell; with short numbers, cells are square."""
     known = [tuple(rgb(colour).tolist()) for colour in GROUNDS]
     return [
         [known.index(tuple(frame[top + CELL * i + 6, left + CELL * j + 6])) for j in range(columns)]
@@ -59,7 +59,7 @@ def grounds(frame: Colours, top: int, left: int, rows: int, columns: int) -> lis
 
 
 def ink(frame: Colours, top: int, left: int, rows: int, columns: int) -> npt.NDArray[np.bool_]:
-    """Where a grid's cells are inked, but for their lines."""
+    """Where the cells of a grid have text, without their lines."""
     block = frame[top : top + CELL * rows, left : left + CELL * columns]
     cells = block.reshape(rows, CELL, columns, CELL, 3).swapaxes(1, 2)[:, :, 4:-4, 4:-4]
     inked: npt.NDArray[np.bool_] = (cells == rgb(INK)).all(axis=-1)

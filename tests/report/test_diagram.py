@@ -1,4 +1,4 @@
-"""The network diagram, parsed as XML: every layer's words, and its box to scale."""
+"""The network diagram, parsed as XML: the text of every layer, and its box to scale."""
 
 import math
 import re

@@ -27,7 +27,7 @@ BLUE, ORANGE, DARKEST = (31, 95, 153), (224, 129, 58), (8, 48, 107)
 
 
 def like(image: Colours, colour: tuple[int, int, int]) -> npt.NDArray[np.bool_]:
-    """Where a picture has a colour, but for rounding."""
+    """Where an image has a colour, up to rounding."""
     close: npt.NDArray[np.bool_] = np.abs(image.astype(int) - colour).max(axis=-1) <= 4
     return close
 
@@ -91,7 +91,7 @@ def test_several_runs_have_a_mean_and_a_band() -> None:
 
 
 def confused(counts: list[list[int]], names: list[str]) -> Scores:
-    """The scores of so many examples of each true class, each predicted as its column."""
+    """The scores for a confusion matrix of counts."""
     pairs = [(t, p) for t, row in enumerate(counts) for p, n in enumerate(row) for _ in range(n)]
     labels = np.array([true for true, _ in pairs])
     probabilities = np.eye(len(names))[[predicted for _, predicted in pairs]]
@@ -202,7 +202,7 @@ def test_colour_filters_are_in_their_colours() -> None:
 
 
 def test_the_maps_are_those_of_the_layers() -> None:
-    """A filter that copies shows the picture; one of zeros shows nothing."""
+    """An identity filter shows the image; one of zeros shows nothing."""
     kernel = np.zeros((3, 3, 1, 2))
     kernel[1, 1, 0, 0] = 1.0
     image = picture_of(6, 4, 1)

@@ -1,4 +1,4 @@
-"""A report appears whole, and what fails leaves the run as it was."""
+"""A report is written atomically, and a failure leaves the run unchanged."""
 
 import dataclasses
 import shutil
@@ -42,7 +42,7 @@ def test_a_new_report_takes_the_place_of_the_old(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["one.png", "index.html"])
 @pytest.mark.parametrize("older", [True, False])
 def test_a_disk_that_is_full(tmp_path: Path, name: str, older: bool) -> None:
-    """The file that did not fit is named, and it takes its place in the message."""
+    """The error names the file that did not fit, by its final path."""
     with small_disk(tmp_path / "disk", "256k") as run:
         (run / "config.json").write_text("{}", encoding="utf-8")
         if older:
@@ -109,7 +109,7 @@ def test_a_model_without_convolution_and_without_mistakes(
     sections = [section.attributes["id"] for section in page.root.all("section")]
     assert "filters" not in sections
     assert "maps" not in sections
-    assert "None: every picture is right." in page.section("mistakes").text
+    assert "None: every prediction is right." in page.section("mistakes").text
     assert page.section("confusion").all("table") == []
     names = {file.name for file in page.file.parent.iterdir()}
     assert names == {

@@ -1,4 +1,4 @@
-"""The command that repeats a run, given back to the command line's own parser."""
+"""The command that repeats a run, parsed by the command line itself."""
 
 import dataclasses
 import shlex

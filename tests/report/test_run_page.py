@@ -1,4 +1,4 @@
-"""The page on a run: its numbers against our own, and that it needs nothing from outside."""
+"""The page of a run: its numbers against independent ones, and no external resources."""
 
 import math
 import re
@@ -100,12 +100,12 @@ def test_the_large_numbers(reported: Reported) -> None:
     assert float(facts["test accuracy"]) == pytest.approx((p.argmax(1) == labels).mean(), abs=6e-5)
     assert float(facts["top-5 accuracy"]) == pytest.approx(top5, abs=6e-5)
     assert float(facts["test loss"]) == pytest.approx(-np.log(of_label).mean(), abs=6e-5)
-    assert facts["test pictures"] == "359"
+    assert facts["test images"] == "359"
     assert facts["epochs"] == "2"
     seconds = sum(row.seconds for row in history.epochs)
     assert facts["training time"] == f"{seconds:.1f} s"
     rates = [row.images_per_second for row in history.epochs]
-    assert facts["pictures a second"] == f"{sum(rates) / 2:,.0f}"
+    assert facts["images per second"] == f"{sum(rates) / 2:,.0f}"
 
 
 def test_the_calibration(reported: Reported) -> None:
@@ -196,9 +196,7 @@ def test_the_filters_and_maps(reported: Reported) -> None:
         assert shape in maps.text
     right = reported.probabilities.argmax(1) == reported.test.labels
     row = int(np.flatnonzero(right)[0])
-    assert (
-        f"Test picture {row}: {reported.test.class_names[reported.test.labels[row]]}" in maps.text
-    )
+    assert f"Test image {row}: {reported.test.class_names[reported.test.labels[row]]}" in maps.text
 
 
 def test_the_model_and_the_settings(reported: Reported) -> None:

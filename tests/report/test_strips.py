@@ -1,4 +1,4 @@
-"""Strips and filter sheets, cell by cell: each number's colour is found where it belongs."""
+"""Strips and filter sheets, cell by cell: each number has its colour in its place."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ IMAGE = RANDOM.integers(0, 256, (9, 7, 1), np.uint8)
 
 
 def layers() -> list[nnx.Module]:
-    """A convolution of 40 channels with numbers of both signs, and what follows."""
+    """A convolution of 40 channels with numbers of both signs, and further layers."""
     rngs = nnx.Rngs(3)
     return [
         Conv2D(1, 40, kernel_size=(3, 2), rngs=rngs),
@@ -36,14 +36,14 @@ def layers() -> list[nnx.Module]:
 
 
 def colours(numbers: npt.NDArray[np.float32]) -> Colours:
-    """Red above 0, blue below, as far as the largest size in the whole of `numbers`."""
+    """Red above 0, blue below, up to the largest magnitude in `numbers`."""
     share = numbers.astype(np.float64) / np.abs(numbers).max() / 2 + 0.5
     found: Colours = np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
     return found
 
 
 def blocks(picture: Picture) -> list[Colours]:
-    """The panels' maps: what stands below each title, cut where a row of pixels is white."""
+    """The maps of each panel, separated by white pixel rows."""
     image = pixels(picture.png)[:, EDGE:]
     framed = (image[:, 0] == rgb(LINE)).all(axis=-1)
     starts = np.flatnonzero(framed & ~np.roll(framed, 1))

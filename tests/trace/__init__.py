@@ -1,1 +1,1 @@
-"""Tests of the room `jcnn.trace`."""
+"""Tests of `jcnn.trace`."""

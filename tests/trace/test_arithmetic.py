@@ -21,7 +21,7 @@ LARGEST = 12
 
 @st.composite
 def windows(draw: st.DrawFn, *, pooling: bool = False) -> dict[str, Any]:
-    """A picture, a window that fits, its stride, padding and dilation."""
+    """An image, a window that fits, its stride, padding and dilation."""
     kernel = draw(SIZES)
     dilation = (1, 1) if pooling else draw(SIZES)
     span = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -80,7 +80,7 @@ def test_convolution_against_the_oracle(case: dict[str, Any]) -> None:
 @settings(max_examples=12)  # each compiles
 @given(windows())
 def test_convolution_against_ops(case: dict[str, Any]) -> None:
-    """Whole numbers this small are exact in float32."""
+    """Integers this small are exact in float32."""
     found, x, kernel, bias = convolved(case)
     options = {name: case[name] for name in ("stride", "padding", "dilation")}
     y = ops.conv2d(
@@ -94,7 +94,7 @@ def test_convolution_against_ops(case: dict[str, Any]) -> None:
 
 
 def test_what_lies_in_the_padding_is_known() -> None:
-    """A zero of the picture is no padding."""
+    """A zero in the image is not padding."""
     found = trace.convolve(((((0, 1), (2, 0))),), (((1, 1), (1, 1)),), padding=1)
     assert found.step(0, 0).patches == (((None, None), (None, 0)),)
     assert found.step(2, 1).patches == (((2, 0), (None, None)),)

@@ -1,4 +1,4 @@
-"""Printed figures: which are wrong, and what is said of them."""
+"""Printed numbers: which are wrong, and the messages about them."""
 
 import re
 

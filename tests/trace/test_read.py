@@ -1,4 +1,4 @@
-"""Grids from text, files, arrays and pictures; and one line for each that is none."""
+"""Grids from text, files, arrays and images; and one-line errors for invalid ones."""
 
 import pickle
 from fractions import Fraction
@@ -78,15 +78,15 @@ def test_printed_figures(tmp_path: Path) -> None:
     three, half = row[0], row[1]
     assert three is not None
     assert half is not None
-    assert (three.text, three.value, three.slack) == ("3", 3, 0)
-    assert (half.text, half.value, half.slack) == ("0.50", Fraction(1, 2), Fraction(1, 200))
+    assert (three.text, three.value, three.tolerance) == ("3", 3, 0)
+    assert (half.text, half.value, half.tolerance) == ("0.50", Fraction(1, 2), Fraction(1, 200))
     assert row[2:] == (None, None)
     np.save(tmp_path / "p.npy", np.array([3.0, 0.1], "float32"))
     ((stored,),) = read_printed(str(tmp_path / "p.npy"), "check")
     assert stored[0] is not None
     assert stored[1] is not None
-    assert stored[0].slack == 0
-    assert 0 < abs(stored[1].value - Fraction(1, 10)) < stored[1].slack
+    assert stored[0].tolerance == 0
+    assert 0 < abs(stored[1].value - Fraction(1, 10)) < stored[1].tolerance
 
 
 BAD_TEXT = [
@@ -128,7 +128,7 @@ def test_a_word_is_neither_grid_nor_file() -> None:
 
 
 class Trap:
-    """Unpickled, it would leave a file behind."""
+    """Unpickling it would create a file."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (Path("unpickled"),)
@@ -156,7 +156,7 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (np.zeros((257, 256)), r"got shape \(257, 256\)"),
         (np.array([1.0, np.nan]), "numbers that are not finite"),
         (np.array([1.0, np.inf]), "numbers that are not finite"),
-        (np.zeros((0, 3)), "no NumPy array|got shape"),
+        (np.zeros((0, 3)), "not a NumPy array|got shape"),
     ],
 )
 def test_arrays_that_are_no_grid(
@@ -223,7 +223,7 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_picture_too_large(tmp_path: Path) -> None:
     Image.new("L", (300, 300)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a\.png: got a picture of 300x300; accepted: up to"):
+    with pytest.raises(DataError, match=r"a\.png: got an image of 300x300; accepted: up to"):
         read_stack(str(tmp_path / "a.png"), "input")
 
 

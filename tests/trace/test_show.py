@@ -1,4 +1,4 @@
-"""Numbers, and what is told, as text, Markdown and HTML."""
+"""Numbers and descriptions as text, Markdown and HTML."""
 
 import re
 from decimal import Decimal
@@ -132,7 +132,7 @@ def test_markdown() -> None:
 
 @given(st.integers(1, 5), st.integers(1, 40), st.integers(30, 120), st.integers(0, 2**32 - 1))
 def test_lines_keep_to_any_width(rows: int, columns: int, width: int, seed: int) -> None:
-    """And no number is lost."""
+    """No number is lost."""
     grid = np.random.default_rng(seed).integers(-999, 999, (rows, columns)).tolist()
     wide, small = block("left", grid), block("right", [[1, None]] * rows, "kernel")
     lines = trace.lay_out([trace.Row((wide, "*", small, "=", small))], width)

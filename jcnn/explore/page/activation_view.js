@@ -47,7 +47,7 @@ function activationFormula({ function: name, slope }) {
   return formulas[name] ?? `f(x) = ${name}(x)`;
 }
 
-// The formula with the number in it, for the equation's left side.
+// The formula with x filled in, as the left side of the equation.
 function activationSteps({ function: name, slope }, x) {
   const steps = {
     relu: ["max(", x, ", 0)"],

@@ -1,25 +1,25 @@
-// The page's address follows what is shown.
+// Keep the address of the page in step with the state.
 
 import { hashOf, state } from "./state.js";
 
-// Browsers take only so many changes (Safari 100 in 30 s), fewer than a pointer makes: some at once,
-// then one in REST milliseconds.
+// Browsers limit address changes (Safari: 100 in 30 s), and a pointer makes more: allow AT_ONCE
+// immediately, then one every REST milliseconds.
 const AT_ONCE = 20;
 const REST = 400;
 
-let left = AT_ONCE; // how many may be written at once
-let counted = 0; // when that was true
+let left = AT_ONCE; // changes that may be written immediately
+let counted = 0; // time of that count
 let addressing = null; // the timer of the next change
 
-// Write the address of what is shown, now or soon.
+// Write the address of the state, now or after a delay.
 export function keepAddress() {
-  // A page inside a frame of its own (a notebook) has no address to change.
+  // A page in a sandboxed frame (a notebook) has no address to change.
   if (location.protocol === "about:" || addressing !== null) return;
   const before = location.hash;
   const write = () => {
     addressing = null;
     const hash = hashOf(state);
-    // Where somebody has written another one meanwhile, that will be read.
+    // If the user has changed the address meanwhile, theirs is read instead.
     if (location.hash !== before || hash === before) return;
     left--;
     history.replaceState(null, "", hash);
@@ -31,7 +31,7 @@ export function keepAddress() {
   else addressing = setTimeout(write, REST);
 }
 
-// Somebody has written another one: what would be written is no longer shown.
+// The user has changed the address: drop the pending change.
 export function forgetAddress() {
   clearTimeout(addressing);
   addressing = null;

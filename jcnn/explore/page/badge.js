@@ -1,13 +1,13 @@
-// The check: the browser's numbers against those that JAX computed for the same picture.
+// The check: compare the browser's numbers with those of JAX for the same picture.
 
 import { make } from "./dom.js";
 import { tolerances } from "./forward.js";
 import { setNumeral, numeral } from "./digits.js";
 import { words } from "./words.js";
 
-// For each layer {difference, tolerance, ok} or null where the page carries no check.
-// `difference` is the largest |browser - JAX|, `tolerance` what is allowed at that unit, and `ok`
-// says that every unit is within its own.
+// For each layer {difference, tolerance, ok}, or null if the page has no check for it.
+// `difference` is the largest |browser - JAX|, `tolerance` is that of the same unit, and `ok` is
+// whether every unit is within its tolerance.
 export function check({ network, picture, outputs, edited }) {
   const found = network.checks.find((one) => one.picture === picture);
   let before;
@@ -51,7 +51,7 @@ export function showBadge(badge, result, { language, exact }) {
   badge.setAttribute("aria-label", badge.title);
 }
 
-// The badge of the whole page: the worst layer, and how many were checked.
+// The badge of the page: the worst layer, and the number of checked layers.
 export function showSummary(badge, results, { picture, edited, language, exact }) {
   const w = words(language);
   const checked = results.filter((result) => result !== null);

@@ -1,5 +1,5 @@
-// The lectures' sizes and counts: each is a tree of signs and numbers, from which both the text
-// and the value are made. A list holds several results; a function counts what no formula gives.
+// The sizes and counts of the lectures, as expression trees that give both the text and the value.
+// A list holds several results; a function counts where there is no formula.
 
 const signNode = (mark) => (...parts) => ({ mark, parts });
 const plusOf = signNode("+");
@@ -9,7 +9,7 @@ const overOf = signNode("÷");
 const floorOf = signNode("⌊⌋");
 const ceilOf = signNode("⌈⌉");
 
-// Cells of one axis after a window: floor((cells + padding - kernel) / stride) + 1.
+// Output size of one axis: floor((cells + padding - kernel) / stride) + 1.
 const slidCells = (cells, kernel, stride = 1, padding = 0) =>
   plusOf(floorOf(overOf(minusOf(padding ? plusOf(cells, padding) : cells, kernel), stride)), 1);
 const convCount = (size, channels, filters) => timesOf(plusOf(timesOf(size, size, channels), 1), filters);
@@ -69,7 +69,7 @@ const SIGN_VALUES = {
 };
 const SIGN_BINDS = { "+": 1, "−": 1, "×": 2, "÷": 2 };
 
-// The number of a tree, or the numbers of a list.
+// The value of a tree, or the values of a list.
 export function calculated(tree) {
   if (typeof tree === "number") return tree;
   if (typeof tree === "function") return tree();
@@ -77,7 +77,7 @@ export function calculated(tree) {
   return SIGN_VALUES[tree.mark](tree.parts.map(calculated));
 }
 
-// A tree as it is written by hand, with brackets where they are needed.
+// A tree as text, with brackets where needed.
 export function formulaText(tree) {
   if (typeof tree === "number") return tree.toLocaleString("en");
   if (tree.mark === "⌊⌋" || tree.mark === "⌈⌉") {
@@ -91,8 +91,8 @@ export function formulaText(tree) {
   return tree.parts.map(inner).join(` ${tree.mark} `);
 }
 
-// Black-and-white 5x5 pictures that give 4 3 5 in every row under lecture C's kernel and hold the
-// two patches it prints: their first three rows are 0 1 1 0 and one free pixel.
+// Count the black-and-white 5x5 pictures that give 4 3 5 in every row with the kernel of lecture C
+// and contain its two printed patches: the first three rows are 0 1 1 0 and one free pixel.
 export function countPictures() {
   const kernel = [1, 0, 1, 1, 1, 1, 0, 0, 1];
   const wanted = [4, 3, 5];

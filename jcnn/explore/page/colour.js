@@ -1,7 +1,7 @@
-// Numbers as colours: blue below zero, orange above, zero as quiet as the paper.
-// Blue against orange can be told apart with every common colour blindness.
+// Map numbers to colours: blue below zero, orange above, zero like the background.
+// Blue and orange are distinguishable with every common colour blindness.
 
-// From zero outwards, on light and on dark paper.
+// From zero outwards, on a light and on a dark background.
 const LIGHT = {
   below: [[244, 243, 239], [146, 190, 222], [40, 108, 178], [6, 46, 98]],
   above: [[244, 243, 239], [249, 189, 116], [203, 103, 14], [110, 47, 4]],
@@ -25,7 +25,7 @@ export function cssColour(value, range) {
   return `rgb(${colourOf(value, range).join(" ")})`;
 }
 
-// Text that can be read on that colour (4.5:1 or more).
+// A text colour with a contrast of 4.5:1 or more to that colour.
 export function inkOn([red, green, blue]) {
   const linear = [red, green, blue].map((c) => {
     const part = c / 255;
@@ -35,9 +35,9 @@ export function inkOn([red, green, blue]) {
   return light > 0.179 ? "#000" : "#fff";
 }
 
-// Draw data[offset + step * i], i = row * width + column, one pixel a number.
+// Draw data[offset + step * i], i = row * width + column, one pixel per number.
 export function drawMap(canvas, data, offset, step, height, width, range) {
-  // To set a canvas's size, even to what it is, makes it anew.
+  // Setting the size of a canvas clears it, even if the size does not change.
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d");
@@ -45,7 +45,7 @@ export function drawMap(canvas, data, offset, step, height, width, range) {
   const pixels = new Uint32Array(picture.data.buffer);
   const table = colourTable();
   const scale = range > 0 ? 255 / range : 0;
-  const count = Math.min(height * width, Math.ceil((data.length - offset) / step)); // a strip's last row may be short
+  const count = Math.min(height * width, Math.ceil((data.length - offset) / step)); // the last row of a strip may be short
   for (let i = 0; i < count; i++) {
     const place = Math.round(data[offset + step * i] * scale) || 0;
     pixels[i] = table[255 + Math.max(-255, Math.min(255, place))];
@@ -53,7 +53,7 @@ export function drawMap(canvas, data, offset, step, height, width, range) {
   context.putImageData(picture, 0, 0);
 }
 
-// Largest size among data[offset + step * i]; what the scale must reach.
+// Largest magnitude among data[offset + step * i], the range of the colour scale.
 export function rangeOf(data, offset = 0, step = 1) {
   let largest = 0;
   for (let i = offset; i < data.length; i += step) {
@@ -65,7 +65,7 @@ export function rangeOf(data, offset = 0, step = 1) {
 
 const tables = {};
 
-// The colours of -range to range in 511 steps, each the four bytes of a pixel.
+// The colours from -range to range in 511 steps, as the four bytes of a pixel.
 function colourTable() {
   const scheme = isDark() ? "dark" : "light";
   const bytes = () => Array.from({ length: 511 }, (_, i) => [...colourOf(i - 255, 255), 255]).flat();

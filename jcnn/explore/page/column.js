@@ -1,4 +1,4 @@
-// One column of the overview: a layer's name, type and shape, its numbers as colours, its legend.
+// One column of the overview: name, type and shape of a layer, its numbers as colours, a legend.
 
 import { cssColour, drawMap, rangeOf } from "./colour.js";
 import { setNumeral } from "./digits.js";
@@ -8,11 +8,11 @@ import { drawPicture, isPicture } from "./pictures.js";
 import { placeOf, unitAt } from "./terms.js";
 import { typeOf, words } from "./words.js";
 
-const BARS = 128; // vectors of up to this many units are bars, longer ones a strip of cells
-const HIGH = 16; // maps above one another
+const BARS = 128; // vectors of up to this many units are bars, longer vectors a strip of cells
+const HIGH = 16; // maps per column of maps
 
-// Column of outputs[index]: index 0 is the input, index i + 1 layer i. `boxes` are its canvases (or
-// its one list of bars), each a grid of `rows` by `columns` cells.
+// Make the column of outputs[index]: index 0 is the input, index i + 1 is layer i. `boxes` are its
+// canvases (or one list of bars), each a grid of `rows` by `columns` cells.
 export function makeColumn(network, index) {
   const layer = index === 0 ? null : network.layers[index - 1];
   const shape = layer ? layer.out : network.input.shape;
@@ -33,7 +33,7 @@ export function makeColumn(network, index) {
   return column;
 }
 
-// Where a unit is drawn: which box, which of its cells.
+// The box and the cell where a unit is drawn.
 export function cellOf(column, unit) {
   if (column.form === "maps") {
     const { row, column: c, channel } = placeOf(column.shape, unit);
@@ -42,14 +42,14 @@ export function cellOf(column, unit) {
   return { box: 0, row: Math.floor(unit / column.columns), column: unit % column.columns };
 }
 
-// The unit drawn there, or null past the end of a strip's last row.
+// The unit drawn in a cell, or null after the end of a strip.
 export function unitIn(column, box, row, c) {
   if (column.form === "maps") return unitAt(column.shape, row, c, box);
   const unit = row * column.columns + c;
   return unit < sizeOf(column.shape) ? unit : null;
 }
 
-// Draw the numbers and the legend; `pointed` is the unit whose map the legend is about, or null.
+// Draw the numbers and the legend; `pointed` is the unit whose map the legend describes, or null.
 export function drawColumn(column, state, ranges, pointed) {
   const { outputs, language } = state;
   const w = words(language);
@@ -81,7 +81,7 @@ export function drawLegend(column, state, ranges, pointed) {
   whose.textContent = single ? `${w.channel} ${channel}` : "";
 }
 
-// What the colours of a box reach.
+// The range of the colour scale of a box.
 function rangeIn(column, state, ranges, channel) {
   if (state.scale === "global") return ranges.global;
   if (state.scale === "layer" || column.form !== "maps") return ranges.layers[column.index];
@@ -92,7 +92,7 @@ function gridOf(form, shape, network, index) {
   if (form === "maps") return { rows: shape[0], columns: shape[1] };
   const units = sizeOf(shape);
   if (form === "bars") return { rows: units, columns: 1 };
-  // A flattened picture has one pixel's channels in each row, where they are neither few nor many.
+  // A flattened map has the channels of one pixel in each row, unless there are too few or too many.
   const before = network.layers.slice(0, index).map((layer) => layer.in).filter((s) => s.length === 3);
   const channels = before.at(-1)?.[2] ?? 0;
   const columns = channels >= 8 && channels <= 64 ? channels : 32;
@@ -101,7 +101,7 @@ function gridOf(form, shape, network, index) {
 
 function boxesOf(column, network) {
   if (column.form === "bars") {
-    // The class names stand beside the logits and the probabilities.
+    // Class names are shown next to logits and probabilities.
     const named = sizeOf(column.shape) === network.classes.length && column.index > 0 &&
       network.layers.slice(column.index - 1).every((l) => sizeOf(l.out) === sizeOf(column.shape));
     return [make("div", { class: `bars ${named ? "named" : ""}` }, Array.from({ length: column.rows }, (_, i) =>

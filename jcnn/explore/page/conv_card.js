@@ -5,7 +5,7 @@ import { equalsSign, isRounded, setNumeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
 
-// A card for input channel `channel`; `drawCardMap` and `fillCard` put the numbers in.
+// Make a card for input channel `channel`; `drawCardMap` and `fillCard` fill in the numbers.
 export function makeCard(layer, channel, w) {
   const [rows, columns] = windowOf(layer);
   const map = makeInputMap(layer);
@@ -26,7 +26,7 @@ export function drawCardMap({ channel, map }, layer, x, range) {
   drawMap(map.canvas, x, channel, channels, height, width, range);
 }
 
-// The channel's terms at one position of the window, in the kernel's order; returns their sum.
+// Show the terms of the channel at one position, in kernel order; returns their sum.
 export function fillCard(card, terms, outline, ranges, exact, w) {
   const total = terms.reduce((sum, term) => sum + term.product, 0);
   card.map.window.setAttribute("d", outline);
@@ -44,7 +44,7 @@ export function fillCard(card, terms, outline, ranges, exact, w) {
   return total;
 }
 
-// The window at an output position as an SVG path in cells of the input.
+// The window at an output position as an SVG path in input cells.
 export function windowPath(layer, r, c) {
   const { stride, padding, dilation } = layer;
   const [rows, columns] = windowOf(layer);
@@ -58,7 +58,7 @@ export function windowPath(layer, r, c) {
   return path;
 }
 
-// The channel's map inside its padding, which is hatched, and the window above both.
+// Draw the map of the channel, the hatched padding around it, and the window.
 function makeInputMap(layer) {
   const [height, width] = layer.in;
   const [[top, bottom], [left, right]] = layer.padding;
@@ -94,7 +94,7 @@ function fillCell(cell, value, range, exact, outside, w) {
   Object.assign(cell.style, { backgroundColor: `rgb(${colour.join(" ")})`, color: inkOn(colour) });
 }
 
-// Pointing at a cell shows its partners in the other two grids.
+// Pointing at a cell highlights the same cell in the other two grids.
 function pairCells(element, grids) {
   const pair = (event) => {
     const index = event.type === "pointerover" ? event.target.dataset.cell : undefined;

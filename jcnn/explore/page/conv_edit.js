@@ -1,10 +1,10 @@
-// A convolution's kernel cells and bias, to be typed over in its view.
+// Edit the kernel and bias of a convolution in its view.
 
 import { makeEditable } from "./edit_cell.js";
 import { words } from "./words.js";
 
-// Let the kernel cells of a card be changed: input channel `channel` of the filter's group. The grid
-// is one stop for Tab, with arrows from cell to cell. Returns a function that marks what was changed.
+// Make the kernel cells of a card editable: input channel `channel` of the group of the filter. The
+// grid is one Tab stop, with arrow keys between cells. Returns a function that marks edited cells.
 export function editKernel(grid, layer, index, channel, filter, language) {
   const w = words(language);
   const { kernel } = layer.arrays;
@@ -28,7 +28,7 @@ export function editKernel(grid, layer, index, channel, filter, language) {
   return () => marks.forEach((show) => show());
 }
 
-// The same for the filter's bias, shown in `part`.
+// The same for the bias of the filter, shown in `part`.
 export function editBias(part, layer, index, filter, language) {
   part.dataset.part = "bias";
   makeEditable(part, index, layer.arrays.bias, filter, words(language).bias);

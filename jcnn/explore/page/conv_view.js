@@ -1,5 +1,5 @@
-// A convolution at one position of its window: every channel's patch, kernel and sum, and the bias,
-// which add up to the output; and a walk of the window over all positions.
+// A convolution at one position of its window: patch, kernel and sum of every channel, and the bias;
+// and an animation of the window over all positions.
 
 import { drawMap, rangeOf } from "./colour.js";
 import { drawCardMap, fillCard, makeCard, windowPath } from "./conv_card.js";
@@ -13,7 +13,7 @@ import { words } from "./words.js";
 
 const PACE = 600; // milliseconds at each position
 
-const shownConvs = new WeakMap(); // panel -> what it shows, to move the window without building anew
+const shownConvs = new WeakMap(); // panel -> its elements, to move the window without rebuilding
 
 // Show the selected unit of a convolution in `panel`.
 export function showConv(panel, state) {
@@ -59,7 +59,7 @@ function buildConv(layer, filter, state) {
   return conv;
 }
 
-// Everything that changes with the picture and the parameters, but the numbers at the window.
+// Update what depends on the picture and the parameters, except the numbers at the window.
 function renewConv(conv) {
   const { layer, index, filter, state } = conv;
   const [height, width, filters] = layer.out;
@@ -75,7 +75,7 @@ function notes(layer, exact, w) {
   return [w.move_hint, w.edit_note, padded && w.padding_note, layer.groups > 1 && w.group_note, exact ? w.rounded_last : w.rounded].filter(Boolean).join(" ");
 }
 
-// Everything that changes with the position.
+// Update what depends on the position.
 function moveWindow(conv, unit) {
   const { layer, x, w, state } = conv;
   conv.unit = unit;
@@ -189,7 +189,7 @@ function pause(conv) {
   conv.bar.start.textContent = conv.w.play;
 }
 
-// The next position, row by row; false at the end.
+// Move to the next position, row by row; false at the end.
 function moveConv(conv, by) {
   const { row, column } = placeOf(conv.layer.out, conv.unit);
   const [height, width] = conv.layer.out;

@@ -1,4 +1,4 @@
-// The graph of a function with one point on it, in SVG.
+// The graph of a function with one marked point, in SVG.
 
 import { shown } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
@@ -9,7 +9,7 @@ const CURVE_HEIGHT = 220;
 const CURVE_MARGIN = 28;
 const CURVE_POINTS = 241;
 
-// The layer's function between equal distances of zero, far enough for the point to be inside.
+// The function of the layer on an interval symmetric about zero that contains the point.
 export function curvePicture(layer, x, y, caption) {
   const reach = Math.max(4, 1.2 * Math.abs(x));
   const xs = Float64Array.from(

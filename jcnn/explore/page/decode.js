@@ -1,11 +1,11 @@
-// A picture file's pixels, as the browser reads it: upright, without a colour profile, the first frame.
+// Decode a picture file: first frame, orientation applied, colour profile ignored.
 
-// {data: RGBA bytes, width, height}; fails where the browser cannot read the file.
+// Returns {data: RGBA bytes, width, height}; rejects if the browser cannot read the file.
 //
-// A canvas keeps colours multiplied by their opacity, which loses digits of transparent ones, but
-// none that count: laid over white they are `round(colour * alpha / 255) + 255 - alpha`, and the
-// canvas keeps that product. It makes it itself: the decoder of WebP would round in another way. Of
-// 16 bits a browser keeps the high byte, where Pillow's grey is rounded: that may differ by 1.
+// A canvas stores colours premultiplied by alpha, which loses digits of transparent ones, but none
+// that matter: over white a colour is `round(colour * alpha / 255) + 255 - alpha`, and the canvas
+// stores that product. The canvas multiplies, because the WebP decoder would round differently. Of
+// 16 bits a browser keeps the high byte, whereas Pillow rounds grey: these may differ by 1.
 export async function decoded(file) {
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const { width, height } = bitmap;

@@ -12,7 +12,7 @@ export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);
   const { layers, classes } = state.network;
   const text = viewWords[state.language];
-  // Behind a flatten, and before another dense layer, an input is known by its cell, too.
+  // After a flatten an input has a cell (row, column, channel) too.
   const before = layers.slice(0, index).findLast(({ kind }) => kind === "flatten" || kind === "dense");
   const cells = before?.kind === "flatten" ? before.in : null;
   const { kernel, bias } = layer.arrays;

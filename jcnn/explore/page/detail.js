@@ -1,4 +1,4 @@
-// The panel below the overview: how the selected unit was computed, in views to choose from.
+// The panel below the overview: views of how the selected unit is computed.
 
 import { showActivation } from "./activation_view.js";
 import { showConv } from "./conv_view.js";
@@ -16,8 +16,7 @@ import { showSoftmax } from "./softmax_view.js";
 import { change, state } from "./state.js";
 import { words } from "./words.js";
 
-// By the kind of the unit's layer: the key of the tab's word, the function. The receptive field
-// comes besides.
+// For each kind of layer, [key of the tab's word, function]. The receptive field is added to all.
 const VIEWS = {
   conv: [["window", showConv], ["im2col", showIm2col]],
   max_pool: [["how", showPool]],
@@ -30,9 +29,9 @@ const VIEWS = {
   softmax: [["how", showSoftmax]],
 };
 
-// Fill an empty panel. Returns `draw(changed)`, which renews it from the state.
+// Fill an empty panel. Returns `draw(changed)`, which updates it from the state.
 export function makeDetail(panel, overview) {
-  let last = null; // what the panel's view was built for
+  let last = null; // what the current view was built for
   const heading = make("h2", { tabindex: -1 });
   const value = make("p", { class: "value" });
   const close = make("button", { type: "button", class: "close", onclick: () => leave() });
@@ -65,7 +64,7 @@ export function makeDetail(panel, overview) {
     close.textContent = w.close;
     tabs.setAttribute("aria-label", w.views);
     const names = views.map(([key]) => w[key]);
-    // The same buttons stay while the window walks: one of them may have the focus.
+    // Keep the buttons while the window moves, because one of them may have the focus.
     if (names.join() !== [...tabs.children].map((button) => button.textContent).join()) {
       tabs.replaceChildren(...views.map(([key], i) =>
         make("button", { type: "button", onclick: () => change({ tab: key }) }, names[i])));

@@ -1,30 +1,30 @@
-// How numbers are written: short or exact, and whether what is written adds up.
+// Format numbers, short or exact, and check whether the written numbers add up.
 
 import { make } from "./dom.js";
 
 const MINUS = "\u2212";
 
-// Short form of a number; whole numbers and short decimals stay exact.
+// Short form of a number; integers and short decimals are exact.
 export function shown(value) {
   return pretty(short(value));
 }
 
-// Whether the short form says less than the number.
+// Whether the short form is rounded.
 export function isRounded(value) {
   return Number(short(value)) !== value && !Number.isNaN(value);
 }
 
-// A number as text, all of its digits or the short form.
+// A number as text, with all digits or in short form.
 export function written(value, exact) {
   return pretty(exact ? String(value) : short(value));
 }
 
-// <span data-value="FULL">SHORT</span>; the style sheet puts "≈" before what is rounded.
+// <span data-value="FULL">SHORT</span>; the style sheet puts "≈" before rounded numbers.
 export function numeral(value, exact) {
   return setNumeral(make("span"), value, exact);
 }
 
-// The same for an element that is there already.
+// The same for an existing element.
 export function setNumeral(element, value, exact) {
   element.dataset.value = String(value);
   element.textContent = written(value, exact);

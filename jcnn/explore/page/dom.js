@@ -1,9 +1,9 @@
-// Elements of the page. Data becomes text nodes and attributes, never markup.
+// Create elements. Data becomes text nodes and attributes, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 // make("button", {class: "quiet", onclick: press}, "Play"): an HTML element with its children.
-// `on...` are listeners, `style` an object; null and false leave an attribute or child out.
+// `on...` are listeners, `style` is an object; null and false omit an attribute or child.
 export function make(tag, attributes = {}, ...children) {
   return dress(document.createElement(tag), attributes, children);
 }

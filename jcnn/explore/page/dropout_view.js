@@ -1,4 +1,4 @@
-// Dropout: the identity at prediction; in training a mask and a factor.
+// Dropout: the identity in eval mode, a mask and a factor in training.
 
 import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
@@ -58,7 +58,7 @@ export function showDropout(panel, state) {
       picture(trained, range, text.viewAfter)));
 }
 
-// 1 where a number is kept, 0 where it is dropped: number i is kept if hash(i, seed) / 2^32 is at
+// 1 for a kept number, 0 for a dropped one: number i is kept if hash(i, seed) / 2^32 is at
 // least the rate. The hash is the last step of MurmurHash3 (Appleby, 2011), of the seed and of i.
 export function dropoutMask(count, rate, seed) {
   const start = mixBits(seed >>> 0);

@@ -1,4 +1,4 @@
-// What a unit reads, marked in the column before, and lines from there to the unit (SVG).
+// Mark the inputs of a unit in the column before it, and draw lines from there to the unit (SVG).
 
 import { cellOf } from "./column.js";
 import { makeSvg } from "./dom.js";
@@ -25,22 +25,22 @@ export function drawEdges(svg, frame, before, after, unit) {
     lines.push(edge(union(drawn.map(({ area }) => area)), target, view));
   }
   const spot = makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit });
-  // Cells that a strip has scrolled away are not drawn over its neighbours.
+  // Cells scrolled out of a strip are not drawn.
   const clip = makeSvg("clipPath", { id: "seen" }, makeSvg("rect", {
     x: view.x - 3, y: view.y - 3, width: view.width + 6, height: view.height + 6 }));
   svg.replaceChildren(clip, makeSvg("g", { class: lines.length > 6 ? "edges many" : "edges" }, lines),
     makeSvg("g", { "clip-path": before.form === "maps" ? null : "url(#seen)" }, areas), spot);
 }
 
-// Where a unit lies in the frame, never smaller than can be seen.
+// The rectangle of a unit in the frame, with a visible minimum size.
 export function boxOf(column, unit, origin) {
   const { box, row, column: c } = cellOf(column, unit);
   const map = shifted(column.boxes[box].getBoundingClientRect(), origin);
   return areaOf(column, map, { row, column: c, height: 1, width: 1 });
 }
 
-// Cells as few rectangles: a Map from box to [{row, column, height, width}], which hold the
-// sources, all of them and nothing else.
+// Cover cells with few rectangles: a Map from box to [{row, column, height, width}], which contain
+// exactly the sources.
 export function rectangles(column, units) {
   const rowsOf = new Map();
   for (const unit of units) {
@@ -57,7 +57,7 @@ export function rectangles(column, units) {
 
 function merged(rows) {
   const done = [];
-  const open = new Map(); // "column:width" -> the rectangle that the next row may prolong
+  const open = new Map(); // "column:width" -> the rectangle that the next row may extend
   for (const row of [...rows.keys()].sort((a, b) => a - b)) {
     for (const run of runs(rows.get(row).sort((a, b) => a - b))) {
       const key = `${run.column}:${run.width}`;
@@ -96,7 +96,7 @@ function areaOf(column, map, { row, column: c, height, width }) {
   return area;
 }
 
-// A line from the marked area, or from the nearest edge of what can be seen of its column.
+// A line from the marked area, or from the nearest visible edge of its column.
 function edge(area, target, view) {
   const x1 = area.x + area.width;
   const middle = area.y + area.height / 2;

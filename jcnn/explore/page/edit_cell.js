@@ -1,14 +1,14 @@
-// A number that can be typed over where it stands.
+// Edit a number in place.
 
 import { changeParameter, isChanged } from "./edits.js";
 import { make } from "./dom.js";
 import { state } from "./state.js";
 import { words } from "./words.js";
 
-// Let `cell`, which shows array.data[at] of layer `index`, be changed: Enter or a double click opens a
-// field, Enter takes what is typed, Escape leaves it. `name` says what it is. Where the cell is made
-// anew after the change, the caller gives it the focus back; where it stays, the caller calls the
-// function that this returns, which marks whether the number is the model's own.
+// Make `cell`, which shows array.data[at] of layer `index`, editable: Enter or a double click opens a
+// field, Enter accepts the input, Escape cancels. `name` is its label. If the cell is rebuilt after
+// the change, the caller restores the focus; if not, the caller calls the returned function, which
+// marks whether the number differs from the model's.
 export function makeEditable(cell, index, array, at, name) {
   const w = words(state.language);
   cell.setAttribute("role", "button");
@@ -31,7 +31,7 @@ export function makeEditable(cell, index, array, at, name) {
   return markChanged;
 }
 
-// Whether a field is open in there: then nothing may be built anew.
+// Whether a field is open inside, in which case it must not be rebuilt.
 export function isEditing(element) {
   return element.querySelector(".editable input") !== null;
 }
@@ -52,7 +52,7 @@ function openField(cell, number, name, take) {
     if (focus) cell.focus();
   };
   field.addEventListener("keydown", (event) => {
-    event.stopPropagation(); // arrows, Enter and Escape mean something else outside
+    event.stopPropagation(); // arrows, Enter and Escape have other meanings outside
     if (event.key === "Escape") close(true);
     if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
@@ -71,14 +71,14 @@ function openField(cell, number, name, take) {
   field.select();
 }
 
-// The float32 number that a text says, or null. Parameters are float32.
+// Parse a float32 number, or null. Parameters are float32.
 function numberIn(text) {
-  const plain = text.normalize("NFKC").trim().replaceAll("\u2212", "-"); // digits of full width, too
+  const plain = text.normalize("NFKC").trim().replaceAll("\u2212", "-"); // accept full-width digits
   const number = plain === "" ? NaN : Math.fround(Number(plain));
   return Number.isFinite(number) ? number : null;
 }
 
-// As few digits as say a float32 number.
+// The shortest text that identifies a float32 number.
 function shortest(number) {
   for (let digits = 1; digits < 9; digits++) {
     const text = String(Number(number.toPrecision(digits)));

@@ -1,12 +1,12 @@
-// Parameters changed by hand, and the way back to what the page came with.
+// Edited parameters, and the reset to the original ones.
 
 import { runFrom } from "./forward.js";
 import { outputsOf } from "./pictures.js";
 import { change, state } from "./state.js";
 
-const originals = new Map(); // array -> Map(place in it -> the number that the model has there)
+const originals = new Map(); // array -> Map(index -> original number)
 
-// Set array.data[at] of layer `index` and compute from that layer on.
+// Set array.data[at] of layer `index` and recompute from that layer on.
 export function changeParameter(index, array, at, number) {
   const known = originals.get(array) ?? new Map();
   if (!known.has(at)) known.set(at, array.data[at]);
@@ -23,7 +23,7 @@ export function isChanged(array, at) {
   return originals.get(array)?.has(at) ?? false;
 }
 
-// The model's own parameters, and the embedded picture that was shown last.
+// Restore the original parameters and the last embedded picture.
 export function resetAll() {
   for (const [array, known] of originals) {
     for (const [at, number] of known) array.data[at] = number;

@@ -1,14 +1,14 @@
-// Lines such as "0.5 × 0.25 = 0.125", with the numbers in them.
+// Equations such as "0.5 × 0.25 = 0.125".
 
 import { numeral, isRounded } from "./digits.js";
 import { make } from "./dom.js";
 
-// Stands among an equation's parts where "=" or "≈" is to be.
+// The placeholder for "=" or "≈" in an equation.
 export const EQUALS = Symbol("equals");
 
-// A line from strings, elements, numbers and EQUALS. It is "=" where all digits of every number
-// are written: the short forms are whole, or `copied` says that nothing is computed, only chosen,
-// and the switch for all digits is on. Else it is "≈": float64 rounds after its last digit, too.
+// An equation from strings, elements, numbers and EQUALS. EQUALS becomes "=" if every short form is
+// exact, or if `copied` (a value is selected, not computed) and all digits are shown. Else it
+// becomes "≈", because float64 rounds too.
 export function equation(state, parts, copied = false) {
   const rounded = parts.some((part) => typeof part === "number" && isRounded(part));
   const sign = !rounded || (copied && state.exact) ? " = " : " ≈ ";
@@ -19,7 +19,7 @@ export function equation(state, parts, copied = false) {
   return make("p", { class: "unit-equation" }, written);
 }
 
-// A negative number in a sum or product is put in brackets.
+// Put a negative number in a sum or product in brackets.
 export function bracketed(number) {
   return number < 0 ? ["(", number, ")"] : [number];
 }

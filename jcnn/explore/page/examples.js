@@ -1,5 +1,5 @@
-// The lectures' worked examples, as the playground's presets. What comes out is computed, never
-// written here; `printed` is there where the slide shows other numbers than come out.
+// The worked examples of the lectures, as presets of the playground. Outputs are computed; `printed`
+// is set only where the slide shows different numbers.
 
 const DIAMOND = [
   [0, 0, 1, 0, 0],
@@ -59,13 +59,13 @@ const poolExample = (id, lecture, input, more = {}) => ({
   lecture,
   operation: "max_pool",
   input,
-  kernel: [[0, 0], [0, 0]], // of pooling only the size is read
+  kernel: [[0, 0], [0, 0]], // pooling uses only the size
   stride: 2,
   padding: "valid",
   ...more,
 });
 
-// Those with `exercise` start with an empty output.
+// Presets with `exercise` start with an empty output.
 export const EXAMPLES = [
   convExample("000_exercise_same", "A", DIAMOND, FALLING_LINE, { padding: "same", exercise: true }),
   convExample("000_exercise_valid", "A", DIAMOND, FALLING_LINE, { exercise: true }),

@@ -1,13 +1,13 @@
-// "Your turn": an answer typed by hand, read and judged.
+// The exercise: parse and check an answer.
 
-// The number that a text means, full-width digits of a Japanese keyboard included; else NaN.
+// Parse a number, with full-width digits of a Japanese keyboard; else NaN.
 export function readNumber(text) {
   const plain = text.normalize("NFKC").trim().replace(/[−ー–]/g, "-");
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(plain) ? Number(plain) : NaN;
 }
 
-// "empty", "right", "wrong" or "no_number". Right is the number itself (to what float64 adds of its
-// own), or the number correctly rounded to the decimals given, two or more: 0.33 for a third.
+// "empty", "right", "wrong" or "no_number". An answer is right if it equals the number (up to float64
+// rounding), or the number rounded to two or more decimals, such as 0.33 for a third.
 export function judged(answer, right) {
   if (answer.trim() === "") return "empty";
   const number = readNumber(answer);
@@ -19,7 +19,7 @@ export function judged(answer, right) {
   return decimals >= 2 && off <= 0.5 * 10 ** -decimals + own ? "right" : "wrong";
 }
 
-// How an exercise stands: of `rights`, the right numbers by unit, how many answers are right.
+// The progress of an exercise: how many answers match `rights`, the right numbers by unit.
 export function tally(answers, rights) {
   const marks = rights.map((right, unit) => judged(answers[unit]?.text ?? "", right));
   const shown = rights.filter((_, unit) => answers[unit]?.shown).length;

@@ -1,4 +1,4 @@
-// A unit's receptive field: marked on the picture, and in words.
+// The receptive field of a unit, on the picture and in words.
 
 import { rangeOf } from "./colour.js";
 import { numeral } from "./digits.js";
@@ -44,7 +44,7 @@ export function fieldSentence(field, shape, language) {
   return sentences(field, shape, viewWords[language])[0];
 }
 
-// What lies outside the field, veiled, and its outline; an SVG to lie over the picture.
+// An SVG overlay that dims the picture outside the field and outlines the field.
 export function fieldMark({ rows, columns }, [height, width], attributes = {}) {
   const across = runsOf(columns);
   const inside = runsOf(rows).map(([row, high]) =>
@@ -75,7 +75,7 @@ function sentences(field, [height, width, channels], text) {
   return said;
 }
 
-// From the unit back to the picture: how the field grows.
+// The field in each layer, from the unit back to the picture.
 function traceTable(network, fields, text) {
   const name = (i) => (i === 0 ? text.fieldInput : network.layers[i - 1].name);
   const ends = (axis) => axis.length === 0 ? "–" :

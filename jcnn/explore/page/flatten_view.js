@@ -1,4 +1,4 @@
-// Flatten: the same numbers in one row; from a cell to its slot and back.
+// Flatten: from a cell to its index in the vector and back.
 
 import { rangeOf } from "./colour.js";
 import { numeral } from "./digits.js";
@@ -11,7 +11,7 @@ import { selectUnit, viewed, viewHead, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 import { fillIn } from "./words.js";
 
-// How many slots are listed before and after the selected one.
+// Number of entries shown before and after the selected one.
 const SLOTS_BESIDE = 5;
 
 export function showFlatten(panel, state) {

@@ -1,4 +1,4 @@
-// The forward pass, in float64: every number that the page shows comes from here.
+// The forward pass in float64, which computes every number on the page.
 // Arrays are flat, rows first, channel last; nothing is rounded between layers.
 
 // y of one layer, a new Float64Array.
@@ -11,9 +11,9 @@ export function runFrom(layers, outputs, first) {
   for (let i = first; i < layers.length; i++) outputs[i + 1] = runLayer(layers[i], outputs[i]);
 }
 
-// How far two correct computations of y may lie apart, unit by unit: 1e-5 times the sum of the
-// terms' sizes, at least 1e-5. What only passes numbers on (activation, pooling, ...) passes on
-// their terms, too: `before` are the tolerances of x.
+// The tolerance for two computations of y, unit by unit: 1e-5 times the sum of the magnitudes of the
+// terms, at least 1e-5. Layers without sums (activation, pooling, ...) pass the tolerances of x,
+// `before`, on.
 export function tolerances(layer, x, before = new Float64Array(x.length)) {
   return TOLERANCES[layer.kind](layer, x, before);
 }
@@ -22,8 +22,8 @@ export function sizeOf(shape) {
   return shape.reduce((product, n) => product * n, 1);
 }
 
-// The cells (row, column) of the input under window position (r, c), called back with the
-// position in the kernel; cells outside the input are -1 as `cell`.
+// Call visit(i, j, cell) for each kernel position (i, j) of the window at (r, c); `cell` is the index
+// row * width + column in the input, or -1 in the padding.
 export function eachCell(layer, r, c, visit) {
   const [height, width] = layer.in;
   const [rows, columns] = windowOf(layer);
@@ -75,9 +75,9 @@ function convolve(layer, x, kernel, bias) {
   const [strideDown, strideRight] = layer.stride;
   const [dilationDown, dilationRight] = layer.dilation;
   const filtersPerGroup = filters / layer.groups;
-  kernel = new Float64Array(kernel); // or each number would be widened at every position
+  kernel = new Float64Array(kernel); // otherwise each weight would be converted at every position
   const y = new Float64Array(outHeight * outWidth * filters);
-  // Behind a relu half of the numbers are zero; a sum that begins with +0 is the same without them.
+  // After a relu half of the numbers are zero; a sum that starts from +0 does not change without them.
   const skipsZeros = kernel.every(Number.isFinite);
   for (let r = 0; r < outHeight; r++) {
     for (let c = 0; c < outWidth; c++) {
@@ -154,9 +154,9 @@ function mean(x, cells, channels, k) {
   return sum / cells.length;
 }
 
-// --- functions of single numbers, and softmax -----------------------------------------------------
+// --- elementwise functions, and softmax -----------------------------------------------------------
 
-// f(value) of an activation layer, all but softmax.
+// f(value) of an activation layer, except softmax.
 export function activate(layer, value) {
   return FUNCTIONS[layer.function](value, layer);
 }
@@ -168,8 +168,10 @@ const FUNCTIONS = {
   leaky_relu: (v, { slope }) => (v > 0 ? v : v * slope),
   elu: (v, { alpha = 1 }) => (v > 0 ? v : alpha * Math.expm1(v)),
   selu: (v) => 1.0507009873554805 * (v > 0 ? v : 1.6732632423543772 * Math.expm1(v)),
-  gelu: (v) => (v * (1 + erf(v / Math.SQRT2))) / 2,
-  gelu_tanh: (v) => (v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)))) / 2,
+  // 1 + erf(z) = erfc(-z) and (1 + tanh(z)) / 2 = sigmoid(2 z), without the cancellation. The bound
+  // keeps -Infinity from being multiplied by zero.
+  gelu: (v) => (Math.max(v, -50) / 2) * erfc(-v / Math.SQRT2),
+  gelu_tanh: (v) => v * sigmoid(Math.sqrt(8 / Math.PI) * (v + 0.044715 * v ** 3)),
   sigmoid,
   tanh: (v) => Math.tanh(v),
   swish: (v) => v * sigmoid(v),
@@ -182,26 +184,25 @@ function sigmoid(v) {
   return v >= 0 ? 1 / (1 + power) : power / (1 + power);
 }
 
-// The error function. Near zero a series whose terms all have one sign, so none cancel
-// (Abramowitz and Stegun 7.1.6); further out the continued fraction 7.1.14.
-export function erf(v) {
-  const size = Math.abs(v);
-  if (size > 6) return Math.sign(v);
-  if (size < 2.5) {
+// The complementary error function, to a relative error of 2e-13. Below 2 it is 1 - erf by a series
+// whose terms all have one sign (Abramowitz and Stegun 7.1.6); above, the continued fraction 7.1.14.
+export function erfc(v) {
+  if (v < -2) return 2 - erfc(-v);
+  if (v < 2) {
     let sum = 0;
     let term = v;
     for (let n = 0; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
       sum += term;
       term *= (2 * v * v) / (2 * n + 3);
     }
-    return (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * sum;
+    return 1 - (2 / Math.sqrt(Math.PI)) * Math.exp(-v * v) * sum;
   }
   let fraction = 0;
-  for (let n = 60; n > 0; n--) fraction = n / 2 / (size + fraction);
-  return Math.sign(v) * (1 - Math.exp(-v * v) / Math.sqrt(Math.PI) / (size + fraction));
+  for (let n = 60; n > 0; n--) fraction = n / 2 / (v + fraction);
+  return Math.exp(-v * v) / Math.sqrt(Math.PI) / (v + fraction);
 }
 
-// Over the last axis; the largest is subtracted first, which changes nothing but keeps exp in range.
+// Over the last axis; subtracting the maximum keeps exp from overflowing.
 function softmax(layer, x) {
   const classes = layer.out.at(-1);
   const y = new Float64Array(x.length);
@@ -256,7 +257,7 @@ const TOLERANCES = {
 };
 
 function sizes(numbers) {
-  const found = new Float64Array(numbers); // several times as fast as Float64Array.from(numbers, Math.abs)
+  const found = new Float64Array(numbers); // several times faster than Float64Array.from(numbers, Math.abs)
   for (let i = 0; i < found.length; i++) found[i] = Math.abs(found[i]);
   return found;
 }

@@ -11,7 +11,7 @@ import { cellText, fillPanel, viewed, viewHead } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 import { fillIn } from "./words.js";
 
-// A patch matrix of more cells than this is drawn as an empty box.
+// A larger patch matrix is drawn as an empty box.
 const DRAWN_CELLS = 500000;
 
 export function showIm2col(panel, state) {
@@ -62,8 +62,8 @@ export function showIm2col(panel, state) {
   );
 }
 
-// Every patch as a row of taps, in the order in which the kernel lies in memory; of the channels
-// from `first` on, as many as the kernel reads.
+// The patch matrix with taps in the memory order of the kernel; it covers the channels of one group,
+// which start at `first`.
 export function patchMatrix(layer, x, first) {
   const [rows, columns, perGroup] = layer.arrays.kernel.shape;
   const [height, width] = layer.out;

@@ -1,4 +1,4 @@
-// The page's beginning: unpack, compute, show, and listen. The only file that does things at import.
+// The entry point: unpack, compute, render and listen. Only this file has side effects on import.
 
 import { forgetAddress, keepAddress } from "./address.js";
 import { check, showBadge, showSummary } from "./badge.js";
@@ -14,8 +14,8 @@ import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
 import { fillIn, words } from "./words.js";
 
-// Whole views beside the network's: the name (of its word and its section), the function, and what
-// it depends on besides the words.
+// The pages besides the network: name (of its word and its section), function, and the parts of the
+// state that it depends on besides the language.
 const PAGES = [
   ["occlusion", showOcclusion, ["outputs", "scheme"]],
   ["playground", showPlayground, []],
@@ -44,12 +44,12 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
-// What the panel of a selected unit alone shows.
+// Changes that affect only the panel of the selected unit.
 const OF_PANEL = ["selected", "termOrder", "termPage", "dropoutTraining", "dropoutSeed"];
 
 function show(changed, overview, detail) {
-  // The window of a convolution moves often: then only the marks and the panel do. And what moves
-  // in the playground has moved there already.
+  // The window of a convolution moves often, and then only the marks and the panel are updated. The
+  // playground updates itself.
   const only = (names) => [...changed].every((name) => names.includes(name));
   if (only(OF_PANEL)) overview.mark();
   else if (!only(["playground"])) showAll(changed, overview);
@@ -79,7 +79,7 @@ function leftOut(parts, w) {
     fillIn(w.left_out, { layers: list(layers), pictures: list(pictures) })).join(" ");
 }
 
-// After the numbers are on the screen: the check takes as long as the forward pass.
+// After rendering, because the check takes as long as the forward pass.
 let waiting = false;
 function later(task) {
   if (waiting) return;
@@ -128,7 +128,7 @@ function showPages(nav, w, changed) {
   for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
   for (const [name, showPage, more] of PAGES) {
     part(name).hidden = name !== view;
-    // It is built anew, which takes the focus from who types in it.
+    // Rebuilding would take the focus away from a field in use.
     const anew = ["view", "language", "exact", ...more].some((key) => changed.has(key));
     if (name === view && anew) showPage(part(name), state);
   }

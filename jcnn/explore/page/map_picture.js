@@ -1,9 +1,9 @@
-// One channel as a picture, with a frame around the cells that matter.
+// One channel as an image, with a frame around some cells.
 
 import { drawMap } from "./colour.js";
 import { make } from "./dom.js";
 
-// `data` holds rows of columns of channels; `box` is [row, column, height, width].
+// `data` is (H, W, C), flat; `box` is [row, column, height, width].
 export function mapPicture(data, shape, channel, box, range, caption) {
   const [height, width, channels] = shape;
   const canvas = make("canvas", { role: "img", "aria-label": caption });
@@ -16,7 +16,7 @@ export function mapPicture(data, shape, channel, box, range, caption) {
   return make("figure", { class: "map-picture" }, frame, make("figcaption", {}, caption));
 }
 
-// One row of numbers wrapped into a near square; the cells after the last are zero.
+// Wrap a vector into a near square, padded with zeros.
 export function wrappedRow(data) {
   const width = Math.ceil(Math.sqrt(data.length));
   const height = Math.ceil(data.length / width);

@@ -1,10 +1,10 @@
-// A whole matrix as a picture, with one row, one column or one cell marked.
+// A matrix as an image, with one row, column or cell marked.
 
 import { drawMap, rangeOf } from "./colour.js";
 import { make } from "./dom.js";
 import { shapeText } from "./view_panel.js";
 
-// `data` is null where the matrix is too large to be drawn: then a box with the marks.
+// If the matrix is too large to draw, `data` is null and only the marks are drawn.
 export function matrixPicture(name, data, shape, row, column) {
   const [height, width] = shape;
   const caption = `${name} ${shapeText(shape)}`;
@@ -24,7 +24,7 @@ export function matrixPicture(name, data, shape, row, column) {
   );
 }
 
-// Columns first, first + 1, ... of a matrix of this height: an array of the same form.
+// Columns first, first + 1, ... of a matrix, in the same layout.
 export function columnsOf(data, height, first, count) {
   const width = data.length / height;
   return Float64Array.from({ length: height * count }, (_, index) =>

@@ -1,4 +1,4 @@
-// Batch normalisation at prediction: the channel's stored mean and variance, step by step.
+// Batch normalisation in eval mode, with the running mean and variance, step by step.
 
 import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";

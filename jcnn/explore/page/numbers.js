@@ -1,7 +1,7 @@
-// The network out of the page: its description, and the numbers that the description points into.
+// Read the network from the page: its description, and the numbers that it refers to.
 
-// The network with {data: Float32Array, shape} where the page says [offset, shape], and every
-// picture's pixels as a Uint8Array.
+// The network with {data: Float32Array, shape} in place of [offset, shape], and the pixels of the
+// pictures as Uint8Arrays.
 export async function unpack(document) {
   const network = JSON.parse(document.getElementById("network").textContent);
   const packed = bytesOfBase64(document.getElementById("numbers").textContent);
@@ -32,8 +32,8 @@ async function inflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Every number's first byte, then every number's second, ...: back to numbers. The bytes of a
-// number are little-endian in the page, as they are in every machine that runs a browser.
+// Undo the byte planes: the first byte of every number, then the second of every number, ... Bytes
+// are little-endian, as on every machine that runs a browser.
 function fromPlanes(planes) {
   const count = planes.length / 4;
   const bytes = new Uint8Array(planes.length);

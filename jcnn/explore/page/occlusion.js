@@ -1,19 +1,19 @@
-// Occlusion: what a class's probability loses when a patch of one grey hides a part of the picture.
+// Occlusion: the drop in the probability of a class when a grey patch hides part of the picture.
 
 import { rerunLayer } from "./rerun.js";
 
-const SLICE = 25; // milliseconds of work before the browser may draw and listen again
+const SLICE = 25; // milliseconds of work before yielding to the browser
 
-// A step by which about 50 to 100 positions come out, and a patch that overlaps its neighbours.
+// A step that gives about 50 to 100 positions, and a patch that overlaps its neighbours.
 export function firstOcclusion([height, width]) {
   const step = Math.ceil(Math.sqrt(height * width) / 10);
   const side = Math.min(step + 2 * Math.floor(step / 2), height, width);
   return { side, step: Math.min(step, side), fill: "mean" };
 }
 
-// The positions, row by row. The picture is divided into cells of step x step pixels from its first
-// corner; a patch lies around the middle of its cell (in an uneven case half a pixel before it) and
-// is cut at the border. Ends are exclusive. With a step of at most the side, no pixel is left out.
+// The positions, row by row. The picture is divided into cells of step x step pixels from the upper
+// left corner; a patch is centred on its cell (or half a pixel before) and cut at the edge. Ends are
+// exclusive. If the step is at most the side, every pixel is covered.
 export function occlusionGrid([height, width], side, step) {
   const [rows, columns] = [height, width].map((size) => Math.ceil(size / step));
   const before = Math.floor((side - step) / 2);
@@ -26,13 +26,13 @@ export function occlusionGrid([height, width], side, step) {
   return { rows, columns, step, positions };
 }
 
-// The grey of a patch: 0, or the mean of all numbers of the picture. A float32, as all that the
-// model is given.
+// The grey level of a patch: 0, or the mean of the picture. A float32, like every input of the
+// model.
 export function greyOf(fill, x) {
   return fill === "zero" ? 0 : Math.fround(x.reduce((sum, value) => sum + value, 0) / x.length);
 }
 
-// A copy of the picture with a patch on it.
+// A copy of the picture with a patch.
 export function occluded(x, [, width, channels], { top, bottom, left, right }, grey) {
   const y = Float64Array.from(x);
   for (let row = top; row < bottom; row++) {
@@ -41,7 +41,7 @@ export function occluded(x, [, width, channels], { top, bottom, left, right }, g
   return y;
 }
 
-// Nothing computed yet: `outputs` are the network's for the picture as it is.
+// The initial results; `outputs` are those of the network for the picture without a patch.
 export function makeRun(network, outputs, { side, step, fill }) {
   const { shape } = network.input;
   const grid = occlusionGrid(shape, side, step);
@@ -54,9 +54,8 @@ export function dropAt({ whole, probabilities }, position, target) {
   return whole[target] - probabilities[position][target];
 }
 
-// Compute all positions that are missing, in slices, `told` after each; no more once `going` says
-// false.
-export async function continueRun(run, going, told) {
+// Compute the missing positions in slices, calling `notify` after each, until `going` returns false.
+export async function continueRun(run, going, notify) {
   let began = performance.now();
   const missing = run.grid.positions.slice(run.probabilities.length);
   for (const position of missing) {
@@ -65,17 +64,17 @@ export async function continueRun(run, going, told) {
     for (const [i, layer] of run.layers.entries()) {
       ({ y, changed } = rerunLayer(layer, y, run.outputs[i + 1], changed));
       if (performance.now() - began < SLICE) continue;
-      told();
+      notify();
       await nextFrame();
       if (!going()) return;
       began = performance.now();
     }
     run.probabilities.push(y);
   }
-  told();
+  notify();
 }
 
-// After what was drawn is on the screen.
+// After the next paint.
 function nextFrame() {
   return new Promise((done) => {
     requestAnimationFrame(() => setTimeout(done));

@@ -1,11 +1,11 @@
-// The drops as colours over the picture, and a legend that is true to them.
+// The drops as colours over the picture, and the legend for them.
 
 import { colourOf } from "./colour.js";
 import { dropAt } from "./occlusion.js";
 
-const SHARE = 0.65; // of a drop's colour in a pixel; the rest is the picture, in grey
+const SHARE = 0.65; // of the colour of a drop; the rest is the picture in grey
 
-// Draw what is computed; elsewhere the picture alone. Colours reach from -range to range.
+// Draw the computed positions, elsewhere only the picture. Colours go from -range to range.
 export function drawDrops(canvas, run, target, range) {
   const { grid, shape, x } = run;
   const [height, width, channels] = shape;
@@ -18,7 +18,7 @@ export function drawDrops(canvas, run, target, range) {
   });
 }
 
-// Every drop over every grey: from -range to range, from black above to white below.
+// All drops from -range to range over all greys, black at the top to white at the bottom.
 export function drawDropLegend(canvas) {
   drawPixels(canvas, 16, 101, (row, column) => blended(colourOf(column - 50, 50), (255 * row) / 15));
 }

@@ -1,4 +1,4 @@
-// "What matters": the drop in a class's probability for every position of a patch on the picture.
+// "What matters": the drop in the probability of a class for every position of a patch.
 
 import { numeral, setNumeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
@@ -10,9 +10,9 @@ import { fillPanel, numberField, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 import { fillIn } from "./words.js";
 
-// Fill `panel` anew and compute what is missing. What was chosen and computed is `state.occlusion`:
-// `target` is a class, null for the most probable one; `at` a position, null for the largest drop;
-// `turn` belongs to the one loop that computes, so that a new turn ends the one before.
+// Rebuild `panel` and compute the missing positions. Settings and results are in `state.occlusion`:
+// `target` is a class, null for the most probable one; `at` is a position, null for the largest drop;
+// `turn` identifies the running loop, so that a new one ends the one before.
 export function showOcclusion(panel, state) {
   const { network, outputs } = state;
   state.occlusion ??= { ...firstOcclusion(network.input.shape), target: null, at: null, run: null, stopped: false };
@@ -39,7 +39,7 @@ export function showOcclusion(panel, state) {
   if (!isRunFinished(view) && !chosen.stopped) computeDrops(view);
 }
 
-// What was computed is for other choices, or another picture.
+// The results are for other settings or another picture.
 function forgetRun(chosen) {
   Object.assign(chosen, { run: null, at: null, stopped: false });
 }
@@ -71,7 +71,7 @@ function shownPosition(view) {
   return view.chosen.at ?? indexOfLargest(dropsOf(view));
 }
 
-// --- what can be chosen ---------------------------------------------------------------------------
+// --- settings -------------------------------------------------------------------------------------
 
 function occlusionChoices(view) {
   const { chosen, text, state, run } = view;
@@ -161,7 +161,7 @@ function goToPosition(view, position) {
   showPosition(view);
 }
 
-// --- what changes as results come -----------------------------------------------------------------
+// --- results --------------------------------------------------------------------------------------
 
 function refreshOcclusion(view) {
   const { run, text, chosen } = view;
@@ -179,7 +179,7 @@ function refreshOcclusion(view) {
   showPosition(view);
 }
 
-// The patch at the position that is pointed at, and what it does.
+// The patch at the selected position, and its effect.
 function showPosition(view) {
   const { run, text, state, chosen } = view;
   const target = targetClass(view);
@@ -212,7 +212,7 @@ function sentenceAt(view, place) {
   return `${placeText(view, place)}: ${text.occDrop} ${written(dropAt(run, place, targetClass(view)), state.exact)}`;
 }
 
-// Every value in its place, for who cannot see the colours; filled when it is open.
+// The table of all values, an alternative to the colours; filled when opened.
 function makeTable(view) {
   const { chosen, text, table } = view;
   const ontoggle = (event) => {

@@ -1,5 +1,5 @@
-// The whole network: a column a layer. Pointing at a unit, or moving to it with the arrow keys,
-// marks what it reads; a click or Enter selects it.
+// The whole network, one column per layer. Pointing at a unit, or moving to it with the arrow keys,
+// marks its inputs; a click or Enter selects it.
 
 import { drawColumn, drawLegend, makeColumn, cellOf, unitIn } from "./column.js";
 import { rangeOf } from "./colour.js";
@@ -14,8 +14,8 @@ import { placeOf, sourcesOf } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
-// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` renews everything from
-// the state, `mark` only what is selected, and `focus` goes to the selected unit's column.
+// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` updates everything from
+// the state, `mark` only the selection, and `focus` moves to the column of the selected unit.
 export function makeOverview(root, readout) {
   const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
   const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
@@ -23,7 +23,7 @@ export function makeOverview(root, readout) {
   root.append(frame);
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
-  let inSight = null; // layer of the selected unit that was scrolled to
+  let inSight = null; // layer last scrolled to
 
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
 
@@ -47,7 +47,7 @@ export function makeOverview(root, readout) {
     if (spot.index > 0 && columns[0].picture) markField(spot);
   }
 
-  // The unit's receptive field, over the picture.
+  // The receptive field of the unit, over the picture.
   function markField(spot) {
     const picture = columns[0].picture.getBoundingClientRect();
     const origin = frame.getBoundingClientRect();
@@ -69,7 +69,7 @@ export function makeOverview(root, readout) {
     inSight = layer;
   }
 
-  // Scroll to a layer that an address names, and to what it reads.
+  // Scroll to the layer in the address and to its inputs.
   function showColumns(layer) {
     const [left, right] = [columns[layer].element, columns[layer + 1].element];
     const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
@@ -186,7 +186,7 @@ function unitUnder(column, event) {
   return null;
 }
 
-// The unit that a key leads to, or null for other keys; at an edge it stays.
+// The unit that a key moves to, the same one at an edge, or null for other keys.
 function moved(column, unit, key) {
   const spot = cellOf(column, unit);
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -206,7 +206,7 @@ function moved(column, unit, key) {
   return unitIn(column, box, spot.row, spot.column);
 }
 
-// Scroll a strip so that the unit can be seen.
+// Scroll a strip to make the unit visible.
 function keepInSight(column, unit) {
   if (column.form === "maps") return;
   const at = (cellOf(column, unit).row / column.rows) * column.boxes[0].offsetHeight;

@@ -1,4 +1,4 @@
-// The pad: the input enlarged, to be painted on with the pointer or with keys.
+// The drawing pad: the enlarged input, to paint on with the pointer or with keys.
 
 import { make } from "./dom.js";
 import { makePen, makePenTools, colourOfPen, paperOf } from "./pen.js";
@@ -8,18 +8,18 @@ import { words } from "./words.js";
 
 const PAD_SIDE = 280; // the longer side, in CSS pixels
 
-// A pad for the network's input. Returns {element, frame, show}: `show` draws the input as it is now
-// and renews the words; `leave` is called by Escape.
+// Make a pad for the input of the network. Returns {element, frame, show}: `show` draws the current
+// input and updates the words; Escape calls `leave`.
 export function makePad(leave) {
   const [rows, columns, channels] = state.network.input.shape;
   const pad = {
     rows, columns, channels,
     pen: makePen(channels),
     cursor: { row: Math.floor(rows / 2), column: Math.floor(columns / 2) },
-    dabs: [], // painted since the last frame: [y, x] of their middle, size, colour
-    clear: false, // whether those come on an empty picture
-    waiting: false, // whether the next frame will show them
-    tell: false, // whether the prediction is then said
+    dabs: [], // strokes since the last frame: [y, x] of the centre, size, colour
+    clear: false, // whether to clear the picture before them
+    waiting: false, // whether a frame is scheduled
+    tell: false, // whether to announce the prediction then
   };
   pad.canvas = make("canvas");
   pad.mark = make("div", { class: "pad-cursor" });
@@ -43,19 +43,19 @@ export function makePad(leave) {
   return { element, frame: pad.frame, show };
 }
 
-// Paint the pen's square with its middle at (y, x), in pixels.
+// Paint the square of the pen centred at (y, x), in pixels.
 function paint(pad, y, x) {
   pad.dabs.push({ y, x, size: pad.pen.size, colour: colourOfPen(pad.pen) });
   soon(pad);
 }
 
-// Leave nothing but the paper.
+// Clear the picture.
 function wipe(pad) {
   Object.assign(pad, { dabs: [], clear: true, tell: true });
   soon(pad);
 }
 
-// However much is painted, the network runs once a frame.
+// The network runs at most once per frame.
 function soon(pad) {
   if (!pad.waiting) requestAnimationFrame(() => flush(pad));
   pad.waiting = true;
@@ -83,7 +83,7 @@ function cornerOf(middle, size) {
 }
 
 function listenToPointer(pad) {
-  let last = null; // where the stroke is; null between strokes
+  let last = null; // last point of the stroke; null between strokes
   const placeAt = (event) => {
     const area = pad.canvas.getBoundingClientRect();
     return [((event.clientY - area.y) / area.height) * pad.rows, ((event.clientX - area.x) / area.width) * pad.columns];
@@ -98,7 +98,7 @@ function listenToPointer(pad) {
     if (last === null) return;
     const passed = event.getCoalescedEvents?.() ?? [];
     for (const one of passed.length > 0 ? passed : [event]) {
-      // A fast pointer leaves gaps: they are filled, twice a pixel.
+      // Fill the gaps of a fast pointer, with two points per pixel.
       const [y, x] = last;
       last = placeAt(one);
       const [down, right] = [last[0] - y, last[1] - x];
@@ -132,7 +132,7 @@ function onKey(pad, event) {
   event.preventDefault();
 }
 
-// What a key would paint.
+// The square that a key would paint.
 function showMark({ mark, cursor, pen, rows, columns }) {
   const [top, left] = [cornerOf(cursor.row + 0.5, pen.size), cornerOf(cursor.column + 0.5, pen.size)];
   Object.assign(mark.style, {

@@ -1,31 +1,31 @@
-// The pad's pen: its colour, its size, the eraser.
+// The pen of the pad: colour, size, eraser.
 
 import { make } from "./dom.js";
 import { state } from "./state.js";
 import { words } from "./words.js";
 
-const SIZES = [1, 2, 3]; // of the square that it paints, in pixels
+const SIZES = [1, 2, 3]; // side of the painted square, in pixels
 
 export function makePen(channels) {
   return { ink: "white", size: 2, eraser: false, channels, picker: null };
 }
 
-// What it paints, in the model's channels.
+// The colour of the pen, in the channels of the model.
 export function colourOfPen(pen) {
   if (pen.eraser) return Array(pen.channels).fill(paperOf(pen));
   if (pen.ink !== "colour") return Array(pen.channels).fill(255 - paperOf(pen));
   return [1, 3, 5].map((at) => parseInt(pen.picker.value.slice(at, at + 2), 16));
 }
 
-// What the eraser leaves: black under a white pen, else white.
+// The colour of the eraser: black for a white pen, else white.
 export function paperOf(pen) {
   return pen.ink === "white" ? 0 : 255;
 }
 
-// Buttons for all of it, and one that clears the pad. Returns {element, show}; `changed` is called
-// after each choice.
+// Buttons for colour, size and eraser, and one that clears the pad. Returns {element, show};
+// `changed` is called after each choice.
 export function makePenTools(pen, clear, changed) {
-  const texts = []; // [element, key of its word]
+  const texts = []; // [element, key of its text]
   const choices = []; // [button, whether it is chosen]
   const button = (key, chosen, press) => {
     const element = make("button", { type: "button", "data-pen": key, onclick: () => {

@@ -1,32 +1,32 @@
-// The embedded pictures: their picker, and what happens when one is chosen.
+// The picker of the embedded pictures, and the selection of one.
 
 import { make } from "./dom.js";
 import { runFrom } from "./forward.js";
 import { change, state } from "./state.js";
 import { words } from "./words.js";
 
-// Compute everything for embedded picture `index` and show it.
+// Select embedded picture `index` and run the network on it.
 export function choosePicture(index) {
   change({ picture: index, outputs: outputsOf(state.network, index) });
 }
 
-// The same for pixels that were drawn, or read from the file `name`; a number for each channel.
+// The same for pixels (H, W, C) that were drawn, or read from the file `name`.
 export function showOwn(pixels, name) {
   const from = state.picture ?? state.own.from;
   change({ picture: null, own: { pixels, name, from }, outputs: outputsFor(state.network, pixels) });
 }
 
-// The pixels that the network is shown now.
+// The pixels of the current input.
 export function pixelsNow() {
   return state.picture === null ? state.own.pixels : state.network.pictures[state.picture].pixels;
 }
 
-// The input and every layer's output of an embedded picture.
+// The input and the output of every layer for an embedded picture.
 export function outputsOf(network, index) {
   return outputsFor(network, network.pictures[index].pixels);
 }
 
-// The model is given float32 pixels, so the input is float32.
+// The model takes float32 pixels, so the input is rounded to float32.
 function outputsFor(network, pixels) {
   const { scale } = network.input;
   const outputs = [Float64Array.from(pixels, (pixel) => Math.fround(pixel / scale))];
@@ -34,7 +34,7 @@ function outputsFor(network, pixels) {
   return outputs;
 }
 
-// Draw values of 0..1, (H, W, 1) or (H, W, 3), as the picture that they are.
+// Draw values of 0..1, (H, W, 1) or (H, W, 3), as an image.
 export function drawPicture(canvas, values, [height, width, channels]) {
   canvas.width = width;
   canvas.height = height;
@@ -51,8 +51,8 @@ export function isPicture(shape) {
   return shape.length === 3 && (shape[2] === 1 || shape[2] === 3);
 }
 
-// Fill the picker; called again, it only marks the chosen one and renews the words. Behind the
-// embedded pictures comes the one that was drawn or read from a file, if there is one.
+// Fill the picker; further calls only mark the chosen picture and update the words. A picture that
+// was drawn or read from a file comes after the embedded ones.
 export function showPictures(box) {
   const { network, picture, own, language } = state;
   const w = words(language);

@@ -1,4 +1,4 @@
-// The playground: a window slid over a few numbers by hand; it needs no model.
+// The playground: a window over a small grid of numbers, without a model.
 
 import { make } from "./dom.js";
 import { EXAMPLES } from "./examples.js";
@@ -11,7 +11,7 @@ import { fillIn } from "./words.js";
 import { change } from "./state.js";
 import { refreshWalk, showWalk, stopWalk } from "./playground_walk.js";
 
-// Fills `panel`; what was chosen and typed is kept in `state.playground`.
+// Fill `panel`; the choices and numbers are in `state.playground`.
 export function showPlayground(panel, state) {
   state.playground ??= playOf(EXAMPLES.find(({ id }) => id === "000_valid"));
   const text = playgroundWords[state.language];
@@ -46,7 +46,7 @@ export function showPlayground(panel, state) {
   redraw(view);
 }
 
-// What the parts ask for.
+// The callbacks of the parts.
 function wire(view) {
   view.redraw = () => redraw(view);
   view.changed = () => ownNumbers(view);
@@ -101,7 +101,7 @@ function choose(view, id) {
   announceSize(view);
 }
 
-// Your turn, and back.
+// Start or end the exercise.
 function turn(view) {
   view.play.answers = view.play.answers === null ? {} : null;
   forgetPlace(view.play);
@@ -117,7 +117,7 @@ function renew(view) {
   announceSize(view);
 }
 
-// The numbers are no longer those of the lecture.
+// The numbers differ from those of the lecture now.
 function ownNumbers(view) {
   view.play.example = null;
   view.presets.value = "";
@@ -139,7 +139,7 @@ function drawChoices(view) {
   });
 }
 
-// Everything below the choices: the output and its grids, or why there is none.
+// Everything below the settings: the output size and the grids, or an error message.
 function redraw(view, channels) {
   const { play, text, boxes, state } = view;
   stopWalk(view);

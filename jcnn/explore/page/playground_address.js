@@ -1,5 +1,5 @@
-// The playground's place in the address: an example of the lectures by its name, other choices and
-// numbers one by one. What an address says is checked as strictly as what is typed.
+// The state of the playground in the address: a preset by name, or all settings and numbers. An
+// address is validated as strictly as typed input.
 
 import { EXAMPLES } from "./examples.js";
 import { playOf, resolvePlay } from "./playground_state.js";
@@ -8,7 +8,7 @@ import { resolveChoices } from "./playground_window.js";
 const OPERATIONS_KNOWN = ["conv", "max_pool", "average_pool", "flatten"];
 const PAIRS = ["size", "kernel", "stride", "dilation"];
 
-// [[name, value], ...] for the address; answers are the learner's own and stay out of it.
+// [[name, value], ...] for the address, without the answers.
 export function playWords(play) {
   const { choices, inputs, kernels, example, answers, at } = play;
   const words = [];
@@ -24,7 +24,7 @@ export function playWords(play) {
   return words;
 }
 
-// The playground that an address asks for, or null.
+// The playground state of an address, or null.
 export function playFrom(words) {
   const play = words.has("example") ? exampleNamed(words.get("example")) : ownPlay(words);
   if (play === null) return null;
@@ -52,7 +52,7 @@ function ownPlay(words) {
   const kernels = gridsOf(words.get("kernels") ?? "");
   if (inputs === null || inputs.length > 3) return null;
   const play = { example: null, choices, inputs, kernels: kernels ?? [], at: null, filled: null, answers: null, hint: false };
-  resolvePlay(play); // grids of other sizes than the choices' are cut, or filled with zeros
+  resolvePlay(play); // grids of other sizes are cut or padded with zeros
   return play;
 }
 
@@ -63,7 +63,7 @@ function isInside({ choices, inputs }, [row, column, channel]) {
   return row < outSize[0] && column < outSize[1] && channel < (operation === "conv" ? 1 : inputs.length);
 }
 
-// "1,2;3,4|5,6;7,8": a channel after the other, rows and their numbers.
+// Grids as text, channel by channel: "1,2;3,4|5,6;7,8".
 function gridsText(grids) {
   return grids.map((grid) => grid.map((row) => row.join(",")).join(";")).join("|");
 }

@@ -1,4 +1,4 @@
-// The lectures' sizes and counts as a table, computed when it is drawn.
+// The sizes and counts of the lectures as a table, computed when drawn.
 
 import { calculated, CALCULATIONS, formulaText } from "./calculations.js";
 import { make } from "./dom.js";
@@ -21,7 +21,7 @@ export function calculationsTable(text) {
   );
 }
 
-// A list of results is a line each; a shape, whose channels are a plain number, a line in all.
+// A list of results has a line each; a shape, whose channels are a plain number, has one line.
 function resultLines(text, result) {
   if (!Array.isArray(result)) return resultLine(text, result);
   const lines = result.map((one) => resultLines(text, one));

@@ -1,10 +1,10 @@
-// Grids of numbers that one walks through with the arrow keys: a single stop for Tab each.
+// Grids of numbers with arrow-key navigation; each grid is one Tab stop.
 
 import { make } from "./dom.js";
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-// rows: cells by row, as `numberCell`, `entryCell` and `paddingCell` make them.
+// `rows` holds cells made by `numberCell`, `entryCell` and `paddingCell`.
 export function numberGrid(label, rows) {
   const lines = rows.map((cells) => make("div", { class: "pg-row", role: "row" }, cells));
   const grid = make("div", { class: "pg-grid", role: "grid", "aria-label": label }, lines);
@@ -17,7 +17,7 @@ export function numberGrid(label, rows) {
   return grid;
 }
 
-// The cell that Tab comes to from now on.
+// Make a cell the Tab stop of its grid.
 export function stopAt(grid, cell) {
   for (const other of grid.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
   cell.tabIndex = 0;
@@ -27,7 +27,7 @@ export function cellAt(grid, row, column) {
   return grid.querySelector(`[data-row="${row}"][data-column="${column}"]`);
 }
 
-// A number that is only read; `setNumeral` writes it into the first span.
+// A read-only number; `setNumeral` writes it into the first span.
 export function numberCell(row, column) {
   return make(
     "div",
@@ -36,7 +36,7 @@ export function numberCell(row, column) {
   );
 }
 
-// A number that is typed: `onType` at every key, `onLeave` when it is finished; Esc takes it back.
+// An editable number: `onType` on every input, `onLeave` at the end; Esc restores the old number.
 export function entryCell(row, column, text, onType, onLeave) {
   const input = make("input", {
     type: "text",
@@ -77,14 +77,14 @@ function walkGrid(grid, event) {
   target?.focus();
 }
 
-// Where a key leads: a cell, null at the grid's border, undefined for keys that are not ours.
+// The target of a key: a cell, null at the edge of the grid, undefined for other keys.
 function targetOf(grid, event, row, column) {
   const cells = [...grid.querySelectorAll("[data-row]")];
   const own = cells.filter((cell) => Number(cell.dataset.row) === row);
   if (event.key === "Home") return (event.ctrlKey ? cells : own)[0];
   if (event.key === "End") return (event.ctrlKey ? cells : own).at(-1);
   if (event.ctrlKey) return undefined;
-  // Enter goes on; in the last cell it only finishes what is typed.
+  // Enter moves to the next cell; in the last cell it only ends the input.
   if (event.key === "Enter") return cells[cells.indexOf(event.target) + 1];
   if (!(event.key in STEPS)) return undefined;
   const [down, right] = STEPS[event.key];

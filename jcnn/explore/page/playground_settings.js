@@ -1,4 +1,4 @@
-// The choices of the playground as a form, and the size that follows from them as a formula.
+// The settings of the playground as a form, and the output size as a formula.
 
 import { make } from "./dom.js";
 import { numeral } from "./digits.js";
@@ -7,7 +7,7 @@ import { MOST_CELLS, sameTotal } from "./playground_window.js";
 
 const OPERATIONS = ["conv", "max_pool", "average_pool", "flatten"];
 
-// Fills `form` with the choices; `onChoice(patch)` gets {channels: 2}, {stride: [2, 1]}, ...
+// Fill `form` with the settings; `onChoice(patch)` gets {channels: 2}, {stride: [2, 1]}, ...
 export function showChoices(form, text, choices, channels, onChoice) {
   const { operation } = choices;
   const pair = (name, label = text[name]) =>
@@ -71,10 +71,10 @@ function countField(name, label, value) {
   return field;
 }
 
-// The number in a field, or the empty text where there is none.
+// The number in a field, or "" if it is empty.
 const countOf = (field) => (Number.isNaN(field.valueAsNumber) ? "" : field.valueAsNumber);
 
-// Marks the fields that a refusal names.
+// Mark the fields that an error names.
 export function markRefused(form, refusal) {
   const name = { in_hw: "size" }[refusal?.values.name] ?? refusal?.values.name;
   const word = refusal?.word;
@@ -88,7 +88,7 @@ export function markRefused(form, refusal) {
   }
 }
 
-// The output's size, with the formula and the numbers in it.
+// The output size, with the formula and its numbers.
 export function showFormula(box, text, choices, window, channels) {
   if (choices.operation === "flatten") {
     const [rows, columns] = window.inSize;

@@ -1,4 +1,4 @@
-// Input, kernel and output as grids, the marks in them, and what is said about the marked cell.
+// Input, kernel and output as grids, the marks in them, and the text about the marked cell.
 
 import { make } from "./dom.js";
 import { setNumeral, written } from "./digits.js";
@@ -10,7 +10,7 @@ import { channelsLast, layerOf, outShape, playUnit, stepAtPlace } from "./playgr
 import { fillIn } from "./words.js";
 import { workingOf } from "./playground_working.js";
 
-// New grids for the window and layer of the view.
+// Build the grids for the window and layer of the view.
 export function drawStage(view) {
   const { play, text, boxes, layer } = view;
   const title = (name, channel, count) =>
@@ -41,7 +41,7 @@ export function drawStage(view) {
 
 const stageSign = (mark) => make("div", { class: "pg-sign", "aria-hidden": "true" }, mark);
 
-// The padded input; cells of the padding hold a zero that nobody can change, or nothing.
+// The padded input; padding cells are read-only and show zero or nothing.
 function inputGrid(view, label, channel) {
   const { play, text, window } = view;
   const [[top, bottom], [left, right]] = window.padding;
@@ -64,7 +64,7 @@ function kernelGrid(view, label, channel) {
   return numberGrid(label, grid.map((row, i) => row.map((_, j) => numberEntry(view, grid, i, j))));
 }
 
-// A cell of the input or kernel: what is typed is computed with at once.
+// A cell of the input or kernel; every change is computed immediately.
 function numberEntry(view, grid, row, column) {
   const { text, state } = view;
   const place = fillIn(text.place, { row, column });
@@ -110,7 +110,7 @@ function outputGrid(view, label, channel) {
     point(event);
   });
   grid.addEventListener("pointerover", (event) => {
-    // What is being filled in keeps its window.
+    // A cell that is being filled in keeps its window.
     if (!view.play.answers) point(event);
   });
   return grid;
@@ -131,7 +131,7 @@ function answerEntry(view, row, column, channel) {
   return entryCell(row, column, answers[unit]?.text ?? "", () => {}, leave);
 }
 
-// Compute, and write every number, mark and sentence that follows.
+// Compute, and update all numbers, marks and texts.
 export function refreshStage(view) {
   view.layer = layerOf(view.play, view.window);
   view.x = channelsLast(view.play.inputs);
@@ -153,7 +153,7 @@ export function refreshStage(view) {
   showNotes(view, printed);
 }
 
-// What the slide shows, where it is another number; not while one is to find it oneself.
+// The number on the slide if it differs; hidden during an exercise.
 function printedOf(play) {
   const example = EXAMPLES.find(({ id }) => id === play.example);
   return play.answers ? undefined : example?.printed;
@@ -189,7 +189,7 @@ function markAnswer(view, input, place) {
   input.setAttribute("aria-label", fillIn(label, words));
 }
 
-// The marked output, and the cells of the input that its window touches.
+// Mark the output cell and the input cells under its window.
 function markWindow(view) {
   const { boxes, grids, play, layer, window } = view;
   for (const old of boxes.stage.querySelectorAll(".pg-marked")) old.classList.remove("pg-marked");

@@ -1,9 +1,9 @@
-// What the playground knows: its choices, its numbers, where the window stands, the answers.
+// The state of the playground: settings, numbers, window position, answers.
 
 import { resolveChoices } from "./playground_window.js";
 
 // choices: {operation, size, kernel, stride, padding, dilation}, perhaps invalid ones;
-// inputs, kernels: a grid a channel, as large as the last valid choices say;
+// inputs, kernels: one grid per channel, sized by the last valid choices;
 // at: {row, column, channel} of an output or null; filled: outputs shown while stepping, or null;
 // answers: {unit: {text, shown}} of an exercise, or null; hint: whether its products are shown.
 export function playOf(example) {
@@ -27,14 +27,14 @@ export function playOf(example) {
   };
 }
 
-// A grid of another size: the numbers that it shares with the old one, and zeros.
+// Resize a grid: cut it or pad it with zeros.
 function resizedGrid(grid, rows, columns) {
   return Array.from({ length: rows }, (_, row) =>
     Array.from({ length: columns }, (__, column) => grid[row]?.[column] ?? 0),
   );
 }
 
-// Brings the numbers to the size of the choices; gives the window, or the refusal.
+// Resize the grids to the choices; returns the window, or the refusal.
 export function resolvePlay(play, channels = play.inputs.length) {
   const window = resolveChoices(play.choices);
   if (window.refusal) return window;
@@ -46,7 +46,7 @@ export function resolvePlay(play, channels = play.inputs.length) {
   return window;
 }
 
-// After a change of shape no place and no answer means what it meant.
+// After a change of shape, the position and the answers are no longer valid.
 export function forgetPlace(play) {
   play.at = null;
   play.filled = null;
@@ -54,7 +54,7 @@ export function forgetPlace(play) {
   if (play.answers) play.answers = {};
 }
 
-// Other whole numbers everywhere: small ones, as one multiplies in the head.
+// Replace all numbers by random small integers, for mental arithmetic.
 export function drawNumbers(play) {
   const drawn = (grids, from, to) =>
     grids.map((grid) =>
@@ -64,7 +64,7 @@ export function drawNumbers(play) {
   play.kernels = drawn(play.kernels, -1, 2);
 }
 
-// The playground as a layer of a network, so that it is computed as every layer is.
+// The playground as a layer, to be computed by the forward pass.
 export function layerOf(play, window) {
   const { operation, kernel, stride, dilation } = play.choices;
   const channels = play.inputs.length;
@@ -79,7 +79,7 @@ export function layerOf(play, window) {
   return { ...slides, out: [rows, columns, 1], dilation, groups: 1, arrays };
 }
 
-// Grids as one array: rows first, the channel last.
+// Grids as one flat array (H, W, C).
 export function channelsLast(grids) {
   const numbers = [];
   grids[0].forEach((cells, row) =>
@@ -96,7 +96,7 @@ export function playUnit(layer, { row, column, channel }) {
   return (row * columns + column) * channels + channel;
 }
 
-// The order in which the window walks: a map after the other, each row by row.
+// The order of the window positions: map by map, row by row.
 export function placeAtStep(layer, step) {
   const [rows, columns] = outShape(layer);
   const cell = step % (rows * columns);

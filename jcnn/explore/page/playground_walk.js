@@ -1,4 +1,4 @@
-// The walk through all positions, and the learner's tools: hint, show me, start again.
+// The animation through all positions, and the exercise buttons: hint, show me, start again.
 
 import { make } from "./dom.js";
 import { written } from "./digits.js";
@@ -30,7 +30,7 @@ export function showWalk(view) {
 
 const stepsIn = (layer) => outShape(layer).reduce((a, b) => a * b);
 
-// --- walking --------------------------------------------------------------------------------------
+// --- animation ------------------------------------------------------------------------------------
 
 function startWalk(view) {
   const last = stepsIn(view.layer) - 1;
@@ -51,7 +51,7 @@ function walkPlaygroundBy(view, steps) {
   walkOn(view, steps);
 }
 
-// One position on; what comes later is still empty. False at the end.
+// Move to the next position; later outputs are empty. False at the end.
 function walkOn(view, steps) {
   const { play, layer, text, state } = view;
   const step = (play.at ? stepAtPlace(layer, play.at) : -1) + steps;
@@ -101,7 +101,7 @@ function startAgain(view) {
   view.state.announce(view.text.exercise);
 }
 
-// --- what is said about both ----------------------------------------------------------------------
+// --- progress -------------------------------------------------------------------------------------
 
 export function refreshWalk(view) {
   const { play, text, layer, progress, buttons } = view;

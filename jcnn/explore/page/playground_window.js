@@ -1,7 +1,7 @@
-// Window arithmetic of the playground, as `jcnn.ops.resolve_window` has it, refusals included.
-// A refusal is {refusal: {word, values}}: a key of the words and what its text is filled with.
+// Window arithmetic of the playground, with the same errors as `jcnn.ops.resolve_window`.
+// An error is {refusal: {word, values}}: a key of the words, and the values of its placeholders.
 
-// More than this is refused by the page alone: nobody fills in such grids by hand.
+// A limit of the page, not of jcnn: larger grids are impractical to fill in.
 export const MOST_CELLS = 16;
 export const MOST_PADDED = 32;
 
@@ -10,7 +10,7 @@ const isSize = (value) => Number.isInteger(value) && value >= 1;
 const pythonLiteral = (value) => (typeof value === "number" ? String(value) : `'${value}'`);
 const sizeText = (pair) => `${pair[0]}x${pair[1]}`;
 
-// Sizes are [rows, columns]; padding is "valid", "same" or cells on every side.
+// Sizes are [rows, columns]; padding is "valid", "same" or a number of cells on every side.
 export function resolveWindow(inSize, kernel, stride, padding, dilation) {
   const sizes = { in_hw: inSize, kernel, stride, dilation };
   for (const [name, pair] of Object.entries(sizes)) {
@@ -46,12 +46,12 @@ function padsOf(inSize, span, stride, padding) {
   return [[padding, padding], [padding, padding]];
 }
 
-// Cells that "same" adds to one axis: as many as ceil(cells / stride) windows need.
+// The cells that "same" adds on one axis, for ceil(cells / stride) windows.
 export function sameTotal(cells, span, stride) {
   return Math.max((Math.ceil(cells / stride) - 1) * stride + span - cells, 0);
 }
 
-// The window of a playground's choices: with pooling's own rule, and what the page can draw.
+// The window of the choices, with the extra rule for pooling and the limits of the page.
 export function resolveChoices(choices) {
   const { operation, size, kernel, stride, padding, dilation } = choices;
   if (operation === "flatten") return resolveSizes(size, [1, 1], [1, 1], "valid", [1, 1]);

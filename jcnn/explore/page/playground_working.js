@@ -1,17 +1,17 @@
-// How one cell of the output comes about: the products and their sum, or what else is done.
+// The computation of one output cell: products and sum, maximum, mean, or index.
 
 import { make } from "./dom.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { termsOf } from "./terms.js";
 import { fillIn } from "./words.js";
 
-// `answer`: whether the result is told, or left to the learner.
+// `answer`: whether to show the result.
 export function workingOf(text, layer, x, unit, exact, answer) {
   const { terms, result } = termsOf(layer, x, unit);
-  const told = { text, exact, answer };
-  if (layer.kind === "conv") return convWorking(told, layer, terms, result);
-  if (layer.kind === "flatten") return [flattenWorking(told, layer, unit, result)];
-  return poolWorking(told, layer, terms, result);
+  const options = { text, exact, answer };
+  if (layer.kind === "conv") return convWorking(options, layer, terms, result);
+  if (layer.kind === "flatten") return [flattenWorking(options, layer, unit, result)];
+  return poolWorking(options, layer, terms, result);
 }
 
 function convWorking({ text, exact, answer }, layer, terms, result) {
@@ -53,7 +53,7 @@ function sumLine(label, parts, total, exact, name) {
   return make("p", { class: "pg-sum" }, make("span", { class: "pg-axis" }, label), make("span", {}, added, equals, sum));
 }
 
-// A negative number behind a sign stands in brackets.
+// Put a negative number after an operator in brackets.
 function inBrackets(value, exact) {
   const number = numeral(value, exact);
   return value < 0 ? make("span", {}, "(", number, ")") : number;
@@ -71,9 +71,9 @@ function poolWorking({ text, exact, answer }, layer, terms, result) {
     (number) => written(number, exact) === written(number, true),
   );
   const words = { values, count: inside.length, equals: whole ? "=" : "≈", value: written(result, exact) };
-  const told = most ? text.largest : text.mean;
+  const sentence = most ? text.largest : text.mean;
   const asked = most ? text.take_largest : text.take_mean;
-  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, fillIn(answer ? told : asked, words));
+  const line = make("p", { class: answer ? "pg-sum" : "pg-task" }, fillIn(answer ? sentence : asked, words));
   if (answer) line.dataset.value = String(result);
   const left = inside.length < terms.length && make("p", { class: "pg-note" }, text.left_out);
   return [line, left].filter(Boolean);

@@ -1,4 +1,4 @@
-// Pooling: the window's cells, and their largest or their mean.
+// Pooling: the cells of the window, and their maximum or mean.
 
 import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
@@ -10,7 +10,7 @@ import { fillPanel, viewHead, viewed } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 import { fillIn } from "./words.js";
 
-// The cells of a larger window are not written in a line, too.
+// For a larger window the cells are not listed in an equation.
 const CELLS_IN_A_LINE = 12;
 
 export function showPool(panel, state) {
@@ -41,7 +41,7 @@ export function showPool(panel, state) {
       : meanLines(state, text, values, height * width, y[unit])));
 }
 
-// The window's cells, with the input's rows and columns at its edges.
+// The cells of the window, with row and column numbers of the input.
 function windowGrid(state, text, terms, [top, left], winner) {
   const cell = (term) => {
     if (term.source < 0) return make("td", { class: "outside-cell" }, text.viewPadding);

@@ -1,5 +1,5 @@
-// A picture of any size brought to what the model takes, as jcnn.data.read_image does it: the
-// same steps in the same order, with the roundings of Pillow, so that the bytes are the same.
+// Resize a picture to the input shape of the model like jcnn.data.read_image: the same steps with
+// the rounding of Pillow, so that the bytes are equal.
 
 // {data: RGBA bytes, width, height} -> Uint8Array of H x W x C. `resize` is "stretch", "crop" or "pad".
 export function prepared({ data, width, height }, [rows, columns, channels], resize) {
@@ -30,7 +30,7 @@ function overWhite(value, alpha) {
 const RESIZE = {
   stretch: (picture, rows, columns) =>
     resampled(picture, rows, columns, [0, picture.height], [0, picture.width]),
-  // The largest part about the middle that has the proportions of the result.
+  // The largest centred part with the aspect ratio of the result.
   crop: (picture, rows, columns) => {
     const { width, height } = picture;
     const [left, top] = width * rows > height * columns
@@ -38,7 +38,7 @@ const RESIZE = {
       : [0, (height - (width * rows) / columns) / 2];
     return resampled(picture, rows, columns, [top, height - top], [left, width - left]);
   },
-  // All of it in the middle of black.
+  // The whole picture, centred on black.
   pad: (picture, rows, columns) => {
     const { width, height, channels } = picture;
     let [high, wide] = [rows, columns];
@@ -55,8 +55,8 @@ const RESIZE = {
   },
 };
 
-// One axis, rounded to bytes, then the other: a triangle filter as wide as the part that becomes a
-// pixel. Pillow begins with the height (since 13) where that drops more than twice as many lines.
+// Resample one axis, round to bytes, then the other axis, with a triangle filter scaled to the
+// reduction. Pillow starts with the height (since 13) if that drops more than twice as many lines.
 function resampled({ pixels, width, height, channels }, rows, columns, fromRows, fromColumns) {
   const across = (numbers, lines) =>
     filtered(numbers, lines, width, channels, triangles(width, columns, fromColumns));
@@ -66,11 +66,11 @@ function resampled({ pixels, width, height, channels }, rows, columns, fromRows,
   return down(across(pixels, height), columns);
 }
 
-const ONE = 2 ** 22; // Pillow's weights are whole numbers that add up to about this
+const ONE = 2 ** 22; // Pillow's weights are integers with about this sum
 
-// For each of `count` results the first number it reads, and the weights from there on.
+// For each of `count` results, the index of its first source and the weights from there on.
 function triangles(size, count, part) {
-  const [start, end] = part.map(Math.fround); // Pillow takes the part's edges as float32
+  const [start, end] = part.map(Math.fround); // Pillow converts the edges to float32
   const scale = Math.fround(end - start) / count;
   const support = Math.max(scale, 1);
   return Array.from({ length: count }, (_, i) => {
@@ -84,7 +84,7 @@ function triangles(size, count, part) {
   });
 }
 
-// Numbers of (before, size, after), filtered along the middle axis.
+// Filter an array (before, size, after) along the middle axis.
 function filtered(numbers, before, size, after, windows) {
   const result = new Uint8ClampedArray(before * windows.length * after);
   for (let b = 0; b < before; b++) {
@@ -101,7 +101,7 @@ function filtered(numbers, before, size, after, windows) {
   return new Uint8Array(result.buffer);
 }
 
-// As Python's round().
+// Like Python's round().
 function halfToEven(value) {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);

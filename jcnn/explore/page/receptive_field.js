@@ -1,15 +1,14 @@
-// The pixels that a unit can depend on: traced back through the layers by their settings, not by
-// their numbers.
+// The receptive field of a unit, traced back through the layers by their settings, not their
+// weights.
 
 import { sizeOf, windowOf } from "./forward.js";
 import { placeOf } from "./terms.js";
 
-// fields[i]: what of outputs[i] a unit of layer `index` depends on, for i from 0, the picture, to
-// index + 1, the unit itself. A field is {rows, columns, channels, reach}, the first three sets of
-// numbers in ascending order. It is their whole product, and exactly that: a window reads a product
-// of rows and columns, and its rows depend on the unit's row alone, its columns on the column
-// alone. `reach` is the field as if the picture had no edge, [[top, bottom], [left, right]]; null
-// from a dense layer on, which knows of no rows.
+// fields[i]: the part of outputs[i] that a unit of layer `index` depends on, for i from 0 (the
+// picture) to index + 1 (the unit itself). A field is {rows, columns, channels, reach} with three
+// ascending lists of indices. It is exactly their product, because a window reads a product of rows
+// and columns that depend only on the row and the column of the unit. `reach` is the field without
+// clipping at the edges, [[top, bottom], [left, right]]; null from a dense layer on.
 export function receptiveFields(layers, index, unit) {
   const fields = [];
   fields[index + 1] = pointField(layers[index].out, unit);
@@ -17,18 +16,18 @@ export function receptiveFields(layers, index, unit) {
   return fields;
 }
 
-// Whether a field leaves out pixels between those that it has, as dilation does.
+// Whether a field has gaps, as with dilation.
 export function hasGaps({ rows, columns }) {
   return [rows, columns].some((axis) => axis.length > 0 && axis.at(-1) - axis[0] >= axis.length);
 }
 
-// Whether it would be larger if the picture were.
+// Whether the field is clipped at the edge of the picture.
 export function isCut({ rows, columns, reach }) {
   if (reach === null || rows.length * columns.length === 0) return false;
   return [rows, columns].some((axis, i) => reach[i][0] < axis[0] || reach[i][1] > axis.at(-1));
 }
 
-// Neighbours joined: [first, length] each.
+// Runs of consecutive indices as [first, length].
 export function runsOf(numbers) {
   const runs = [];
   for (const number of numbers) {
@@ -44,7 +43,7 @@ const FIELDS = {
   max_pool: (layer, field) => windowField(layer, field, field.channels),
   average_pool: (layer, field) => windowField(layer, field, field.channels),
   dense: (layer) => wholeField(layer.in),
-  // What comes after it reads one unit of it or, after a dense layer or a softmax, all.
+  // The next layer reads one unit of it, or all units after a dense layer or a softmax.
   flatten: (layer, field) =>
     field.channels.length === 1 ? pointField(layer.in, field.channels[0]) : wholeField(layer.in),
   activation: (layer, field) => (layer.function === "softmax" ? allChannels(layer, field) : field),
@@ -95,7 +94,7 @@ function spanUnder(layer, axis) {
   return { first, last: (cell) => first(cell) + (windowOf(layer)[axis] - 1) * step, step };
 }
 
-// All input channels of the groups that these filters belong to.
+// The input channels of the groups of these filters.
 function channelsOfGroups(layer, chosen) {
   const [, , perGroup, filters] = layer.arrays.kernel.shape;
   const groups = new Set(chosen.map((filter) => Math.floor(filter / (filters / layer.groups))));

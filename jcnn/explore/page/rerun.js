@@ -1,13 +1,13 @@
-// A layer once more, where only a rectangle of its input has changed: what cannot differ is kept.
-// The rest is computed by the same forward pass on a part of the input, so every number is the same,
-// bit for bit, as if all were computed. A patch on a picture then costs a fraction.
+// Rerun a layer after a change to a rectangle of its input, computing only the affected outputs. The
+// same forward pass runs on a part of the input, so the numbers equal those of a full run bit for
+// bit. This reduces the cost of occlusion.
 
 import { runLayer, windowOf } from "./forward.js";
 
 const WINDOWS = ["conv", "max_pool", "average_pool"];
 
-// `before` is the layer's output before the change; `changed` is [[top, bottom], [left, right]] in
-// x, ends exclusive, or null for all of it. Returns {y, changed}, the same of the output.
+// `before` is the output before the change; `changed` is [[top, bottom], [left, right]] in x, ends
+// exclusive, or null for all of x. Returns {y, changed} for the output.
 export function rerunLayer(layer, x, before, changed) {
   if (changed === null || layer.out.length !== 3) return { y: runLayer(layer, x), changed: null };
   const slides = WINDOWS.includes(layer.kind);
@@ -29,7 +29,7 @@ export function rerunLayer(layer, x, before, changed) {
 
 const lengthOf = ([first, end]) => end - first;
 
-// The output's rows (or columns) whose windows touch these of the input.
+// The output rows (or columns) whose windows touch these input rows.
 function reachedBy(layer, axis, [first, end]) {
   const { stride, before, span } = slideOf(layer, axis);
   const from = Math.ceil((first + before - span + 1) / stride);
@@ -37,7 +37,7 @@ function reachedBy(layer, axis, [first, end]) {
   return [Math.max(0, from), Math.min(layer.out[axis], last + 1)];
 }
 
-// The input's rows (or columns) under the windows of these of the output, padding included.
+// The input rows (or columns) under the windows of these output rows, with padding.
 function neededFor(layer, axis, [first, end]) {
   const { stride, before, span } = slideOf(layer, axis);
   return [first * stride - before, (end - 1) * stride - before + span];
@@ -54,7 +54,7 @@ function cropped(x, shape, area) {
   return y;
 }
 
-// The rows of an area: where each begins in the whole array, its length, where it begins in a part.
+// The rows of an area: start in the whole array, length, and start in the part.
 function eachRow([, width, channels], [[top, bottom], [left, right]], visit) {
   const length = (right - left) * channels;
   for (let row = top; row < bottom; row++) visit((row * width + left) * channels, length, (row - top) * length);

@@ -1,4 +1,4 @@
-// Softmax: every logit to its probability, with the largest logit subtracted first.
+// Softmax: from logits to probabilities, with the largest logit subtracted first.
 
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";

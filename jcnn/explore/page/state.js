@@ -1,21 +1,21 @@
-// What the page shows, as one plain object, and its place in the address (#picture=2&layer=0...).
+// The state of the page as one plain object, and its address (#picture=2&layer=0...).
 
 import { playFrom, playWords } from "./playground_address.js";
 
 export const state = {
-  network: null, // as the page carries it
+  network: null, // as in the page
   picture: 0, // index of an embedded picture; null: drawn or uploaded
-  own: null, // {pixels, name, from}: drawn, or read from the file `name`, instead of picture `from`
-  outputs: [], // [0] the input, [i + 1] of layer i; Float64Array each
-  edited: false, // true where a parameter is no longer the model's own
+  own: null, // {pixels, name, from}: drawn or read from file `name`, in place of picture `from`
+  outputs: [], // [0] is the input, [i + 1] the output of layer i; Float64Arrays
+  edited: false, // whether a parameter was changed
   selected: null, // {layer, unit}
   view: "network", // or "playground", "occlusion"
-  playground: null, // what the playground shows, once it was opened
-  tab: null, // which of the selected unit's views, where it has several
+  playground: null, // state of the playground, once opened
+  tab: null, // view of the selected unit, if it has several
   language: "en", // or "ja"
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
-  exact: false, // all digits
-  announce: () => {}, // says a text to screen readers
+  exact: false, // show all digits
+  announce: () => {}, // announces a text to screen readers
 };
 
 const listeners = [];
@@ -25,14 +25,14 @@ export function listen(listener) {
   listeners.push(listener);
 }
 
-// Change the state and tell everybody.
+// Change the state and notify the listeners.
 export function change(patch) {
   Object.assign(state, patch);
   const changed = new Set(Object.keys(patch));
   for (const listener of listeners) listener(changed);
 }
 
-// The address of what is shown.
+// The address of the state.
 export function hashOf({ picture, selected, tab, view, playground, language, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
@@ -49,7 +49,7 @@ export function hashOf({ picture, selected, tab, view, playground, language, sca
   return `#${words}`;
 }
 
-// What an address asks for, as a patch; what the network does not have is left out.
+// Parse an address into a patch; layers and units that do not exist are ignored.
 export function readHash(hash, network) {
   const words = new URLSearchParams(hash.replace(/^#/, ""));
   const patch = {};

@@ -1,11 +1,11 @@
-// One unit taken apart: what it reads, by what it multiplies, what comes out.
+// The terms of one unit: inputs, weights, products and result.
 
 import { activate, eachCell, normalisation, sizeOf, windowOf } from "./forward.js";
 
 // {kind, terms: [{source, row, column, channel, weight, value, product}], bias, result}.
-// `source` is an index into x, -1 for a cell of the padding; row, column and channel are the
-// term's place in the kernel (in a dense layer: its input as `channel`). The terms are in the
-// order in which the forward pass adds them, so `result` is its number bit for bit.
+// `source` is an index into x, -1 for padding; row, column and channel are the position in the
+// kernel (in a dense layer, `channel` is the input). The terms are in the order of the forward pass,
+// so `result` equals its number bit for bit.
 export function termsOf(layer, x, unit) {
   return { kind: layer.kind, bias: 0, ...TERMS[layer.kind](layer, x, unit) };
 }
@@ -15,7 +15,7 @@ export function sourcesOf(layer, unit) {
   return SOURCES[layer.kind](layer, unit);
 }
 
-// Where a unit lies: row, column and channel; a vector's units are channels of one cell.
+// The position of a unit: row, column and channel; the units of a vector are channels of one cell.
 export function placeOf(shape, unit) {
   const [, width, channels] = shape.length === 3 ? shape : [1, 1, sizeOf(shape)];
   const cell = Math.floor(unit / channels);
@@ -103,7 +103,7 @@ function denseTerms(layer, x, unit) {
   return { terms, bias: added, result: sum + added };
 }
 
-// The cells of a pooling window, not weighted yet.
+// The cells of a pooling window, without weights.
 function windowTerms(layer, x, unit) {
   const { row, column, channel } = placeOf(layer.out, unit);
   const terms = [];
@@ -115,7 +115,7 @@ function windowTerms(layer, x, unit) {
   return terms;
 }
 
-// `product` is exp(value - shift); the result is the unit's own product over `sum`.
+// `product` is exp(value - shift); the result is the product of the unit divided by `sum`.
 function softmaxTerms(layer, x, unit) {
   const values = softmaxSources(layer, unit).map((source) => ({ source, value: x[source] }));
   const shift = Math.max(...values.map(({ value }) => value));
@@ -164,7 +164,7 @@ function softmaxSources(layer, unit) {
   return Array.from({ length: classes }, (_, i) => start + i);
 }
 
-// Height and width of the window in cells of the input, dilation counted.
+// Height and width of the window in input cells, with dilation.
 export function spanOf(layer) {
   return windowOf(layer).map((size, axis) => (size - 1) * (layer.dilation ?? [1, 1])[axis] + 1);
 }

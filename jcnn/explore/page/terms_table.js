@@ -1,4 +1,4 @@
-// Products that add up to one number: sorted, a page at a time, and what is not shown as a sum.
+// A table of products with their sum: sorted, paged, and with the sum of those not shown.
 
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
@@ -10,10 +10,10 @@ import { fillIn } from "./words.js";
 
 const TERMS_A_PAGE = 20;
 
-// `terms` as of termsOf, in order; `heads` and `describe(index)` give the columns that say where a
-// term comes from; `bias` is null where there is none. `edit.weight(element, index)` and
-// `edit.bias(element)` let numbers be changed. The state's termOrder ("size" or "order") and termPage
-// say which are shown.
+// `terms` are those of termsOf, in order; `heads` and `describe(index)` give the columns for the
+// origin of a term; `bias` is null if there is none. `edit.weight(element, index)` and
+// `edit.bias(element)` make numbers editable. termOrder ("size" or "order") and termPage in the state
+// select the terms shown.
 export function termsTable(state, { terms, bias, result }, heads, describe, edit = null) {
   const biases = bias === null ? [] : [bias];
   const text = viewWords[state.language];
@@ -74,7 +74,7 @@ function termControls(state, text, page, pages, terms) {
     make("span", { class: "view-note" }, fillIn(text.termsZeros, { zeros, all: terms.length })));
 }
 
-// The indices of the terms, the largest products first (of equals the first), or as they come.
+// The indices of the terms by descending magnitude of the product (stable), or in order.
 function termOrder(terms, order) {
   const indices = terms.map((_, index) => index);
   if (order === "order") return indices;

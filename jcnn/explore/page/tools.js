@@ -1,4 +1,4 @@
-// The buttons beside the pictures: draw, open a file, reset.
+// The buttons next to the pictures: draw, open a file, reset.
 
 import { decoded } from "./decode.js";
 import { make } from "./dom.js";
@@ -11,7 +11,7 @@ import { fillIn, words } from "./words.js";
 
 let tools = null;
 
-// Fill an empty element; called again, it shows what has changed.
+// Fill an empty element; further calls update it.
 export function showTools(box) {
   tools ??= makeTools(box);
   const w = words(state.language);
@@ -30,19 +30,19 @@ function makeTools(box) {
   const draw = button(() => openPad(pad.element.hidden), "draw");
   const file = make("input", { type: "file", accept: "image/*", hidden: true, onchange: () => {
     if (file.files.length > 0) openFile(file.files[0]);
-    file.value = ""; // or the same file could not be chosen again
+    file.value = ""; // otherwise the same file could not be chosen again
   } });
   const open = button(() => file.click(), "open");
   const reset = button(() => {
     resetAll();
-    draw.focus(); // the button is gone
+    draw.focus(); // the pressed button is hidden now
     state.announce(words(state.language).was_reset);
   }, "reset");
   const message = make("p", { class: "refused", role: "alert" });
   const pad = makePad(() => openPad(false));
   pad.element.hidden = true;
   box.append(make("div", { class: "tool-bar" }, draw, open, file, reset), message, pad.element);
-  // A file let fall beside the pad would take the page's place.
+  // A file dropped outside the pad would replace the page.
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
@@ -57,7 +57,7 @@ function makeTools(box) {
   return { draw, open, reset, message, pad, refused: null, opened: 0 };
 }
 
-// Show a file's picture; one that cannot be read changes nothing.
+// Show the picture in a file; an unreadable file changes nothing.
 async function openFile(file) {
   const turn = ++tools.opened;
   const { shape, resize } = state.network.input;
@@ -65,15 +65,15 @@ async function openFile(file) {
   try {
     pixels = prepared(await decoded(file), shape, resize);
   } catch {
-    // It is no picture, or too large a one for this browser.
+    // It is not a picture, or too large for this browser.
   }
-  if (turn !== tools.opened) return; // another was opened meanwhile
+  if (turn !== tools.opened) return; // another file was opened meanwhile
   tools.refused = pixels ? null : { name: file.name, outputs: state.outputs };
   if (pixels) showOwn(pixels, file.name);
   showRefused();
 }
 
-// It goes with the next picture or change: then "nothing was changed" is no longer true.
+// Remove the message at the next change, when "nothing was changed" is no longer true.
 function showRefused() {
   const { message } = tools;
   if (tools.refused?.outputs !== state.outputs) tools.refused = null;

@@ -1,4 +1,4 @@
-// What the views share: the head with the unit's place, and controls that keep the focus.
+// Shared parts of the views: the head with the position of the unit, and controls that keep the focus.
 
 import { cssColour } from "./colour.js";
 import { make } from "./dom.js";
@@ -6,7 +6,7 @@ import { change } from "./state.js";
 import { placeOf, unitAt } from "./terms.js";
 import { viewWords } from "./view_words.js";
 
-// Fill a panel anew; what had the focus, by its data-key, has it again.
+// Rebuild a panel and restore the focus by data-key.
 export function fillPanel(panel, ...children) {
   const focused = document.activeElement;
   const key = panel.contains(focused) ? focused.dataset.key : undefined;
@@ -14,7 +14,7 @@ export function fillPanel(panel, ...children) {
   if (key !== undefined) panel.querySelector(`[data-key="${key}"]`)?.focus();
 }
 
-// What a view is about: its layer, the layer's input and output, and the place of the unit.
+// The subject of a view: layer, input, output, and position of the unit.
 export function viewed(state) {
   const { layer: index, unit } = state.selected;
   const layer = state.network.layers[index];
@@ -23,7 +23,7 @@ export function viewed(state) {
   return { index, unit, layer, x, y, place: placeOf(layer.out, unit) };
 }
 
-// "(row, column, channel)" of a unit, or its number where the shape has one axis.
+// "(row, column, channel)" of a unit, or its index if the shape has one axis.
 export function cellText(shape, unit) {
   const { row, column, channel } = placeOf(shape, unit);
   return shape.length === 3 ? `(${row}, ${column}, ${channel})` : String(unit);
@@ -33,7 +33,7 @@ export function shapeText(shape) {
   return shape.join(" × ");
 }
 
-// Title, shapes, and where the unit is, to be changed by hand.
+// Title, shapes, and fields for the position of the unit.
 export function viewHead(state, title) {
   const { layer, index, unit } = viewed(state);
   const text = viewWords[state.language];
@@ -49,7 +49,7 @@ export function selectUnit(layer, unit) {
   change({ selected: { layer, unit } });
 }
 
-// A number field for each axis of a place.
+// A number field for each axis of a position.
 export function placeFields(state, shape, unit, key, choose) {
   const text = viewWords[state.language];
   const { row, column, channel } = placeOf(shape, unit);
@@ -63,7 +63,7 @@ export function placeFields(state, shape, unit, key, choose) {
   ];
 }
 
-// A field for a whole number from `first` to `last`; what is typed outside becomes the nearest inside.
+// A field for an integer from `first` to `last`; other numbers are clamped.
 export function numberField(name, key, number, last, choose, first = 0) {
   const input = make("input", {
     type: "number", min: first, max: last, step: 1, value: number, "data-key": key,
@@ -81,7 +81,7 @@ export function checkBox(name, key, checked, choose) {
   return make("label", { class: "view-check" }, input, ` ${name}`);
 }
 
-// A button; one that can do nothing now stays where it is, so that the focus does, too.
+// A button; an inactive one stays in place, so that it keeps the focus.
 export function stepButton(name, key, press, enabled) {
   return make(
     "button",
@@ -90,7 +90,7 @@ export function stepButton(name, key, press, enabled) {
   );
 }
 
-// A button of several of which one is pressed.
+// A button of a group, one of which is pressed.
 export function choiceButton(name, key, press, pressed) {
   return make(
     "button",
@@ -99,7 +99,7 @@ export function choiceButton(name, key, press, pressed) {
   );
 }
 
-// A table in a box that scrolls by itself; rows of cells, each a string, an element or a list.
+// A table in a scrolling box; each cell is a string, an element or a list.
 export function viewTable(heads, rows, foot = []) {
   const cells = (tag, row) => make("tr", {}, ...row.map(
     (cell) => make(tag, { scope: tag === "th" && "col" }, cell),
@@ -110,13 +110,13 @@ export function viewTable(heads, rows, foot = []) {
     make("tfoot", {}, ...foot.map((row) => cells("td", row)))));
 }
 
-// A bar for a share between 0 and 1.
+// A bar for a number of 0..1.
 export function shareBar(share) {
   const fill = make("span", { class: "term-fill share", style: { width: `${100 * share}%` } });
   return make("span", { class: "term-bar", "aria-hidden": "true" }, fill);
 }
 
-// A bar from the middle to the left or right; as long as |number| is beside `largest`.
+// A bar from the middle to the left or right, with the length |number| / `largest`.
 export function viewBar(number, largest) {
   const share = largest > 0 ? Math.abs(number) / largest : 0;
   const fill = make("span", {

@@ -1,4 +1,4 @@
-// Every visible word, in English and Japanese.
+// The visible words in English and Japanese.
 
 const EN = {
   close: "Close",
@@ -13,9 +13,9 @@ const EN = {
   draw: "Draw",
   open_picture: "Open a picture…",
   reset_all: "Reset changes",
-  was_reset: "Everything is again as it came with the page.",
+  was_reset: "All changes are undone.",
   drawn: "drawn",
-  no_picture: "{name} is not a picture that this browser can read. Nothing was changed.",
+  no_picture: "{name} cannot be read as a picture. Nothing was changed.",
   pad: "Drawing pad",
   pad_hint: "Drag to paint, or drop a picture file here.",
   pad_keys: "Keys: arrows move, Space paints, Esc closes.",
@@ -29,24 +29,24 @@ const EN = {
   edit_hint: "Enter or double click to change",
   edit_note: "Underlined numbers can be changed: Enter or double click.",
   not_finite: "This is not a finite number. Nothing was changed.",
-  was_changed: "parameters changed, so JAX has nothing to compare",
-  own_unchecked: "not checked: JAX did not see this picture",
+  was_changed: "parameters changed: not comparable with JAX",
+  own_unchecked: "not checked: no JAX output for this picture",
   colours: "Colour range",
   per_unit: "each map",
   per_layer: "each layer",
   global: "all layers",
   exact: "All digits",
-  rounded: "≈ marks what is rounded.",
-  rounded_last: "All digits of the 64-bit numbers; where they do not add up to the last digit, ≈ says so.",
-  hint: "Point at any cell to see what it reads; click it for the arithmetic. With keys: Tab to a layer, arrows to a cell, Page Up and Down through channels, Enter to open, Esc to go back.",
-  hint_short: "Touch a cell to see what it reads and how it was computed.",
+  rounded: "≈ marks rounded numbers.",
+  rounded_last: "All digits of the 64-bit numbers; ≈ marks sums that are not exact to the last digit.",
+  hint: "Point at a cell to see its inputs; click it for the arithmetic. Keys: Tab to a layer, arrows to a cell, Page Up and Page Down through channels, Enter to open, Esc to go back.",
+  hint_short: "Touch a cell to see its inputs and how it is computed.",
   reads: "reads {count} numbers of {layer}",
   reads_one: "reads one number of {layer}",
   channel: "channel",
   unit: "unit",
   row: "row",
   column: "column",
-  left_out: "Not in this page, to keep it small: JAX's outputs of {layers} for picture {pictures}.",
+  left_out: "To limit its size, this page does not include JAX's outputs of {layers} for picture {pictures}.",
   probability: "probability",
   predicted: "Most probable",
   conv: "convolution",
@@ -63,7 +63,7 @@ const EN = {
   groups: "groups",
   rate: "rate",
   checked: "Same as JAX",
-  red: "Not the same as JAX",
+  red: "Differs from JAX",
   unchecked: "not checked",
   check_all: "largest difference",
   check_layer: "largest difference from JAX",
@@ -89,7 +89,7 @@ const EN = {
   bias: "bias",
   total: "output",
   padding_cell: "padding: zero",
-  padding_note: "Hatched cells lie outside: padding, always zero.",
+  padding_note: "Hatched cells are padding, which is always zero.",
   group_note: "This filter reads only the channels of its group.",
   reached: "of",
 };
@@ -190,17 +190,17 @@ const JA = {
 
 const LANGUAGES = { en: EN, ja: JA };
 
-// The table of a language, "en" or "ja".
+// The words of a language, "en" or "ja".
 export function words(language) {
   return LANGUAGES[language];
 }
 
-// A sentence with its gaps filled: "{n} of {all}".
+// Fill in the placeholders of a sentence such as "{n} of {all}".
 export function fillIn(sentence, values) {
   return sentence.replace(/\{(\w+)\}/g, (gap, name) => String(values[name] ?? gap));
 }
 
-// What a layer is, in a few words: "convolution 3 × 3, stride 2".
+// A short description of a layer: "convolution 3 × 3, stride 2".
 export function typeOf(layer, w) {
   const size = (pair) => pair.join(" × ");
   const parts = [w[layer.kind]];

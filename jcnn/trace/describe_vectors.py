@@ -1,4 +1,4 @@
-"""Flatten, dense and softmax, and the check of any result, told in lines and grids."""
+"""Describe flatten, dense and softmax, and a check, as lines and grids."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ MOST_PRODUCTS = 1_000
 MOST_SLOTS = 4_096
 
 
-def tell_flatten(inputs: Stack, found: Flattened) -> list[Part]:
-    """The picture, the formula, and the vector with the place of each number.
+def describe_flatten(inputs: Stack, found: Flattened) -> list[Part]:
+    """Describe a flatten: the image, the formula, and the vector with the origin of each number.
 
     Raises:
-        ValueError: the vector is too long to tell.
+        ValueError: the vector is too long to describe.
     """
     _check_length(len(found.places), MOST_SLOTS, "input", "numbers")
     channels = len(inputs)
@@ -41,11 +41,11 @@ def tell_flatten(inputs: Stack, found: Flattened) -> list[Part]:
     ]
 
 
-def tell_dense(found: Dense) -> list[Part]:
-    """Each unit: the inputs, its weights, the products and their sum.
+def describe_dense(found: Dense) -> list[Part]:
+    """Describe a dense layer unit by unit: inputs, weights, products and their sum.
 
     Raises:
-        ValueError: there are too many products to tell.
+        ValueError: there are too many products to describe.
     """
     inputs, units = len(found.vector), len(found.bias)
     _check_length(inputs * units, MOST_PRODUCTS, "weights", "products")
@@ -72,16 +72,16 @@ def tell_dense(found: Dense) -> list[Part]:
     return [*parts, Row((block("output", found.values[0], "output"),))]
 
 
-def tell_dense_count(found: DenseCount) -> list[Part]:
-    """The number of parameters."""
+def describe_dense_count(found: DenseCount) -> list[Part]:
+    """Describe the number of parameters."""
     return [Line(f"Dense: {found.text} = {found.values[0][0][0]} parameters", "title")]
 
 
-def tell_softmax(found: Softmax) -> list[Part]:
-    """The shift by the largest logit, each exp, their sum, the probabilities.
+def describe_softmax(found: Softmax) -> list[Part]:
+    """Describe a softmax: the shift by the largest logit, each exp, their sum, the probabilities.
 
     Raises:
-        ValueError: there are too many classes to tell.
+        ValueError: there are too many classes to describe.
     """
     _check_length(len(found.logits), MOST_PRODUCTS, "input", "numbers")
     largest, total = show_number(found.largest), show_number(found.total)
@@ -101,8 +101,8 @@ def tell_softmax(found: Softmax) -> list[Part]:
     ]
 
 
-def tell_check(found: Check) -> Iterator[Part]:
-    """The printed figures, each marked right or wrong; what the wrong ones should be; a count."""
+def describe_check(found: Check) -> Iterator[Part]:
+    """Describe a check: the printed figures marked right or wrong, the corrections, and a count."""
     yield Line("Check of the printed figures", "title")
     part = "" if found.at == (0, 0) else f", from ({found.at[0]},{found.at[1]}) on"
     for channel, grid in enumerate(found.findings):

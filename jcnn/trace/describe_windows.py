@@ -1,4 +1,4 @@
-"""Convolution, im2col and pooling, told in lines and grids."""
+"""Describe convolution, im2col and pooling as lines and grids."""
 
 from collections.abc import Iterator
 
@@ -14,11 +14,11 @@ from jcnn.trace.windows import SIZE_FORMULA, Patch, cells_under, positions, size
 MOST_STEPS = 300
 MOST_CELLS = 10_000  # of a patch matrix
 
-NO_FLIP = "Cross-correlation: the kernel is not turned round, as in every CNN library."
+NO_FLIP = "Cross-correlation: the kernel is not flipped, as in every CNN library."
 
 
 def check_steps(window: Window, channels: int = 1) -> None:
-    """Refuse, as a ValueError, to tell more output cells than anyone would read."""
+    """Raise a ValueError if there are more than `MOST_STEPS` output cells to describe."""
     count = window.out_size[0] * window.out_size[1] * channels
     if count > MOST_STEPS:
         raise ValueError(
@@ -27,11 +27,11 @@ def check_steps(window: Window, channels: int = 1) -> None:
         )
 
 
-def tell_conv(found: Convolution, *, steps: bool = False) -> list[Part]:
-    """The operands, the size formula and the output; with `steps`, how each cell came about.
+def describe_conv(found: Convolution, *, steps: bool = False) -> list[Part]:
+    """Describe a convolution: operands, size formula and output; with `steps`, every output cell.
 
     Raises:
-        ValueError: there are too many steps to tell.
+        ValueError: there are too many steps to describe.
     """
     if steps:
         check_steps(found.window)
@@ -47,15 +47,15 @@ def tell_conv(found: Convolution, *, steps: bool = False) -> list[Part]:
     ]
     if steps:
         for step in found.steps():
-            parts += _tell_conv_step(found, step)
+            parts += _describe_conv_step(found, step)
     return parts
 
 
-def tell_im2col(found: Im2Col) -> list[Part]:
-    """The patch matrix, the kernel's column and their product.
+def describe_im2col(found: Im2Col) -> list[Part]:
+    """Describe the patch matrix, the column of the kernel, and their product.
 
     Raises:
-        ValueError: the matrix is too large to tell.
+        ValueError: the matrix is too large to describe.
     """
     convolution = found.convolution
     rows, columns = len(found.patches), len(found.column)
@@ -92,11 +92,11 @@ def tell_im2col(found: Im2Col) -> list[Part]:
     ]
 
 
-def tell_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
-    """The input with its maxima marked, the size formula, the output; with `steps`, each window.
+def describe_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
+    """Describe a pooling: input with its maxima, size formula, output; with `steps`, each window.
 
     Raises:
-        ValueError: there are too many steps to tell.
+        ValueError: there are too many steps to describe.
     """
     if steps:
         check_steps(found.window, len(found.inputs))
@@ -107,8 +107,8 @@ def tell_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
     word = "Average" if found.average else "Maximum"
     inputs = []
     for channel, grid in enumerate(found.inputs):
-        told = [found.step(channel, row, column) for row, column in positions(found.window)]
-        chosen = [step.source for step in told if step.source is not None]
+        windows = [found.step(channel, row, column) for row, column in positions(found.window)]
+        chosen = [step.source for step in windows if step.source is not None]
         inputs.append(block(_name("input", channel, found.inputs), grid, chosen=chosen))
     parts: list[Part] = [
         Line(
@@ -121,11 +121,11 @@ def tell_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
     ]
     if steps:
         for step in found.steps():
-            parts += _tell_pool_step(found, step)
+            parts += _describe_pool_step(found, step)
     return parts
 
 
-def _tell_conv_step(found: Convolution, step: ConvStep) -> Iterator[Part]:
+def _describe_conv_step(found: Convolution, step: ConvStep) -> Iterator[Part]:
     yield Line(_place("Output", found.window, step.row, step.column), "title")
     for channel, (patch, kernel, products) in enumerate(
         zip(step.patches, found.kernels, step.products, strict=True)
@@ -146,7 +146,7 @@ def _tell_conv_step(found: Convolution, step: ConvStep) -> Iterator[Part]:
     yield Line(f"sum: {total}{bias} = {show_number(step.value)}")
 
 
-def _tell_pool_step(found: Pooling, step: PoolStep) -> Iterator[Part]:
+def _describe_pool_step(found: Pooling, step: PoolStep) -> Iterator[Part]:
     whose = _name("Output", step.channel, found.inputs)
     yield Line(_place(whose, found.window, step.row, step.column), "title")
     chosen = () if step.place is None else (step.place,)
@@ -155,7 +155,7 @@ def _tell_pool_step(found: Pooling, step: PoolStep) -> Iterator[Part]:
 
 
 def _operands(found: Convolution) -> Iterator[Part]:
-    """Input, kernel and output; of several channels, a row for the operands of each."""
+    """Input, kernel and output; with several channels, one row for the operands of each."""
     output = block("output", found.values[0], "output")
     for channel, grids in enumerate(zip(found.inputs, found.kernels, strict=True)):
         x = block(_name("input", channel, found.inputs), grids[0])
