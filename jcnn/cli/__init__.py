@@ -21,14 +21,14 @@ from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.explore import ExploreCommand
 from jcnn.cli.info import InfoCommand
+from jcnn.cli.messages import PartError, show_warning
 from jcnn.cli.models import ModelsCommand
-from jcnn.cli.parse import parse
+from jcnn.cli.parser import parse_command
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
-from jcnn.cli.warn import PartError, show_warning
 
 Command = (
     Annotated[TrainCommand, tyro.conf.subcommand("train")]
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         if words == ["--version"]:
             print(f"jcnn {__version__}")
             return 0
-        command: Command = parse(Command, DESCRIPTION, words)
+        command: Command = parse_command(Command, DESCRIPTION, words)
         if isinstance(command, TrainCommand):  # which of its defaults were asked for?
             command = dataclasses.replace(command, words=tuple(words[1:]))
         command.run()

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import tyro
 
-from jcnn.cli.show import ShowCommand
+from jcnn.cli.data_show import DataShowCommand
 
 _Action = (
-    Annotated[ShowCommand, tyro.conf.subcommand("show")]
+    Annotated[DataShowCommand, tyro.conf.subcommand("show")]
     | Annotated[None, tyro.conf.subcommand("list", description="A row for each source.")]
 )
 
@@ -32,7 +32,7 @@ class DataCommand:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        from jcnn.cli.tables import show
+        from jcnn.cli.tables import print_table
         from jcnn.data import SOURCES
 
         if self.json:
@@ -50,4 +50,4 @@ class DataCommand:
         for source in SOURCES:
             folder = "if offline" if source.takes_data_dir else "-"
             table.add_row(source.name, source.description, folder)
-        show(table)
+        print_table(table)

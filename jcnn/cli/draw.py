@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from jcnn.cli.words import padding_of
-from jcnn.cli.zoo_model import ZooModel
+from jcnn.cli.model_options import ModelOptions
+from jcnn.cli.values import parse_padding
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
@@ -33,7 +33,7 @@ class StripsCommand:
     def run(self) -> None:
         """Load the run and the picture, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
         from jcnn.compile import use_cache
         from jcnn.data import read_picture
         from jcnn.report import activation_strips
@@ -64,7 +64,7 @@ class FiltersCommand:
     def run(self) -> None:
         """Load the run, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
         from jcnn.report import filter_sheet
         from jcnn.runs import load
 
@@ -73,7 +73,7 @@ class FiltersCommand:
 
 
 @dataclass(frozen=True)
-class NetworkCommand(ZooModel):
+class NetworkCommand(ModelOptions):
     """A model's layers as boxes to scale, with their shapes and parameters."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.svg")] = Path("network.svg")
@@ -113,7 +113,7 @@ class ConvolutionCommand:
 
         grid = _grid("--input", self.input, MOST_CELLS)
         kernel = _grid("--kernel", self.kernel, MOST_TAPS)
-        padding = padding_of("--padding", self.padding)
+        padding = parse_padding("--padding", self.padding)
         gif = convolution_gif(
             grid,
             kernel,

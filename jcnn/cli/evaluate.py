@@ -32,14 +32,14 @@ class EvaluateCommand:
 
     def run(self) -> None:
         """Load the run and the data, and print the scores."""
-        from jcnn.cli.tested import predict_test
+        from jcnn.cli.predictions import predict_test_images
         from jcnn.compile import keep_memory, use_cache
         from jcnn.runs import read_config
 
         use_cache()
         keep_memory()
         config = read_config(self.run_folder).with_data(self.data, self.data_dir)
-        found = predict_test(self.run_folder, config, flips=self.flips)[1].scores()
+        found = predict_test_images(self.run_folder, config, flips=self.flips)[1].scores()
         if self.json:
             print(json.dumps(found.to_json()))
         else:
@@ -60,7 +60,7 @@ def _print_classes(found: "Scores") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.cli.tables import show
+    from jcnn.cli.tables import print_table
 
     table = Table("class", box=SIMPLE_HEAD)
     for name in ("precision", "recall", "F1", "pictures"):
@@ -69,4 +69,4 @@ def _print_classes(found: "Scores") -> None:
         numbers = (f"{value:.4f}" for value in (row.precision, row.recall, row.f1))
         # As Text, a name in square brackets is no markup.
         table.add_row(Text(row.name), *numbers, f"{row.support:,}")
-    show(table)
+    print_table(table)

@@ -81,15 +81,15 @@ class ExploreCommand:
             print(f"left out: {sentence}")
 
     def _of_run(self) -> "_Subject":
-        from jcnn.cli.tested import read_test
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
+        from jcnn.cli.predictions import read_test_images
         from jcnn.runs import load
         from jcnn.train import check_fit
 
         model, config = load(self.model, on_damage=warn)
         test = None
         if self._shows_data():
-            test = read_test(config.with_data(self.data, self.data_dir))
+            test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
         title = f"{config.model} on {config.data}"
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)

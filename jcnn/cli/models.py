@@ -16,7 +16,7 @@ class ModelsCommand:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        from jcnn.cli.tables import show
+        from jcnn.cli.tables import print_table
         from jcnn.models import ZOO, zoo_summary
 
         rows = [
@@ -44,4 +44,4 @@ class ModelsCommand:
                 str(entry.classes),
                 f"{entry.source}: {entry.layers}",
             )
-        show(table)
+        print_table(table)

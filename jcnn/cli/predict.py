@@ -38,7 +38,7 @@ class PredictCommand:
             raise ValueError("images: got none; name at least one picture file or folder")
         import numpy as np
 
-        from jcnn.cli.warn import PartError, warn
+        from jcnn.cli.messages import PartError, warn
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_picture
         from jcnn.runs import load

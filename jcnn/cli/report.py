@@ -28,7 +28,7 @@ class ReportCommand:
 
     def run(self) -> None:
         """Load the run and the data, write the report, and print its path."""
-        from jcnn.cli.tested import predict_test, read_test, report_population
+        from jcnn.cli.predictions import predict_test_images, read_test_images, report_population
         from jcnn.compile import keep_memory, use_cache
         from jcnn.runs import read_config
 
@@ -38,7 +38,7 @@ class ReportCommand:
         asked = config.with_data(self.data, self.data_dir)
         data = asked.other_data(config)
         if len(config.members()) > 1:
-            print(report_population(self.run_folder, config, read_test(asked), data=data)[0])
+            print(report_population(self.run_folder, config, read_test_images(asked), data=data)[0])
             return
-        model, found = predict_test(self.run_folder, asked)
+        model, found = predict_test_images(self.run_folder, asked)
         print(found.report(self.run_folder, model, data))

@@ -5,14 +5,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jcnn.cli.zoo_model import ZooModel
+from jcnn.cli.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from jcnn.models import Summary
 
 
 @dataclass(frozen=True)
-class SummaryCommand(ZooModel):
+class SummaryCommand(ModelOptions):
     """The layers of a model: shapes, parameters, work, memory and receptive field."""
 
     json: bool = False
@@ -31,7 +31,7 @@ def _print_table(model: str, summary: "Summary") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from jcnn.cli.tables import show
+    from jcnn.cli.tables import print_table
 
     table = Table(
         title=f"{model} for pictures of {_by(summary.input_shape)}",
@@ -57,7 +57,7 @@ def _print_table(model: str, summary: "Summary") -> None:
             _size(layer.activation_bytes),
             "-" if layer.receptive_field is None else _by(layer.receptive_field),
         )
-    show(table)
+    print_table(table)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def show(table: Table) -> None:
+def print_table(table: Table) -> None:
     """Print a table as text: through `print`, which tells of a reader that has gone away."""
     console = Console()
     with console.capture() as text:

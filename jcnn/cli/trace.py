@@ -12,7 +12,7 @@ from jcnn.cli.trace_options import (
     Sizes,
     WindowOptions,
 )
-from jcnn.cli.words import padding_of, size_of
+from jcnn.cli.values import parse_padding, parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,9 @@ class PoolCommand(WindowOptions):
 
         found = pool(
             self.inputs(),
-            size_of("--size", self.size),
-            stride=size_of("--stride", self.stride) if self.stride else None,
-            padding=padding_of("--padding", self.padding),
+            parse_size("--size", self.size),
+            stride=parse_size("--stride", self.stride) if self.stride else None,
+            padding=parse_padding("--padding", self.padding),
             average=self.average,
         )
         self.show(found, tell_pool(found, steps=self.steps))

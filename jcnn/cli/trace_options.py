@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from jcnn.cli.words import number_of, padding_of, size_of
+from jcnn.cli.values import parse_exact_number, parse_padding, parse_size
 
 if TYPE_CHECKING:
     from jcnn.trace import Convolution, Part, Stack
@@ -53,7 +53,7 @@ class LayerOptions:
 
         if not sources:
             raise ValueError(f"--{name}: got none; accepted: numbers such as '0 1; 1 0', or a file")
-        scale = number_of("--scale", self.scale) if scaled else 1
+        scale = parse_exact_number("--scale", self.scale) if scaled else 1
         if not scale:
             raise ValueError(f"--scale: got {self.scale}; accepted: a number that is not 0")
         stacks = [read_stack(s, f"--{name}", color=self.color, scale=scale) for s in sources]
@@ -126,10 +126,10 @@ class ConvolutionOptions(WindowOptions):
         return convolve(
             self.inputs(),
             self.channels("kernel", self.kernel),
-            number_of("--bias", self.bias),
-            stride=size_of("--stride", self.stride),
-            padding=padding_of("--padding", self.padding),
-            dilation=size_of("--dilation", self.dilation),
+            parse_exact_number("--bias", self.bias),
+            stride=parse_size("--stride", self.stride),
+            padding=parse_padding("--padding", self.padding),
+            dilation=parse_size("--dilation", self.dilation),
         )
 
 

@@ -173,7 +173,7 @@ def _train_one(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
-    from jcnn.cli.tested import predictions  # with Matplotlib, for which no training need wait
+    from jcnn.cli.predictions import predictions  # with Matplotlib, for which no training need wait
 
     found = predictions(model, test, config.train.batch_size)
     result, page = found.scores(), found.report(run, model)
@@ -209,7 +209,7 @@ def _train_population(
             callbacks=_callbacks(run, command),
         )
     write_members(run, config, models, histories)
-    from jcnn.cli.tested import report_population  # with Matplotlib, as above
+    from jcnn.cli.predictions import report_population  # with Matplotlib, as above
 
     page, judged = report_population(run, config, test, models)
     accuracies = [result.accuracy for result in judged.values()]

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from jcnn.cli import main
-from tests.cli.words import Result, environment, finish, start
+from tests.cli.process import Result, environment, finish, start
 from tests.conftest import give_native
 
 _SETTINGS = (

@@ -9,7 +9,7 @@ import pytest
 from jcnn.bench import questions
 from jcnn.bench.questions import Question
 from jcnn.bench.record import Row
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from jcnn.runs import load
 from jcnn.train import evaluate, predict, predict_logits
 from jcnn.train.scores import scores
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

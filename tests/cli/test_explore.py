@@ -14,7 +14,7 @@ from PIL import Image
 from jcnn.data import digits, mnist5k, read_picture
 from jcnn.runs import load
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -11,7 +11,7 @@ import pytest
 
 from jcnn import __version__
 from jcnn.ops.conv.native import library as _native
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jcnn.runs import checkpoint
-from tests.cli.words import finish, start
+from tests.cli.process import finish, start
 from tests.runs.disks import small_disk
 
 WORDS = ["train", "--model", "mlp", "--data", "digits", "--batch-size", "128", "--epochs"]

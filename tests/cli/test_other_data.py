@@ -11,7 +11,7 @@ import pytest
 from jcnn.data import digits
 from jcnn.runs import read_config
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jcnn.runs import load, read_config
 from jcnn.train import evaluate
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -17,7 +17,7 @@ import pytest
 from jcnn.cli import main
 from jcnn.runs import checkpoint
 from tests.cli.conftest import Trained
-from tests.cli.words import environment, finish, start, ways_to_call
+from tests.cli.process import environment, finish, start, ways_to_call
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])

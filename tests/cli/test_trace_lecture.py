@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.words import Result
+from tests.cli.process import Result
 from tests.ops.test_lecture import EXAMPLES
 
 Jcnn = Callable[..., Result]

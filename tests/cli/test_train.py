@@ -15,7 +15,7 @@ from jcnn.layers.model import split_model
 from jcnn.runs import checkpoint, read_config
 from jcnn.train.programs import first_state
 from tests.cli.conftest import Trained
-from tests.cli.words import Result, ways_to_call
+from tests.cli.process import Result, ways_to_call
 from tests.data.sources.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -11,7 +11,7 @@ from PIL import Image
 from jcnn.data import Dataset, digits
 from jcnn.data.sheet import COLUMNS, GAP, draw_sheet
 from jcnn.data.transforms import parse
-from tests.cli.words import Result
+from tests.cli.process import Result
 from tests.fashion import fashion_mnist_dir
 
 Jcnn = Callable[..., Result]

@@ -9,7 +9,7 @@ import tyro
 
 
 @dataclass(frozen=True)
-class ShowCommand:
+class DataShowCommand:
     """Write a sheet of training pictures, each with augmented versions beside it.
 
     Without --augment it shows more examples of each class.

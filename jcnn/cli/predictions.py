@@ -10,8 +10,8 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn import ops
+from jcnn.cli.messages import warn
 from jcnn.cli.progress import Display
-from jcnn.cli.warn import warn
 from jcnn.data import Dataset
 from jcnn.layers import Sequential
 from jcnn.report import write_population_report, write_report
@@ -57,7 +57,7 @@ def predictions(
     return Predictions(test, np.asarray(logits), np.asarray(jax.jit(ops.softmax)(logits)))
 
 
-def predict_test(
+def predict_test_images(
     run: Path, config: RunConfig, *, flips: bool = False
 ) -> tuple[Sequential, Predictions]:
     """Load a run, and let its model see test pictures.
@@ -68,11 +68,11 @@ def predict_test(
         flips: as for `jcnn.train.predict`.
     """
     model, _ = load_run(run, on_damage=warn)
-    test = read_test(config)
+    test = read_test_images(config)
     return model, predictions(model, test, config.train.batch_size, flips=flips)
 
 
-def read_test(config: RunConfig) -> Dataset:
+def read_test_images(config: RunConfig) -> Dataset:
     """The test pictures of a run's data."""
     with Display() as display:
         _, test = config.load_data(display)

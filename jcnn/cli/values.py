@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from jcnn.trace import Number
 
 
-def number_of(option: str, text: str) -> "Number":
+def parse_exact_number(option: str, text: str) -> "Number":
     """A number, exactly as it is written."""
     from jcnn.trace import parse_number
 
@@ -18,7 +18,7 @@ def number_of(option: str, text: str) -> "Number":
         raise ValueError(f"{option}: {error}") from None
 
 
-def size_of(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
+def parse_size(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
     """Rows and columns; one number is both."""
     if len(sizes) not in (1, 2) or min(sizes) < 1:
         got = " ".join(map(str, sizes)) or "none"
@@ -26,7 +26,7 @@ def size_of(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
     return sizes[0], sizes[-1]
 
 
-def padding_of(option: str, text: str) -> "Padding":
+def parse_padding(option: str, text: str) -> "Padding":
     """Padding: valid, same, or so many cells on every side."""
     word = text.upper()
     if word == "SAME":

@@ -54,7 +54,7 @@ def finish(process: subprocess.Popen[str]) -> Result:
 
 
 def ways_to_call() -> tuple[str, ...]:
-    """How jcnn may tell its user to call it: by name where it is on the path, else by place."""
-    place = Path(sys.executable).with_name("jcnn")
-    near = Path(os.path.relpath(place))
-    return "jcnn", shlex.quote(str(place)), shlex.quote(str(near))
+    """The commands that jcnn may print for itself: its name, its path, or its module."""
+    script = Path(sys.executable).with_name("jcnn")
+    relative = Path(os.path.relpath(script))
+    return "jcnn", shlex.quote(str(script)), shlex.quote(str(relative)), "python -m jcnn"

@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def parse(commands: Any, description: str, arguments: list[str]) -> Any:
+def parse_command(commands: Any, description: str, arguments: list[str]) -> Any:
     """Build the command that the arguments name.
 
     Args:
@@ -89,7 +89,7 @@ def _command(commands: Any, arguments: list[str]) -> tuple[list[str], str]:
 def _help(commands: Any, command: list[str]) -> str:
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit), _columns(10_000):
-        parse(commands, "", [*command, "--help"])
+        parse_command(commands, "", [*command, "--help"])
     return text.getvalue().lstrip()
 
 
