@@ -1,7 +1,7 @@
-"""The command line: one file a command, which parses, calls the library and prints.
+"""The command line: one file per command, which parses, calls the library and prints.
 
 JAX and Rich are imported inside the commands, after the arguments are parsed, so that
-`jcnn --help` and a mistyped option answer at once.
+`jcnn --help` and a mistyped option respond at once.
 """
 
 import dataclasses
@@ -45,26 +45,26 @@ Command = (
     | Annotated[InfoCommand, tyro.conf.subcommand("info")]
 )
 
-# Importing JAX and tracing a model make many objects that stay. To look for garbage among them
-# at every 700 new ones, as Python does, takes a tenth of the time to the first training step.
-_OBJECTS_BETWEEN_LOOKS = 20_000
+# Importing JAX and tracing a model create many long-lived objects. Python's default of a garbage
+# collection after every 700 new objects takes a tenth of the time to the first training step.
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
 DESCRIPTION = (
-    "Convolutional neural networks in JAX: train, evaluate, predict, and look inside. "
-    "jcnn --version prints the version."
+    "Convolutional neural networks in JAX: train, evaluate, predict and visualise. "
+    "jcnn COMMAND --help describes a command; jcnn --version prints the version."
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
-    The exit code is 0; 1 (diverged, wrong, or done in part); 2 (user error) or 130 (Ctrl-C).
+    The exit code is 0 (success), 1 (diverged, wrong or incomplete), 2 (user error) or 130 (Ctrl-C).
 
     Args:
-        arguments: the command line's words; None means those of the process.
+        arguments: the words after `jcnn`; None means those of the process.
     """
     thresholds = gc.get_threshold()
-    gc.set_threshold(_OBJECTS_BETWEEN_LOOKS, *thresholds[1:])
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *thresholds[1:])
     shown, warnings.showwarning = warnings.showwarning, show_warning
     try:
         words = sys.argv[1:] if arguments is None else arguments
@@ -72,12 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"jcnn {__version__}")
             return 0
         command: Command = parse_command(Command, DESCRIPTION, words)
-        if isinstance(command, TrainCommand):  # which of its defaults were asked for?
+        if isinstance(command, TrainCommand):  # which options were given explicitly
             command = dataclasses.replace(command, words=tuple(words[1:]))
         command.run()
         sys.stdout.flush()
     except (ValueError, NotImplementedError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader of our output has gone: `| head`
+        if isinstance(error, BrokenPipeError):  # the reader has closed, as in `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         return _fail(str(error), 2)

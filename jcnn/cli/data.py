@@ -1,4 +1,4 @@
-"""`jcnn data`: the data sources; `jcnn data show`: a look at one."""
+"""`jcnn data`: list the data sources; `jcnn data show`: draw images of one."""
 
 import json
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from jcnn.cli.data_show import DataShowCommand
 
 _Action = (
     Annotated[DataShowCommand, tyro.conf.subcommand("show")]
-    | Annotated[None, tyro.conf.subcommand("list", description="A row for each source.")]
+    | Annotated[None, tyro.conf.subcommand("list", description="Print a row for each source.")]
 )
 
 
 @dataclass(frozen=True)
 class DataCommand:
-    """The data sources that --data takes; with show, a sheet of one's pictures."""
+    """List the data sources that --data accepts, or draw images of one (show)."""
 
     action: Annotated[_Action, tyro.conf.arg(name="")] = None
     json: bool = False
@@ -26,7 +26,7 @@ class DataCommand:
         """Print a row for each source, or draw a sheet."""
         if self.action is not None:
             if self.json:
-                raise ValueError("--json: goes with the list of sources, not with show")
+                raise ValueError("--json: accepted: with the list of sources only, not with show")
             self.action.run()
             return
         from rich.box import SIMPLE_HEAD

@@ -1,18 +1,18 @@
-"""Lines on stderr on what is done nevertheless, or done in part."""
+"""Warnings on stderr, and the error of a command that finished only a part."""
 
 import sys
 from typing import Any
 
 
 def warn(message: str) -> None:
-    """Say on stderr what the user should know of what is done nevertheless."""
+    """Print a warning on stderr."""
     print(f"jcnn: {message}", file=sys.stderr)
 
 
 def show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
-    """In place of `warnings.showwarning`, which writes two lines and a place in the code."""
+    """Replace `warnings.showwarning`, which prints two lines and a source location."""
     warn(" ".join(str(message).split()))
 
 
 class PartError(Exception):
-    """A command did a part of what it was asked for: the exit code is 1."""
+    """A command finished only a part of its work; the exit code is 1."""

@@ -1,4 +1,4 @@
-"""`jcnn report`: one HTML page on a run."""
+"""`jcnn report`: write an HTML page about a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +9,22 @@ import tyro
 
 @dataclass(frozen=True)
 class ReportCommand:
-    """One HTML page on a run: curves, confusion, mistakes, filters, settings; and PNGs.
+    """Write a report on a run: curves, confusion matrix, mistakes, filters and settings.
 
-    RUN/report/index.html opens offline and needs nothing beside it. A report on other data than
-    the run's goes to a folder RUN/report-... of its own.
+    The page, RUN/report/index.html, works offline and is self-contained; PNG files of its figures
+    are written next to it. With --data, the report goes to a separate folder, RUN/report-...
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures count, and its classes must be the run's."""
+    """Data source whose test images are used (see jcnn data); its classes must match the run's."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
-    """Folder of the data's files, for sources that need one."""
+    """Folder with the data's files, for sources that take one."""
 
     def run(self) -> None:
         """Load the run and the data, write the report, and print its path."""

@@ -1,4 +1,4 @@
-"""`jcnn summary`: the layers of a model, with what each costs and sees."""
+"""`jcnn summary`: print a table of a model's layers."""
 
 import dataclasses
 import json
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SummaryCommand(ModelOptions):
-    """The layers of a model: shapes, parameters, work, memory and receptive field."""
+    """Print a model's layers: shapes, parameters, multiply-adds, memory, receptive fields."""
 
     json: bool = False
     """Print {"layers": [{"name", "type", "output_shape", "params", ...}], "params", ...}."""
 
     def run(self) -> None:
-        """Print the table, or the object."""
+        """Print the table, or the JSON object."""
         result = self.summarise()
         if self.json:
             print(json.dumps({"model": self.model, **dataclasses.asdict(result)}))
@@ -34,7 +34,7 @@ def _print_table(model: str, summary: "Summary") -> None:
     from jcnn.cli.tables import print_table
 
     table = Table(
-        title=f"{model} for pictures of {_by(summary.input_shape)}",
+        title=f"{model} for inputs of {_by(summary.input_shape)}",
         show_footer=True,
         box=SIMPLE_HEAD,
     )
@@ -47,7 +47,7 @@ def _print_table(model: str, summary: "Summary") -> None:
     table.add_column(
         "memory", no_wrap=True, footer=_size(summary.activation_bytes), justify="right"
     )
-    table.add_column("sees", justify="right")
+    table.add_column("receptive field", justify="right")
     for layer in summary.layers:
         table.add_row(
             layer.name,

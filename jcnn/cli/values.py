@@ -1,4 +1,4 @@
-"""Numbers and sizes out of the words of a command line; each says its option where it is none."""
+"""Parse numbers, sizes and paddings of the command line; errors name the option."""
 
 import re
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def parse_exact_number(option: str, text: str) -> "Number":
-    """A number, exactly as it is written."""
+    """Parse a number exactly, without rounding."""
     from jcnn.trace import parse_number
 
     try:
@@ -19,7 +19,7 @@ def parse_exact_number(option: str, text: str) -> "Number":
 
 
 def parse_size(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns; one number is both."""
+    """Parse rows and columns; one number stands for both."""
     if len(sizes) not in (1, 2) or min(sizes) < 1:
         got = " ".join(map(str, sizes)) or "none"
         raise ValueError(f"{option}: got {got}; accepted: one or two ints >= 1")
@@ -27,7 +27,7 @@ def parse_size(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
 
 
 def parse_padding(option: str, text: str) -> "Padding":
-    """Padding: valid, same, or so many cells on every side."""
+    """Parse a padding: valid, same, or a number of cells on every side."""
     word = text.upper()
     if word == "SAME":
         return "SAME"

@@ -43,7 +43,7 @@ def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: T
     first, *table = result.out.splitlines()
     assert first == (
         f"accuracy {found['accuracy']:.4f}, top-5 accuracy {found['top_k_accuracy']:.4f}, "
-        f"loss {found['loss']:.4f}, calibration error {found['ece']:.4f} (359 pictures)"
+        f"loss {found['loss']:.4f}, calibration error {found['ece']:.4f} (359 images)"
     )
     rows = [line.split() for line in table]
     for entry in found["classes"]:
@@ -161,7 +161,7 @@ def test_one_damaged_file_among_good_ones(
     damaged, missing, last = result.err.splitlines()
     assert damaged.startswith(f"jcnn: {bad}: damaged picture")
     assert missing == f"jcnn: {gone}: no such file"
-    assert last == "jcnn: 2 of 4 pictures could not be read"
+    assert last == "jcnn: 2 of 4 images could not be read"
     result = jcnn("predict", trained.run, *words, "--json")
     found = json.loads(result.out)
     assert (result.code, [entry["file"] for entry in found]) == (1, [str(file) for file in words])

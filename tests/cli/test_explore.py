@@ -82,7 +82,7 @@ def test_a_model_of_the_zoo_says_that_it_is_not_trained(jcnn: Jcnn, tmp_path: Pa
     out = tmp_path / "page.html"
     assert jcnn("explore", "mlp", "--index", "5", "--out", out).code == 0
     content = content_of(out)
-    assert content["title"] == "mlp with freshly drawn parameters, not trained"
+    assert content["title"] == "mlp with random parameters, not trained"
     _, test = mnist5k()
     assert_shows(content, test.images[5:6], [int(test.labels[5])])
 

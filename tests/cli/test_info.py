@@ -65,9 +65,9 @@ def test_info_for_people(jcnn: Jcnn, home: Path) -> None:
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0] == f"jcnn {__version__}"
-    assert "cache: ~/cache/jcnn/data (2 files, 0.0 MiB)" in lines
+    assert "cache: ~/cache/jcnn/data (2 files, 1.0 KiB)" in lines
     assert "JCNN_MEMORY_BYTES=12345" in lines
-    assert lines[-1].startswith("a bug report contains: this output, the command and all that it")
+    assert lines[-1].startswith("in a bug report, include this output, the command with its full")
     assert "ada-lovelace" not in result.out
 
 

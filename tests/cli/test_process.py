@@ -114,8 +114,8 @@ def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(
     assert head.startswith("mlp on digits")
     assert compiling == "compiling ..."
     assert all(line.startswith("epoch ") for line in epochs)
-    said, command = closing.split("go on with: ")
-    assert said == f"jcnn: stopped; epoch {last} is kept; "
+    said, command = closing.split("resume with: ")
+    assert said == f"jcnn: stopped; epoch {last} is saved; "
     assert command in (f"{way} train --resume {run}" for way in ways_to_call())
     assert len(history.read_text(encoding="utf-8").splitlines()) == last
 

@@ -8,7 +8,7 @@ from jcnn.train import Progress
 
 @pytest.mark.parametrize(
     ("waiting", "said"),
-    [(0.04, ""), (0.06, "  waiting for pictures 6%"), (0.5, "  waiting for pictures 50%")],
+    [(0.04, ""), (0.06, "  waiting for images 6%"), (0.5, "  waiting for images 50%")],
 )
 def test_waiting_for_pictures_is_told_from_a_twentieth_of_the_time(
     waiting: float, said: str

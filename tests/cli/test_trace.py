@@ -156,11 +156,11 @@ def test_a_picture_through_a_scale(jcnn: Jcnn, tmp_path: Path) -> None:
     Image.fromarray(np.array([[[51, 255, 0]]], np.uint8)).save(tmp_path / "a.png")
     words = ["trace", "flatten", "--input", tmp_path / "a.png"]
     out = jcnn(*words, "--color", "rgb", "--scale", "255").out
-    said = "a picture in red, green and blue, values 0 to 255, every number divided by 255."
+    said = "an image in red, green and blue, values 0 to 255, every number divided by 255."
     assert said in " ".join(out.split())
     assert re.search(r"value +0\.2 +1 +0\n", out)
     grey = jcnn(*words).out
-    assert "Input: a picture in grey (luminance), values 0 to 255.\n" in grey
+    assert "Input: an image in grey (luminance), values 0 to 255.\n" in grey
     assert re.search(r"value +165\n", grey)  # 0.299 * 51 + 0.587 * 255
 
 

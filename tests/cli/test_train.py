@@ -62,7 +62,7 @@ def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
 def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) -> None:
     lines = trained.result.out.splitlines()
     assert lines[0].startswith("test accuracy 0.")
-    assert lines[0].endswith("(359 pictures)")
+    assert lines[0].endswith("(359 images)")
     (called,) = {way for way in ways_to_call() if lines[3].startswith(f"  {way} evaluate")}
     assert lines[1:] == [
         f"report {trained.run}/report/index.html",
@@ -76,7 +76,7 @@ def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) ->
 
 def test_stderr_tells_the_progress(trained: Trained) -> None:
     head, compiling, first, second = trained.result.err.splitlines()
-    assert head.startswith("conv1 on digits (1438 training and 359 test pictures), 2 epochs")
+    assert head.startswith("conv1 on digits (1438 training and 359 test images), 2 epochs")
     assert str(trained.run) in head
     assert compiling == "compiling ..."
     assert first.startswith("epoch 1/2  loss ")
@@ -106,7 +106,7 @@ def test_a_folder_of_idx_files(jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)  # a folder named from here is found from anywhere
     result = jcnn("train", "--model", "mlp", "--data", "idx:data", "--epochs", "1", "--out", run)
     assert result.code == 0
-    assert "(4 pictures)" in result.out
+    assert "(4 images)" in result.out
     config = read_config(run)
     assert (config.data, config.input_shape) == (source, (3, 2, 1))
     assert config.class_names == tuple("01234")

@@ -104,7 +104,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("explore mlp --data minst", "data: got 'minst'; accepted: mnist5k, "),
         ("explore mlp --out no/page.html", "no: no such folder"),
         ("predict nowhere x.png", "nowhere: is no run folder"),
-        ("predict nowhere", "images: got none; name at least one picture file or folder"),
+        ("predict nowhere", "images: got none; name at least one image file or folder"),
         ("summary", "MODEL"),
         ("summary conv3", "model: got 'conv3'; accepted: mlp"),
         ("summary conv4 --input-shape 2 2", "--input-shape: got '2 2'; accepted: H W C;"),
@@ -160,11 +160,11 @@ def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) ->
     assert_refused(jcnn("predict", trained.run, broken), f"{broken}: ")
     assert_refused(jcnn("predict", trained.run, tmp_path), f"{broken}: ")
     assert_refused(
-        jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file has such a name"
+        jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file matches"
     )
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no picture in this folder")
+    assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no image in this folder")
 
 
 def test_pictures_of_another_size_than_the_models(jcnn: Jcnn, trained: Trained) -> None:
