@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.explore import page
 from jcnn.models import ZOO, build
 

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import ops
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.compile import jit
 from jcnn.ops.conv.lowerings.pallas import interpreted
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jcnn.bench.pairs import Setup, machine, time_in_turn
+from jcnn.bench.processes import Setup, machine, time_in_turn
 
 
 class Case(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from experiments.words import markdown, parser
+from experiments.command_line import markdown, parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit_population
@@ -22,13 +22,13 @@ from jcnn.train import TrainConfig, evaluate, fit_population
 AUGMENT = "shift=0.1,rotate=10,zoom=0.1"
 
 
-def main(words: list[str] | None = None) -> list[list[str]]:
+def main(arguments: list[str] | None = None) -> list[list[str]]:
     """Train with and without, and print both test accuracies for each number of pictures."""
     options = parser(__doc__)
     options.add_argument("--pictures", type=int, nargs="+", default=[200, 500, 1000])
     options.add_argument("--seeds", type=int, default=4)
     options.add_argument("--epochs", type=int, default=40)
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     sizes, seeds, epochs = chosen.pictures, chosen.seeds, chosen.epochs
     if chosen.quick:
         sizes, seeds, epochs = [100], 1, 1

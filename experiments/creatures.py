@@ -16,15 +16,15 @@ lecture's 100x100 about ten times that. Expected at 32x32: test accuracy about 0
 import tempfile
 from pathlib import Path
 
+from experiments.command_line import parser
 from experiments.drawings import draw_folder
-from experiments.words import parser
 from jcnn import runs as run
 from jcnn.data import Dataset, load, read_picture
 from jcnn.runs import describe
 from jcnn.train import TrainConfig, evaluate, fit, predict
 
 
-def main(words: list[str] | None = None) -> float:
+def main(arguments: list[str] | None = None) -> float:
     """Do all of it, and return the test accuracy of the model that was loaded again."""
     options = parser(__doc__)
     options.add_argument("--folder", type=Path, help="of pictures, a folder a class")
@@ -32,7 +32,7 @@ def main(words: list[str] | None = None) -> float:
     options.add_argument("--epochs", type=int, default=100)
     options.add_argument("--augment", default="shift,flip,rotate=10")
     options.add_argument("--out", type=Path, help="run folder to make")
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         folder, size, epochs = chosen.folder, tuple(chosen.image_size), chosen.epochs
         if folder is None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.words import machine_line, markdown, parser
+from experiments.command_line import machine_line, markdown, parser
 from jcnn.data import Dataset, load
 from jcnn.models import build, zoo_summary
 from jcnn.system.files import write_text
@@ -102,7 +102,7 @@ def plot(rows: list[Row], file: Path) -> None:
     figure.savefig(file, dpi=150)
 
 
-def main(words: list[str] | None = None) -> list[Row]:
+def main(arguments: list[str] | None = None) -> list[Row]:
     """Measure the models asked for, and print and write the table."""
     options = parser(__doc__)
     options.add_argument("--data", default="fashion_mnist", help="as jcnn train --data")
@@ -111,7 +111,7 @@ def main(words: list[str] | None = None) -> list[Row]:
     options.add_argument("--epochs", type=int, default=50)
     options.add_argument("--seeds", type=int, default=8)
     options.add_argument("--out", type=Path, default=Path("runs/lecture_table"))
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     if chosen.quick:
         train, test = load("digits")
         epochs, seeds = 1, 2

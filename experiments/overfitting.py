@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.words import markdown, parser
+from experiments.command_line import markdown, parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit_population
@@ -25,13 +25,13 @@ from jcnn.train import TrainConfig, evaluate, fit_population
 RATES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
-def main(words: list[str] | None = None) -> list[list[str]]:
+def main(arguments: list[str] | None = None) -> list[list[str]]:
     """Train all rates and seeds at once; print the table and, if asked, draw it."""
     options = parser(__doc__)
     options.add_argument("--epochs", type=int, default=40)
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--out", type=Path, help="PNG to draw")
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     rates, seeds = (RATES[:3:2], 1) if chosen.quick else (RATES, chosen.seeds)
     train, test = load("mnist5k")
     train = train.take(slice(1000))

@@ -12,15 +12,15 @@ dense layer at its end: pooling makes it grow 16 times more slowly in `conv4`.
 --quick is the same.
 """
 
-from experiments.words import markdown, parser
+from experiments.command_line import markdown, parser
 from jcnn.models import zoo_summary
 
 SIZES = (28, 224, 1024)
 
 
-def main(words: list[str] | None = None) -> list[list[str]]:
+def main(arguments: list[str] | None = None) -> list[list[str]]:
     """Count and print."""
-    parser(__doc__).parse_args(words)
+    parser(__doc__).parse_args(arguments)
     rows = []
     for size in SIZES:
         conv4 = zoo_summary("conv4", (size, size, 1), 10)

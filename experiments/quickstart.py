@@ -7,15 +7,15 @@ Expected: test accuracy about 0.95, in half a minute on two CPU cores (--quick: 
 epoch, a few seconds; the accuracy means nothing then).
 """
 
-from experiments.words import parser
+from experiments.command_line import parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit
 
 
-def main(words: list[str] | None = None) -> float:
+def main(arguments: list[str] | None = None) -> float:
     """Train, print a line an epoch, and return the test accuracy."""
-    quick = parser(__doc__).parse_args(words).quick
+    quick = parser(__doc__).parse_args(arguments).quick
     train, test = load("mnist5k")
     if quick:
         train = train.take(slice(300))

@@ -14,19 +14,19 @@ accuracy about 0.8, chance being 0.17. --quick: 60 pictures, one epoch, a few se
 import tempfile
 from pathlib import Path
 
+from experiments.command_line import parser
 from experiments.drawings import draw_folder
-from experiments.words import parser
 from jcnn.data import load
 from jcnn.models import build, count_params
 from jcnn.train import TrainConfig, evaluate, fit
 
 
-def main(words: list[str] | None = None) -> float:
+def main(arguments: list[str] | None = None) -> float:
     """Train, print a line an epoch, and return the test accuracy."""
     options = parser(__doc__)
     options.add_argument("--folder", type=Path, help="of pictures, a folder a class")
     options.add_argument("--epochs", type=int, default=30)
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.folder
         if folder is None:

@@ -27,10 +27,10 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.gpu import methods, rate, run, step
-from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
+from benchmarks.save import exit_if_wrong, save_and_print
 from jcnn.bench.algorithms import rows as algorithm_rows
 from jcnn.bench.cases import CASES, Case
 from jcnn.bench.record import Result, Row, new_result, write_json
@@ -112,8 +112,8 @@ def one(part: str, chosen: argparse.Namespace, words: Sequence[str]) -> None:
     for row in measured[part]():
         rows.append(row)
         write_json(result(), chosen.out / f"{part}.json")
-    keep(result(), chosen.out)
-    refuse_wrong([result()])
+    save_and_print(result(), chosen.out)
+    exit_if_wrong([result()])
 
 
 def algorithms(*, small: bool) -> Iterator[Row]:

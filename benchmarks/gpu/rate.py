@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import ops
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, relative_error
 from jcnn.compile import jit
 

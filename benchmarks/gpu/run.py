@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.peers.measure import Failed
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row
 from jcnn.config import Compute
 from jcnn.data import DataError, Dataset, load

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.peers.measure import Failed, guarded
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row
 from jcnn.config import Compute
 

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
+from benchmarks.save import exit_if_wrong, save_and_print
 from jcnn.bench.record import Row, new_result
 
 WHAT = ("step", "epoch")
@@ -108,9 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             findings=findings(rows) if what == "step" else [],
             packages=PACKAGES,
         )
-        keep(result, chosen.out)
+        save_and_print(result, chosen.out)
         results.append(result)
-    refuse_wrong(results)
+    exit_if_wrong(results)
 
 
 def measure_case(what: str, task: Task, plan: Plan, rounds: int | None) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.peers.keras_step import Backend
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup
+from jcnn.bench.processes import Setup
 
 Made = tuple[Callable[[], None], Any]
 INSTALL = {"torch": "torch==2.13.0", "keras": "'keras>=3.15'", "tensorflow": "tensorflow"}
@@ -22,7 +22,7 @@ class Contestant(NamedTuple):
 
     Attributes:
         name: of the row.
-        setup: as `jcnn.bench.pairs` takes it.
+        setup: as `jcnn.bench.processes` takes it.
         needs: modules that must be installed.
         timed: what of the library is timed.
     """

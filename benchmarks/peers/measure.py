@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.peers.contestants import Contestant, Made
 from benchmarks.peers.task import TOLERANCE, Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row, relative_error
 
 

@@ -1,4 +1,4 @@
-"""`jcnn.bench.tune` measures every lowering that can, and picks another than lax for a clear gain."""
+"""`jcnn.bench.tune` measures every supported lowering and leaves lax only for a clear gain."""
 
 from pathlib import Path
 

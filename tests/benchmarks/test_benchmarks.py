@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.bench.pairs import machine, time_in_turn
+from jcnn.bench.processes import machine, time_in_turn
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from jcnn.bench import inturn
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench import in_process
+from jcnn.bench.in_process import time_in_rounds
 
 
 def test_each_is_called_in_rounds_whose_order_turns_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inturn, "_LEAST", 0.0)  # one call a run
+    monkeypatch.setattr(in_process, "_LEAST", 0.0)  # one call a run
     called: list[str] = []
     calls = {name: lambda name=name: called.append(name) for name in "abc"}
     seconds = time_in_rounds(calls, rounds=3)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jcnn.bench import pairs
+from jcnn.bench import processes
 
 
 def test_the_order_is_reversed_every_other_round(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,7 @@ def test_the_order_is_reversed_every_other_round(monkeypatch: pytest.MonkeyPatch
     def contestant(name: str) -> Callable[[], tuple[Callable[[], None], Any]]:
         return lambda: (lambda: ran.append(name), f"answer of {name}")
 
-    timings = pairs.time_in_turn({"a": contestant("a"), "b": contestant("b")}, rounds=3, runs=2)
+    timings = processes.time_in_turn({"a": contestant("a"), "b": contestant("b")}, rounds=3, runs=2)
     # Each runs once before the first round, and once more before each of its turns.
     assert ran == [*"ab", *"aaabbb", *"bbbaaa", *"aaabbb"]
     assert {name: timing.answer for name, timing in timings.items()} == {

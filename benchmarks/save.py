@@ -10,7 +10,7 @@ from jcnn.bench.save import save
 from jcnn.bench.table import rich_table
 
 
-def keep(result: Result, folder: Path) -> None:
+def save_and_print(result: Result, folder: Path) -> None:
     """Write a result's files and print its table, its machine and its findings."""
     save(result, folder)
     # A table of many columns is unreadable when folded into a log's 80 characters.
@@ -20,7 +20,7 @@ def keep(result: Result, folder: Path) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def refuse_wrong(results: list[Result]) -> None:
+def exit_if_wrong(results: list[Result]) -> None:
     """End with status 1 where an answer is wrong, naming whose.
 
     Raises:
