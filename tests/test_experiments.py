@@ -1,4 +1,4 @@
-"""Every experiment runs, quickly, and gives what can be known beforehand."""
+"""Every experiment runs with --quick and gives the expected numbers."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every Python example of the README runs as it stands, and prints what its text promises."""
+"""Every Python example of the README runs unchanged and prints what the text says."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Flax NNX, as Flax's MNIST tutorial trains: `nnx.jit`, `nnx.Optimizer`, `nnx.MultiMetric`."""
+"""Flax NNX, as in Flax's MNIST tutorial: `nnx.jit`, `nnx.Optimizer`, `nnx.MultiMetric`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +15,7 @@ from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pic
 
 
 class Net(nnx.Module):
-    """The table's layers by Flax's own: nnx.Conv, nnx.max_pool, nnx.Dropout, nnx.Linear."""
+    """The model's layers in Flax: nnx.Conv, nnx.max_pool, nnx.Dropout, nnx.Linear."""
 
     def __init__(self, task: Task, rngs: nnx.Rngs) -> None:
         dtype = jnp.dtype(task.compute)
@@ -44,13 +44,13 @@ class Net(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`(N, H, W, C)` to logits `(N, K)`."""
+        """Map `(N, H, W, C)` to logits `(N, K)`."""
         for layer in self.layers:
             x = layer(x)
         return x
 
     def weighted(self) -> list[Any]:
-        """The layers that have parameters."""
+        """The layers with parameters."""
         return [layer for layer in self.layers if isinstance(layer, nnx.Conv | nnx.Linear)]
 
 
@@ -61,7 +61,7 @@ def pool(x: jax.Array) -> jax.Array:
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """One row an example."""
+    """Flatten each example."""
     return x.reshape(x.shape[0], -1)
 
 
@@ -89,7 +89,7 @@ def train_step(
 
 
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One call of `train_step`, on a batch that lies on the device."""
+    """One call of `train_step`, on a batch on the device."""
     model, optimizer, metrics, answer = prepared(task)
     images, labels = map(jnp.asarray, pictures(MODELS[task.model], task.batch))
 
@@ -118,7 +118,7 @@ def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
 def prepared(
     task: Task,
 ) -> tuple[Net, nnx.Optimizer[Any], nnx.MultiMetric, list[np.ndarray]]:
-    """The model with the task's parameters, what trains it, and its answer."""
+    """The model with the task's parameters, its optimizer and metrics, and its digest."""
     model = filled(task)
     optimizer = nnx.Optimizer(model, optax.adam(1e-3, eps=1e-7), wrt=nnx.Param)
     metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))

@@ -1,4 +1,4 @@
-"""Algorithms: the reference, the arithmetic of the rates, and that a wrong method is found out."""
+"""Algorithms: the reference, the arithmetic of the rates, and detection of a wrong method."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Contestants in processes of their own take turns, the order reversed every other round."""
+"""Contestants in separate processes alternate; every other round reverses the order."""
 
 import multiprocessing
 import threading
@@ -12,7 +12,7 @@ from jcnn.bench import processes
 
 
 def test_the_order_is_reversed_every_other_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads stand in for the processes: only whose turn it is matters here."""
+    """Threads replace the processes, since only the order of the turns matters here."""
     threads = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=threading.Thread)
     monkeypatch.setattr(multiprocessing, "get_context", lambda method: threads)
     ran: list[str] = []

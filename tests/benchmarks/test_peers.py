@@ -129,7 +129,7 @@ def test_a_missing_library_is_a_line_that_installs_it(monkeypatch: pytest.Monkey
         assert len(set(names)) == len(names)
 
 
-def test_the_goals_are_held_against_the_best_peer() -> None:
+def test_the_goals_are_compared_with_the_best_peer() -> None:
     def row(name: str, ratio: float, group: str = "batch 64") -> Row:
         return Row("conv4", name, (1.0,), group, figures={"jcnn / it": ratio})
 
@@ -145,7 +145,7 @@ def test_the_goals_are_held_against_the_best_peer() -> None:
 
 
 def answers(setup: Callable[[Task], Made], name: str) -> list[np.ndarray]:
-    """Of a step at batch 2, which also runs."""
+    """Check a step at batch 2, and run it."""
     run, answer = setup(Task(name, 2, 1))
     run()
     assert isinstance(answer, list)

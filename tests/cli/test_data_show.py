@@ -1,4 +1,4 @@
-"""`jcnn data show`: the sheet holds the pictures it says, and mistakes are one line."""
+"""`jcnn data show`: the sheet contains the expected images; errors are one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(2)
 
 
 def cells(sheet: Pixels, rows: int, height: int, width: int) -> Pixels:
-    """The pictures of a sheet, `(rows, COLUMNS, height, width, 3)`, from its lower right corner."""
+    """The images of a sheet, `(rows, COLUMNS, height, width, 3)`, from its lower right corner."""
     grid = sheet[-rows * (height + GAP) :, -COLUMNS * (width + GAP) :]
     apart = grid.reshape(rows, height + GAP, COLUMNS, width + GAP, 3).swapaxes(1, 2)
     assert (apart[:, :, height:] == 255).all()
@@ -35,7 +35,7 @@ def read(path: Path) -> Pixels:
 
 
 def labels_of(shown: Pixels, data: Dataset) -> list[int]:
-    """The class of each picture `(n, height, width, 3)`, found in the data by its pixels."""
+    """The class of each image `(n, height, width, 3)`, looked up in the data by its pixels."""
     images = np.asarray(data.images[np.arange(len(data))])
     scale = shown.shape[1] // images.shape[1]
     found = []

@@ -1,4 +1,4 @@
-"""`jcnn draw`: it writes what the library draws, and mistakes are one line."""
+"""`jcnn draw`: it writes what the library draws; errors are one line."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_report_makes_the_page_and_says_where(jcnn: Jcnn, trained: Trained, tmp_
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
-    """One digit of the test part in every kind of file, none of the model's size."""
+    """A test digit in every file format, in sizes other than the model's."""
     digit = Image.fromarray(np.asarray(digits()[1].images)[0, ..., 0]).resize((31, 17))
     transparent = digit.convert("RGBA")
     transparent.putalpha(digit)

@@ -1,4 +1,4 @@
-"""`jcnn explore`: which model, which pictures, and what the page says of them."""
+"""`jcnn explore`: choice of model and images, and the content of the page."""
 
 import base64
 import json

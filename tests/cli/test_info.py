@@ -1,4 +1,4 @@
-"""`jcnn info` and `jcnn --version`: what a bug report should contain, and no more."""
+"""`jcnn info` and `jcnn --version`: what a bug report needs, and nothing private."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ Jcnn = Callable[..., Result]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder whose name nobody need know, with a cache in it."""
+    """A home folder with a private name and a cache."""
     home = tmp_path / "ada-lovelace"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))

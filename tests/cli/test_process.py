@@ -1,4 +1,4 @@
-"""`jcnn` as a process: how fast it answers, Ctrl-C, a closed pipe, and a clean stdout."""
+"""`jcnn` as a process: lazy imports, Ctrl-C, a closed pipe, and a clean stdout."""
 
 import contextlib
 import gc
@@ -44,7 +44,7 @@ def test_the_garbage_collector_is_left_as_it_was(words: list[str]) -> None:
 
 
 def test_python_dash_m_jcnn_is_jcnn(trained: Trained, cache: Path) -> None:
-    """And JSON stands alone on stdout."""
+    """Stdout contains only the JSON."""
     words = [sys.executable, "-m", "jcnn", "evaluate", str(trained.run), "--json"]
     done = subprocess.run(words, capture_output=True, env=environment(cache), check=False)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""`jcnn trace`: what it prints, and that a mistake is one line."""
+"""`jcnn trace`: its output; errors are one line."""
 
 import re
 import shlex
@@ -60,7 +60,7 @@ def test_the_readme_shows_parts_of_it_in_order() -> None:
     assert shlex.split(command)[3:] == [*LECTURE, "--check", "18 22"]
     parts = re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE)
     assert len(parts) == 3
-    assert parts[0] == ""  # its first lines are left out
+    assert parts[0] == ""  # the README omits its first lines
     assert re.search(".*\n".join(map(re.escape, parts)), CHECKED, re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""`jcnn train`: what it writes, where, and that a resumed run is the run that never stopped."""
+"""`jcnn train`: its files and output; a resumed run equals an uninterrupted one."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def newest_arrays(run: Path) -> list[np.ndarray]:
-    """Every number of a run's newest checkpoint, the optimizer's included."""
+    """All arrays of a run's newest checkpoint, including the optimizer's."""
     config = read_config(run)
     parts = split_model(config.build())
     state = first_state(parts.params, parts.rest, config.train)._asdict()
@@ -59,7 +59,7 @@ def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
     assert second["images_per_second"] == pytest.approx(speed)
 
 
-def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) -> None:
+def test_stdout_has_the_test_accuracy_and_the_next_commands(trained: Trained) -> None:
     lines = trained.result.out.splitlines()
     assert lines[0].startswith("test accuracy 0.")
     assert lines[0].endswith("(359 images)")
@@ -74,7 +74,7 @@ def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) ->
     ]
 
 
-def test_stderr_tells_the_progress(trained: Trained) -> None:
+def test_stderr_shows_the_progress(trained: Trained) -> None:
     head, compiling, first, second = trained.result.err.splitlines()
     assert head.startswith("conv1 on digits (1438 training and 359 test images), 2 epochs")
     assert str(trained.run) in head

@@ -1,4 +1,4 @@
-"""A user's mistake is one line on stderr that names what was wrong, and exit code 2."""
+"""A user error is one line on stderr that names the cause, and exit code 2."""
 
 import shutil
 from collections.abc import Callable
@@ -114,7 +114,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("models --jsn", "--jsn"),
     ],
 )
-def test_a_mistake_in_the_words(
+def test_a_mistake_in_the_arguments(
     jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, named: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -159,9 +159,7 @@ def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) ->
     assert_refused(jcnn("predict", trained.run, tmp_path / "none.png"), "none.png: no such file")
     assert_refused(jcnn("predict", trained.run, broken), f"{broken}: ")
     assert_refused(jcnn("predict", trained.run, tmp_path), f"{broken}: ")
-    assert_refused(
-        jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file matches"
-    )
+    assert_refused(jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file matches")
     empty = tmp_path / "empty"
     empty.mkdir()
     assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no image in this folder")
