@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, random_images
 from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
@@ -56,7 +56,7 @@ def epoch(
     program = epoch_program(
         parts.graphdef, settings(task), examples=examples, classes=shape.classes
     )
-    images, labels = map(jnp.asarray, pictures(shape, examples))
+    images, labels = map(jnp.asarray, random_images(shape, examples))
     state = [begin(parts, task)]
     seed, rate = jax.random.key(0), jnp.float32(1e-3)
 
@@ -88,7 +88,7 @@ def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tupl
     made = training_step(
         parts.graphdef, parts.streams, settings(task), steps=1, classes=shape.classes
     )
-    images, labels = map(jnp.asarray, pictures(shape, task.batch))
+    images, labels = map(jnp.asarray, random_images(shape, task.batch))
     batch = (images, labels, jax.random.key(0), jnp.int32(0), jnp.float32(1e-3))
     return jit(made, donate_argnums=(0,)), (begin(parts, task), zero_totals()), batch
 
@@ -113,7 +113,7 @@ def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
         assert layer.bias is not None
         layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
 
-    images, labels = map(jnp.asarray, pictures(shape, CHECKED))
+    images, labels = map(jnp.asarray, random_images(shape, CHECKED))
     still = split_model(eval_mode(model))
 
     def loss(params: Any) -> jax.Array:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, random_images
 
 Backend = Literal["jax", "tensorflow"]
 
@@ -15,7 +15,7 @@ Backend = Literal["jax", "tensorflow"]
 def step(task: Task, *, backend: Backend) -> tuple[Callable[[], None], list[np.ndarray]]:
     """One `model.train_on_batch` of NumPy arrays; it returns when the metrics are available."""
     model, answer = prepared(task, backend)
-    images, labels = pictures(MODELS[task.model], task.batch)
+    images, labels = random_images(MODELS[task.model], task.batch)
 
     def run() -> None:
         model.train_on_batch(images, labels)
@@ -28,7 +28,7 @@ def epoch(
 ) -> tuple[Callable[[], None], list[np.ndarray]]:
     """One epoch of `model.fit`, which shuffles."""
     model, answer = prepared(task, backend, steps_per_execution)
-    images, labels = pictures(MODELS[task.model], task.steps * task.batch)
+    images, labels = random_images(MODELS[task.model], task.steps * task.batch)
 
     def run() -> None:
         model.fit(images, labels, batch_size=task.batch, epochs=1, verbose=0)
@@ -92,7 +92,7 @@ def network(task: Task) -> Any:
 def _answer(model: Any, task: Task, backend: Backend) -> list[np.ndarray]:
     import keras
 
-    images, labels = pictures(MODELS[task.model], CHECKED)
+    images, labels = random_images(MODELS[task.model], CHECKED)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if backend == "tensorflow":
         import tensorflow as tf

@@ -11,7 +11,7 @@ import optax
 from flax import nnx
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, random_images
 
 
 class Net(nnx.Module):
@@ -91,7 +91,7 @@ def train_step(
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
     """One call of `train_step`, on a batch on the device."""
     model, optimizer, metrics, answer = prepared(task)
-    images, labels = map(jnp.asarray, pictures(MODELS[task.model], task.batch))
+    images, labels = map(jnp.asarray, random_images(MODELS[task.model], task.batch))
 
     def run() -> None:
         train_step(model, optimizer, metrics, images, labels)
@@ -103,7 +103,7 @@ def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
 def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
     """The tutorial's loop: batches of NumPy arrays, `train_step`, the metrics at the end."""
     model, optimizer, metrics, answer = prepared(task)
-    images, labels = pictures(MODELS[task.model], task.steps * task.batch)
+    images, labels = random_images(MODELS[task.model], task.steps * task.batch)
     rng = np.random.default_rng(0)
 
     def run() -> None:
@@ -135,7 +135,7 @@ def filled(task: Task) -> Net:
 
 
 def _answer(model: Any, task: Task) -> list[np.ndarray]:
-    images, labels = map(jnp.asarray, pictures(MODELS[task.model], CHECKED))
+    images, labels = map(jnp.asarray, random_images(MODELS[task.model], CHECKED))
     model.eval()
     with jax.default_matmul_precision("highest"):
         gradient = nnx.jit(nnx.value_and_grad(loss_fn, has_aux=True))

@@ -127,7 +127,7 @@ def parameters(model: Model) -> list[np.ndarray]:
     return [array.astype(np.float32) for array in drawn]
 
 
-def pictures(model: Model, examples: int) -> tuple[np.ndarray, np.ndarray]:
+def random_images(model: Model, examples: int) -> tuple[np.ndarray, np.ndarray]:
     """Random images `(N, H, W, C)` uint8 and labels `(N,)` int32."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (examples, *model.shape), np.uint8)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, random_images
 
 
 def step(
@@ -65,7 +65,7 @@ def finish() -> None:
 
 def tensors(task: Task, examples: int, *, channels_last: bool) -> tuple[Any, Any]:
     """Images `(N, C, H, W)` uint8 in the given layout, and labels int64."""
-    images, labels = pictures(MODELS[task.model], examples)
+    images, labels = random_images(MODELS[task.model], examples)
     return place(images, channels_last=channels_last), torch.from_numpy(labels).long().to(DEVICE)
 
 

@@ -66,16 +66,16 @@ def findings(rows: list[Row]) -> list[str]:
     """The cost of a loop relative to the bare step, and of a population to a Python loop."""
     lines = []
     for row in rows:
-        convolution, _, way = row.contestant.partition(", ")
-        beside = {
+        convolution, _, variant = row.contestant.partition(", ")
+        base = {
             "loop": "bare",
             "epoch": "bare",
             "vmap": "Python loop",
             "lax.map": "Python loop",
-        }.get(way)
-        share = ratio(rows, row, f"{convolution}, {beside}")
+        }.get(variant)
+        share = ratio(rows, row, f"{convolution}, {base}")
         if share is not None:
-            lines.append(f"{row.case}, {convolution}: {way} / {beside} {share:.2f}")
+            lines.append(f"{row.case}, {convolution}: {variant} / {base} {share:.2f}")
     return lines
 
 

@@ -97,7 +97,7 @@ class ConvolutionCommand:
     kernel: Annotated[str, tyro.conf.arg(metavar="GRID")]
     """Numbers or a file, at most 7 x 7; the kernel is not flipped."""
     padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
-    """No padding, padding that keeps the size, or a number of cells on every side."""
+    """valid: no padding; same: keep the size; INT: cells of zeros on every side."""
     stride: int = 1
     """Step from one window to the next, in cells."""
     dilation: int = 1

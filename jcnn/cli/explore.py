@@ -61,17 +61,17 @@ class ExploreCommand:
         use_cache()
         keep_memory()
         subject = self._of_run() if Path(self.model).is_dir() else self._of_zoo()
-        pictures = [read_picture(file, subject.shape, subject.resize) for file in self.image]
+        images = [read_picture(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
-        labels: list[int | None] = [None] * len(pictures)
+        labels: list[int | None] = [None] * len(images)
         if subject.test is not None:
             rows = self._rows(subject.test)
-            pictures += list(subject.test.images[rows])
+            images += list(subject.test.images[rows])
             names += [f"test {row}" for row in rows]
             labels += [int(label) for label in subject.test.labels[rows]]
         made = page(
             subject.model,
-            np.stack(pictures),
+            np.stack(images),
             subject.class_names,
             labels=labels,
             names=names,

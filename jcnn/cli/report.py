@@ -12,7 +12,7 @@ class ReportCommand:
     """Write a report on a run: curves, confusion matrix, mistakes, filters and settings.
 
     The page, RUN/report/index.html, works offline and is self-contained; PNG files of its figures
-    are written next to it. With --data, the report goes to a separate folder, RUN/report-...
+    are written next to it. A report on other data than the run's goes to a folder RUN/report-...
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]

@@ -105,7 +105,7 @@ class WindowOptions(LayerOptions):
     stride: Sizes = (1,)
     """Step between windows, in cells: one number for both axes, or rows and columns."""
     padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
-    """No padding, padding that keeps the size, or a number of cells on every side."""
+    """valid: no padding; same: keep the size; INT: cells of zeros on every side."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from benchmarks.peers.task import (
     Task,
     digest,
     parameters,
-    pictures,
+    random_images,
     with_shapes,
 )
 from jcnn import layers
@@ -59,7 +59,7 @@ def layer_of(layer: object) -> bool:
 
 
 def test_the_pictures_are_the_models_and_the_plans_cover_every_case() -> None:
-    images, labels = pictures(MODELS["creatures"], 5)
+    images, labels = random_images(MODELS["creatures"], 5)
     assert images.shape == (5, 100, 100, 3)
     assert (str(images.dtype), str(labels.dtype)) == ("uint8", "int32")
     assert 0 <= labels.min() <= labels.max() < MODELS["creatures"].classes == 6
