@@ -26,7 +26,7 @@ class DataCommand:
         """Print a row for each source, or draw a sheet."""
         if self.action is not None:
             if self.json:
-                raise ValueError("--json: accepted: with the list of sources only, not with show")
+                raise ValueError("--json: got show too; accepted: with the list of sources only")
             self.action.run()
             return
         from rich.box import SIMPLE_HEAD

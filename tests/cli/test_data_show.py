@@ -135,8 +135,8 @@ def test_pictures_of_two_channels_are_refused() -> None:
     ("words", "named"),
     [
         ("show", "SOURCE"),
-        ("shw digits", "shw, digits; Available subcommands: show, list"),
-        ("--json show digits", "--json: goes with the list of sources, not with show"),
+        ("shw digits", "command: got 'shw'; accepted: show, list; see"),
+        ("--json show digits", "--json: got show too; accepted: with the list of sources only"),
         ("show digits --agment flip", "; did you mean '--augment'?"),
         ("show mnist6k", "data: got 'mnist6k'; accepted: mnist5k, "),
         ("show digits --augment blur", "augment: got 'blur'; accepted: flip, flip_vertical"),
