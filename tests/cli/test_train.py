@@ -68,7 +68,7 @@ def test_stdout_has_the_test_accuracy_and_the_next_commands(trained: Trained) ->
         f"report {trained.run}/report/index.html",
         "next:",
         f"  {called} evaluate {trained.run}",
-        f"  {called} predict {trained.run} PICTURE...",
+        f"  {called} predict {trained.run} IMAGE...",
         f"  {called} train --resume {trained.run} --epochs 4",
         f"  {called} summary conv1",
     ]
