@@ -1,1 +1,1 @@
-"""Benchmarks: one question a file. Run as `python -m benchmarks.NAME`."""
+"""Benchmarks, one question per file. Run as `python -m benchmarks.NAME`."""

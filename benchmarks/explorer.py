@@ -1,12 +1,12 @@
-"""How long after a change does the explorer's page show it?
+"""How soon does the explorer's page show a change?
 
     python -m benchmarks.explorer [--models conv2pool conv4 tiny_vgg] [--turns 20]
 
-In headless Chromium, on models of the zoo with freshly drawn parameters: from the change (another
-picture, a stroke of the pen, a cell of a kernel in the first layer) to the end of the next frame,
-in which every layer has been computed anew and drawn. "with a panel" has a convolution's arithmetic
-open below. Every change must change the numbers on the page; before the first and after the last,
-put back, every layer must agree with JAX.
+Runs in headless Chromium, on zoo models with random parameters. Times a change (another image, a
+stroke of the pen, or a cell of a kernel in the first layer) until the end of the next frame, in
+which every layer has been recomputed and drawn. "with a panel" also shows a convolution's
+arithmetic. Every change must change the numbers on the page. Before the first change and after
+restoring the last, every layer must agree with JAX.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.explore import page
 from jcnn.models import ZOO, build
 
@@ -26,7 +26,7 @@ _AGREES = "document.querySelector('#badge').dataset.verdict === 'ok'"
 
 
 def times(browser: Browser, html: str, act: str, *, panel: bool, turns: int) -> list[float]:
-    """Milliseconds of each change."""
+    """Milliseconds from each change to the end of its frame."""
     with browser.new_context() as context:
         tab = context.new_page()
         tab.set_content(html)
@@ -46,10 +46,10 @@ def times(browser: Browser, html: str, act: str, *, panel: bool, turns: int) -> 
 
 
 def main() -> None:
-    """Print medians and quartiles of every model and change."""
+    """Print median and quartiles for every model and change."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["conv2pool", "conv4", "tiny_vgg"])
-    most = 24  # strokes beside one another on the pad
+    most = 24  # strokes that fit next to one another on the pad
     parser.add_argument("--turns", type=int, default=20, choices=range(1, most + 1), metavar="N")
     options = parser.parse_args()
     found = shutil.which("chromium") or shutil.which("google-chrome")

@@ -2,13 +2,13 @@
 
     python -m benchmarks.pallas_conv [--rounds 20] [--calls 10]
 
-3x3, 256 channels to 256, 56x56 pictures, batch 64, SAME: forward, forward and backward, and
-forward with bias, ReLU and 2x2 pooling; method "pallas" against method "lax", which is cuDNN's, in
-float32 and bfloat16. Beside them the rate of a large matrix product on the same machine, of which
-each rate is given as a share. A counted run is `--calls` calls that are waited for together;
-contestants take turns. Before timing, their answers must agree.
+Compares method "pallas" with method "lax", which calls cuDNN, in float32 and bfloat16, on a 3x3
+convolution of 256 to 256 channels, 56x56 images, batch 64, SAME: forward, forward and backward, and
+forward with bias, ReLU and 2x2 pooling. Rates are also given relative to a large matrix product on
+the same device. A timed run is `--calls` calls followed by one synchronisation; contestants
+alternate. Before timing, their results must agree.
 
-`--interpret` runs the same on a CPU, tiny and in JAX's interpreter: to see that the script works.
+`--interpret` runs a tiny case on a CPU in JAX's interpreter, to check the script.
 """
 
 import argparse
@@ -24,18 +24,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import ops
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.compile import jit
 from jcnn.ops.conv.lowerings.pallas import interpreted
 
 DTYPES = ("float32", "bfloat16")
-# Of the largest number: float32's products are TensorFloat-32 in both methods.
+# Relative to the largest number; both methods multiply float32 as TensorFloat-32.
 TOLERANCE = {"float32": 5e-3, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
 class Size:
-    """The convolution `(N, H, W, C)` to `O` filters of `K x K`, and the matrices `M x M`."""
+    """A convolution of `(N, H, W, C)` with `O` filters of `K x K`, and matrices of `M x M`."""
 
     x: tuple[int, int, int, int]
     filters: int
@@ -56,7 +56,7 @@ Program = Callable[..., Any]
 
 
 def programs(method: str) -> dict[str, Program]:
-    """What is timed, as functions of `x`, `kernel`, `bias` and `g`."""
+    """The functions to time, of `x`, `kernel`, `bias` and `g`."""
 
     def forward(x: Any, kernel: Any, bias: Any, g: Any) -> Any:
         return ops.conv2d(x, kernel, method=method)
@@ -81,16 +81,20 @@ def draw(size: Size, dtype: str) -> list[jax.Array]:
 
 
 def check(got: Any, want: Any, tolerance: float) -> None:
-    """The answers must agree, relative to the largest number."""
+    """Compare the results, relative to the largest number.
+
+    Raises:
+        SystemExit: they differ by more than the tolerance.
+    """
     for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         one, other = np.asarray(one, np.float32), np.asarray(other, np.float32)
         error = np.abs(one - other).max() / np.abs(other).max()
         if not error <= tolerance:
-            raise SystemExit(f"the answers differ by {error:.1e}; allowed: {tolerance:.0e}")
+            raise SystemExit(f"the results differ by {error:.1e}; allowed: {tolerance:.0e}")
 
 
 def timed(contestants: dict[str, tuple[Program, Any]], rounds: int, calls: int) -> dict[str, Any]:
-    """Seconds of one call, for each contestant and round; they take turns."""
+    """Seconds of one call for each contestant and round, in alternating order."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):
         names = list(contestants) if number % 2 == 0 else list(reversed(contestants))
@@ -133,16 +137,18 @@ def run(size: Size, dtype: str, rounds: int, calls: int) -> None:
 
 
 def main() -> None:
-    """Both dtypes."""
+    """Run the benchmark in both dtypes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=10)
-    parser.add_argument("--interpret", action="store_true", help="tiny, on a CPU, no figures")
-    words = parser.parse_args()
+    parser.add_argument(
+        "--interpret", action="store_true", help="run a tiny case on a CPU, to check the script"
+    )
+    options = parser.parse_args()
     print(machine("jax", "jaxlib"), "on", jax.devices()[0].device_kind)
-    with interpreted() if words.interpret else nullcontext():
+    with interpreted() if options.interpret else nullcontext():
         for dtype in DTYPES:
-            run(TINY if words.interpret else FULL, dtype, words.rounds, words.calls)
+            run(TINY if options.interpret else FULL, dtype, options.rounds, options.calls)
 
 
 if __name__ == "__main__":

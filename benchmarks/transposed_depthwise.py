@@ -1,11 +1,11 @@
-"""How long do transposed and depthwise convolutions take, with their gradients, against PyTorch's?
+"""How fast are transposed and depthwise convolutions with gradients, compared with PyTorch?
 
     python -m benchmarks.transposed_depthwise [--rounds 8]
 
-Value and both gradients in float32, each library in a process of its own, in turn. PyTorch
-(`pip install torch==2.13.0`) runs eagerly in both of its layouts. Before timing, the sizes of
-value and gradients must agree to 1e-3. "jcnn, lax" is XLA's own convolution behind jcnn's
-gradients, which method "auto" must not lose to.
+Times value and both gradients in float32, each library in a separate process, in alternation.
+PyTorch (`pip install torch==2.13.0`) runs eagerly in both of its layouts. Before timing, the norms
+of value and gradients must agree to 1e-3. "jcnn, lax" is XLA's convolution with jcnn's gradients;
+method "auto" must not be slower.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jcnn.bench.pairs import Setup, machine, time_in_turn
+from jcnn.bench.processes import Setup, machine, time_in_turn
 
 
 class Case(NamedTuple):
-    """NHWC and HWIO; of a transposed convolution, `padding` and `extra` as PyTorch has them."""
+    """Shapes in NHWC and HWIO; `padding` and `extra` are PyTorch's if transposed."""
 
     x: tuple[int, int, int, int]
     kernel: tuple[int, int, int, int]
@@ -44,7 +44,7 @@ CASES = {
 
 
 def operands(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Input, kernel, and the weights of the outputs whose gradients are taken."""
+    """Input, kernel, and cotangent of the output."""
     rng = np.random.default_rng(0)
     n, h, w, _ = case.x
     sizes = []
@@ -59,7 +59,7 @@ def operands(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def jcnn_pass(case: Case, method: str) -> tuple[Callable[[], None], Any]:
-    """Value and gradients as one program."""
+    """jcnn: value and gradients in one program."""
     import jax
     import jax.numpy as jnp
 
@@ -100,7 +100,7 @@ def jcnn_pass(case: Case, method: str) -> tuple[Callable[[], None], Any]:
 
 
 def torch_pass(case: Case, *, channels_last: bool) -> tuple[Callable[[], None], Any]:
-    """Value and gradients, eager."""
+    """PyTorch: value and gradients, eager."""
     import torch
     from torch.nn import functional
 
@@ -108,7 +108,7 @@ def torch_pass(case: Case, *, channels_last: bool) -> tuple[Callable[[], None], 
     x, kernel, g = (torch.from_numpy(array) for array in operands(case))
     x, g = (t.permute(0, 3, 1, 2).contiguous(memory_format=layout) for t in (x, g))
     if case.transposed:
-        # PyTorch scatters the kernel, where ours gathers it: reversed in space.
+        # PyTorch scatters with the kernel and jcnn gathers, so the kernel is flipped in space.
         kernel = kernel.flip(0, 1).permute(2, 3, 0, 1)
     else:
         kernel = kernel.permute(3, 2, 0, 1)
@@ -134,10 +134,12 @@ def torch_pass(case: Case, *, channels_last: bool) -> tuple[Callable[[], None], 
 
 
 def main() -> None:
-    """Time each case's contestants in turn and print medians and ratios."""
+    """Time the contestants of each case and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many")
+    parser.add_argument(
+        "--cases", type=int, default=len(CASES), help="number of cases, from the first"
+    )
     options = parser.parse_args()
     print(machine("jax", "torch"))
     for name, case in list(CASES.items())[: options.cases]:

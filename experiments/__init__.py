@@ -1,1 +1,1 @@
-"""Experiments: short scripts on top of jcnn; each docstring says command, time and result."""
+"""Experiments: short scripts that use jcnn; each docstring gives command, time and result."""

@@ -1,12 +1,12 @@
-"""What augmentation is worth where pictures are few.
+"""How much does augmentation help when there are few training images?
 
-    python -m experiments.augmentation [--pictures 200 500 1000] [--seeds 4] [--epochs 40]
+    python -m experiments.augmentation [--images 200 500 1000] [--seeds 4] [--epochs 40]
 
-Trains `mnist_cnn` on a few real digits with and without shifts, rotations and zooms of them, the
-same seeds for both, and tests on 1,000 others. No flips: a mirrored digit is none.
+Trains `mnist_cnn` on a few real digits with and without shifts, rotations and zooms, with the same
+seeds, and tests on 1,000 others. There are no flips, since most mirrored digits are not digits.
 
-Time: about 20 minutes on two CPU cores. Expected: with 200 digits the errors fall by about a
-third; the more digits, the less there is to gain.
+Time: about 20 minutes on two CPU cores. Expected: with 200 digits the error falls by about a
+third; with more digits, the gain is smaller.
 --quick: 100 digits, one seed, one epoch.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from experiments.words import markdown, parser
+from experiments.command_line import markdown, parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit_population
@@ -22,21 +22,21 @@ from jcnn.train import TrainConfig, evaluate, fit_population
 AUGMENT = "shift=0.1,rotate=10,zoom=0.1"
 
 
-def main(words: list[str] | None = None) -> list[list[str]]:
-    """Train with and without, and print both test accuracies for each number of pictures."""
+def main(arguments: list[str] | None = None) -> list[list[str]]:
+    """Train with and without augmentation; print both test accuracies for each size."""
     options = parser(__doc__)
-    options.add_argument("--pictures", type=int, nargs="+", default=[200, 500, 1000])
+    options.add_argument("--images", type=int, nargs="+", default=[200, 500, 1000])
     options.add_argument("--seeds", type=int, default=4)
     options.add_argument("--epochs", type=int, default=40)
-    chosen = options.parse_args(words)
-    sizes, seeds, epochs = chosen.pictures, chosen.seeds, chosen.epochs
+    chosen = options.parse_args(arguments)
+    sizes, seeds, epochs = chosen.images, chosen.seeds, chosen.epochs
     if chosen.quick:
         sizes, seeds, epochs = [100], 1, 1
     train, test = load("mnist5k")
     rows = []
-    for pictures in sizes:
-        few = train.take(slice(pictures))
-        row = [str(pictures)]
+    for images in sizes:
+        few = train.take(slice(images))
+        row = [str(images)]
         for augment in ("", AUGMENT):
             config = TrainConfig(epochs=epochs, batch_size=32, augment=augment)
             configs = [replace(config, seed=seed) for seed in range(seeds)]
@@ -46,7 +46,7 @@ def main(words: list[str] | None = None) -> list[list[str]]:
             row.append(f"{np.mean(found):.4f} ± {np.std(found):.4f}")
         rows.append(row)
         print(" | ".join(row), flush=True)
-    print(markdown(["digits", "as they are", f"`{AUGMENT}`"], rows))
+    print(markdown(["digits", "no augmentation", f"`{AUGMENT}`"], rows))
     return rows
 
 

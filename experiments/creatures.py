@@ -1,38 +1,40 @@
-"""A folder of pictures, end to end: augment, train, save, load, evaluate, predict.
+"""From a folder of images to predictions: augment, train, save, load, evaluate, predict.
 
     python -m experiments.creatures --folder DIR [--image-size 100 100] [--epochs 100]
     python -m experiments.creatures --quick
 
-DIR holds a folder of pictures for each kind of creature, or train/ and test/ with these inside.
-Where none is given, a small folder of drawn shapes takes its place, which the output says. The
-model is the lecture's: (conv, conv, pool) x 2, dense 512, dense; Adam, batches of 32.
+DIR contains a folder of images for each class, or train/ and test/ with such folders. Without
+--folder, the script draws a small folder of shapes and prints a note. The model is the lecture's:
+(conv, conv, pool) x 2, dense 512, dense; Adam, batches of 32.
 
-Time: with six animals of 500 pictures each at 32x32 an epoch takes 5 s on two CPU cores; at the
+Time: with six animals of 500 images each at 32x32 an epoch takes 5 s on two CPU cores; at the
 lecture's 100x100 about ten times that. Expected at 32x32: test accuracy about 0.48 after ten epochs
 (chance is 0.17), and rising.
---quick: 60 drawn pictures, one epoch, a few seconds.
+--quick: 60 drawn images, one epoch, a few seconds.
 """
 
 import tempfile
 from pathlib import Path
 
+from experiments.command_line import parser
 from experiments.drawings import draw_folder
-from experiments.words import parser
 from jcnn import runs as run
 from jcnn.data import Dataset, load, read_image
 from jcnn.runs import describe
 from jcnn.train import TrainConfig, evaluate, fit, predict
 
 
-def main(words: list[str] | None = None) -> float:
-    """Do all of it, and return the test accuracy of the model that was loaded again."""
+def main(arguments: list[str] | None = None) -> float:
+    """Run all steps; return the test accuracy of the loaded model."""
     options = parser(__doc__)
-    options.add_argument("--folder", type=Path, help="of pictures, a folder a class")
+    options.add_argument(
+        "--folder", type=Path, help="folder of images, with a folder for each class"
+    )
     options.add_argument("--image-size", type=int, nargs=2, default=(100, 100), metavar=("H", "W"))
     options.add_argument("--epochs", type=int, default=100)
     options.add_argument("--augment", default="shift,flip,rotate=10")
-    options.add_argument("--out", type=Path, help="run folder to make")
-    chosen = options.parse_args(words)
+    options.add_argument("--out", type=Path, help="run folder to create")
+    chosen = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         folder, size, epochs = chosen.folder, tuple(chosen.image_size), chosen.epochs
         if folder is None:
@@ -49,7 +51,7 @@ def main(words: list[str] | None = None) -> float:
 def train_and_use(
     train: Dataset, test: Dataset, source: str, config: TrainConfig, place: Path, folder: Path
 ) -> float:
-    """Train into a run folder; then load it as another program would, and use it."""
+    """Train into a run folder, load the run as another program would, and use it."""
     described = describe("creatures", train, source, None, config)
     model = described.build()
     run.create(place, described)
@@ -59,7 +61,7 @@ def train_and_use(
 
     loaded, settings = run.load(place)
     scores = evaluate(loaded, test)
-    print(f"loaded from {place}: test accuracy {scores.accuracy:.4f} on {scores.n} pictures")
+    print(f"loaded from {place}: test accuracy {scores.accuracy:.4f} on {scores.n} images")
     picture = next(file for file in sorted(folder.rglob("*")) if file.is_file())
     pixels = read_image(picture, settings.input_shape)
     probabilities = predict(loaded, pixels[None])[0]

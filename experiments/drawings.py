@@ -1,4 +1,4 @@
-"""A small picture folder, drawn: for experiments on folders where none is given."""
+"""Draw a small folder of images for experiments that are run without one."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ SHAPES = ("circle", "cross", "ring", "square", "star", "triangle")
 
 
 def draw_folder(folder: Path, *, train: int, test: int, size: int = 64, seed: int = 0) -> None:
-    """Draw pictures of six shapes into FOLDER/train/SHAPE and FOLDER/test/SHAPE.
+    """Draw images of six shapes into FOLDER/train/SHAPE and FOLDER/test/SHAPE.
 
-    Place, size, angle, colour and background are random, and there is noise.
+    Position, size, angle, colour and background are random, and noise is added.
 
     Args:
-        folder: made where missing.
-        train: pictures of each shape.
-        test: likewise.
+        folder: created if missing.
+        train: training images per shape.
+        test: test images per shape.
         size: height and width in pixels.
-        seed: the same seed gives the same pictures.
+        seed: the same seed gives the same images.
     """
     rng = np.random.default_rng(seed)
     for part, count in (("train", train), ("test", test)):
@@ -30,9 +30,9 @@ def draw_folder(folder: Path, *, train: int, test: int, size: int = 64, seed: in
 
 
 def draw(shape: str, size: int, rng: np.random.Generator) -> Image.Image:
-    """One picture of a shape, RGB."""
+    """Draw one RGB image of a shape."""
     back, front = rng.integers(0, 256, (2, 3))
-    while abs(int(back.sum()) - int(front.sum())) < 150:  # it must be seen
+    while abs(int(back.sum()) - int(front.sum())) < 150:  # the shape must be visible
         back, front = rng.integers(0, 256, (2, 3))
     picture = Image.new("RGB", (size, size), tuple(map(int, back)))
     radius = size * rng.uniform(0.2, 0.35)
@@ -53,7 +53,7 @@ def draw(shape: str, size: int, rng: np.random.Generator) -> Image.Image:
 def _corners(
     shape: str, x: float, y: float, radius: float, turn: float
 ) -> list[tuple[float, float]]:
-    """Corners around (x, y): of each, its share of the circle and of the radius."""
+    """Corners around (x, y), from fractions of a full turn and of the radius."""
     outlines = {
         "triangle": [(i / 3, 1.0) for i in range(3)],
         "square": [(i / 4, 1.0) for i in range(4)],

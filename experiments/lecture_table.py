@@ -1,16 +1,16 @@
-"""The table of a lecture on Fashion-MNIST, with several seeds instead of one run.
+"""Reproduce a lecture's table on Fashion-MNIST, with several seeds.
 
     python -m experiments.lecture_table --data-dir DIR --epochs 50 --seeds 8 [--models mlp conv1]
     python -m experiments.lecture_table --quick
 
-Six models (see README) by the lecture's settings: Adam, batches of 64, a fifth of the training
-pictures for validation. All seeds of a model are trained at once. Prints a Markdown table beside
-the lecture's printed accuracies, and writes it with a plot to --out.
+Trains six models (see README) with the lecture's settings: Adam, batches of 64, a fifth of the
+training images for validation. All seeds of a model are trained as a population. Prints a Markdown
+table with the lecture's accuracies and the measured ones, and writes it with a plot to --out.
 
-Time: on two CPU cores an epoch of one seed takes 0.25 s (mlp) to 100 s (conv4); on a GPU, not yet
-run. Expected: the dense networks within two standard deviations of the printed accuracies, which
-are one run each (0.8836 ± 0.0042 and 0.8830 ± 0.0022); the others, not yet run for 50 epochs.
---quick: two seeds, one epoch, small digits, in half a minute.
+Time: on two CPU cores an epoch of one seed takes 0.25 s (mlp) to 100 s (conv4); not yet
+measured on a GPU. Expected: the dense networks (0.8836 ± 0.0042 and 0.8830 ± 0.0022) within two
+standard deviations of the lecture's accuracies, which are one run each; the others have not been
+run for 50 epochs yet. --quick: two seeds, one epoch, small digits, half a minute.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.words import machine_line, markdown, parser
+from experiments.command_line import machine_line, markdown, parser
 from jcnn.data import Dataset, load
 from jcnn.models import build, zoo_summary
 from jcnn.system.files import write_text
 from jcnn.train import TrainConfig, evaluate, fit_population
 
-# What the lecture prints for test accuracy and test loss: one unseeded run of 50 epochs each.
+# The lecture's test accuracy and test loss: one unseeded run of 50 epochs each.
 PRINTED = {
     "mlp": (0.8774, 0.5994),
     "mlp_dropout": (0.8855, 0.3331),
@@ -38,7 +38,7 @@ PRINTED = {
 
 @dataclass(frozen=True)
 class Row:
-    """One model: test accuracies and losses of its seeds, and seconds an epoch of one seed."""
+    """Test accuracies and losses of a model's seeds, and seconds per epoch and seed."""
 
     name: str
     params: int
@@ -48,7 +48,7 @@ class Row:
 
 
 def measure(name: str, train: Dataset, test: Dataset, config: TrainConfig, seeds: int) -> Row:
-    """Train all seeds of one model at once, and test each."""
+    """Train all seeds of one model as a population, and test each."""
     shape, classes = train.image_shape, len(train.class_names)
     configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
     models = [build(name, shape, classes, seed=c.seed) for c in configs]
@@ -64,7 +64,7 @@ def measure(name: str, train: Dataset, test: Dataset, config: TrainConfig, seeds
 
 
 def table(rows: list[Row]) -> str:
-    """The measured beside the printed, in Markdown."""
+    """Format the lecture's and the measured numbers in Markdown."""
     header = ["model", "parameters", "printed", "measured", "deviation", "loss printed", "loss"]
     header += ["n", "s an epoch"]
     lines = []
@@ -88,7 +88,7 @@ def table(rows: list[Row]) -> str:
 
 
 def plot(rows: list[Row], file: Path) -> None:
-    """Every seed as a dot, and the printed accuracy as a line."""
+    """Plot every seed as a dot, and the lecture's accuracy as a line."""
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for i, row in enumerate(rows):
@@ -97,13 +97,13 @@ def plot(rows: list[Row], file: Path) -> None:
         axes.plot([i - 0.3, i + 0.3], [printed, printed], color="#c8553d", linewidth=2)
     axes.set_xticks(range(len(rows)), [row.name for row in rows])
     axes.set_ylabel("test accuracy")
-    axes.set_title("dots: one seed each; lines: as the lecture prints")
+    axes.set_title("dots: one seed each; lines: the lecture")
     axes.grid(axis="y", alpha=0.3)
     figure.savefig(file, dpi=150)
 
 
-def main(words: list[str] | None = None) -> list[Row]:
-    """Measure the models asked for, and print and write the table."""
+def main(arguments: list[str] | None = None) -> list[Row]:
+    """Measure the selected models; print and write the table."""
     options = parser(__doc__)
     options.add_argument("--data", default="fashion_mnist", help="as jcnn train --data")
     options.add_argument("--data-dir", help="folder with the data's files")
@@ -111,7 +111,7 @@ def main(words: list[str] | None = None) -> list[Row]:
     options.add_argument("--epochs", type=int, default=50)
     options.add_argument("--seeds", type=int, default=8)
     options.add_argument("--out", type=Path, default=Path("runs/lecture_table"))
-    chosen = options.parse_args(words)
+    chosen = options.parse_args(arguments)
     if chosen.quick:
         train, test = load("digits")
         epochs, seeds = 1, 2
@@ -124,7 +124,7 @@ def main(words: list[str] | None = None) -> list[Row]:
     for name in chosen.models:
         rows.append(measure(name, train, test, config, seeds))
         text = table(rows)
-        # Written after each model: a long table that is stopped has what was measured.
+        # Written after each model, so that an interrupted run keeps its results.
         head = f"{epochs} epochs, {seeds} seeds, {machine_line()}"
         write_text(chosen.out / "table.md", f"{head}\n\n{text}\n")
         plot(rows, chosen.out / "table.png")

@@ -1,13 +1,13 @@
-"""Overfitting: a dense network with and without dropout, and the gap between training and test.
+"""Overfitting of a dense network, with and without dropout.
 
     python -m experiments.overfitting [--epochs 40] [--seeds 5] [--out FILE.png]
 
-Trains `mlp` with six dropout rates at once on 1,000 real digits, several seeds each. Training
-accuracy is measured without dropout, as the test accuracy is.
+Trains `mlp` with six dropout rates and several seeds as one population, on 1,000 real digits.
+Training and test accuracy are both measured without dropout.
 
-Time: half a minute on two CPU cores. Expected: up to a rate of 0.8 the training digits are learned
-by heart (accuracy above 0.99) and of the test digits 0.88 are known; dropout raises the test
-accuracy by less than a point, but lowers the test loss by a fifth.
+Time: half a minute on two CPU cores. Expected: up to a rate of 0.8 the training accuracy is
+above 0.99 and the test accuracy 0.88; dropout raises the test accuracy by less than a point, but
+lowers the test loss by a fifth.
 --quick: two rates, one seed, two epochs.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.words import markdown, parser
+from experiments.command_line import markdown, parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit_population
@@ -25,13 +25,13 @@ from jcnn.train import TrainConfig, evaluate, fit_population
 RATES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
-def main(words: list[str] | None = None) -> list[list[str]]:
-    """Train all rates and seeds at once; print the table and, if asked, draw it."""
+def main(arguments: list[str] | None = None) -> list[list[str]]:
+    """Train all rates and seeds as a population; print the table and plot it to --out."""
     options = parser(__doc__)
     options.add_argument("--epochs", type=int, default=40)
     options.add_argument("--seeds", type=int, default=5)
-    options.add_argument("--out", type=Path, help="PNG to draw")
-    chosen = options.parse_args(words)
+    options.add_argument("--out", type=Path, help="PNG file of the plot")
+    chosen = options.parse_args(arguments)
     rates, seeds = (RATES[:3:2], 1) if chosen.quick else (RATES, chosen.seeds)
     train, test = load("mnist5k")
     train = train.take(slice(1000))
@@ -63,7 +63,7 @@ def main(words: list[str] | None = None) -> list[list[str]]:
 
 
 def draw(rates: tuple[float, ...], numbers: np.ndarray, file: Path) -> None:
-    """Mean and deviation over the seeds, of training and test accuracy."""
+    """Plot mean and deviation over the seeds of training and test accuracy."""
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.add_subplot()
     for column, label, colour in ((0, "training", "#c8553d"), (1, "test", "#1f6f8b")):

@@ -1,21 +1,21 @@
-"""A classifier of handwritten digits in half a minute, without a download.
+"""Train a classifier of handwritten digits in half a minute, without a download.
 
     python -m experiments.quickstart [--quick]
 
 Trains `conv2pool` on 4,000 real digits for five epochs and tests it on 1,000 others.
 Expected: test accuracy about 0.95, in half a minute on two CPU cores (--quick: 300 digits, one
-epoch, a few seconds; the accuracy means nothing then).
+epoch, a few seconds, and a meaningless accuracy).
 """
 
-from experiments.words import parser
+from experiments.command_line import parser
 from jcnn.data import load
 from jcnn.models import build
 from jcnn.train import TrainConfig, evaluate, fit
 
 
-def main(words: list[str] | None = None) -> float:
-    """Train, print a line an epoch, and return the test accuracy."""
-    quick = parser(__doc__).parse_args(words).quick
+def main(arguments: list[str] | None = None) -> float:
+    """Train, print a line for each epoch, and return the test accuracy."""
+    quick = parser(__doc__).parse_args(arguments).quick
     train, test = load("mnist5k")
     if quick:
         train = train.take(slice(300))

@@ -1,15 +1,15 @@
-"""jcnn: convolutional neural networks in JAX, to be read, checked and run at full speed.
+"""Convolutional neural networks in JAX: readable, verified and fast.
 
-The rooms, in the order in which data flows through them:
+The packages, in the order of the data flow:
 
-    jcnn.data      pictures and labels, from files or embedded
+    jcnn.data      images and labels, from files or packages
     jcnn.ops       pure functions: convolution, pooling, dense, dropout
-    jcnn.layers    those functions with parameters, as Flax NNX modules
+    jcnn.layers    the same functions with parameters, as Flax NNX modules
     jcnn.models    the zoo, and `summary`
     jcnn.train     fit, evaluate, predict
-    jcnn.runs       run folders: save, load, resume
+    jcnn.runs      run folders: save, load, resume
 
-Importing this package imports none of them, so that `jcnn --help` need not load JAX.
+Importing `jcnn` imports none of them, so that `jcnn --help` does not load JAX.
 """
 
 __version__ = "0.1.0"

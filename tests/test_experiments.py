@@ -1,4 +1,4 @@
-"""Every experiment runs, quickly, and gives what can be known beforehand."""
+"""Every experiment runs with --quick and gives the expected numbers."""
 
 import importlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments import drawings, parameters_vs_size
-from experiments.words import markdown
+from experiments.command_line import markdown
 
 FOLDER = Path(drawings.__file__).parent
 SCRIPTS = sorted(

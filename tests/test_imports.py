@@ -1,4 +1,4 @@
-"""Who may import whom: every file of jcnn is read with `ast` and held against one table."""
+"""Imports between packages: every file of jcnn is parsed with `ast` and checked with a table."""
 
 import ast
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 def package_of(module: str) -> str:
-    """The package of a module by its dotted name: "ops" of "jcnn.ops._pool"."""
+    """The package of a module, such as "ops" for "jcnn.ops._pool"."""
     _, *parts = module.split(".")
     return parts[0] if parts else "__init__"
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """Every module that a file imports anywhere; of `from jcnn import x`, "jcnn.x"."""
+    """Every module that a file imports; "jcnn.x" for `from jcnn import x`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -72,7 +72,7 @@ def names_in(tree: ast.Module) -> Iterator[str]:
 
 
 def faults(name: str, source: str) -> list[str]:
-    """What a file of jcnn, such as "ops/_pool.py", does that it may not."""
+    """The violations of the rules in a file of jcnn, such as "ops/_pool.py"."""
     tree = ast.parse(source)
     package = name.split("/")[0].removesuffix(".py")
     found = []

@@ -1,4 +1,4 @@
-"""Which name is suggested for one that does not exist."""
+"""Suggestions for names that do not exist."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""All that needs a GPU, in one command: `python -m benchmarks.gpu`."""
+"""All GPU benchmarks in one command: `python -m benchmarks.gpu`."""

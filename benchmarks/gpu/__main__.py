@@ -1,18 +1,18 @@
-"""All that needs a GPU, in one command; each part writes its result as soon as it is done.
+"""Run all GPU benchmarks; each part writes its result as soon as it is done.
 
     python -m benchmarks.gpu --data-dir DIR
     python -m benchmarks.gpu --parts rate step
     python -m benchmarks.gpu --small --out /tmp/small    # every part, tiny, on a CPU
 
-`pip install -e '.[cuda,peers]'` first. DIR holds Fashion-MNIST's four IDX files; without it the
-whole training takes random pictures. Each part is a process of its own, so that none keeps memory
-from the next, and one that fails does not stop the others.
+Run `pip install -e '.[cuda,peers]'` first. DIR contains Fashion-MNIST's four IDX files; without it,
+the part run uses random images. Each part is a separate process, so that it frees its memory and
+its failure does not stop the others.
 
-methods      which convolution methods are right here: values and gradients, float32 and bfloat16
-algorithms   how fast each is
-rate         a 3x3 convolution of 256 channels against this device's matmul (goal: 60 %)
-step         conv4's step and epoch; copies in the program, command buffers, generator
-peers        steps and epochs against Flax, Keras and PyTorch
+methods      correctness of every convolution method: values and gradients, float32 and bfloat16
+algorithms   speed of every convolution method
+rate         a 3x3 convolution of 256 channels relative to this device's matmul (goal: 60 %)
+step         conv4's step and epoch; copies in the program, command buffers, random generator
+peers        steps and epochs compared with Flax, Keras and PyTorch
 run          lecture D's 50 epochs of conv4 (goal: under 6 s, ten times faster than PyTorch eager)
 """
 
@@ -27,10 +27,10 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.gpu import methods, rate, run, step
-from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
+from benchmarks.save import exit_if_wrong, save_and_print
 from jcnn.bench.algorithms import rows as algorithm_rows
 from jcnn.bench.cases import CASES, Case
 from jcnn.bench.record import Result, Row, new_result, write_json
@@ -49,19 +49,19 @@ PACKAGES = ("jax", "jaxlib", "flax", "torch", "keras", "tensorflow")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the parts that are asked for, each in a process of its own."""
+    """Run the selected parts, each in a separate process."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--models", nargs="+", choices=MODELS, help="of the part peers")
+    parser.add_argument("--models", nargs="+", choices=MODELS, help="models of the part peers")
     parser.add_argument("--data-dir", type=Path, help="folder of Fashion-MNIST's IDX files")
-    parser.add_argument("--small", action="store_true", help="tiny sizes, for a trial on a CPU")
+    parser.add_argument("--small", action="store_true", help="run tiny sizes, as a test on a CPU")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gpu"))
     chosen = parser.parse_args(arguments)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Contestants share the device's memory: none may take it all when it starts.
+    # Contestants share the device's memory, so none may preallocate all of it.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     if len(chosen.parts) == 1:
@@ -77,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def one(part: str, chosen: argparse.Namespace, words: Sequence[str]) -> None:
-    """Measure one part; its JSON is written after every row, since a run may be cut short.
+    """Measure one part; its JSON is written after every row, since a run may be interrupted.
 
     Args:
-        part: of `PARTS`.
-        chosen, words: the command line, parsed and as it was.
+        part: name in `PARTS`.
+        chosen, words: the parsed and the original command line.
     """
     small, data_dir = chosen.small, chosen.data_dir
     measured: dict[str, Callable[[], Iterator[Row]]] = {
@@ -112,12 +112,12 @@ def one(part: str, chosen: argparse.Namespace, words: Sequence[str]) -> None:
     for row in measured[part]():
         rows.append(row)
         write_json(result(), chosen.out / f"{part}.json")
-    keep(result(), chosen.out)
-    refuse_wrong([result()])
+    save_and_print(result(), chosen.out)
+    exit_if_wrong([result()])
 
 
 def algorithms(*, small: bool) -> Iterator[Row]:
-    """Every method by shape, direction and dtype, as `jcnn bench` measures them; case by case."""
+    """Every method by shape, direction and dtype, as in `jcnn bench`, one case at a time."""
     cases = {"tiny": Case((2, 8, 6, 4), (3, 3, 4, 8))} if small else CASES
     rounds, size = (1, 128) if small else (7, 8192)
     for dtype, (name, case) in product(("bfloat16", "float32"), cases.items()):
@@ -127,7 +127,7 @@ def algorithms(*, small: bool) -> Iterator[Row]:
 
 
 def peers(models: Sequence[str] | None, *, small: bool) -> Iterator[Row]:
-    """Steps and epochs in both dtypes; small: bfloat16 only."""
+    """Steps and epochs in both dtypes, or only bfloat16 if `small`."""
     computes: tuple[Compute, ...] = ("float32", "bfloat16")
     for model in models or (("conv1",) if small else ("conv4", "conv2pool", "conv1", "creatures")):
         for batch, compute in product((4,) if small else (64, 512), computes[small:]):

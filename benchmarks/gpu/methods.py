@@ -1,9 +1,10 @@
-"""Which methods are right on this device: values and gradients against float64 on the CPU.
+"""Compare every method on this device with float64 on the CPU: values and gradients.
 
-In float32 a GPU multiplies in TF32 unless it is asked not to: its rows are there twice, with
-`precision="highest"`, which the tolerance table holds for, and as it comes, which is reported.
-Most sums that the table was measured on have fewer than 100 terms. The error of one running sum
-grows with the number of its terms, not with the root of it, so a longer one may have more.
+A GPU multiplies float32 in TF32 by default. So float32 has two rows: one with
+`precision="highest"`, to which the tolerance table applies, and one with the default, which is only
+reported. Most sums in the table's measurements have fewer than 100 terms. The error of a running
+sum grows linearly with the number of its terms, not with the root of it, so longer sums get a
+larger tolerance.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tests.ops.conv.tolerances import ROWS, allowed
 
 
 class Case(NamedTuple):
-    """A convolution: shapes and the keywords of `conv2d`."""
+    """The shapes and keyword arguments of a convolution."""
 
     x: tuple[int, int, int, int]
     kernel: tuple[int, int, int, int]
@@ -43,7 +44,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 def measure(*, small: bool) -> Iterator[Row]:
-    """A row for each case, method, dtype, precision and direction; nothing is timed."""
+    """Yield a row for each case, method, dtype, precision and direction; nothing is timed."""
     for name, case in CASES.items():
         if small and name not in SMALL:
             continue
@@ -56,7 +57,7 @@ def measure(*, small: bool) -> Iterator[Row]:
 
 
 def operands(case: Case, dtype: str) -> tuple[np.ndarray, ...]:
-    """Input, kernel and the weights of the outputs: standard normal, rounded to the dtype."""
+    """Input, kernel and cotangent: standard normal, rounded to the dtype."""
     rng = np.random.default_rng(0)
     y = ops.conv_output_shape(case.x, case.kernel, **case.how)
     shapes = (case.x, case.kernel, y)
@@ -64,7 +65,7 @@ def operands(case: Case, dtype: str) -> tuple[np.ndarray, ...]:
 
 
 def answers(case: Case, arrays: tuple[Any, ...], method: str, precision: Any) -> list[np.ndarray]:
-    """The value, and the gradients of the weighted outputs by input and kernel."""
+    """The value, and the gradients with respect to input and kernel."""
 
     def run(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[jax.Array, ...]:
         def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -77,7 +78,7 @@ def answers(case: Case, arrays: tuple[Any, ...], method: str, precision: Any) ->
 
 
 def reference(case: Case, arrays: tuple[np.ndarray, ...]) -> list[np.ndarray]:
-    """In float64, by the method that the tests hold against an oracle of their own on a CPU."""
+    """The answers in float64 by method "lax", which the tests compare with an oracle on a CPU."""
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         return answers(case, tuple(a.astype(np.float64) for a in arrays), "lax", None)
 
@@ -90,12 +91,12 @@ def rows_of(
     arrays: tuple[np.ndarray, ...],
     want: list[np.ndarray],
 ) -> Iterator[Row]:
-    """Forward, gradient by input, gradient by kernel; or one row that says why not."""
+    """Rows for forward and both gradients, or one row with the reason why it cannot run."""
     dtype = str(arrays[0].dtype)
     kind = f"{dtype}, highest precision" if precision else dtype
     try:
         got = answers(case, arrays, method, precision)
-    except Exception as error:  # one method that fails must not keep the others from being tried
+    except Exception as error:  # the failure of one method must not stop the others
         refused = isinstance(error, NotImplementedError)
         reason = f"{'' if refused else 'FAILED: '}{type(error).__name__}: {error}"
         yield Row(name, method, group=kind, note=reason.splitlines()[0][:200])

@@ -1,6 +1,6 @@
-"""A 3x3 convolution with 256 channels, forward and both gradients, against this device's matmul.
+"""The rate of a 3x3 convolution with 256 channels, relative to this device's matmul.
 
-The goal is 60 % of the rate at which the same device multiplies large square matrices.
+Times forward and both gradients. The goal is 60 % of the rate for large square matrices.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,18 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import ops
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, relative_error
 from jcnn.compile import jit
 
 SHAPES = ((64, 56, 56), (64, 28, 28), (256, 14, 14))
 SMALL = ((2, 8, 6),)
-# How far a method may be from "lax": float32 is multiplied in TF32, with ten bits of mantissa.
+# Largest difference from "lax": float32 is multiplied in TF32, with ten bits of mantissa.
 TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2}
 
 
 def measure(*, small: bool) -> Iterator[Row]:
-    """A row for the matmul and one for each method and size, in both dtypes."""
+    """Yield a row for the matmul and one for each method and size, in both dtypes."""
     channels, size, rounds = (16, 128, 3) if small else (256, 8192, 20)
     for dtype in TOLERANCES:
         best = matmul(size, dtype, rounds)
@@ -44,7 +44,7 @@ def matmul(size: int, dtype: str, rounds: int) -> Row:
 def convolutions(
     shape: tuple[int, int, int, int], dtype: str, rounds: int, matmul_rate: float
 ) -> Iterator[Row]:
-    """Each method that does it: forward and the gradients by input and kernel, as one program."""
+    """Time each supported method: forward and both gradients in one program."""
     channels = shape[3]
     arrays = [draw(i, s, dtype) for i, s in enumerate((shape, (3, 3, channels, channels), shape))]
     flops = 3 * 2.0 * arrays[0].size * 9 * channels
@@ -56,7 +56,7 @@ def convolutions(
         call = partial(jit(partial(value_and_gradients, method)), *arrays)
         try:
             answer = [np.asarray(one.astype(jnp.float32)) for one in call()]
-        except Exception as error:  # such as a lack of memory: the others are still timed
+        except Exception as error:  # such as out of memory: the others are still timed
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             rows[method] = replace(rows[method], note=reason)
             continue
@@ -74,7 +74,7 @@ def convolutions(
 def value_and_gradients(
     method: str, x: jax.Array, kernel: jax.Array, g: jax.Array
 ) -> tuple[jax.Array, ...]:
-    """The convolution, and the gradients of its product with `g` by input and kernel."""
+    """The convolution, and its gradients with respect to input and kernel for cotangent `g`."""
     y, pull_back = jax.vjp(partial(ops.conv2d, method=method), x, kernel)
     return (y, *pull_back(g))
 
@@ -85,7 +85,7 @@ def draw(seed: int, shape: tuple[int, ...], dtype: str) -> jax.Array:
 
 
 def with_rate(row: Row, flops: float, matmul_rate: float | None) -> Row:
-    """The row with its rate, and what part of the matmul's that is."""
+    """Add the rate to a row, and the ratio to the matmul's rate."""
     assert row.median is not None
     rate = flops / row.median / 1e12
     figures = {"TFLOP/s": rate}
@@ -95,7 +95,7 @@ def with_rate(row: Row, flops: float, matmul_rate: float | None) -> Row:
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The best fraction of each dtype, beside the goal."""
+    """The best ratio of each dtype, and the goal."""
     found = []
     for dtype in ("float32", "bfloat16"):
         timed = [row for row in rows if row.group == dtype and "/ matmul" in row.figures]

@@ -1,9 +1,8 @@
-"""Lecture D's whole training: conv4, batch 64, 48,000 pictures, 50 epochs, 37,500 steps.
+"""Time lecture D's training: conv4, batch 64, 48,000 images, 50 epochs, 37,500 steps.
 
-From the first epoch's start to the last one's end, each library in a process of its own; what it
-compiles beforehand (one epoch of jcnn and Keras, a few steps of PyTorch) is a figure apart. Each
-row has the accuracy on the test pictures, so that none is fast by training something else. The
-goal: jcnn under 6 s, and ten times faster than PyTorch eager.
+Times all epochs, each library in a separate process; the compilation before (one epoch of jcnn and
+Keras, a few steps of PyTorch) is a separate figure. Each row has the test accuracy, which shows
+that all train the same model. The goal: jcnn under 6 s, and ten times faster than PyTorch eager.
 """
 
 import time
@@ -17,14 +16,14 @@ import numpy as np
 
 from benchmarks.peers.measure import Failed
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row
 from jcnn.config import Compute
 from jcnn.data import DataError, Dataset, load
 
 
 class Training(NamedTuple):
-    """What is trained, and on which pictures; random ones where there is no folder."""
+    """The training and its data; images are random if `data_dir` is None."""
 
     task: Task
     epochs: int
@@ -33,7 +32,7 @@ class Training(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Seconds before the training and of it, and the share of right answers on the test set."""
+    """Seconds of compilation and of training, and the test accuracy."""
 
     compiling: float
     seconds: float
@@ -41,7 +40,7 @@ class Done(NamedTuple):
 
 
 def measure(*, data_dir: Path | None, small: bool) -> Iterator[Row]:
-    """A row for each contestant, each timed once, in both dtypes; small: bfloat16 only."""
+    """Yield a row for each contestant, timed once, in both dtypes (`small`: only bfloat16)."""
     computes: tuple[Compute, ...] = ("float32", "bfloat16")
     for compute in computes[small:]:
         task = Task("conv1", 8, 2, compute) if small else Task("conv4", 64, 750, compute)
@@ -51,7 +50,7 @@ def measure(*, data_dir: Path | None, small: bool) -> Iterator[Row]:
 
 
 def contestants(training: Training) -> dict[str, Callable[[], Done]]:
-    """Who trains, jcnn first."""
+    """The contestants, jcnn first."""
     steps = training.task.steps
     return {
         "jcnn": partial(by_jcnn, training),
@@ -63,7 +62,7 @@ def contestants(training: Training) -> dict[str, Callable[[], Done]]:
 
 
 def row_of(name: str, train: Callable[[], Done], training: Training) -> Row:
-    """One training: it takes place in the set-up of its process, whose answer is its time."""
+    """Run one training in the set-up of its process, which returns its time as the result."""
     setups: dict[str, Setup] = {name: partial(once, train)}
     answer = time_in_turn(setups, rounds=0, runs=0)[name].answer
     row = Row(f"{training.task.model}, {training.epochs} epochs", name, group=training.task.compute)
@@ -74,16 +73,16 @@ def row_of(name: str, train: Callable[[], Done], training: Training) -> Row:
 
 
 def once(train: Callable[[], Done]) -> tuple[Callable[[], None], Done | Failed]:
-    """A training as a set-up with nothing left to time."""
+    """Run a training as a set-up, with nothing left to time."""
     try:
         return (lambda: None), train()
-    except Exception as error:  # the others are trained all the same
+    except Exception as error:  # the others still run
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return (lambda: None), Failed(reason[:200])
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The goals, and what was reached."""
+    """The measured times and ratios, and the goal."""
     found = []
     for group in dict.fromkeys(row.group for row in rows):
         timed = {row.contestant: row.median for row in rows if row.group == group and row.median}
@@ -95,12 +94,12 @@ def findings(rows: list[Row]) -> list[str]:
 
 
 def data(training: Training) -> tuple[Dataset, Dataset]:
-    """Training and test pictures: Fashion-MNIST's IDX files, or random ones of their shape."""
+    """Training and test images from Fashion-MNIST's IDX files, or random ones of their shape."""
     examples = training.task.steps * training.task.batch
     if training.data_dir is not None:
         train, test = load(f"idx:{training.data_dir}")
         if len(train) < examples:
-            raise DataError(f"{training.data_dir}: {len(train)} pictures; needed: {examples}")
+            raise DataError(f"{training.data_dir}: {len(train)} images; needed: {examples}")
         return train.take(slice(examples)), test.take(slice(training.tested))
     rng = np.random.default_rng(0)
     sets = []
@@ -112,7 +111,7 @@ def data(training: Training) -> tuple[Dataset, Dataset]:
 
 
 def by_jcnn(training: Training) -> Done:
-    """`fit`, its programs compiled by an epoch of another model."""
+    """Train with `fit`, after an epoch of another model has compiled its programs."""
     from jcnn.models import build
     from jcnn.train import TrainConfig, evaluate, fit
 
@@ -129,7 +128,7 @@ def by_jcnn(training: Training) -> Done:
 
 
 def by_torch(training: Training, *, compiled: bool) -> Done:
-    """The tutorials' loop over shuffled rows of tensors that lie on the device."""
+    """Train with the tutorials' loop over shuffled rows of tensors on the device."""
     import torch
 
     from benchmarks.peers import torch_step
@@ -159,7 +158,7 @@ def by_torch(training: Training, *, compiled: bool) -> Done:
 
 
 def by_keras(training: Training, *, at_once: int) -> Done:
-    """`model.fit` on JAX, compiled by an epoch of the same model, which then starts afresh."""
+    """Train with `model.fit` on JAX, after an epoch that compiles; then reset the weights."""
     from benchmarks.peers import keras_step
 
     train, test = data(training)

@@ -1,7 +1,7 @@
-"""conv4's training: one step and the scanned epoch, what the compiler and the generator change.
+"""conv4's step and epoch, with other compiler options and another random generator.
 
-Per step, in both dtypes: bare steps; the epoch as `fit` runs it; the same with the generator rbg
-instead of threefry; with command buffers (CUDA graphs) off, and with the loop itself captured.
+Times per step, in both dtypes: bare steps; the epoch as `fit` runs it; with the generator rbg
+instead of threefry; without command buffers (CUDA graphs); and with the loop itself captured.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import Any
 
 from benchmarks.peers.measure import Failed, guarded
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row
 from jcnn.config import Compute
 
-# What may be captured: XLA's default kinds and, last, the loop with what its body needs.
+# Captured commands: XLA's defaults, and the loop with the commands that its body needs.
 CAPTURED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,CONDITIONAL,DYNAMIC_SLICE_FUSION,WHILE"
 OPTIONS: dict[str, dict[str, str | bool]] = {
     "epoch, no command buffers": {"xla_gpu_enable_command_buffer": ""},
@@ -31,7 +31,7 @@ DTYPES: tuple[Compute, ...] = ("float32", "bfloat16")
 
 
 def measure(*, small: bool) -> Iterator[Row]:
-    """A row for each variant and dtype, and one of the program's copies; small: bfloat16 only."""
+    """Yield a row for each variant and dtype, and one for copies (`small`: only bfloat16)."""
     tasks = [Task("conv1", 4, 3)] if small else [Task("conv4", 64, 750), Task("conv4", 512, 94)]
     for batch_task in tasks:
         for dtype in DTYPES[small:]:
@@ -41,7 +41,7 @@ def measure(*, small: bool) -> Iterator[Row]:
 
 
 def variants(task: Task, *, rounds: int, runs: int) -> list[Row]:
-    """One row each; seconds are those of a step."""
+    """A row for each variant, with seconds per step."""
     contestants: dict[str, Setup] = {
         "steps, one by one": partial(steps, task),
         "epoch": partial(epoch, task),
@@ -61,7 +61,7 @@ def variants(task: Task, *, rounds: int, runs: int) -> list[Row]:
 
 
 def steps(task: Task) -> tuple[Callable[[], None], Any]:
-    """As many bare steps as the epoch has."""
+    """An epoch's number of bare steps."""
     from benchmarks.peers import jcnn_step
 
     one, answer = jcnn_step.step(task)
@@ -79,7 +79,7 @@ def epoch(
     options: dict[str, str | bool] | None = None,
     rng: str = "threefry2x32",
 ) -> tuple[Callable[[], None], Any]:
-    """The epoch's program with other options of the compiler, or another generator."""
+    """The epoch program with other compiler options or another generator."""
     import jax
 
     from benchmarks.peers import jcnn_step
@@ -89,7 +89,7 @@ def epoch(
 
 
 def copies(task: Task) -> Row:
-    """How many layout copies and transposes of more than a kilobyte the compiled step has."""
+    """The number of copies and transposes of more than 1 KiB in the compiled step."""
     from benchmarks.peers import jcnn_step
 
     found = moved(jcnn_step.compiled_step(task))
@@ -108,13 +108,13 @@ _MOVE = re.compile(r"= (\w+)\[([\d,]*)\]\S* (copy|transpose)\(")
 
 
 def moved(hlo: str) -> Counter[str]:
-    """The copies and transposes of arrays of more than 1 KiB in a compiled program's text.
+    """Count the copies and transposes of more than 1 KiB in a compiled program.
 
     Args:
-        hlo: as `compiled.as_text()` gives it, fusions' bodies included.
+        hlo: text of `compiled.as_text()`, including the bodies of fusions.
 
     Returns:
-        How often each occurs, such as "transpose f32[64,28,28,32]".
+        Number of each, such as "transpose f32[64,28,28,32]".
     """
     found: Counter[str] = Counter()
     for dtype, dims, kind in _MOVE.findall(hlo):

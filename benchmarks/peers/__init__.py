@@ -1,1 +1,1 @@
-"""Training step and epoch of four models against other libraries: `python -m benchmarks.peers`."""
+"""Steps and epochs of four models, compared with other libraries: `python -m benchmarks.peers`."""

@@ -1,17 +1,16 @@
-"""How long are a training step and an epoch, against other libraries in the same minutes?
+"""How long are a training step and an epoch, compared with other libraries?
 
     python -m benchmarks.peers
     python -m benchmarks.peers --what step --models conv4 --batch 64 --rounds 8
 
-`pip install -e '.[peers]'` installs the others. Every contestant trains the same model on the same
-pictures (uint8 in memory, divided by 255 inside the step): forward, backward, Adam, dropout, mean
-loss and accuracy, float32. Each has a process of its own and its turn; before it is timed, its
-loss and gradients (dropout off) are held against jcnn's, and may differ by 1e-4 of their size.
+`pip install -e '.[peers]'` installs the other libraries. Every contestant trains the same model on
+the same images (uint8 in memory, divided by 255 inside the step): forward, backward, Adam, dropout,
+mean loss and accuracy, float32. Each runs in a separate process, in alternation; before timing, its
+loss and gradients (without dropout) must agree with jcnn's to 1e-4.
 
-A step's batch is ready made. An epoch shuffles, and is what the library's user would write; its
-time is given per step. `benchmarks/results/` gets a table, a plot and JSON for each of the two.
-With no selection the cases that take longest are left out; naming models or batches runs all of
-what is named.
+A step uses a prepared batch. An epoch shuffles, and is written as in the library's documentation;
+its time is given per step. A table, a plot and JSON for each are written to `benchmarks/results/`.
+By default the slowest cases are omitted; with --models or --batch, all selected cases run.
 """
 
 import argparse
@@ -20,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.keep import keep, refuse_wrong
 from benchmarks.peers.contestants import of_epoch, of_step
 from benchmarks.peers.measure import measure
 from benchmarks.peers.task import MODELS, Task
+from benchmarks.save import exit_if_wrong, save_and_print
 from jcnn.bench.record import Row, new_result
 
 WHAT = ("step", "epoch")
@@ -36,7 +35,7 @@ QUESTIONS = {
 
 
 class Plan(NamedTuple):
-    """How much of a case is timed: turns and runs a turn; for an epoch, its steps."""
+    """The number of turns, of runs per turn, and of steps in an epoch."""
 
     rounds: int
     runs: int
@@ -65,7 +64,7 @@ EPOCHS = {
     ("creatures", 512): Plan(1, 3, 2, default=False),
 }
 
-# What the project wants: at most this of the best peer whose name begins so.
+# Goals: largest ratio of jcnn's time to that of the best peer whose name has this prefix.
 GOALS = {
     ("conv4", "batch 64"): {
         "PyTorch": 0.85,
@@ -81,7 +80,7 @@ GOALS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Time what is asked for, and print and keep the tables."""
+    """Time the selected cases; print and save the tables."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__.splitlines()[0]
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--what", nargs="+", choices=WHAT, default=WHAT)
     parser.add_argument("--models", nargs="+", choices=MODELS)
     parser.add_argument("--batch", nargs="+", type=int, choices=BATCHES)
-    parser.add_argument("--rounds", type=int, help="turns of each contestant")
+    parser.add_argument("--rounds", type=int, help="number of turns of each contestant")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     chosen = parser.parse_args(arguments)
     results = []
@@ -108,13 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             findings=findings(rows) if what == "step" else [],
             packages=PACKAGES,
         )
-        keep(result, chosen.out)
+        save_and_print(result, chosen.out)
         results.append(result)
-    refuse_wrong(results)
+    exit_if_wrong(results)
 
 
 def measure_case(what: str, task: Task, plan: Plan, rounds: int | None) -> list[Row]:
-    """The rows of one case."""
+    """Measure the rows of one case."""
     single = what == "step"
     return measure(
         of_step(task) if single else of_epoch(task),
@@ -126,7 +125,7 @@ def measure_case(what: str, task: Task, plan: Plan, rounds: int | None) -> list[
 
 
 def findings(rows: Sequence[Row]) -> list[str]:
-    """How the goals of conv4's step at batch 64 and of the small models are met."""
+    """The measured ratios next to the goals."""
     found = []
     for case, goals in GOALS.items():
         for peer, goal in goals.items():

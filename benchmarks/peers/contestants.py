@@ -1,7 +1,7 @@
-"""Who trains: each contestant's name, the library that it needs, what is timed, and its set-up.
+"""The contestants: name, required libraries, what is timed, and set-up.
 
-A set-up imports its library only when it is called, in a process of its own, so that what is not
-installed is a row without figures, and no library shares a process with another.
+A set-up imports its library only when it is called, in a separate process. So a missing library
+gives a row without figures, and no two libraries share a process.
 """
 
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from typing import Any, NamedTuple
 
 from benchmarks.peers.keras_step import Backend
 from benchmarks.peers.task import Task
-from jcnn.bench.pairs import Setup
+from jcnn.bench.processes import Setup
 
 Made = tuple[Callable[[], None], Any]
 INSTALL = {"torch": "torch==2.13.0", "keras": "'keras>=3.15'", "tensorflow": "tensorflow"}
 
 
 class Contestant(NamedTuple):
-    """One row.
+    """A contestant, which becomes a row of the table.
 
     Attributes:
-        name: of the row.
-        setup: as `jcnn.bench.pairs` takes it.
+        name: name of the row.
+        setup: as in `jcnn.bench.processes`.
         needs: modules that must be installed.
-        timed: what of the library is timed.
+        timed: the timed function of the library.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Contestant(NamedTuple):
 
     @property
     def missing(self) -> str:
-        """The line that installs what it lacks; "" where nothing is missing."""
+        """The command that installs the missing modules; "" if none is missing."""
         absent = [INSTALL[name] for name in self.needs if find_spec(name) is None]
         return f"not installed: pip install {' '.join(absent)}" if absent else ""
 
 
 def of_step(task: Task) -> list[Contestant]:
-    """Whose single training steps are timed; jcnn first."""
+    """The contestants for a single step; jcnn first."""
     return [
         Contestant("jcnn", partial(jcnn, task), (), "programs.training_step in compile.jit"),
         Contestant(
@@ -54,7 +54,7 @@ def of_step(task: Task) -> list[Contestant]:
 
 
 def of_epoch(task: Task) -> list[Contestant]:
-    """Whose epochs, with shuffling, are timed; jcnn first."""
+    """The contestants for an epoch with shuffling; jcnn first."""
     many = min(32, task.steps)
     return [
         Contestant("jcnn", partial(jcnn, task, epoch=True), (), "programs.epoch_program"),
@@ -100,7 +100,7 @@ def _torch(task: Task, *, epoch: bool) -> list[Contestant]:
 
 
 def jcnn(task: Task, *, epoch: bool = False, keep: bool = True) -> Made:
-    """Ours, in a process set up as the command line's is."""
+    """jcnn, in a process set up like the command line."""
     from benchmarks.peers import jcnn_step
     from jcnn.compile import keep_memory
 
@@ -110,14 +110,14 @@ def jcnn(task: Task, *, epoch: bool = False, keep: bool = True) -> Made:
 
 
 def nnx(task: Task, *, epoch: bool = False) -> Made:
-    """Flax's."""
+    """Flax NNX."""
     from benchmarks.peers import nnx_tutorial
 
     return nnx_tutorial.epoch(task) if epoch else nnx_tutorial.step(task)
 
 
 def keras(task: Task, backend: Backend, *, epoch: bool, steps_per_execution: int) -> Made:
-    """Keras's, on one of its backends."""
+    """Keras on one of its backends."""
     from benchmarks.peers import keras_step
 
     if not epoch:
@@ -126,7 +126,7 @@ def keras(task: Task, backend: Backend, *, epoch: bool, steps_per_execution: int
 
 
 def torch(task: Task, *, epoch: bool, channels_last: bool, compiled: bool) -> Made:
-    """PyTorch's."""
+    """PyTorch."""
     from benchmarks.peers import torch_step
 
     made = torch_step.epoch if epoch else torch_step.step

@@ -1,4 +1,4 @@
-"""jcnn: the step that `fit` compiles, run one by one; and the epoch's program as `fit` calls it."""
+"""jcnn: the step that `fit` compiles, called step by step, and the epoch program of `fit`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, random_images
 from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
@@ -28,7 +28,7 @@ from jcnn.train.programs import (
 
 
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One call a step, on a batch that lies on the device."""
+    """One call per step, on a batch on the device."""
     model, answer = prepared(task)
     compiled, first, batch = program_and_arguments(model, task)
     carry = [first]
@@ -43,11 +43,11 @@ def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
 def epoch(
     task: Task, *, options: dict[str, str | bool] | None = None
 ) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One call an epoch: order, batches, steps and metrics in programs on the device.
+    """One call per epoch: order, batches, steps and metrics run on the device.
 
     Args:
-        task: what is trained.
-        options: of the compiler, beside those of `jcnn.compile`.
+        task: the training.
+        options: compiler options in addition to those of `jcnn.compile`.
     """
     model, answer = prepared(task)
     parts, shape = split_model(train_mode(model)), MODELS[task.model]
@@ -56,7 +56,7 @@ def epoch(
     program = epoch_program(
         parts.graphdef, settings(task), examples=examples, classes=shape.classes
     )
-    images, labels = map(jnp.asarray, pictures(shape, examples))
+    images, labels = map(jnp.asarray, random_images(shape, examples))
     state = [begin(parts, task)]
     seed, rate = jax.random.key(0), jnp.float32(1e-3)
 
@@ -76,35 +76,35 @@ def epoch(
 
 
 def compiled_step(task: Task) -> str:
-    """The program that XLA made of the step, as text."""
+    """The compiled step as HLO text."""
     program, first, batch = program_and_arguments(build(task.model), task)
     text: str = program.lower(first, *batch).compile().as_text()
     return text
 
 
 def program_and_arguments(model: nnx.Module, task: Task) -> tuple[Any, Any, tuple[Any, ...]]:
-    """The step to be compiled, what it carries at first, and its batch with key and rate."""
+    """The step, its initial carry, and its batch with key and learning rate."""
     parts, shape = split_model(train_mode(model)), MODELS[task.model]
     made = training_step(
         parts.graphdef, parts.streams, settings(task), steps=1, classes=shape.classes
     )
-    images, labels = map(jnp.asarray, pictures(shape, task.batch))
+    images, labels = map(jnp.asarray, random_images(shape, task.batch))
     batch = (images, labels, jax.random.key(0), jnp.int32(0), jnp.float32(1e-3))
     return jit(made, donate_argnums=(0,)), (begin(parts, task), zero_totals()), batch
 
 
 def settings(task: Task) -> TrainConfig:
-    """The task as `fit` would be asked for it."""
+    """The settings of `fit` for the task."""
     return compiled_part(TrainConfig(batch_size=task.batch, compute_dtype=task.compute))
 
 
 def begin(parts: SplitModel, task: Task) -> State:
-    """The state before the first step, in buffers of its own."""
+    """The state before the first step, in separate buffers."""
     return first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, settings(task))
 
 
 def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
-    """The zoo's model with the task's parameters, and its answer."""
+    """The zoo's model with the task's parameters, and its digest."""
     shape = MODELS[task.model]
     model = build(task.model)
     layers = [layer for layer in model if isinstance(layer, Conv2D | Dense)]
@@ -113,7 +113,7 @@ def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
         assert layer.bias is not None
         layer.kernel[...], layer.bias[...] = jnp.asarray(kernel), jnp.asarray(bias)
 
-    images, labels = map(jnp.asarray, pictures(shape, CHECKED))
+    images, labels = map(jnp.asarray, random_images(shape, CHECKED))
     still = split_model(eval_mode(model))
 
     def loss(params: Any) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Keras 3 on JAX and on TensorFlow, as its guides train: `train_on_batch` and `fit`."""
+"""Keras 3 on JAX and on TensorFlow, as in its guides: `train_on_batch` and `fit`."""
 
 import os
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, random_images
 
 Backend = Literal["jax", "tensorflow"]
 
 
 def step(task: Task, *, backend: Backend) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One `model.train_on_batch` of NumPy arrays; it returns when the metrics are there."""
+    """One `model.train_on_batch` of NumPy arrays; it returns when the metrics are available."""
     model, answer = prepared(task, backend)
-    images, labels = pictures(MODELS[task.model], task.batch)
+    images, labels = random_images(MODELS[task.model], task.batch)
 
     def run() -> None:
         model.train_on_batch(images, labels)
@@ -28,7 +28,7 @@ def epoch(
 ) -> tuple[Callable[[], None], list[np.ndarray]]:
     """One epoch of `model.fit`, which shuffles."""
     model, answer = prepared(task, backend, steps_per_execution)
-    images, labels = pictures(MODELS[task.model], task.steps * task.batch)
+    images, labels = random_images(MODELS[task.model], task.steps * task.batch)
 
     def run() -> None:
         model.fit(images, labels, batch_size=task.batch, epochs=1, verbose=0)
@@ -39,9 +39,9 @@ def epoch(
 def prepared(
     task: Task, backend: Backend, steps_per_execution: int = 1
 ) -> tuple[Any, list[np.ndarray]]:
-    """The compiled model with the task's parameters, and its answer.
+    """The compiled model with the task's parameters, and its digest.
 
-    Keras reads its backend when it is first imported, which is here: a process has one.
+    Keras reads its backend at its first import, which is here, so a process has one backend.
     """
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -50,7 +50,7 @@ def prepared(
     if backend == "tensorflow" and on_gpu():
         import tensorflow as tf
 
-        if not tf.config.list_physical_devices("GPU"):  # it would go on, silently, on the CPU
+        if not tf.config.list_physical_devices("GPU"):  # it would silently run on the CPU
             raise RuntimeError("TensorFlow sees no GPU: pip install 'tensorflow[and-cuda]'")
     answer = _answer(network(task), task, backend)
     if task.compute == "bfloat16":
@@ -66,7 +66,7 @@ def prepared(
 
 
 def network(task: Task) -> Any:
-    """The table's layers as a `keras.Sequential` with the task's parameters."""
+    """The model's layers as a `keras.Sequential` with the task's parameters."""
     from keras import Input, Sequential, layers
 
     shape = MODELS[task.model]
@@ -92,7 +92,7 @@ def network(task: Task) -> Any:
 def _answer(model: Any, task: Task, backend: Backend) -> list[np.ndarray]:
     import keras
 
-    images, labels = pictures(MODELS[task.model], CHECKED)
+    images, labels = random_images(MODELS[task.model], CHECKED)
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if backend == "tensorflow":
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""One case: its contestants timed in turn, their answers held against jcnn's, as rows."""
+"""Time the contestants of a case, and compare their results with jcnn's."""
 
 import os
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Any
 
 from benchmarks.peers.contestants import Contestant, Made
 from benchmarks.peers.task import TOLERANCE, Task
-from jcnn.bench.pairs import Setup, time_in_turn
+from jcnn.bench.processes import Setup, time_in_turn
 from jcnn.bench.record import Row, relative_error
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The answer of a contestant that could not run here."""
+    """The result of a contestant that could not run."""
 
     reason: str
 
@@ -25,15 +25,15 @@ def measure(
     """Time every contestant that is installed.
 
     Args:
-        contestants: of the task; jcnn is among them.
-        task: what is trained.
-        steps: in a run; the rows' seconds are those of one step.
-        rounds, runs: as for `time_in_turn`.
+        contestants: contestants of the task, including jcnn.
+        task: the training.
+        steps: steps in a run; the rows' seconds are per step.
+        rounds, runs: as in `time_in_turn`.
 
     Raises:
         RuntimeError: jcnn could not run.
     """
-    # Several processes share a GPU's memory: none may take it all when it starts.
+    # Several processes share a GPU's memory, so none may preallocate all of it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     present: dict[str, Setup] = {
@@ -68,13 +68,13 @@ def measure(
 
 
 def guarded(setup: Setup) -> Made:
-    """A set-up and its first run, whose exception is an answer: the others go on without it."""
+    """Set up and run once; an exception becomes the result, so that the others continue."""
     try:
         run, answer = setup()
         run()
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return (lambda: None), Failed(reason[:200])
-    # The next call is the one by which `time_in_turn` has everything compiled, which is done.
+    # The next call is the warm-up of `time_in_turn`, which is no longer needed.
     calls = chain([lambda: None], repeat(run))
     return (lambda: next(calls)()), answer

@@ -1,4 +1,4 @@
-"""Flax NNX, as Flax's MNIST tutorial trains: `nnx.jit`, `nnx.Optimizer`, `nnx.MultiMetric`."""
+"""Flax NNX, as in Flax's MNIST tutorial: `nnx.jit`, `nnx.Optimizer`, `nnx.MultiMetric`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +11,11 @@ import optax
 from flax import nnx
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, parameters, random_images
 
 
 class Net(nnx.Module):
-    """The table's layers by Flax's own: nnx.Conv, nnx.max_pool, nnx.Dropout, nnx.Linear."""
+    """The model's layers in Flax: nnx.Conv, nnx.max_pool, nnx.Dropout, nnx.Linear."""
 
     def __init__(self, task: Task, rngs: nnx.Rngs) -> None:
         dtype = jnp.dtype(task.compute)
@@ -44,13 +44,13 @@ class Net(nnx.Module):
         self.layers = nnx.List(layers)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """`(N, H, W, C)` to logits `(N, K)`."""
+        """Map `(N, H, W, C)` to logits `(N, K)`."""
         for layer in self.layers:
             x = layer(x)
         return x
 
     def weighted(self) -> list[Any]:
-        """The layers that have parameters."""
+        """The layers with parameters."""
         return [layer for layer in self.layers if isinstance(layer, nnx.Conv | nnx.Linear)]
 
 
@@ -61,7 +61,7 @@ def pool(x: jax.Array) -> jax.Array:
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """One row an example."""
+    """Flatten each example."""
     return x.reshape(x.shape[0], -1)
 
 
@@ -89,9 +89,9 @@ def train_step(
 
 
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One call of `train_step`, on a batch that lies on the device."""
+    """One call of `train_step`, on a batch on the device."""
     model, optimizer, metrics, answer = prepared(task)
-    images, labels = map(jnp.asarray, pictures(MODELS[task.model], task.batch))
+    images, labels = map(jnp.asarray, random_images(MODELS[task.model], task.batch))
 
     def run() -> None:
         train_step(model, optimizer, metrics, images, labels)
@@ -103,7 +103,7 @@ def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
 def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
     """The tutorial's loop: batches of NumPy arrays, `train_step`, the metrics at the end."""
     model, optimizer, metrics, answer = prepared(task)
-    images, labels = pictures(MODELS[task.model], task.steps * task.batch)
+    images, labels = random_images(MODELS[task.model], task.steps * task.batch)
     rng = np.random.default_rng(0)
 
     def run() -> None:
@@ -118,7 +118,7 @@ def epoch(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
 def prepared(
     task: Task,
 ) -> tuple[Net, nnx.Optimizer[Any], nnx.MultiMetric, list[np.ndarray]]:
-    """The model with the task's parameters, what trains it, and its answer."""
+    """The model with the task's parameters, its optimizer and metrics, and its digest."""
     model = filled(task)
     optimizer = nnx.Optimizer(model, optax.adam(1e-3, eps=1e-7), wrt=nnx.Param)
     metrics = nnx.MultiMetric(accuracy=nnx.metrics.Accuracy(), loss=nnx.metrics.Average("loss"))
@@ -135,7 +135,7 @@ def filled(task: Task) -> Net:
 
 
 def _answer(model: Any, task: Task) -> list[np.ndarray]:
-    images, labels = map(jnp.asarray, pictures(MODELS[task.model], CHECKED))
+    images, labels = map(jnp.asarray, random_images(MODELS[task.model], CHECKED))
     model.eval()
     with jax.default_matmul_precision("highest"):
         gradient = nnx.jit(nnx.value_and_grad(loss_fn, has_aux=True))

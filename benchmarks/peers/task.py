@@ -1,7 +1,7 @@
-"""What every contestant is given: the models as tables of layers, parameters and pictures.
+"""The training task that all contestants share: models, parameters and images.
 
-It is plain Python and NumPy, so that no library gets the others' code, and each file beside this
-one writes the same training in the way of its library's own tutorial.
+It uses only Python and NumPy. The other files write the same training in the style of each
+library's tutorial.
 """
 
 import os
@@ -27,17 +27,17 @@ class Pool(NamedTuple):
 
 
 class Dropout(NamedTuple):
-    """Half of the numbers."""
+    """Dropout."""
 
     rate: float = 0.5
 
 
 class Flatten(NamedTuple):
-    """Rows, columns, channels in a row."""
+    """Flattening in the order rows, columns, channels."""
 
 
 class Dense(NamedTuple):
-    """With bias."""
+    """A dense layer with bias."""
 
     units: int
     relu: bool = False
@@ -47,14 +47,14 @@ Layer = Conv | Pool | Dropout | Flatten | Dense
 
 
 class Model(NamedTuple):
-    """The pictures' shape and the layers; the last one gives the logits."""
+    """The input shape and the layers; the last one returns the logits."""
 
     shape: Shape
     layers: tuple[Layer, ...]
 
     @property
     def classes(self) -> int:
-        """K."""
+        """The number of classes."""
         last = self.layers[-1]
         assert isinstance(last, Dense)
         return last.units
@@ -85,9 +85,9 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Task:
-    """One training: a model of `MODELS`, pictures a step, steps an epoch, the layers' dtype.
+    """A training: a model of `MODELS`, batch size, steps per epoch, and the layers' dtype.
 
-    Loss: cross-entropy; Adam with rate 1e-3 and epsilon 1e-7; metrics: mean loss and accuracy.
+    Loss: cross-entropy; Adam with learning rate 1e-3 and epsilon 1e-7; metrics: loss and accuracy.
     """
 
     model: str
@@ -97,7 +97,7 @@ class Task:
 
 
 def with_shapes(model: Model) -> Iterator[tuple[Layer, Shape]]:
-    """Every layer, and the shape `(H, W, C)` of what it gets; `(1, 1, D)` after flattening."""
+    """Every layer with its input shape `(H, W, C)`; `(1, 1, D)` after flattening."""
     rows, columns, channels = model.shape
     for layer in model.layers:
         yield layer, (rows, columns, channels)
@@ -114,7 +114,7 @@ def with_shapes(model: Model) -> Iterator[tuple[Layer, Shape]]:
 
 
 def parameters(model: Model) -> list[np.ndarray]:
-    """Kernel and bias of each layer that has them, float32; HWIO, or `(D, U)`."""
+    """Kernel, HWIO or `(D, U)`, and bias of each layer with parameters, float32."""
     rng = np.random.default_rng(0)
     drawn = []
     for layer, (_, _, channels) in with_shapes(model):
@@ -127,29 +127,30 @@ def parameters(model: Model) -> list[np.ndarray]:
     return [array.astype(np.float32) for array in drawn]
 
 
-def pictures(model: Model, examples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random pictures `(N, H, W, C)` uint8 and labels `(N,)` int32."""
+def random_images(model: Model, examples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random images `(N, H, W, C)` uint8 and labels `(N,)` int32."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (examples, *model.shape), np.uint8)
     return images, rng.integers(0, model.classes, examples).astype(np.int32)
 
 
 def on_gpu() -> bool:
-    """Whether the contestants are to run on this machine's NVIDIA GPU, as JAX would be."""
+    """Whether the contestants run on an NVIDIA GPU, by the same rules as JAX."""
     asked = os.environ.get("JAX_PLATFORMS", "")
     return shutil.which("nvidia-smi") is not None and asked in ("", "cuda")
 
 
-# The check: loss and gradients of the mean loss over these pictures, in float32, dropout off.
+# Number of images of the check, which compares the mean loss and its gradients in float32,
+# without dropout.
 CHECKED = 16
 TOLERANCE = 1e-4
 
 
 def digest(loss: float, gradients: list[np.ndarray]) -> list[np.ndarray]:
-    """What is compared: the loss, and of each gradient its norm and up to 1,000 of its numbers.
+    """The arrays to compare: the loss, and each gradient's norm and up to 1,000 of its numbers.
 
     Args:
-        loss: the mean over the checked pictures.
+        loss: mean over the checked images.
         gradients: in the order and layout of `parameters`.
     """
     rng = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""PyTorch, as its tutorials train: eager in both layouts, and with `torch.compile`."""
+"""PyTorch, as in its tutorials: eager in both layouts, and with `torch.compile`."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from benchmarks.peers import task as tables
-from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, pictures
+from benchmarks.peers.task import CHECKED, MODELS, Task, digest, on_gpu, parameters, random_images
 
 
 def step(
     task: Task, *, channels_last: bool = False, compiled: bool = False
 ) -> tuple[Callable[[], None], list[np.ndarray]]:
-    """One step on a batch that lies on the device."""
+    """One step on a batch on the device."""
     train, answer = prepared(task, channels_last=channels_last, compiled=compiled)
     images, labels = tensors(task, task.batch, channels_last=channels_last)
 
@@ -45,7 +45,7 @@ Train = Callable[[Any, Any], tuple[Any, Any]]
 
 
 def pass_over(train: Train, images: Any, labels: Any, batch: int) -> tuple[float, float]:
-    """One epoch: every row once, in a new order; the sums of loss and correct at its end."""
+    """Train one epoch in random order; return the sums of loss and correct predictions."""
     losses, corrects = torch.zeros((), device=DEVICE), torch.zeros((), device=DEVICE)
     for rows in torch.randperm(len(images), device=DEVICE).split(batch):
         loss, correct = train(images[rows], labels[rows])
@@ -64,27 +64,27 @@ def finish() -> None:
 
 
 def tensors(task: Task, examples: int, *, channels_last: bool) -> tuple[Any, Any]:
-    """The pictures `(N, C, H, W)` uint8 in their layout, and the labels int64."""
-    images, labels = pictures(MODELS[task.model], examples)
+    """Images `(N, C, H, W)` uint8 in the given layout, and labels int64."""
+    images, labels = random_images(MODELS[task.model], examples)
     return place(images, channels_last=channels_last), torch.from_numpy(labels).long().to(DEVICE)
 
 
 def place(images: np.ndarray, *, channels_last: bool) -> Any:
-    """Pictures `(N, H, W, C)` as a tensor `(N, C, H, W)` on the device, in the layout asked for."""
+    """Images `(N, H, W, C)` as a tensor `(N, C, H, W)` on the device, in the given layout."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(memory_format=layout).to(DEVICE)
 
 
 def prepared(task: Task, *, channels_last: bool, compiled: bool) -> tuple[Train, list[np.ndarray]]:
-    """The training step of a model, and its answer."""
+    """The training step of a model, and its digest."""
     model, train = trainer(task, channels_last=channels_last, compiled=compiled)
     return train, _answer(model, task, channels_last=channels_last)
 
 
 def trainer(task: Task, *, channels_last: bool, compiled: bool) -> tuple[Any, Train]:
-    """The model, and its step `train(images, labels)` to the loss and the count of the correct.
+    """The model, and its step `train(images, labels)`, which returns loss and number correct.
 
-    Compiled, the whole of forward and loss is one graph, and Adam is its fused kernel.
+    If compiled, forward pass and loss are one graph, and Adam is the fused kernel.
     """
     model = network(task, channels_last=channels_last)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7, fused=compiled or None)
@@ -108,7 +108,7 @@ def trainer(task: Task, *, channels_last: bool, compiled: bool) -> tuple[Any, Tr
 
 
 def network(task: Task, *, channels_last: bool) -> Any:
-    """The table's layers as an `nn.Sequential` on the device, with the task's parameters."""
+    """The model's layers as an `nn.Sequential` on the device, with the task's parameters."""
     drawn = iter(map(torch.from_numpy, parameters(MODELS[task.model])))
     layers: list[Any] = []
     flat: tuple[int, int, int] | None = None
@@ -127,7 +127,7 @@ def network(task: Task, *, channels_last: bool) -> Any:
                 flat = shape
             case tables.Dense(units, relu):
                 dense, kernel = nn.Linear(shape[2], units), next(drawn)
-                if flat:  # ours flattens H, W, C; PyTorch's tensors flatten C, H, W
+                if flat:  # jcnn flattens H, W, C; PyTorch flattens C, H, W
                     kernel = kernel.reshape(*flat, units).permute(2, 0, 1, 3).reshape(-1, units)
                 _fill(dense, kernel.T, next(drawn))
                 layers += [dense, nn.ReLU()] if relu else [dense]

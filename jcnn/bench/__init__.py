@@ -1,1 +1,1 @@
-"""How long things take: one question a file, each with a check that the answers agree."""
+"""Benchmarks: one question per file, each with a check of the results."""

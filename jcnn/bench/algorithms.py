@@ -1,10 +1,10 @@
 """Which algorithm is fastest for which convolution, and how exact is it?
 
-Every method of `jcnn.ops.METHODS` on the shapes of `cases`, forward and backward, each answer
-held against NumPy float64 before it is timed. Beside the time: the rate at which the convolution
-as it is defined would be computed (so an algorithm that multiplies less may pass the machine's
-own rate), its share of the rate of a large matrix product timed in turn with it, and the memory
-of the program: arguments, results and what it needs besides.
+Runs every method of `jcnn.ops.METHODS` on the shapes of `cases`, forward and backward. Each result
+is compared with NumPy float64 before the method is timed. Besides the time, a row has the rate for
+the operations of the convolution's definition (an algorithm with fewer multiplications may exceed
+the machine's rate), that rate relative to a large matrix product timed in the same rounds, and the
+program's memory: arguments, results and temporaries.
 """
 
 import re
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.bench.cases import CASES, Case
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, ratio, relative_error
 from jcnn.bench.reference import reference
 from jcnn.compile import jit
@@ -26,20 +26,20 @@ from jcnn.ops import METHODS, conv2d
 
 QUESTION = "Which algorithm is fastest for which convolution?"
 BASELINE = "lax"
-# A part of the cases, for a first look.
+# The cases of --quick.
 QUICK = ("conv4, 2", "conv4, 3", "ResNet 3x3, 14", "ResNet 1x1, 14")
-# Of float32's cases, those that are measured in bfloat16 too.
+# Cases that are measured in bfloat16 as well as float32.
 BFLOAT16 = ("conv4, 2", "ResNet 3x3, 28", "ResNet 1x1, 56", "depthwise 3x3, 56")
 USUAL = ("forward", "gradient")
 FULL = ("forward", "by input", "by kernel", "gradient")
-# How far an answer may be from float64's, relative to its largest number.
+# Largest allowed difference from float64, relative to the largest number of the result.
 TOLERANCES = {"float32": 1e-3, "bfloat16": 5e-2}
-# Methods that write out each cell of the kernel are compiled in minutes above so many cells.
+# Methods that unroll the cells of the kernel take minutes to compile above this many cells.
 _MOST_CELLS = {"im2col": 200, "shift": 200}
-# A run that takes longer, in seconds, is not timed; nor is a method whose compiling takes as long.
+# A method is not timed if one run takes longer than this, in seconds.
 _MOST = 5.0
 _MATMUL = 1024
-# Of "auto" where it takes XLA's convolution: their times differ by chance alone.
+# The note of "auto" where it uses XLA's convolution: the times differ only by noise.
 _SAME = "the same program as lax"
 
 
@@ -56,44 +56,44 @@ def rows(
     """Measure each method on each case.
 
     Args:
-        cases: by name.
-        dtypes: for each, the names of the cases measured in it; None for all of them. By default
+        cases: convolutions by name.
+        dtypes: for each dtype, the names of its cases; None means all of them. By default
             float32 on all and bfloat16 on `BFLOAT16`.
         directions: of `FULL`; "gradient" is both gradients by one program.
         methods: of `METHODS`; None means all.
-        rounds: runs of each, at the most.
+        rounds: largest number of timed runs of each method.
         matmul_size: side of the matrices whose product gives the machine's rate.
-        notify: told what is measured.
+        notify: called with a line for each measurement.
 
     Returns:
-        The product of matrices of each dtype, then a row for each direction, case and method.
+        For each dtype, the matrix product, then a row for each direction, case and method.
     """
     found: list[Row] = []
     chosen = {"float32": None, "bfloat16": BFLOAT16} if dtypes is None else dtypes
     for dtype, names in chosen.items():
         product = _product(dtype, matmul_size)
         products: tuple[float, ...] = ()
-        # The reference of a case serves all its directions; the table goes by direction.
+        # All directions of a case share one reference; the table is sorted by direction.
         measured: dict[str, list[Row]] = {direction: [] for direction in directions}
         for name, case in cases.items():
             if names is not None and name not in names:
                 continue
             arrays, truth = _drawn(case, dtype)
             for direction in directions:
-                if direction == "by input" and case.of_pictures:
+                if direction == "by input" and case.of_images:
                     continue
                 notify(f"{dtype}: {name}, {direction}")
                 one = _Measured(name, case, dtype, direction, arrays, truth)
-                timed, beside = one.rows(methods or tuple(METHODS), rounds, product)
+                timed, product_seconds = one.rows(methods or tuple(METHODS), rounds, product)
                 measured[direction] += timed
-                products += beside
+                products += product_seconds
         found.append(matmul_row(dtype, matmul_size, products))
         found += [row for rows in measured.values() for row in rows]
     return found
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The machine's rate, and whether "auto" ever loses to "lax"."""
+    """The machine's rate, and whether "auto" is ever slower than "lax"."""
     lines = [
         f"{row.group.split(', ')[1]}: a matrix product runs at {row.figures['GFLOP/s']:.0f} GFLOP/s"
         for row in rows
@@ -119,14 +119,14 @@ def findings(rows: list[Row]) -> list[str]:
 
 
 def matmul_row(dtype: str, size: int, seconds: tuple[float, ...]) -> Row:
-    """The product of two square matrices, as timed beside every case."""
+    """The row of the matrix product, which is timed together with every case."""
     figures = {"GFLOP/s": _product_rate(size, seconds), "of matmul": 1.0} if seconds else {}
     case = f"{size} x {size} matrices"
     return Row(case, "matmul", seconds, group=f"forward, {dtype}", figures=figures)
 
 
 class _Product(NamedTuple):
-    """A product of two square matrices: the rate that convolutions are held against."""
+    """A product of two square matrices, the reference rate."""
 
     size: int
     run: Callable[[], Any]
@@ -139,12 +139,12 @@ def _product(dtype: str, size: int) -> _Product:
 
 
 def _product_rate(size: int, seconds: tuple[float, ...]) -> float:
-    """Of operations, in 10^9 a second: two for each of `size ** 3` products."""
+    """GFLOP/s of the product: two operations for each of `size ** 3` multiplications."""
     return 2 * size**3 / statistics.median(seconds) / 1e9
 
 
 def _drawn(case: Case, dtype: str) -> tuple[list[jax.Array], list[np.ndarray]]:
-    """Random `x`, `kernel` and `dy`; and `y`, `dx` and `dk` in float64, from these as rounded."""
+    """Random `x`, `kernel` and `dy`; and `y`, `dx` and `dk` in float64, of the rounded inputs."""
     rng = np.random.default_rng(0)
     shapes = (case.x, case.kernel, case.y)
     arrays = [jnp.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
@@ -166,14 +166,17 @@ class _Measured:
     def rows(
         self, methods: tuple[str, ...], rounds: int, product: _Product
     ) -> tuple[list[Row], tuple[float, ...]]:
-        """A row for each method, timed or with the reason why not; and the product's seconds."""
+        """A row for each method, and the seconds of the matrix product.
+
+        A method that was not timed has a note with the reason.
+        """
         arrays = self.drawn[:2] if self.direction == "forward" else self.drawn
         wanted = self._wanted()
         programs: dict[str, Any] = {}
         errors: dict[str, float] = {}
         notes: dict[str, str] = {}
         for method in methods:
-            reason = self._refused(method, arrays)
+            reason = self._unsupported(method, arrays)
             if reason is not None:
                 notes[method] = reason
                 continue
@@ -186,8 +189,8 @@ class _Measured:
         right = {m: call for m, call in calls.items() if errors[m] <= TOLERANCES[self.dtype]}
         calls_in_turn = right | {"matmul": product.run} if right else {}
         seconds = time_in_rounds(calls_in_turn, rounds=rounds, most=_MOST)
-        beside = seconds.get("matmul", ())
-        rate = _product_rate(product.size, beside) if beside else None
+        product_seconds = seconds.get("matmul", ())
+        rate = _product_rate(product.size, product_seconds) if product_seconds else None
         found = []
         for method in methods:
             taken = seconds.get(method, ())
@@ -204,28 +207,28 @@ class _Measured:
                 note=notes.get(method, self._remark(method, programs)),
             )
             found.append(row)
-        return found, beside
+        return found, product_seconds
 
     def _wanted(self) -> list[np.ndarray]:
         y, dx, dk = self.truth
         if self.direction == "forward":
             return [y]
-        return {"by input": [dx], "by kernel": [dk], "gradient": [dx, dk]}[self._asked()]
+        return {"by input": [dx], "by kernel": [dk], "gradient": [dx, dk]}[self._computed()]
 
-    def _asked(self) -> str:
-        """What of the gradient is computed: of pictures, only that by the kernel."""
-        by_kernel = self.direction == "gradient" and self.case.of_pictures
+    def _computed(self) -> str:
+        """The direction to compute: for image inputs, the gradient is only that of the kernel."""
+        by_kernel = self.direction == "gradient" and self.case.of_images
         return "by kernel" if by_kernel else self.direction
 
     def _remark(self, method: str, programs: Mapping[str, Any]) -> str:
-        remarks = ["by kernel only"] if self._asked() != self.direction else []
+        remarks = ["by kernel only"] if self._computed() != self.direction else []
         if method == "auto" and "lax" in programs:
             same = _instructions(programs["auto"]) == _instructions(programs["lax"])
             remarks += [_SAME] * same
         return "; ".join(remarks)
 
     def _function(self, method: str) -> Callable[..., Any]:
-        case, asked = self.case, self._asked()
+        case, computed = self.case, self._computed()
 
         def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
             return conv2d(
@@ -247,15 +250,15 @@ class _Measured:
         def gradient(x: jax.Array, kernel: jax.Array, dy: jax.Array) -> Any:
             return jax.vjp(forward, x, kernel)[1](dy)
 
-        made: dict[str, Callable[..., Any]] = {
+        functions: dict[str, Callable[..., Any]] = {
             "forward": forward,
             "by input": by_input,
             "by kernel": by_kernel,
             "gradient": gradient,
         }
-        return made[asked]
+        return functions[computed]
 
-    def _refused(self, method: str, arrays: list[jax.Array]) -> str | None:
+    def _unsupported(self, method: str, arrays: list[jax.Array]) -> str | None:
         case = self.case
         reason = METHODS[method].unsupported(arrays[0], arrays[1], case.window, case.groups)
         if reason is not None:
@@ -270,7 +273,7 @@ class _Measured:
     ) -> dict[str, float]:
         found: dict[str, float] = {}
         if seconds:
-            parts = 2 if self._asked() == "gradient" else 1
+            parts = 2 if self._computed() == "gradient" else 1
             flops = parts * self.case.flops / statistics.median(seconds) / 1e9
             found = {"GFLOP/s": flops} | ({"of matmul": flops / rate} if rate else {})
         memory = None if program is None else program.memory_analysis()
@@ -289,6 +292,6 @@ def _call(program: Any, arrays: list[jax.Array]) -> Callable[[], Any]:
 
 
 def _instructions(program: Any) -> list[str]:
-    """A compiled program without the places in the source that it came from."""
+    """The instructions of a compiled program without their source locations."""
     lines = program.as_text().splitlines()
     return [re.sub(r", metadata=\{[^}]*\}", "", line) for line in lines if " = " in line]

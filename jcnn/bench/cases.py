@@ -1,4 +1,4 @@
-"""The convolutions that algorithms are compared on."""
+"""The convolutions on which the algorithms are compared."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ Shape = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Case:
-    """A convolution by its shapes.
+    """The shapes and parameters of a convolution.
 
     Attributes:
         x: `(N, H, W, C)`.
         kernel: `(KH, KW, C // groups, O)`.
-        stride, padding, dilation, groups: as for `jcnn.ops.conv2d`.
+        stride, padding, dilation, groups: as in `jcnn.ops.conv2d`.
     """
 
     x: Shape
@@ -26,7 +26,7 @@ class Case:
 
     @property
     def window(self) -> Window:
-        """How the kernel moves."""
+        """The resolved stride, padding and dilation."""
         return resolve_window(
             self.x[1:3],
             self.kernel[:2],
@@ -43,9 +43,9 @@ class Case:
 
     @property
     def flops(self) -> int:
-        """Of the forward convolution by its definition: two for each product that is added up.
+        """Operations of the forward convolution by its definition: two per multiply-add.
 
-        Each of the two gradients has as many.
+        Each of the two gradients has the same number.
         """
         return 2 * conv_multiply_adds(
             self.x,
@@ -57,8 +57,8 @@ class Case:
         )
 
     @property
-    def of_pictures(self) -> bool:
-        """Whether the input is the pictures themselves: no training asks for their gradient."""
+    def of_images(self) -> bool:
+        """Whether the input is an image batch, whose gradient no training needs."""
         return self.x[3] <= 3
 
 

@@ -1,8 +1,8 @@
 """What does compiling gain, op by op and for a whole training step?
 
-Every public op with its arrays on the device, called as it is (each primitive in it is dispatched
-by itself) and under `jcnn.compile.jit`; then `conv4`'s training step so, and as one of several
-in a loop inside one program.
+Times every public op with its arrays on the device, eagerly (each primitive is dispatched
+separately) and under `jcnn.compile.jit`. Then times `conv4`'s training step in the same two ways,
+and inside a loop in one program.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn import ops
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, ratio, relative_error
 from jcnn.bench.steps import answer_of, in_a_loop, step_error, training_of
 from jcnn.compile import jit
@@ -35,10 +35,10 @@ def rows(
     """Measure every op, then the step.
 
     Args:
-        model: of the zoo, whose step is measured.
-        batch: pictures.
-        rounds: runs of each, at the most.
-        notify: told what is measured.
+        model: name of the zoo model whose step is measured.
+        batch: images.
+        rounds: largest number of timed runs of each.
+        notify: called with a line for each measurement.
     """
     found: list[Row] = []
     for name, (function, arrays) in cases(batch).items():
@@ -56,7 +56,7 @@ def rows(
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """How many times faster the compiled are."""
+    """The speed-up by compilation."""
     lines = []
     for group in dict.fromkeys(row.group for row in rows):
         shares = {
@@ -72,7 +72,7 @@ def findings(rows: list[Row]) -> list[str]:
 
 
 def cases(batch: int) -> dict[str, tuple[Callable[..., jax.Array], list[jax.Array]]]:
-    """Every public op, on arrays of `conv4`'s sizes."""
+    """Every public op with arguments of `conv4`'s sizes."""
     rng = np.random.default_rng(0)
 
     def normal(*shape: int) -> jax.Array:

@@ -1,10 +1,10 @@
 """Is a training step as fast inside a loop, and for several models at once, as alone?
 
-The same step of the same model, with jcnn's convolution and with `flax.nnx.Conv`: bare; in a
-loop inside one program; in the epoch's program that `fit` runs; and of several models by a
-Python loop, by `lax.map` (jcnn's way on a CPU) and by `vmap` (its way on a GPU). All are compiled
-with jcnn's options, and `nnx.Conv` bare and in a loop also by plain `jax.jit`, as Flax's
-tutorials do. Every time is that of one step of one model.
+Times the same step of the same model, with jcnn's convolution and with `flax.nnx.Conv`: bare; in a
+loop inside one program; in the epoch program that `fit` runs; and for a population, in a Python
+loop, with `lax.map` (which jcnn uses on a CPU) and with `vmap` (which it uses on a GPU). All are
+compiled with jcnn's options; `nnx.Conv`, bare and in a loop, is also compiled with plain
+`jax.jit`, as in Flax's tutorials. Every time is that of one step of one model.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, ratio
 from jcnn.bench.steps import (
     Convolution,
@@ -31,9 +31,9 @@ from jcnn.train.programs import Carry, epoch_program, order_program
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"
 CONVOLUTIONS: tuple[Convolution, ...] = ("jcnn", "nnx.Conv")
-# A loop has so many steps.
+# Steps of a loop.
 _STEPS = 2
-# A run that takes longer, in seconds, is not timed.
+# A contestant is not timed if one run takes longer than this, in seconds.
 _MOST = 20.0
 
 
@@ -45,14 +45,14 @@ def rows(
     rounds: int = 7,
     notify: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Measure each model of the zoo alone, and with each number of members.
+    """Measure each model by itself and in populations of each size.
 
     Args:
-        models: names of the zoo.
-        members: how many models are trained at once.
-        batch: pictures a step.
-        rounds: runs of each, at the most.
-        notify: told what is measured.
+        models: names of zoo models.
+        members: sizes of the populations.
+        batch: images per step.
+        rounds: largest number of timed runs of each.
+        notify: called with a line for each measurement.
     """
     found: list[Row] = []
     for name in models:
@@ -63,19 +63,19 @@ def rows(
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """What a loop, and several models at once, cost beside the bare step or the Python loop."""
+    """The cost of a loop relative to the bare step, and of a population to a Python loop."""
     lines = []
     for row in rows:
-        convolution, _, way = row.contestant.partition(", ")
-        beside = {
+        convolution, _, variant = row.contestant.partition(", ")
+        base = {
             "loop": "bare",
             "epoch": "bare",
             "vmap": "Python loop",
             "lax.map": "Python loop",
-        }.get(way)
-        share = ratio(rows, row, f"{convolution}, {beside}")
+        }.get(variant)
+        share = ratio(rows, row, f"{convolution}, {base}")
         if share is not None:
-            lines.append(f"{row.case}, {convolution}: {way} / {beside} {share:.2f}")
+            lines.append(f"{row.case}, {convolution}: {variant} / {base} {share:.2f}")
     return lines
 
 
@@ -84,10 +84,10 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
     answers: dict[str, list[np.ndarray]] = {}
     for convolution in CONVOLUTIONS:
         made = training_of(name, batch, models=members, convolution=convolution)
-        ways = _alone(made, convolution) if members == 1 else _several(made)
-        for way, (first, run, steps) in ways.items():
-            contestants[f"{convolution}, {way}"] = (run, steps)
-            answers[f"{convolution}, {way}"] = first
+        variants = _alone(made, convolution) if members == 1 else _several(made)
+        for variant, (first, run, steps) in variants.items():
+            contestants[f"{convolution}, {variant}"] = (run, steps)
+            answers[f"{convolution}, {variant}"] = first
     reference = next(iter(answers.values()))
     errors = {who: step_error(answer, reference) for who, answer in answers.items()}
     right = {who: run for who, (run, _) in contestants.items() if errors[who] <= 1}
@@ -107,31 +107,31 @@ def _measure(name: str, members: int, batch: int, rounds: int) -> list[Row]:
     ]
 
 
-# Of each way: its answer after one step, what to time, and the steps of one model in it.
-_Ways = dict[str, tuple[list[np.ndarray], Callable[[], Any], int]]
+# For each variant: its result after one step, the call to time, and its number of model steps.
+_Variants = dict[str, tuple[list[np.ndarray], Callable[[], Any], int]]
 
 
-def _alone(made: Training, convolution: Convolution) -> _Ways:
+def _alone(made: Training, convolution: Convolution) -> _Variants:
     batch = (made.carries[0], made.images, made.labels, jax.random.key(0))
-    ways: _Ways = {}
+    variants: _Variants = {}
     compilers: dict[str, Callable[..., Any]] = {"": jit}
     if convolution == "nnx.Conv":
         compilers[", plain jax.jit"] = jax.jit
     for suffix, compiler in compilers.items():
         step = compiler(made.step).lower(*batch, jnp.int32(0)).compile()
         loop = compiler(in_a_loop(made.step)).lower(*batch, jnp.int32(1)).compile()
-        ways[f"bare{suffix}"] = (*_first(step, *batch, jnp.int32(0)), 1)
+        variants[f"bare{suffix}"] = (*_first(step, *batch, jnp.int32(0)), 1)
         first, _ = _first(loop, *batch, jnp.int32(1))
-        ways[f"loop{suffix}"] = (first, _first(loop, *batch, jnp.int32(_STEPS))[1], _STEPS)
+        variants[f"loop{suffix}"] = (first, _first(loop, *batch, jnp.int32(_STEPS))[1], _STEPS)
     if convolution == "jcnn":
-        ways["epoch"] = _epoch(made)
-    return ways
+        variants["epoch"] = _epoch(made)
+    return variants
 
 
 def _epoch(made: Training) -> tuple[list[np.ndarray], Callable[[], Any], int]:
-    """The program that `fit` runs: it shuffles, takes batches and adds up the metrics.
+    """The program that `fit` runs: shuffling, batches, steps and metrics.
 
-    Its pictures are one batch over and over, so its first step is the bare step.
+    Its data are copies of one batch, so its first step is the bare step.
     """
     images, labels = (jnp.concatenate([x] * _STEPS) for x in (made.images, made.labels))
     examples, key, rate = len(images), jax.random.key(0), jnp.float32(1e-3)
@@ -146,7 +146,7 @@ def _epoch(made: Training) -> tuple[list[np.ndarray], Callable[[], Any], int]:
         end: Carry = program(state, made.parts.streams, totals, *window, key, rate, *bounds)
         return end
 
-    # The program takes over what it is given.
+    # The program donates its arguments.
     kept = [train(jax.tree.map(jnp.copy, made.carries[0]), jnp.arange(examples), 1)]
     first = answer_of(kept[0])
 
@@ -157,7 +157,7 @@ def _epoch(made: Training) -> tuple[list[np.ndarray], Callable[[], Any], int]:
     return first, run, _STEPS
 
 
-def _several(made: Training) -> _Ways:
+def _several(made: Training) -> _Variants:
     members = len(made.carries)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *made.carries)
     keys = jax.random.split(jax.random.key(0), members)
@@ -177,15 +177,15 @@ def _several(made: Training) -> _Ways:
         ]
 
     alone = jax.tree.map(lambda *leaves: jnp.stack(leaves), *python_loop())
-    ways: _Ways = {"Python loop": (answer_of(alone), python_loop, members)}
+    variants: _Variants = {"Python loop": (answer_of(alone), python_loop, members)}
     at_once = jax.vmap(made.step, in_axes=(0, None, None, 0, None))
-    for way, function in (("lax.map", in_turn), ("vmap", at_once)):
+    for variant, function in (("lax.map", in_turn), ("vmap", at_once)):
         all_of_them = (stacked, made.images, made.labels, keys, start)
         program = jit(function).lower(*all_of_them).compile()
-        ways[way] = (*_first(program, *all_of_them), members)
-    return ways
+        variants[variant] = (*_first(program, *all_of_them), members)
+    return variants
 
 
 def _first(program: Any, *arguments: Any) -> tuple[list[np.ndarray], Callable[[], Any]]:
-    """The answer of a program, and the call that gives it."""
+    """A program's result, and the call that computes it."""
     return answer_of(program(*arguments)), lambda: program(*arguments)

@@ -1,6 +1,6 @@
-"""A result as a picture: medians with the bars of their quartiles.
+"""Plot a result: medians with bars for the quartiles.
 
-Cases that lie on an axis become lines; others a dot for each contestant, a line for each case.
+Cases with an x value are plotted as lines; others as dots, a row for each case.
 """
 
 import math
@@ -19,20 +19,19 @@ from jcnn.bench.record import Result, Row
 from jcnn.bench.table import TIME_UNITS, unit_of
 from jcnn.report.figure import INK, LINE, literal, new_figure, picture, quiet
 
-# Okabe and Ito's palette, which people with any kind of colour vision tell apart; each with a
-# marker of its own.
+# Okabe and Ito's palette, which is safe for colour-blind readers; each colour has its own marker.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555", "#a0522d")
 _MARKERS = "osD^vPX*<>hp"
-# Inches: of a panel's width, of a panel's title and axis, of a row for one case and for each
-# contestant in it, and the height of a panel of lines.
+# In inches: width of a panel, height of its title and axis, height of a row for a case and for each
+# contestant in it, height of a panel with lines.
 _WIDTH, _AROUND, _TEXT, _DOT, _LINES_HEIGHT = 4.6, 0.7, 0.26, 0.07, 3.4
-# Of a character of a label (9 points), about, and of the least figure.
+# In inches: approximate width of a 9-point character, and least width of a figure.
 _CHARACTER, _LEAST_WIDTH = 0.075, 7.5
 _MOST_COLUMNS = 4
 
 
 def png(result: Result) -> bytes:
-    """Draw a result; rows without a timing are left out.
+    """Draw a result; rows without a timing are omitted.
 
     Returns:
         The bytes of a PNG.
@@ -86,7 +85,7 @@ def _looks(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
 
 
 class _Panel(NamedTuple):
-    """A group: its rows, and its cases from the top down."""
+    """A group with its rows, and its cases from top to bottom."""
 
     group: str
     rows: list[Row]
@@ -94,9 +93,9 @@ class _Panel(NamedTuple):
 
 
 def _draw_dots(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
-    """A panel for each group, with its own cases from the top down; time to the right, by log.
+    """A panel for each group, with its cases from top to bottom and a logarithmic time axis.
 
-    A case is as high in every panel; one with fewer cases than its neighbours ends above them.
+    Rows have the same height in every panel; a panel with fewer cases is shorter.
     """
     panels = []
     for group in groups:
@@ -126,12 +125,12 @@ def _draw_dots(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, s
 
 
 def _is_named(shelf: list[_Panel], i: int) -> bool:
-    """Whether panel `i` names its cases: one beside the same does without."""
+    """Whether panel `i` labels its cases: not if its left neighbour has the same ones."""
     return i == 0 or (i < len(shelf) and shelf[i].cases != shelf[i - 1].cases)
 
 
 def _upper_part(share: float, axes: Any, renderer: Any) -> Bbox:
-    """Where axes lie that take this share of their place, from its top."""
+    """The bounding box of axes that use this share of their slot, from its top."""
     place = axes.get_position(original=True)
     height = share * place.height
     return Bbox.from_bounds(place.x0, place.y1 - height, place.width, height)
@@ -143,7 +142,7 @@ def _draw_panel(axes: Axes, panel: _Panel, looks: dict[str, tuple[str, str]]) ->
     axes.set_xscale("log")
     for number in range(0, len(panel.cases), 2):
         axes.axhspan(number - 0.5, number + 0.5, color=LINE, alpha=0.35, linewidth=0)
-    # Contestants of a case lie one above the other, in the order of the legend.
+    # The contestants of a case are stacked in the order of the legend.
     present = {row.contestant for row in panel.rows}
     names = [name for name in looks if name in present]
     for i, name in enumerate(names):
@@ -160,7 +159,7 @@ def _draw_panel(axes: Axes, panel: _Panel, looks: dict[str, tuple[str, str]]) ->
 
 
 def _draw_lines(rows: list[Row], groups: list[str], looks: dict[str, tuple[str, str]]) -> Figure:
-    """A panel for each group, whose name is that of its x axis."""
+    """A panel for each group; the group's name labels the x axis."""
     columns = min(len(groups), 2)
     high = -(-len(groups) // columns)
     figure = new_figure(max(_WIDTH * columns, _LEAST_WIDTH), _LINES_HEIGHT * high + 1.0)
@@ -195,7 +194,7 @@ def _bars(
     *,
     across: bool,
 ) -> None:
-    """A point and a bar for each row, at its place; times run to the right, or upwards."""
+    """A point and a bar for each row; time is the x axis if `across`, else the y axis."""
     if not rows:
         return
     medians = [row.median or 0.0 for row in rows]

@@ -1,4 +1,4 @@
-"""The questions of `jcnn bench` by name: what each measures in its usual, quick and full form."""
+"""The questions of `jcnn bench` by name, with their usual, quick and full sizes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ Effort = Literal["usual", "quick", "full"]
 
 @dataclass(frozen=True)
 class Question:
-    """One question.
+    """A question that a benchmark answers.
 
     Attributes:
-        text: the question in words.
-        baseline: the contestant that the others are divided by.
+        text: the question.
+        baseline: the contestant whose median is the unit of comparison.
         rows: `rows(effort, rounds, notify)` measures.
-        findings: what the rows come to.
+        findings: summarises the rows in lines.
     """
 
     text: str

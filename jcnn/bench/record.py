@@ -1,4 +1,4 @@
-"""What a benchmark found: rows, and the JSON file that keeps them with what they ran on."""
+"""The results of a benchmark, and their JSON files."""
 
 import datetime
 import json
@@ -11,25 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.system.files import write_text
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant in one case.
+    """The measurement of one contestant in one case.
 
     Attributes:
-        case: what was computed, such as "conv4, batch 64".
-        contestant: by what, such as "im2col" or "PyTorch".
-        seconds: of each counted run; empty where it was not timed, and `note` says why.
-        group: cases that belong together, such as "forward, float32": a panel of the plot.
-        x: where the case lies on the axis that its group is named for; the plot then has lines.
-        figures: other numbers by name and unit, such as {"GFLOP/s": 51.2, "peak MiB": 9.0}.
-        error: the largest difference from the reference, relative to its largest number; None
-            where this row is the reference.
-        tolerance: what `error` may be; None where it is reported only.
-        note: one line on what is special.
+        case: the computation, such as "conv4, batch 64".
+        contestant: the implementation, such as "im2col" or "PyTorch".
+        seconds: duration of each timed run; empty if it was not timed, with the reason in `note`.
+        group: name of the panel in the plot, such as "forward, float32".
+        x: value on the x axis, which is labelled with the group; the plot then has lines.
+        figures: other numbers by name, such as {"GFLOP/s": 51.2, "peak MiB": 9.0}.
+        error: largest difference from the reference, relative to the reference's largest
+            number; None if this row is the reference.
+        tolerance: largest allowed `error`; None if the error is only reported.
+        note: a remark of one line.
     """
 
     case: str
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def n(self) -> int:
-        """Counted runs."""
+        """Number of timed runs."""
         return len(self.seconds)
 
     @property
@@ -54,7 +54,7 @@ class Row:
 
     @property
     def quartiles(self) -> tuple[float, float] | None:
-        """Between which the middle half of the runs lies, in seconds; None without any."""
+        """Lower and upper quartile of the runs, in seconds; None without any."""
         if not self.seconds:
             return None
         low, high = np.quantile(self.seconds, [0.25, 0.75])
@@ -62,13 +62,13 @@ class Row:
 
     @property
     def wrong(self) -> bool:
-        """Whether the answer differs from the reference by more than it may."""
+        """Whether the result differs from the reference by more than the tolerance."""
         if self.error is None or self.tolerance is None:
             return False
         return not self.error <= self.tolerance
 
     def agreement(self) -> str:
-        """What the check of the answer found, in words; "" where there was none."""
+        """The outcome of the check as text; "" if there was none."""
         if self.error is None:
             return ""
         if self.tolerance is None:
@@ -80,15 +80,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """A question, its rows, and what they were measured on.
+    """A question, its rows, and the machine they were measured on.
 
     Attributes:
-        name: of the question, and of its files.
-        question: it in words.
-        rows: in the order of the table.
-        findings: lines that say what the rows come to.
-        baseline: the contestant whose median the others' are divided by; "" for none.
-        command: that measured it.
+        name: name of the question and of its files.
+        question: the question.
+        rows: measurements in the order of the table.
+        findings: lines that summarise the rows.
+        baseline: the contestant by whose median the others are divided; "" for none.
+        command: the command that measured it.
         machine: processor, cores, versions.
         date: UTC, to the minute.
     """
@@ -104,7 +104,7 @@ class Result:
 
     @property
     def wrong(self) -> tuple[Row, ...]:
-        """The rows whose answer is wrong."""
+        """The rows with wrong results."""
         return tuple(row for row in self.rows if row.wrong)
 
 
@@ -119,12 +119,12 @@ def new_result(
     packages: tuple[str, ...] = ("jax", "jaxlib", "flax"),
     device: str = "",
 ) -> Result:
-    """The result of a benchmark that has just run here.
+    """Create the result of a benchmark that has just run on this machine.
 
     Args:
-        name, question, rows, findings, baseline, command: as `Result` has them.
-        packages: whose versions matter.
-        device: what the contestants ran on, where that is not the processor alone.
+        name, question, rows, findings, baseline, command: as in `Result`.
+        packages: packages whose versions are recorded.
+        device: the accelerator, if one was used.
     """
     now = datetime.datetime.now(datetime.UTC)
     return Result(
@@ -140,13 +140,13 @@ def new_result(
 
 
 def relative_error(answer: Any, reference: Any) -> float:
-    """The largest difference of two lists of arrays, relative to the reference's largest number.
+    """Largest difference of two lists of arrays, relative to the reference's largest number.
 
     Args:
-        answer, reference: an array or number, or a list of such; each pair counts by itself.
+        answer, reference: an array or number, or lists of them, compared pair by pair.
 
     Returns:
-        The worst of the pairs; infinite where a shape differs or a number is not finite.
+        The largest over the pairs; infinite if a shape differs or a number is not finite.
     """
     if isinstance(reference, list | tuple):
         if len(answer) != len(reference):
@@ -166,7 +166,7 @@ def relative_error(answer: Any, reference: Any) -> float:
 
 
 def ratio(rows: list[Row] | tuple[Row, ...], row: Row, baseline: str) -> float | None:
-    """The median of `row` over that of the baseline in the same case; None where one is absent."""
+    """The median of `row` over the baseline's in the same case; None if one is missing."""
     for other in rows:
         same = (other.group, other.case, other.contestant) == (row.group, row.case, baseline)
         if same and row.median is not None and other.median:
@@ -175,7 +175,7 @@ def ratio(rows: list[Row] | tuple[Row, ...], row: Row, baseline: str) -> float |
 
 
 def write_json(result: Result, file: Path) -> None:
-    """Keep a result as JSON, medians and quartiles beside the seconds they come from."""
+    """Write a result as JSON, with medians and quartiles in addition to the seconds."""
     fields = asdict(result)
     for kept, row in zip(fields["rows"], result.rows, strict=True):
         kept["figures"] = dict(row.figures)
@@ -186,10 +186,10 @@ def write_json(result: Result, file: Path) -> None:
 
 
 def read_json(file: Path) -> Result:
-    """Read what `write_json` kept.
+    """Read a file of `write_json`.
 
     Raises:
-        ValueError: the file is no such result; the message names it.
+        ValueError: the file is not a benchmark result.
     """
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Convolution and its gradients in NumPy float64, from the definition: what answers are held to."""
+"""Convolution and its gradients in NumPy float64, by definition: the reference of the checks."""
 
 import math
 
@@ -13,19 +13,19 @@ Array = npt.NDArray[np.float64]
 def reference(
     x: Array, kernel: Array, dy: Array, window: Window, groups: int
 ) -> tuple[Array, Array, Array]:
-    """`y = conv(x, kernel)`, and the gradients of `sum(y * dy)`.
+    """Compute `y = conv(x, kernel)` and the gradients of `sum(y * dy)`.
 
-    One example at a time: its windows side by side, and a matrix product for each group.
+    For each example, its windows form a matrix, which is multiplied for each group.
 
     Args:
         x: `(N, H, W, C)`.
         kernel: `(KH, KW, C // groups, O)`.
         dy: `(N, OH, OW, O)`.
-        window: how the kernel moves.
-        groups: of channels.
+        window: resolved stride, padding and dilation.
+        groups: number of channel groups.
 
     Returns:
-        `y (N, OH, OW, O)`, the gradient by `x`, the gradient by `kernel`.
+        `y (N, OH, OW, O)`, and the gradients with respect to `x` and `kernel`.
     """
     # (G, KH * KW * C // G, O // G)
     cells = _split(kernel.reshape(-1, kernel.shape[3]), groups)
@@ -43,12 +43,12 @@ def reference(
 
 
 def _split(array: Array, groups: int) -> Array:
-    """The last axis in `groups` parts, which become the first axis."""
+    """Split the last axis into `groups` parts along a new first axis."""
     return np.stack(np.split(array, groups, axis=-1))
 
 
 def _joined(parts: Array) -> Array:
-    """What `_split` split."""
+    """The inverse of `_split`."""
     return np.concatenate(list(parts), axis=-1)
 
 
@@ -68,7 +68,7 @@ def _add_windows(by_window: Array, shape: tuple[int, ...], window: Window) -> Ar
 
 
 def _steps(window: Window, axis: int) -> list[slice]:
-    """For each cell of the kernel, where in the padded picture it lies at every output."""
+    """For each tap of the kernel, the slice of the padded input that it multiplies."""
     stride, count = window.stride[axis], window.out_size[axis]
     firsts = [i * window.dilation[axis] for i in range(window.kernel[axis])]
     return [slice(first, first + (count - 1) * stride + 1, stride) for first in firsts]

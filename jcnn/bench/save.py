@@ -1,4 +1,4 @@
-"""Keeping a result: its JSON, its table in Markdown and its plot, side by side in one folder."""
+"""Save a result to a folder: JSON, a Markdown table and a plot."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from jcnn.system.files import write_bytes, write_text
 
 
 def save(result: Result, folder: Path) -> list[Path]:
-    """Write NAME.json, NAME.md and, where anything was timed, NAME.png, each whole or not at all.
+    """Write NAME.json, NAME.md and, if anything was timed, NAME.png, each atomically.
 
     Args:
-        result: of one question; its name is that of the files, which are replaced.
-        folder: made where it is missing.
+        result: the result of one question, which names the files; existing ones are replaced.
+        folder: created if missing.
 
     Returns:
-        The files.
+        Paths of the files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{result.name}.json", folder / f"{result.name}.md"]

@@ -1,8 +1,8 @@
 """How does time grow with the batch, the pictures, the models and the data set?
 
-Everything by `jcnn.train.fit` and `fit_population` as a user calls them, on random pictures: the
-seconds are those that the history reports, without compiling. An epoch must cost in proportion
-to its pictures: a line is fitted, and what is off it is told.
+Calls `jcnn.train.fit` and `fit_population` as a user does, on random images; the seconds are those
+of the history, without compilation. The time of an epoch should be linear in its number of images:
+a line is fitted, and the deviations from it are reported.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ QUESTION = "How does time grow with the batch, the pictures, the models and the 
 BASELINE = ""
 MEMBERS = "models trained at once (time of a step of all)"
 EPOCH = "pictures in the data set (time of an epoch)"
-# Each axis, and what its settings are elsewhere.
+# The values along each axis.
 SIZES: dict[str, tuple[int, ...]] = {
     "batch size (time of a step)": (16, 32, 64, 128, 256),
     "side of the pictures (time of a step)": (14, 28, 56),
@@ -32,7 +32,7 @@ QUICK: dict[str, tuple[int, ...]] = {
     "batch size (time of a step)": (16, 64),
     EPOCH: (256, 512, 1024),
 }
-# Trained twice, or alone and beside others, the loss may differ by so much of itself.
+# Largest relative difference of the loss between two trainings, or with and without a population.
 TOLERANCE = 1e-3
 _STEPS = 4
 
@@ -52,14 +52,14 @@ def rows(
     rounds: int = 5,
     notify: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Train each model for an epoch at every size, in turn, `rounds` times.
+    """Train each model for an epoch at every size, `rounds` times in alternation.
 
     Args:
-        models: names of the zoo.
-        sizes: along some of the axes of `SIZES`.
-        batch: pictures a step, where that is not the axis.
-        rounds: epochs of each.
-        notify: told what is measured.
+        models: names of zoo models.
+        sizes: values for some of the axes of `SIZES`.
+        batch: images per step, except along the batch axis.
+        rounds: timed epochs of each.
+        notify: called with a line for each measurement.
     """
     found: list[Row] = []
     for axis, values in sizes.items():
@@ -92,7 +92,7 @@ def rows(
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The line of an epoch's cost, how far the medians are off it, and what models share."""
+    """The fitted cost of an epoch, the deviation from it, and the gain of populations."""
     lines = []
     for row in rows:
         alone = [
@@ -117,7 +117,7 @@ def findings(rows: list[Row]) -> list[str]:
 
 
 def fit_line(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Least squares of relative residuals: slope, start, and the largest residual over `y`."""
+    """Least squares of relative residuals: slope, intercept and largest relative residual."""
     slope, start = np.polyfit(x, y, 1, w=1 / y)
     off = np.abs(slope * x + start - y) / y
     return float(slope), float(start), float(off.max())
@@ -135,7 +135,7 @@ def _setting(axis: str, value: int, name: str, batch: int) -> _Setting:
 
 
 class _Run:
-    """An epoch at one setting, from the same parameters every time."""
+    """An epoch at one setting, always from the same initial parameters."""
 
     def __init__(self, name: str, setting: _Setting) -> None:
         entry = ZOO[name]
@@ -145,13 +145,13 @@ class _Run:
         labels = rng.integers(0, entry.classes, setting.pictures).astype(np.int32)
         self._data = Dataset(images, labels, tuple(map(str, range(entry.classes))))
         self.steps = -(-setting.pictures // setting.batch)
-        # In one call: beside an epoch of four steps, progress reports would count.
+        # In one call: progress reports would add noticeable time to an epoch of four steps.
         config = TrainConfig(epochs=1, batch_size=setting.batch, steps_per_call=self.steps)
         self._configs = [replace(config, seed=seed) for seed in range(setting.members)]
         self._fresh = [build(name, shape, seed=seed) for seed in range(setting.members)]
 
     def __call__(self) -> tuple[float, float]:
-        """Train; seconds of the epoch, and the first model's loss in it."""
+        """Train an epoch; return its seconds and the first model's loss."""
         models = [nnx.clone(model) for model in self._fresh]
         if len(models) == 1:
             history = fit(models[0], self._data, self._configs[0])
@@ -160,7 +160,7 @@ class _Run:
         return history["seconds"][0], history["loss"][0]
 
     def alone(self) -> float:
-        """The first model's loss when it is trained by itself."""
+        """The loss of the first model when trained by itself."""
         history = fit(nnx.clone(self._fresh[0]), self._data, self._configs[0])
         loss: float = history["loss"][0]
         return loss

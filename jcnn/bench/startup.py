@@ -1,7 +1,7 @@
 """How long does it take to start?
 
-Importing, `jcnn --help`, and a first training step with nothing compiled yet and with the cache
-of compiled programs: each in a process of its own, from its start to its end, in turn.
+Times imports, `jcnn --help`, and a first training step without and with the cache of compiled
+programs, each from the start to the end of a separate process, in alternation.
 """
 
 import subprocess
@@ -15,7 +15,7 @@ from jcnn.bench.record import Row, relative_error
 
 QUESTION = "How long does it take to start?"
 BASELINE = ""
-# The first step of a model, with the cache in the folder given; prints its loss.
+# Runs the first step of a model with the cache in a given folder; prints its loss.
 _FIRST_STEP = """
 import sys
 from pathlib import Path
@@ -42,21 +42,21 @@ def rows(
     rounds: int = 5,
     notify: Callable[[str], None] = lambda line: None,
 ) -> list[Row]:
-    """Measure each start `rounds` times, in turn.
+    """Measure each start `rounds` times, in alternation.
 
     Args:
-        model: of the zoo, for pictures of 28x28x1, whose step is measured.
-        batch: pictures in the step.
-        rounds: processes of each.
-        notify: told what is measured.
+        model: name of the zoo model whose step is measured; its input is 28x28x1.
+        batch: images per step.
+        rounds: number of processes of each.
+        notify: called with a line for each measurement.
 
     Raises:
-        RuntimeError: a process failed; the message has its last line.
+        RuntimeError: a process failed; the message contains the last line of its stderr.
     """
     with tempfile.TemporaryDirectory() as temporary:
         folders = Path(temporary)
         step = ["-c", _FIRST_STEP]
-        words = {
+        commands = {
             "python alone": ["-c", "pass"],
             "import jcnn": ["-c", "import jcnn"],
             "jcnn --help": ["-m", "jcnn", "--help"],
@@ -65,11 +65,11 @@ def rows(
             COLD: [*step, "COLD", model, f"{batch}"],
             CACHED: [*step, f"{folders / 'kept'}", model, f"{batch}"],
         }
-        run(words[CACHED])  # fills the cache, and the disk's
-        seconds: dict[str, list[float]] = {name: [] for name in words}
+        run(commands[CACHED])  # fills the cache, and the page cache
+        seconds: dict[str, list[float]] = {name: [] for name in commands}
         losses: dict[str, list[float]] = {COLD: [], CACHED: []}
         for number in range(rounds):
-            for name, arguments in words.items():
+            for name, arguments in commands.items():
                 notify(f"{name}, {number + 1} of {rounds}")
                 fresh = f"{folders / f'cold-{number}'}"
                 start = time.perf_counter()
@@ -86,7 +86,7 @@ def rows(
             error=max(relative_error(loss, expected) for loss in losses[name])
             if name in losses
             else None,
-            # The same program on the same numbers: the same bits.
+            # The same program on the same numbers gives the same bits.
             tolerance=0.0 if name in losses else None,
         )
         for name, taken in seconds.items()
@@ -94,7 +94,7 @@ def rows(
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """What the cache saves."""
+    """The time that the cache saves."""
     medians = {row.case: row.median for row in rows}
     cold, cached = medians.get(COLD), medians.get(CACHED)
     if not cold or not cached:
@@ -102,14 +102,14 @@ def findings(rows: list[Row]) -> list[str]:
     return [f"the cache makes {cached:.1f} s of {cold:.1f} s to the end of the first step"]
 
 
-def run(words: list[str]) -> str:
-    """What Python prints with these arguments, in a process of its own.
+def run(arguments: list[str]) -> str:
+    """The stdout of a Python process with these arguments.
 
     Raises:
-        RuntimeError: it failed; the message has the last line of its complaint.
+        RuntimeError: it failed; the message contains the last line of its stderr.
     """
     done = subprocess.run(
-        [sys.executable, *words], capture_output=True, encoding="utf-8", check=False
+        [sys.executable, *arguments], capture_output=True, encoding="utf-8", check=False
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

@@ -1,4 +1,4 @@
-"""The training step that several questions time: one model's, or that of several side by side."""
+"""The training step that several questions time, of one model or a population."""
 
 import math
 from collections.abc import Callable
@@ -19,23 +19,23 @@ from jcnn.train.metrics import zero_totals
 from jcnn.train.programs import Carry, first_state, training_step
 
 Convolution = Literal["jcnn", "nnx.Conv"]
-# What two forms of a step may differ by, relative. The loss is continuous in what rounding does.
-# Gradients are not: where two cells of a max pooling are equal but for rounding, or a ReLU's input
-# is zero but for rounding, the form decides which cell gets the gradient or whether it passes, and
-# everything before it changes. Seen with 16 models of conv4: the 7 whose gradients differed
-# between jcnn's convolution and nnx.Conv each had 1 to 4 such cells (1e-8 to 6e-7 from zero, or
-# 2e-7 to 1e-5 of the maximum apart); the 5 without any agreed to 4e-6. One and the same compiled
-# step, with parameters moved by one rounding, changed a norm by up to 3e-3, a gradient by up to
-# 1.2e-2 of its norm and one number by up to 5e-2 of the largest in 192 trials, the loss by 2e-7 in
-# 128 others. So no bound on single numbers holds; those on gradients are about twice what was
-# seen, and a gradient that is 1 % too large is still wrong.
+# Largest relative differences between two compiled versions of a step. The loss is a continuous
+# function of rounding errors. Gradients are not: if two cells of a max pooling are equal up to
+# rounding, or a ReLU's input is zero up to rounding, rounding decides which cell gets the gradient
+# or whether it passes, and all earlier gradients change. Seen with 16 models of conv4: the 7 whose
+# gradients differed between jcnn's convolution and nnx.Conv each had 1 to 4 such cells (1e-8 to
+# 6e-7 from zero, or 2e-7 to 1e-5 of the maximum apart); the 5 without any agreed to 4e-6. The same
+# compiled step, with parameters moved by one rounding, changed a norm by up to 3e-3, a gradient by
+# up to 1.2e-2 of its norm and one number by up to 5e-2 of the largest in 192 trials, the loss by
+# 2e-7 in 128 others. So no bound on single numbers holds; the bounds on gradients are about twice
+# the observed differences, and a gradient that is 1 % too large still fails.
 LOSS, NORM, DIFFERENCE = 1e-5, 5e-3, 3e-2
 # `step(carry, images, labels, key, count)` to the next carry.
 Step = Callable[[Carry, jax.Array, jax.Array, jax.Array, Any], Carry]
 
 
 class NnxConv(nnx.Module):
-    """Flax's own convolution with the parameters of one of ours."""
+    """`flax.nnx.Conv` with the parameters of a `jcnn.layers.Conv2D`."""
 
     def __init__(self, layer: Conv2D) -> None:
         rows, columns, channels, filters = layer.kernel.shape
@@ -54,16 +54,16 @@ class NnxConv(nnx.Module):
 
 
 class Training(NamedTuple):
-    """A pure step, the states of some models before their first, and a batch.
+    """A pure training step, initial states of the models, and a batch.
 
     Attributes:
-        step: dropout and the like follow from its key and count.
-        carries: one for each model.
+        step: the step; its randomness depends on its key and count.
+        carries: initial state of each model.
         images: `(B, H, W, C)` uint8.
         labels: `(B,)` int32.
-        parts: of the first model.
-        config: what the step is made by.
-        classes: K.
+        parts: the first model, split.
+        config: settings of the step.
+        classes: number of classes.
     """
 
     step: Step
@@ -78,13 +78,13 @@ class Training(NamedTuple):
 def training_of(
     name: str, batch: int, *, models: int = 1, convolution: Convolution = "jcnn"
 ) -> Training:
-    """The step of a model of the zoo, by `fit`'s default settings, on random pictures.
+    """The training step of a zoo model with `fit`'s default settings and random images.
 
     Args:
-        name: of the zoo.
-        batch: pictures.
-        models: how many, each with parameters of its own.
-        convolution: whose layers the model is built of; both have the same parameters.
+        name: name of the zoo model.
+        batch: images per step.
+        models: number of models, which differ in their parameters.
+        convolution: implementation of the convolutions; both have the same parameters.
     """
     entry = ZOO[name]
     config = TrainConfig(batch_size=batch)
@@ -120,10 +120,9 @@ def training_of(
 
 
 def in_a_loop(step: Step) -> Callable[..., Carry]:
-    """`loop(carry, images, labels, key, steps)`: that many steps inside one program.
+    """`loop(carry, images, labels, key, steps)`: runs `steps` steps in one program.
 
-    It is the while loop that `lax.scan` becomes, with a bound that is an argument, as in the
-    epoch's program.
+    It is a while loop with a dynamic bound, as in the epoch program.
     """
 
     def loop(
@@ -138,26 +137,26 @@ def in_a_loop(step: Step) -> Callable[..., Carry]:
 
 
 def answer_of(carry: Carry) -> list[np.ndarray]:
-    """The numbers by which steps are compared: the loss, then each parameter's gradient.
+    """The arrays by which steps are compared: the loss, then each parameter's gradient.
 
-    The gradients are Adam's running means, which after one step are the gradients to a factor.
-    (The parameters tell less: Adam's first update has the same size for every gradient, so that a
-    rounding error of one that should be zero becomes a full step.)
+    The gradients are Adam's first moments, which after one step are the gradients times a constant.
+    (Parameters are less suitable: Adam's first update has the same size for every gradient, so a
+    rounding error in place of zero becomes a full step.)
     """
     state, totals = carry
     return [np.asarray(totals.loss), *map(np.asarray, jax.tree.leaves(state.optimizer.mean))]
 
 
 def step_error(answer: list[np.ndarray], reference: list[np.ndarray]) -> float:
-    """How far a step is off another, in multiples of what it may be: right is 1 or less.
+    """The difference of two steps in multiples of the tolerance: at most 1 is correct.
 
     Args:
-        answer, reference: from `answer_of`; of several models, the arrays of all together.
+        answer, reference: from `answer_of`; arrays of a population are stacked.
 
     Returns:
-        The largest of: the losses' relative difference over `LOSS`; of every gradient, the
-        relative difference of its norm over `NORM`, and the norm of its difference over its norm,
-        over `DIFFERENCE`. Infinite where a shape differs or a number is not finite.
+        The largest of: the relative difference of the loss over `LOSS`; for every gradient, the
+        relative difference of its norm over `NORM`, and the norm of the difference relative to its
+        norm over `DIFFERENCE`. Infinite if a shape differs or a number is not finite.
     """
     if [np.shape(a) for a in answer] != [np.shape(r) for r in reference]:
         return math.inf

@@ -1,4 +1,4 @@
-"""A result as a table: on the terminal, and in Markdown."""
+"""Format a result as a table, for the terminal and in Markdown."""
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -10,9 +10,9 @@ TIME_UNITS = (("s", 1.0), ("ms", 1e3), ("us", 1e6))
 
 
 def cells(result: Result) -> tuple[list[str], list[list[str]]]:
-    """The table's head and rows, as texts; columns that would be empty are left out.
+    """The table's header and rows as text, without empty columns.
 
-    Group and case are said once, in the first of their rows.
+    Group and case appear only in the first of their rows.
     """
     over = f"/ {result.baseline}"
     names = list(dict.fromkeys(name for row in result.rows for name in row.figures))
@@ -48,7 +48,7 @@ def rich_table(result: Result) -> Table:
 
 
 def terminal(result: Result) -> str:
-    """The table as text, as wide as it must be: a row broken into several cannot be compared."""
+    """The table as text, wide enough that no row is wrapped."""
     table = rich_table(result)
     console = Console(width=Console(width=10_000).measure(table).maximum)
     with console.capture() as text:
@@ -57,7 +57,7 @@ def terminal(result: Result) -> str:
 
 
 def markdown(result: Result) -> str:
-    """The whole result as a page of Markdown: question, machine, findings, table."""
+    """The result as a Markdown page: question, machine, findings, table."""
     head, body = cells(result)
     lines = [f"# {result.name}", "", result.question, ""]
     lines += [f"`{result.command}`, {result.date}. {result.machine}.", ""]
@@ -67,18 +67,18 @@ def markdown(result: Result) -> str:
 
 
 def time_text(seconds: float, unit: str = "") -> str:
-    """A duration to three digits, in the unit asked for or in the one that suits it."""
+    """A duration to three digits, in the given unit or the largest suitable one."""
     unit = unit or unit_of(seconds)
     return f"{figure(seconds * dict(TIME_UNITS)[unit])} {unit}"
 
 
 def unit_of(seconds: float) -> str:
-    """The largest unit of which a duration is at least one."""
+    """The largest unit in which a duration is at least 1."""
     return next((unit for unit, factor in TIME_UNITS if seconds * factor >= 0.9995), "us")
 
 
 def figure(value: float) -> str:
-    """A number to three digits, whole where it is large."""
+    """A number to three digits; large numbers are rounded to integers."""
     if value and not 1e-3 <= abs(value) < 1e7:
         return f"{value:.1e}"
     digits = next(

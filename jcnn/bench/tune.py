@@ -1,8 +1,8 @@
-"""Which lowering is fastest for which convolution on this machine: the table of method "auto".
+"""Measure the fastest lowering of each convolution on this machine, for method "auto".
 
-Every lowering that can do a convolution is run in turn with the others, in rounds, under the compiler
-options of `jcnn.compile`. Another lowering than "lax" is chosen only where both its median and its
-fastest run are at least a tenth lower: below that the difference may be the day's.
+All lowerings that support a convolution are timed in alternating rounds, with the compiler options
+of `jcnn.compile`. A lowering other than "lax" is chosen only if both its median and its fastest run
+are at least a tenth lower: a smaller difference may be noise.
 """
 
 import statistics
@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jcnn.bench.pairs import machine
+from jcnn.bench.processes import machine
 from jcnn.bench.tune_cases import default_cases
 from jcnn.compile import jit
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
@@ -26,11 +26,11 @@ from jcnn.system.files import write_text
 
 # A lowering must be this much faster than "lax" to be chosen.
 GAIN = 0.9
-# Not taken unless asked for by name: they round more, and on a CPU "native" is the faster Winograd.
+# Used only by name: they round more, and on a CPU "native" is the faster Winograd.
 _BY_NAME = ("winograd2", "winograd4")
 # A lowering this many times slower than the fastest is not run again.
 _HOPELESS = 3.0
-# How far two lowerings may differ, in units of the largest number of the answer.
+# Largest difference of two lowerings, relative to the largest number of the result.
 _AGREE = {"float64": 1e-10, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 
@@ -46,12 +46,12 @@ def tune(
     Args:
         cases: forward convolutions by name; None is `default_cases()`.
         out: file to write; None is the user's table, which method "auto" reads first. A running
-            process keeps the table that it has read.
-        rounds: how often each lowering is timed.
-        progress: told one line for each direction of each case.
+            process does not reload the table.
+        rounds: number of timed runs of each lowering.
+        progress: called with one line for each direction of each case.
 
     Returns:
-        The file.
+        Path of the table.
 
     Raises:
         RuntimeError: two lowerings of one convolution disagree.
@@ -65,7 +65,7 @@ def tune(
     for name, forward in (default_cases() if cases is None else cases).items():
         for direction, one in directions(forward).items():
             if one.conv in lines or (direction == "by input" and forward.x[3] <= 3):
-                continue  # no one asks for the gradient by the pictures
+                continue  # training does not need the gradient of the images
             line = _measure(f"{name}, {direction}", forward, direction, rounds)
             lines[one.conv] = line
             times = ", ".join(
@@ -106,7 +106,7 @@ def _measure(name: str, forward: Conv, direction: str, rounds: int) -> Measured:
 
 
 def pick(seconds: dict[str, list[float]]) -> str:
-    """The lowering to take, by the seconds of each lowering's runs."""
+    """Choose a lowering, given the seconds of each lowering's runs."""
     medians = {lowering: statistics.median(taken) for lowering, taken in seconds.items()}
     best = min(medians, key=medians.__getitem__)
     gains = medians[best] <= GAIN * medians["lax"]
@@ -114,7 +114,7 @@ def pick(seconds: dict[str, list[float]]) -> str:
 
 
 def _prepared(direction: Direction) -> Callable[[], Any]:
-    """The direction, compiled, with random arrays to run on."""
+    """A call of the compiled direction with random arrays."""
     rng = np.random.default_rng(0)
     arrays = [
         jax.numpy.asarray(rng.standard_normal(shape), direction.conv.dtype)

@@ -1,4 +1,4 @@
-"""The convolutions that the table of method "auto" is measured on."""
+"""The convolutions that are measured for the table of method "auto"."""
 
 import dataclasses
 from typing import NamedTuple
@@ -16,7 +16,7 @@ BATCH = 64
 
 
 class Known(NamedTuple):
-    """A convolution by its shapes; `transposed` by this stride, it reads a dilated input."""
+    """The shapes of a convolution; `transposed` is the dilation of its input."""
 
     x: Shape
     kernel: Shape
@@ -74,7 +74,7 @@ KNOWN = {
         (8, 28, 28, 64), (2, 2, 64, 32), 1, ((1, 1), (1, 1)), transposed=2
     ),
 }
-# XLA:CPU has no fast convolution of 16 bits, so a few tell enough.
+# XLA:CPU has no fast 16-bit convolution, so a few cases suffice.
 IN_16_BITS = (
     "conv1 conv2d",
     "conv2 conv2d_1",
@@ -88,7 +88,7 @@ IN_16_BITS = (
 
 
 def default_cases() -> dict[str, Conv]:
-    """The zoo's convolutions at batch 64 and `KNOWN` ones in float32; a few in bfloat16."""
+    """The zoo's convolutions at batch 64 and those of `KNOWN` in float32, a few in bfloat16."""
     platform = jax.default_backend()
     cases = zoo_cases(platform)
     cases |= {name: known_case(known, platform) for name, known in KNOWN.items()}
@@ -100,7 +100,7 @@ def default_cases() -> dict[str, Conv]:
 
 
 def zoo_cases(platform: str) -> dict[str, Conv]:
-    """Every convolution of every model, named "model layer"; equal ones once."""
+    """Every distinct convolution of every model, named "model layer"."""
     cases: dict[str, Conv] = {}
     for name, entry in ZOO.items():
 
@@ -125,7 +125,7 @@ def zoo_cases(platform: str) -> dict[str, Conv]:
 
 
 def known_case(known: Known, platform: str) -> Conv:
-    """One of `KNOWN` in float32."""
+    """A convolution of `KNOWN` in float32."""
     size = [(cells - 1) * known.transposed + 1 for cells in known.x[1:3]]
     window = resolve_window(
         (size[0], size[1]),

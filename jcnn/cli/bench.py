@@ -1,4 +1,4 @@
-"""`jcnn bench`: how long things take on this machine."""
+"""`jcnn bench`: measure how fast jcnn is on this machine."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,31 +15,32 @@ Name = Literal["all", "eager", "algorithms", "startup", "inside", "scaling", "tu
 
 @dataclass(frozen=True)
 class BenchCommand:
-    """Measure how long things take here: tables, and JSON, Markdown and plots in a folder.
+    """Run benchmarks on this machine; write tables, JSON, Markdown and plots to a folder.
 
-    eager: compiled against op by op. algorithms: every method of convolution on 22 shapes.
-    startup: importing, --help, the first step. inside: a training step alone, in a loop, and of
-    several models. scaling: time against batch, pictures, models and data set. Answers are
-    compared; a wrong one makes the exit code 1. tune: which form of convolution is fastest here,
-    kept for method "auto"; no part of all, since it changes what is measured.
+    eager: compiled ops and steps against eager ones. algorithms: every convolution method on 22
+    shapes. startup: time of imports, --help and the first step. inside: a training step by itself,
+    in a loop, and of a population. scaling: time against batch size, image size, population and
+    data set size. Results are checked; the exit code is 1 if one is wrong. tune: measure the
+    lowerings of convolution and save the table that method "auto" uses; not part of all, since it
+    changes what the others measure.
     """
 
     question: Annotated[tyro.conf.Positional[Name], tyro.conf.arg(metavar="QUESTION")] = "all"
-    """One of all, eager, algorithms, startup, inside, scaling, tune."""
+    """Benchmark to run: all, eager, algorithms, startup, inside, scaling or tune."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("bench")
-    """Folder for the results; files of an earlier measurement are replaced."""
+    """Folder for the results; files of an earlier run are replaced."""
     rounds: Annotated[
         int | None,
-        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the question's own)"),
+        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: 5 to 11, by question)"),
     ] = None
-    """How often everything is timed, in turn; what is slow less often."""
+    """Number of timed runs of each contestant, at most; slow ones are timed less often."""
     quick: bool = False
-    """A few cases, for a first look."""
+    """Run only a few cases."""
     full: bool = False
-    """Algorithms: every direction, and bfloat16 on every case."""
+    """For algorithms: measure every direction, and bfloat16 on every case."""
 
     def run(self) -> None:
-        """Measure, print and keep each question."""
+        """Measure each question, print the table and save it."""
         if self.quick and self.full:
             raise ValueError("--quick: got --full too; accepted: one of them")
         if self.rounds is not None and self.rounds < 1:
@@ -48,7 +49,7 @@ class BenchCommand:
             raise ValueError(f"--out: got {self.out}, which is a file; accepted: a folder")
         from jcnn.compile import keep_memory
 
-        keep_memory()  # as every command that computes
+        keep_memory()  # as in every command that computes
         if self.question == "tune":
             self._tune()
             return

@@ -1,4 +1,4 @@
-"""`jcnn data`: the data sources; `jcnn data show`: a look at one."""
+"""`jcnn data`: list the data sources; `jcnn data show`: draw images of one."""
 
 import json
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from jcnn.cli.show import ShowCommand
+from jcnn.cli.data_show import DataShowCommand
 
 _Action = (
-    Annotated[ShowCommand, tyro.conf.subcommand("show")]
-    | Annotated[None, tyro.conf.subcommand("list", description="A row for each source.")]
+    Annotated[DataShowCommand, tyro.conf.subcommand("show")]
+    | Annotated[None, tyro.conf.subcommand("list", description="Print a row for each source.")]
 )
 
 
 @dataclass(frozen=True)
 class DataCommand:
-    """The data sources that --data takes; with show, a sheet of one's pictures."""
+    """List the data sources that --data accepts, or draw images of one (show)."""
 
     action: Annotated[_Action, tyro.conf.arg(name="")] = None
     json: bool = False
@@ -26,13 +26,13 @@ class DataCommand:
         """Print a row for each source, or draw a sheet."""
         if self.action is not None:
             if self.json:
-                raise ValueError("--json: goes with the list of sources, not with show")
+                raise ValueError("--json: got show too; accepted: with the list of sources only")
             self.action.run()
             return
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        from jcnn.cli.tables import show
+        from jcnn.cli.tables import print_table
         from jcnn.data import SOURCES
 
         if self.json:
@@ -50,4 +50,4 @@ class DataCommand:
         for source in SOURCES:
             folder = "if offline" if source.takes_data_dir else "-"
             table.add_row(source.name, source.description, folder)
-        show(table)
+        print_table(table)

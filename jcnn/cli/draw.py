@@ -1,4 +1,4 @@
-"""`jcnn draw`: pictures for slides and papers."""
+"""`jcnn draw`: draw figures for slides and papers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from jcnn.cli.words import padding_of
-from jcnn.cli.zoo_model import ZooModel
+from jcnn.cli.model_options import ModelOptions
+from jcnn.cli.values import parse_padding
 
 _Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
@@ -15,25 +15,25 @@ _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
 
 @dataclass(frozen=True)
 class StripsCommand:
-    """What every layer of a trained model makes of a picture: a heat map a channel."""
+    """Draw every layer's output for one image, one heat map per channel."""
 
     run_folder: _Run
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     image: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGE")]
-    """Picture file; it is brought to the size and colours of the model's input."""
+    """Image file; it is converted to the shape of the model's input."""
     layers: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all)")
     ] = ()
-    """Layers to draw, as jcnn summary names them."""
+    """Names of the layers to draw; jcnn summary lists them."""
     most: int = 32
-    """Channels of one layer."""
+    """Largest number of channels per layer."""
     out: _Png = Path("strips.png")
-    """Picture to write; a file of that name is replaced."""
+    """PNG file to write; an existing file is replaced."""
 
     def run(self) -> None:
-        """Load the run and the picture, draw, and print the file's name."""
+        """Load the run and the image, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
         from jcnn.compile import use_cache
         from jcnn.data import read_image
         from jcnn.report import activation_strips
@@ -48,23 +48,24 @@ class StripsCommand:
 
 @dataclass(frozen=True)
 class FiltersCommand:
-    """The kernels of one convolution of a trained model."""
+    """Draw the kernels of one convolution layer of a trained model."""
 
     run_folder: _Run
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     layer: Annotated[
-        str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the only one)")
+        str | None,
+        tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the only convolution)"),
     ] = None
-    """Layer to draw, as jcnn summary names it."""
+    """Name of the layer to draw; jcnn summary lists them."""
     most: int = 16
-    """Filters, and input channels."""
+    """Largest number of filters, and of input channels."""
     out: _Png = Path("filters.png")
-    """Picture to write; a file of that name is replaced."""
+    """PNG file to write; an existing file is replaced."""
 
     def run(self) -> None:
         """Load the run, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
         from jcnn.report import filter_sheet
         from jcnn.runs import load
 
@@ -73,11 +74,11 @@ class FiltersCommand:
 
 
 @dataclass(frozen=True)
-class NetworkCommand(ZooModel):
-    """A model's layers as boxes to scale, with their shapes and parameters."""
+class NetworkCommand(ModelOptions):
+    """Draw a model's layers as boxes to scale, with their shapes and parameters."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.svg")] = Path("network.svg")
-    """Drawing to write; a file of that name is replaced."""
+    """SVG file to write; an existing file is replaced."""
 
     def run(self) -> None:
         """Summarise the model, draw, and print the file's name."""
@@ -89,22 +90,22 @@ class NetworkCommand(ZooModel):
 
 @dataclass(frozen=True)
 class ConvolutionCommand:
-    """A convolution of a small grid, step by step, as an animation."""
+    """Draw the convolution of a small grid, step by step, as an animation."""
 
     input: Annotated[str, tyro.conf.arg(metavar="GRID")]
-    """Numbers such as '1 2; 3 4', or a file, as jcnn trace takes; at most 12 x 12 with padding."""
+    """Numbers such as '1 2; 3 4', or a file (see jcnn trace); at most 12 x 12 with padding."""
     kernel: Annotated[str, tyro.conf.arg(metavar="GRID")]
-    """As --input, at most 7 x 7; the kernel is not flipped."""
+    """Numbers or a file, at most 7 x 7; the kernel is not flipped."""
     padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
-    """Cells of zeros around the input."""
+    """valid: no padding; same: keep the size; INT: cells of zeros on every side."""
     stride: int = 1
-    """Cells between neighbouring windows."""
+    """Step from one window to the next, in cells."""
     dilation: int = 1
-    """Cells between neighbouring taps of the kernel."""
+    """Step between taps of the kernel, in cells of the input."""
     seconds: float = 1.0
-    """That a step stays."""
+    """Duration of one step, in seconds."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.gif")] = Path("convolution.gif")
-    """Animation to write; a file of that name is replaced."""
+    """GIF file to write; an existing file is replaced."""
 
     def run(self) -> None:
         """Read the grids, draw, and print the file's name."""
@@ -113,7 +114,7 @@ class ConvolutionCommand:
 
         grid = _grid("--input", self.input, MOST_CELLS)
         kernel = _grid("--kernel", self.kernel, MOST_TAPS)
-        padding = padding_of("--padding", self.padding)
+        padding = parse_padding("--padding", self.padding)
         gif = convolution_gif(
             grid,
             kernel,
@@ -135,17 +136,17 @@ _What = (
 
 @dataclass(frozen=True)
 class DrawCommand:
-    """Pictures for slides: activations, filters, a network, a convolution step by step."""
+    """Draw figures for slides: activations, filters, a network, an animated convolution."""
 
     what: Annotated[_What, tyro.conf.arg(name="")]
 
     def run(self) -> None:
-        """Draw it."""
+        """Draw the figure."""
         self.what.run()
 
 
 def _check_out(out: Path, suffix: str) -> None:
-    """Refuse, before any work, a file that cannot become what is asked for."""
+    """Raise if `out` cannot be written, before any work is done."""
     if out.suffix.lower() != suffix:
         raise ValueError(f"--out: got {str(out)!r}; accepted: a name that ends in {suffix}")
     if not out.parent.is_dir():
@@ -163,7 +164,7 @@ def _write(out: Path, content: bytes) -> None:
 
 
 def _grid(option: str, source: str, most: int) -> list[list[float]]:
-    """Numbers, or a file of them; too many are refused by the option's own name."""
+    """Numbers from text or a file; an error names the option."""
     from jcnn.report.cell_numbers import read_grid
     from jcnn.trace import read_stack
 

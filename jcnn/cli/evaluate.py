@@ -1,4 +1,4 @@
-"""`jcnn evaluate`: how good a run is on test pictures, as a whole and class by class."""
+"""`jcnn evaluate`: score a trained model on test images, overall and per class."""
 
 import json
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateCommand:
-    """Accuracy, loss, calibration and every class's scores of a trained model on test pictures."""
+    """Evaluate a trained model on test images: accuracy, loss, calibration and class scores."""
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures count, and its classes must be the run's."""
+    """Data source whose test images are used (see jcnn data); its classes must match the run's."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
-    """Folder of the data's files, for sources that need one."""
+    """Folder with the data's files, for sources that take one."""
     flips: bool = False
-    """Judge the mean over each picture and its mirror image."""
+    """Average the predictions for each image and its mirror image."""
     json: bool = False
     """Print {"loss", "accuracy", "n", "top_k_accuracy", "ece", "classes", "confusion", ...}."""
 
     def run(self) -> None:
         """Load the run and the data, and print the scores."""
-        from jcnn.cli.tested import predict_test
+        from jcnn.cli.predictions import predict_test_images
         from jcnn.compile import keep_memory, use_cache
         from jcnn.runs import read_config
 
         use_cache()
         keep_memory()
         config = read_config(self.run_folder).with_data(self.data, self.data_dir)
-        found = predict_test(self.run_folder, config, flips=self.flips)[1].scores()
+        found = predict_test_images(self.run_folder, config, flips=self.flips)[1].scores()
         if self.json:
             print(json.dumps(found.to_json()))
         else:
@@ -51,7 +51,7 @@ def _line(found: "Scores") -> str:
     top = f"top-{found.top_k} accuracy {found.top_k_accuracy:.4f}, "
     return (
         f"accuracy {found.accuracy:.4f}, {top if len(found.classes) > found.top_k else ''}"
-        f"loss {found.loss:.4f}, calibration error {found.ece:.4f} ({found.n} pictures)"
+        f"loss {found.loss:.4f}, calibration error {found.ece:.4f} ({found.n} images)"
     )
 
 
@@ -60,13 +60,13 @@ def _print_classes(found: "Scores") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from jcnn.cli.tables import show
+    from jcnn.cli.tables import print_table
 
     table = Table("class", box=SIMPLE_HEAD)
-    for name in ("precision", "recall", "F1", "pictures"):
+    for name in ("precision", "recall", "F1", "images"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in found.classes:
         numbers = (f"{value:.4f}" for value in (row.precision, row.recall, row.f1))
-        # As Text, a name in square brackets is no markup.
+        # Rich would read a name in square brackets as markup.
         table.add_row(Text(row.name), *numbers, f"{row.support:,}")
-    show(table)
+    print_table(table)

@@ -1,4 +1,4 @@
-"""`jcnn explore`: one HTML page on what a model does to pictures."""
+"""`jcnn explore`: write an HTML page with the outputs of every layer of a model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,33 +19,36 @@ _CLASSES_SHOWN = 10
 
 @dataclass(frozen=True)
 class ExploreCommand:
-    """One HTML page on what a model does to pictures: every layer, every number.
+    """Write an interactive HTML page with every layer's output for some images.
 
-    It opens offline and needs nothing beside it. A model of the zoo has freshly drawn parameters.
+    The page works offline and is self-contained. A model named from the zoo is untrained.
     """
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL")]
-    """Run folder of jcnn train, or one of: jcnn models."""
-    image: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
-    """Picture files; they are brought to the size and colours of the model's input."""
+    """Run folder written by jcnn train, or a model of the zoo; jcnn models lists them."""
+    image: Annotated[
+        tuple[Path, ...],
+        tyro.conf.arg(metavar="FILE [FILE ...]", help_behavior_hint="(default: none)"),
+    ] = ()
+    """Image files; they are converted to the shape of the model's input."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures are shown."""
+    """Data source whose test images are shown; jcnn data lists them."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
-    """Folder of the data's files, for sources that need one."""
+    """Folder with the data's files, for sources that take one."""
     index: Annotated[
         tuple[int, ...],
-        tyro.conf.arg(metavar="I [I ...]", help_behavior_hint="(default: one of each class)"),
+        tyro.conf.arg(metavar="INT [INT ...]", help_behavior_hint="(default: one of each class)"),
     ] = ()
-    """Numbers of test pictures, from 0."""
+    """Indices of the test images to show, from 0."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.html")] = Path("page.html")
-    """Page to write; a file of that name is replaced."""
+    """Page to write; an existing file is replaced."""
 
     def run(self) -> None:
-        """Load the model and the pictures, write the page, and print its path."""
+        """Load the model and the images, write the page, and print its path."""
         if not self.out.parent.is_dir():
             raise FileNotFoundError(f"--out: {self.out.parent}: no such folder")
         if self.out.is_dir():
@@ -59,17 +62,17 @@ class ExploreCommand:
         use_cache()
         keep_memory()
         subject = self._of_run() if Path(self.model).is_dir() else self._of_zoo()
-        pictures = [read_image(file, subject.shape, subject.resize) for file in self.image]
+        images = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
-        labels: list[int | None] = [None] * len(pictures)
+        labels: list[int | None] = [None] * len(images)
         if subject.test is not None:
             rows = self._rows(subject.test)
-            pictures += list(subject.test.images[rows])
+            images += list(subject.test.images[rows])
             names += [f"test {row}" for row in rows]
             labels += [int(label) for label in subject.test.labels[rows]]
         made = page(
             subject.model,
-            np.stack(pictures),
+            np.stack(images),
             subject.class_names,
             labels=labels,
             names=names,
@@ -82,15 +85,15 @@ class ExploreCommand:
             print(f"left out: {sentence}")
 
     def _of_run(self) -> "_Subject":
-        from jcnn.cli.tested import read_test
-        from jcnn.cli.warn import warn
+        from jcnn.cli.messages import warn
+        from jcnn.cli.predictions import read_test_images
         from jcnn.runs import load
         from jcnn.train import check_fit
 
         model, config = load(self.model, on_damage=warn)
         test = None
         if self._shows_data():
-            test = read_test(config.with_data(self.data, self.data_dir))
+            test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
         title = f"{config.model} on {config.data}"
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
@@ -108,7 +111,7 @@ class ExploreCommand:
                 f"model: got {self.model!r}; accepted: a run folder, or {', '.join(ZOO)}{guess}"
             )
         entry = ZOO[self.model]
-        title = f"{self.model} with freshly drawn parameters, not trained"
+        title = f"{self.model} with random parameters, not trained"
         test, shape, classes = None, entry.input_shape, tuple(map(str, range(entry.classes)))
         if self._shows_data():
             data = self.data
@@ -132,7 +135,7 @@ class ExploreCommand:
         return bool(not self.image or self.data or self.data_dir or self.index)
 
     def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
-        """The test pictures asked for, or the first of each class."""
+        """Indices of the test images to show: those of --index, or the first of each class."""
         import numpy as np
 
         for row in self.index:
@@ -146,7 +149,7 @@ class ExploreCommand:
 
 @dataclass(frozen=True)
 class _Subject:
-    """A model, what its pictures are, and those of its data that may be shown."""
+    """A model, the shape and classes of its images, and its test images."""
 
     model: "nnx.Module"
     shape: tuple[int, int, int]

@@ -1,20 +1,20 @@
-"""`jcnn info`: versions, devices, kernels, caches and memory."""
+"""`jcnn info`: print versions, devices, kernels, caches and memory."""
 
 import json
 from dataclasses import dataclass
 from typing import Any
 
 _REPORT = (
-    "a bug report contains: this output, the command and all that it printed, and the run's "
+    "in a bug report, include this output, the command with its full output, and the run's "
     "config.json if there is one"
 )
 
 
 @dataclass(frozen=True)
 class InfoCommand:
-    """What is installed and in use: versions, devices, native kernels, caches, tables, memory.
+    """Print versions, devices, native kernels, convolution tables, caches and free memory.
 
-    A bug report contains this output, the command and all that it printed, and the run's
+    In a bug report, include this output, the command with its full output, and the run's
     config.json if there is one.
     """
 
@@ -41,15 +41,18 @@ def _text(found: dict[str, Any]) -> str:
         count = f"{table['convolutions']} convolutions"
         lines.append(f"table: {table['file']} ({count}, {table['measured_on']})")
     for cache in found["caches"]:
-        size = f"{cache['files']} files, {_mebibytes(cache['bytes'])}"
+        size = f"{cache['files']} files, {_size(cache['bytes'])}"
         problem = f"; not used: {cache['problem']}" if cache["problem"] else ""
         lines.append(f"cache: {cache['path']} ({size}{problem})")
-    lines.append(f"memory for pictures: {_mebibytes(found['picture_memory_bytes'])}")
+    lines.append(f"memory for images: {_size(found['picture_memory_bytes'])}")
     for place, free in found["free_disk_bytes"].items():
-        lines.append(f"free disk, {place}: {_mebibytes(free)}")
+        lines.append(f"free disk, {place}: {_size(free)}")
     lines += [f"{name}={value}" for name, value in found["environment"].items()]
     return "\n".join([*lines, _REPORT])
 
 
-def _mebibytes(count: int) -> str:
-    return f"{count / 2**20:,.1f} MiB"
+def _size(count: int) -> str:
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 2**power:
+            return f"{count / 2**power:,.1f} {unit}"
+    return f"{count} bytes"

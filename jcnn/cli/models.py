@@ -1,4 +1,4 @@
-"""`jcnn models`: the zoo."""
+"""`jcnn models`: list the models of the zoo."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelsCommand:
-    """The models that can be trained, with their parameters."""
+    """List the models of the zoo with their number of parameters."""
 
     json: bool = False
     """Print [{"name", "params", "input_shape", "classes", "source", "layers"}]."""
@@ -16,7 +16,7 @@ class ModelsCommand:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        from jcnn.cli.tables import show
+        from jcnn.cli.tables import print_table
         from jcnn.models import ZOO, zoo_summary
 
         rows = [
@@ -34,7 +34,7 @@ class ModelsCommand:
             print(json.dumps(rows))
             return
         table = Table(box=SIMPLE_HEAD)
-        for column in ("name", "parameters", "picture", "classes", "layers"):
+        for column in ("name", "parameters", "input", "classes", "layers"):
             table.add_column(column, justify="right" if column == "parameters" else "left")
         for row, entry in zip(rows, ZOO.values(), strict=True):
             table.add_row(
@@ -44,4 +44,4 @@ class ModelsCommand:
                 str(entry.classes),
                 f"{entry.source}: {entry.layers}",
             )
-        show(table)
+        print_table(table)

@@ -1,4 +1,4 @@
-"""`jcnn predict`: what a run's model sees in picture files."""
+"""`jcnn predict`: classify image files with a trained model."""
 
 import json
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictCommand:
-    """What a trained model sees in pictures of any size and colour mode.
+    """Classify image files with a trained model.
 
-    A picture that cannot be read is named, and the exit code is then 1.
+    Files that cannot be read are reported, and the exit code is then 1.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     images: Annotated[
         tyro.conf.Positional[tuple[Path, ...]],
         tyro.conf.arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(at least one)"),
     ] = ()
-    """Picture files, folders of them, or patterns such as "*.png"; pictures are brought to the
-    size and colours of the model's input."""
+    """Image files, folders, or patterns such as "*.png"; images of any size and colour mode are
+    converted to the shape of the model's input."""
     flips: bool = False
-    """Take the mean over each picture and its mirror image."""
+    """Average the predictions for each image and its mirror image."""
     json: bool = False
-    """Print [{"file", "label", "probability", "probabilities"}]; of a picture that cannot be read
-    {"file", "error"}."""
+    """Print [{"file", "label", "probability", "probabilities"}], and {"file", "error"} for a file
+    that cannot be read."""
 
     def run(self) -> None:
-        """Load the run and the pictures, and print a line or an object for each."""
+        """Load the run and the images, and print a line or an object for each image."""
         if not self.images:
-            raise ValueError("images: got none; name at least one picture file or folder")
+            raise ValueError("images: got none; name at least one image file or folder")
         import numpy as np
 
-        from jcnn.cli.warn import PartError, warn
+        from jcnn.cli.messages import PartError, warn
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
         from jcnn.runs import load
@@ -47,19 +47,19 @@ class PredictCommand:
         use_cache()
         keep_memory()
         model, config = load(self.run_folder, on_damage=warn)
-        pictures: dict[Path, npt.NDArray[np.uint8]] = {}
+        images: dict[Path, npt.NDArray[np.uint8]] = {}
         errors: dict[Path, str] = {}
         files = _files(self.images)
         for file in files:
             try:
-                pictures[file] = read_image(file, config.input_shape, config.resize)
+                images[file] = read_image(file, config.input_shape, config.resize)
             except (ValueError, OSError) as error:
                 errors[file] = " ".join(str(error).split())
-        if not pictures:
+        if not images:
             raise ValueError("; ".join(errors.values()))
-        rows = predict(model, np.stack(list(pictures.values())), flips=self.flips)
+        rows = predict(model, np.stack(list(images.values())), flips=self.flips)
         results: dict[Path, dict[str, Any]] = {}
-        for file, row in zip(pictures, rows, strict=True):
+        for file, row in zip(images, rows, strict=True):
             best = int(row.argmax())
             results[file] = {
                 "file": str(file),
@@ -76,14 +76,14 @@ class PredictCommand:
             for result in results.values():
                 print(f"{result['file']}: {result['label']} ({result['probability']:.1%})")
         if errors:
-            raise PartError(f"{len(errors)} of {len(files)} pictures could not be read")
+            raise PartError(f"{len(errors)} of {len(files)} images could not be read")
 
 
 def _files(names: tuple[Path, ...]) -> list[Path]:
-    """The files that are named: of a folder the pictures inside, of a pattern what it matches.
+    """The files named, with the images of each folder and the matches of each pattern.
 
     Raises:
-        ValueError: a folder holds no picture, or a pattern matches none.
+        ValueError: a folder contains no image, or a pattern matches no file.
     """
     from jcnn.data.sources.class_folders import EXTENSIONS
 
@@ -97,13 +97,13 @@ def _files(names: tuple[Path, ...]) -> list[Path]:
                 and not any(part.startswith(".") for part in file.relative_to(name).parts)
             )
             if not inside:
-                raise ValueError(f"images: {name}: no picture in this folder")
+                raise ValueError(f"images: {name}: no image in this folder")
             found += inside
         elif not {"*", "?", "["}.isdisjoint(str(name)) and not name.exists():
             start = Path(name.anchor)
             matching = sorted(start.glob(str(name.relative_to(start))))
             if not matching:
-                raise ValueError(f"images: {name}: no file has such a name")
+                raise ValueError(f"images: {name}: no file matches")
             found += _files(tuple(matching))
         else:
             found.append(name)

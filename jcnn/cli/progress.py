@@ -1,4 +1,4 @@
-"""The live display of a training: compiling, the epoch's bar, and a line for each epoch."""
+"""Live display of a training: compilation, a progress bar, and a line for each epoch."""
 
 from pathlib import Path
 from types import TracebackType
@@ -24,10 +24,10 @@ from jcnn.train import Progress as EpochProgress
 
 
 class Display:
-    """Show on stderr how far reading and training are; use it as a context, and call it.
+    """Show the progress of reading and training on stderr; a callable context manager.
 
     It is the `notify` of `jcnn.data.load` and the `on_event` of `jcnn.train.fit`. On a terminal
-    the bar moves; elsewhere only the lines are written.
+    it shows a moving bar, elsewhere only lines.
     """
 
     def __init__(self) -> None:
@@ -46,20 +46,20 @@ class Display:
         self._task = self._bar.add_task("starting", total=None)
 
     def begin(self, config: RunConfig, run: Path, train: int, test: int) -> None:
-        """Say what is about to be trained.
+        """Print what is about to be trained.
 
         Args:
-            config: of the run.
+            config: the run's configuration.
             run: its folder.
-            train: how many training pictures there are.
-            test: how many test pictures.
+            train: number of training images.
+            test: number of test images.
         """
         self._epochs = config.train.epochs
         models = len(config.members())
         many = f"{models} models of " if models > 1 else ""
         self._console.print(
             f"{many}[bold]{config.model}[/bold] on {escape(config.data)} ({train} training and "
-            f"{test} test pictures), {self._epochs} epochs, device "
+            f"{test} test images), {self._epochs} epochs, device "
             f"{jax.devices()[0].device_kind}, run folder {escape(str(run))}"
         )
 
@@ -87,8 +87,8 @@ class Display:
                 if not self._console.is_terminal:
                     self._console.print("compiling ...")
             case EpochProgress():
-                # Below a twentieth of the time, waiting for pictures is nobody's concern.
-                waiting = f"  waiting for pictures {event.waiting:.0%}"
+                # Waiting for images is worth showing only above a twentieth of the time.
+                waiting = f"  waiting for images {event.waiting:.0%}"
                 self._show(
                     f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}  "
                     f"accuracy {event.accuracy:.4f}{waiting if event.waiting > 0.05 else ''}",

@@ -1,4 +1,4 @@
-"""`jcnn report`: one HTML page on a run."""
+"""`jcnn report`: write an HTML page about a run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +9,26 @@ import tyro
 
 @dataclass(frozen=True)
 class ReportCommand:
-    """One HTML page on a run: curves, confusion, mistakes, filters, settings; and PNGs.
+    """Write a report on a run: curves, confusion matrix, mistakes, filters and settings.
 
-    RUN/report/index.html opens offline and needs nothing beside it. A report on other data than
-    the run's goes to a folder RUN/report-... of its own.
+    The page, RUN/report/index.html, works offline and is self-contained; PNG files of its figures
+    are written next to it. A report on other data than the run's goes to a folder RUN/report-...
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
-    """Run folder of jcnn train."""
+    """Run folder written by jcnn train."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
     ] = None
-    """One of: jcnn data; its test pictures count, and its classes must be the run's."""
+    """Data source whose test images are used (see jcnn data); its classes must match the run's."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
-    """Folder of the data's files, for sources that need one."""
+    """Folder with the data's files, for sources that take one."""
 
     def run(self) -> None:
         """Load the run and the data, write the report, and print its path."""
-        from jcnn.cli.tested import predict_test, read_test, report_population
+        from jcnn.cli.predictions import predict_test_images, read_test_images, report_population
         from jcnn.compile import keep_memory, use_cache
         from jcnn.runs import read_config
 
@@ -38,7 +38,7 @@ class ReportCommand:
         asked = config.with_data(self.data, self.data_dir)
         data = asked.other_data(config)
         if len(config.members()) > 1:
-            print(report_population(self.run_folder, config, read_test(asked), data=data)[0])
+            print(report_population(self.run_folder, config, read_test_images(asked), data=data)[0])
             return
-        model, found = predict_test(self.run_folder, asked)
+        model, found = predict_test_images(self.run_folder, asked)
         print(found.report(self.run_folder, model, data))

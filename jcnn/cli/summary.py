@@ -1,25 +1,25 @@
-"""`jcnn summary`: the layers of a model, with what each costs and sees."""
+"""`jcnn summary`: print a table of a model's layers."""
 
 import dataclasses
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jcnn.cli.zoo_model import ZooModel
+from jcnn.cli.model_options import ModelOptions
 
 if TYPE_CHECKING:
     from jcnn.models import Summary
 
 
 @dataclass(frozen=True)
-class SummaryCommand(ZooModel):
-    """The layers of a model: shapes, parameters, work, memory and receptive field."""
+class SummaryCommand(ModelOptions):
+    """Print a model's layers: shapes, parameters, multiply-adds, memory, receptive fields."""
 
     json: bool = False
     """Print {"layers": [{"name", "type", "output_shape", "params", ...}], "params", ...}."""
 
     def run(self) -> None:
-        """Print the table, or the object."""
+        """Print the table, or the JSON object."""
         result = self.summarise()
         if self.json:
             print(json.dumps({"model": self.model, **dataclasses.asdict(result)}))
@@ -31,10 +31,10 @@ def _print_table(model: str, summary: "Summary") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from jcnn.cli.tables import show
+    from jcnn.cli.tables import print_table
 
     table = Table(
-        title=f"{model} for pictures of {_by(summary.input_shape)}",
+        title=f"{model} for inputs of {_by(summary.input_shape)}",
         show_footer=True,
         box=SIMPLE_HEAD,
     )
@@ -47,7 +47,7 @@ def _print_table(model: str, summary: "Summary") -> None:
     table.add_column(
         "memory", no_wrap=True, footer=_size(summary.activation_bytes), justify="right"
     )
-    table.add_column("sees", justify="right")
+    table.add_column("receptive field", justify="right")
     for layer in summary.layers:
         table.add_row(
             layer.name,
@@ -57,7 +57,7 @@ def _print_table(model: str, summary: "Summary") -> None:
             _size(layer.activation_bytes),
             "-" if layer.receptive_field is None else _by(layer.receptive_field),
         )
-    show(table)
+    print_table(table)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -1,11 +1,11 @@
-"""Printing a table on stdout."""
+"""Print a table on stdout."""
 
 from rich.console import Console
 from rich.table import Table
 
 
-def show(table: Table) -> None:
-    """Print a table as text: through `print`, which tells of a reader that has gone away."""
+def print_table(table: Table) -> None:
+    """Print a table through `print`, which raises BrokenPipeError when the reader has closed."""
     console = Console()
     with console.capture() as text:
         console.print(table)

@@ -1,4 +1,4 @@
-"""`jcnn trace`: the arithmetic of one layer, number by number."""
+"""`jcnn trace`: print the arithmetic of one layer."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,15 +12,15 @@ from jcnn.cli.trace_options import (
     Sizes,
     WindowOptions,
 )
-from jcnn.cli.words import padding_of, size_of
+from jcnn.cli.values import parse_padding, parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvCommand(ConvolutionOptions):
-    """A convolution: input, kernel, the size formula, output; with --steps, every cell's sum."""
+    """Print a convolution: input, kernel, size formula and output."""
 
     steps: bool = False
-    """Each output cell: the patch, the kernel, the products and their sum."""
+    """Print each output cell: the patch, the kernel, the products and their sum."""
 
     def run(self) -> None:
         """Print the convolution."""
@@ -32,7 +32,7 @@ class ConvCommand(ConvolutionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Im2ColCommand(ConvolutionOptions):
-    """A convolution as a matrix product; --check compares the patch matrix."""
+    """Print a convolution as a matrix product (im2col); --check compares the patch matrix."""
 
     def run(self) -> None:
         """Print the matrices."""
@@ -44,16 +44,16 @@ class Im2ColCommand(ConvolutionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PoolCommand(WindowOptions):
-    """Pooling: the maximum (marked) or the mean of each window."""
+    """Print pooling: the maximum (marked) or the mean of each window."""
 
     size: Sizes = (2,)
-    """Height and width of the window."""
+    """Height and width of the window: one number for both, or two."""
     stride: Annotated[Sizes, tyro.conf.arg(help_behavior_hint="(default: the size)")] = ()
-    """Cells between neighbouring windows: one number, or rows and columns."""
+    """Step between windows, in cells: one number for both axes, or rows and columns."""
     average: bool = False
-    """The mean instead of the maximum; padding is left out of it."""
+    """Take the mean instead of the maximum; padding does not count in the mean."""
     steps: bool = False
-    """Each window by itself."""
+    """Print each window."""
 
     def run(self) -> None:
         """Print the pooling."""
@@ -61,9 +61,9 @@ class PoolCommand(WindowOptions):
 
         found = pool(
             self.inputs(),
-            size_of("--size", self.size),
-            stride=size_of("--stride", self.stride) if self.stride else None,
-            padding=padding_of("--padding", self.padding),
+            parse_size("--size", self.size),
+            stride=parse_size("--stride", self.stride) if self.stride else None,
+            padding=parse_padding("--padding", self.padding),
             average=self.average,
         )
         self.show(found, describe_pool(found, steps=self.steps))
@@ -71,10 +71,10 @@ class PoolCommand(WindowOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FlattenCommand(LayerOptions):
-    """A picture as a vector: i = (r*W + c)*C + k."""
+    """Print an image as a vector: i = (r*W + c)*C + k."""
 
     def run(self) -> None:
-        """Print the vector, with the place of each number."""
+        """Print the vector, with the index of each number."""
         from jcnn.trace import describe_flatten, flatten
 
         inputs = self.inputs()
@@ -84,19 +84,19 @@ class FlattenCommand(LayerOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DenseCommand(LayerOptions):
-    """A dense layer: each product and each unit's sum; with --count, its parameters."""
+    """Print a dense layer: each unit's products and sum, or its number of parameters."""
 
     weights: OptionalGrid = None
-    """A row for each input, a column for each unit."""
+    """Weights: a row for each input, a column for each unit."""
     bias: OptionalGrid = None
-    """A number for each unit."""
+    """Bias: a number for each unit."""
     count: Annotated[
         tuple[int, int] | None,
         tyro.conf.arg(metavar="INPUTS UNITS", help_behavior_hint="(default: none)"),
     ] = None
-    """Only count the parameters of a layer of this size."""
+    """Print only the number of parameters of a layer of this size."""
     no_bias: bool = False
-    """Count the weights alone."""
+    """With --count: a layer without bias."""
 
     def run(self) -> None:
         """Print the units, or the count."""
@@ -104,7 +104,9 @@ class DenseCommand(LayerOptions):
 
         if self.count is not None:
             if self.input or self.weights or self.bias:
-                raise ValueError("--count: got --input, --weights or --bias too; accepted: alone")
+                raise ValueError(
+                    "--count: got --input, --weights or --bias too; accepted: --count alone"
+                )
             counted = count_dense(*self.count, bias=not self.no_bias)
             self.show(counted, describe_dense_count(counted))
             return
@@ -120,7 +122,7 @@ class DenseCommand(LayerOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class SoftmaxCommand(LayerOptions):
-    """A softmax: the shift by the largest, each exp, their sum, the probabilities."""
+    """Print a softmax: the subtracted maximum, the exponentials, their sum, the probabilities."""
 
     def run(self) -> None:
         """Print the steps."""
@@ -142,10 +144,10 @@ _Layer = (
 
 @dataclass(frozen=True)
 class TraceCommand:
-    """The arithmetic of one layer, number by number; printed figures can be checked."""
+    """Print the arithmetic of one layer, and check numbers worked out by hand."""
 
     layer: Annotated[_Layer, tyro.conf.arg(name="")]
 
     def run(self) -> None:
-        """Print the layer's steps."""
+        """Print the layer's arithmetic."""
         self.layer.run()

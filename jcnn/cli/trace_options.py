@@ -1,4 +1,4 @@
-"""The options that the layers of `jcnn trace` share, and how what they tell is printed."""
+"""The options shared by the layers of `jcnn trace`, and printing of the result."""
 
 import sys
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from jcnn.cli.words import number_of, padding_of, size_of
+from jcnn.cli.values import parse_exact_number, parse_padding, parse_size
 
 if TYPE_CHECKING:
     from jcnn.trace import Convolution, Part, Stack
@@ -21,46 +21,48 @@ OptionalGrid = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOptions:
-    """Of every layer: its input, printed figures to check, and how to print."""
+    """Options of every layer: its input, numbers to check, and the output format."""
 
     input: Annotated[
-        Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(again: a channel more)")
+        Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(repeat for each channel)")
     ] = ()
-    """Numbers such as '0 1; 1 0' ('|' between channels), or a file: text, CSV, npy, a picture."""
+    """Numbers such as '0 1; 1 0' ('|' between channels), or a file: text, CSV, npy or image."""
     color: Literal["grey", "rgb"] = "grey"
-    """What a picture is read as: its luminance, or red, green and blue; 0 to 255 each."""
+    """Read an image file as luminance (grey) or as red, green and blue; values 0 to 255."""
     scale: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "1"
-    """Every number of the input is divided by it; 255 brings a picture to 0..1."""
+    """Divide the input by this number; 255 scales an image to 0..1."""
     check: OptionalGrid = None
-    """Printed figures to compare; '?' and '.' are left out. Exit code 1 where one is wrong."""
+    """Numbers to compare with the result; '?' and '.' are skipped. Exit code 1 if one is wrong."""
     at: Annotated[
         tuple[int, int] | None,
-        tyro.conf.arg(metavar="ROW COLUMN", help_behavior_hint="(default: all is printed)"),
+        tyro.conf.arg(
+            metavar="ROW COLUMN", help_behavior_hint="(default: --check covers the whole result)"
+        ),
     ] = None
-    """Where the printed figures begin in the result, if they are a part of it."""
+    """Position of the first number of --check in the result, if it covers a part."""
     markdown: bool = False
     """Print Markdown tables."""
     html: bool = False
-    """Print a fragment of HTML for slides."""
+    """Print an HTML fragment for slides."""
 
     def inputs(self) -> "Stack":
         """The channels of --input."""
         return self.channels("input", self.input, scaled=True)
 
     def channels(self, name: str, sources: tuple[str, ...], *, scaled: bool = False) -> "Stack":
-        """The channels of an option, each of its words in turn."""
+        """The channels of an option, from each of its values."""
         from jcnn.trace import join, read_stack
 
         if not sources:
             raise ValueError(f"--{name}: got none; accepted: numbers such as '0 1; 1 0', or a file")
-        scale = number_of("--scale", self.scale) if scaled else 1
+        scale = parse_exact_number("--scale", self.scale) if scaled else 1
         if not scale:
             raise ValueError(f"--scale: got {self.scale}; accepted: a number that is not 0")
         stacks = [read_stack(s, f"--{name}", color=self.color, scale=scale) for s in sources]
         return join(stacks, f"--{name}")
 
     def show(self, result: "Result", parts: "list[Part]") -> None:
-        """Print what is told and the check of it, then fail where a printed figure is wrong."""
+        """Print the parts and the result of --check, then raise if a number is wrong."""
         from jcnn.trace import check, describe_check, read_printed, to_html, to_markdown
 
         if self.markdown and self.html:
@@ -84,13 +86,13 @@ class LayerOptions:
             )
 
     def _about_input(self) -> "list[Part]":
-        """What the numbers of the input are, where the command's words changed them."""
+        """How the input was read from an image or scaled, if it was."""
         from jcnn.trace import Line, is_picture
 
         facts = []
         if any(map(is_picture, self.input)):
             kind = "in grey (luminance)" if self.color == "grey" else "in red, green and blue"
-            facts.append(f"a picture {kind}, values 0 to 255")
+            facts.append(f"an image {kind}, values 0 to 255")
         if self.scale != "1":
             facts.append(f"every number divided by {self.scale}")
         return [Line(f"Input: {', '.join(facts)}.")] if facts else []
@@ -98,38 +100,38 @@ class LayerOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowOptions(LayerOptions):
-    """Of a layer with a window."""
+    """Options of a layer with a window."""
 
     stride: Sizes = (1,)
-    """Cells between neighbouring windows: one number, or rows and columns."""
+    """Step between windows, in cells: one number for both axes, or rows and columns."""
     padding: Annotated[str, tyro.conf.arg(metavar="valid|same|INT")] = "valid"
-    """None, as much as keeps the size, or as many cells on every side."""
+    """valid: no padding; same: keep the size; INT: cells of zeros on every side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvolutionOptions(WindowOptions):
-    """Of a convolution, also as a matrix product."""
+    """Options of a convolution, also as a matrix product."""
 
     kernel: Annotated[
-        Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(again: a channel more)")
+        Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(repeat for each channel)")
     ] = ()
-    """As --input; a grid for each channel of it. It is not flipped."""
+    """Kernel, in the format of --input: a grid for each input channel. It is not flipped."""
     bias: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "0"
-    """Added to every output cell."""
+    """Number added to every output cell."""
     dilation: Sizes = (1,)
-    """Cells between neighbouring taps of the kernel."""
+    """Step between taps of the kernel, in cells of the input."""
 
     def convolution(self) -> "Convolution":
-        """What the options say, computed."""
+        """Compute the convolution from the options."""
         from jcnn.trace import convolve
 
         return convolve(
             self.inputs(),
             self.channels("kernel", self.kernel),
-            number_of("--bias", self.bias),
-            stride=size_of("--stride", self.stride),
-            padding=padding_of("--padding", self.padding),
-            dilation=size_of("--dilation", self.dilation),
+            parse_exact_number("--bias", self.bias),
+            stride=parse_size("--stride", self.stride),
+            padding=parse_padding("--padding", self.padding),
+            dilation=parse_size("--dilation", self.dilation),
         )
 
 
@@ -146,7 +148,7 @@ def _print_text(parts: "list[Part]") -> None:
 
 
 def _print(text: str) -> None:
-    """Print on stdout, also where that has no sign for "about" and "times"."""
+    """Print on stdout, in ASCII where its encoding lacks the signs for "about" and "times"."""
     from jcnn.trace.parts import TIMES
 
     try:

@@ -1,4 +1,4 @@
-"""`jcnn train`: train a model of the zoo, or several at once, or go on with a run."""
+"""`jcnn train`: train a model of the zoo, train a population, or resume a run."""
 
 import contextlib
 import dataclasses
@@ -22,46 +22,66 @@ if TYPE_CHECKING:
     from jcnn.train import Callback
     from jcnn.train.scores import Scores
 
-# What a resumed run takes from the command line; all else is in its folder.
+# The options that a resumed run accepts; all other settings come from its folder.
 _WITH_RESUME = ("--resume", "--epochs", "--tensorboard")
 
 
 @dataclass(frozen=True)
 class TrainCommand:
-    """Train a model, and keep it in a run folder.
+    """Train a model and save it in a run folder.
 
-    Ctrl-C stops it and keeps the last finished epoch; --resume goes on from there.
+    Ctrl-C stops the training after saving the last finished epoch; --resume continues it.
     """
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
-    """One of: jcnn models."""
+    """Model to train; jcnn models lists them."""
     data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
-    """One of: jcnn data, such as fashion_mnist, idx:DIR or folder:DIR."""
-    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the data's files, for sources that take one."""
-    image_size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="H W")] = None
-    """What pictures are brought to; by default, those of a folder to what the model was made
-    for, and others to nothing."""
-    color: Literal["grey", "rgb"] | None = None
-    """Their colours; likewise."""
+    """Data source, such as fashion_mnist, idx:DIR or folder:DIR; jcnn data lists them."""
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
+    ] = None
+    """Folder with the data's files, for sources that take one."""
+    image_size: Annotated[
+        tuple[int, int] | None,
+        tyro.conf.arg(
+            metavar="H W",
+            help_behavior_hint="(default: the model's for folder:DIR, else the source's)",
+        ),
+    ] = None
+    """Height and width, in pixels, to which images are resized."""
+    color: Annotated[
+        Literal["grey", "rgb"] | None,
+        tyro.conf.arg(
+            help_behavior_hint="(default: the model's for folder:DIR, else the source's)"
+        ),
+    ] = None
+    """Convert images to one channel (grey) or three (rgb)."""
     resize: Literal["stretch", "crop", "pad"] = "stretch"
-    """How: out of shape, without what sticks out, or with black at the edges."""
+    """How to change the aspect ratio: stretch the image, crop its longer side, or pad its shorter
+    side with black."""
     on_bad_image: Literal["error", "skip"] = "error"
-    """Whether a picture that cannot be read ends the command, or is named and left out."""
+    """Stop at an image that cannot be read, or report and skip it."""
     settings: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
-    dropout: Annotated[float | None, tyro.conf.arg(metavar="RATE")] = None
-    """Rate of every dropout layer; by default each has the model's."""
+    dropout: Annotated[
+        float | None, tyro.conf.arg(metavar="RATE", help_behavior_hint="(default: the model's)")
+    ] = None
+    """Rate of every dropout layer, from 0 to 1."""
     population: Annotated[Population, tyro.conf.arg(name="")] = field(default_factory=Population)
     tensorboard: bool = False
-    """Write RUN/tensorboard, too; needs: pip install 'jcnn[tensorboard]'."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Run folder to make; by default runs/MODEL-DATA-NUMBER."""
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
-    """Run folder to go on with; all but --epochs is as it was."""
+    """Also write a TensorBoard log to RUN/tensorboard; needs pip install 'jcnn[tensorboard]'."""
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: runs/MODEL-DATA-NUMBER)"),
+    ] = None
+    """Run folder to create."""
+    resume: Annotated[
+        Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")
+    ] = None
+    """Run folder to resume; all settings except --epochs are the run's."""
     words: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> None:
-        """Train, print the test accuracy, and say what can be done next."""
+        """Train, print the test accuracy, and print commands to try next."""
         from jcnn.cli.progress import Display
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
@@ -81,7 +101,7 @@ class TrainCommand:
             else:
                 train, test, config = self._described(display)
                 run = self.out or _free_folder(config.model, config.data)
-                members = config.members()  # what cannot be trained leaves no folder
+                members = config.members()  # checked before a folder is created
                 check_settings([member.train for member in members], train)
                 zoo_summary(config.model, config.input_shape, len(config.class_names))
                 create(run, config)
@@ -93,7 +113,7 @@ class TrainCommand:
         print(result)
 
     def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":
-        """The data, and the configuration of training on it, as this command line says."""
+        """The training and test data and the run's configuration, from the options."""
         from jcnn.data import load
         from jcnn.data.sources import takes_image_shape
         from jcnn.models import zoo_entry
@@ -103,7 +123,7 @@ class TrainCommand:
         chosen = self.image_size is not None or self.color is not None
         if chosen and not takes_image_shape(self.data):
             option = "--image-size" if self.image_size else "--color"
-            raise ValueError(f"{option}: {self.data!r} takes none; its pictures are of one kind")
+            raise ValueError(f"{option}: {self.data!r} takes none; its images have a fixed shape")
         if chosen or self.data.startswith("folder:"):
             height, width, channels = zoo_entry(self.model).input_shape
             height, width = self.image_size or (height, width)
@@ -134,7 +154,7 @@ class TrainCommand:
         )
 
     def _resumed(self, run: Path) -> "RunConfig":
-        """The run's configuration, with as many epochs as are asked for."""
+        """The run's configuration, with the number of epochs from the command line."""
         from jcnn.runs import read_config
         from jcnn.train.resume import finished
 
@@ -159,11 +179,11 @@ def _train_one(
     display: "Display",
     command: TrainCommand,
 ) -> str:
-    """Train, judge and report on one model; what to print at the end."""
+    """Train one model, evaluate it and write its report; return the text to print."""
     from jcnn.train import fit
 
     model = config.members()[0].build()
-    with _explained(run):
+    with _with_advice(run):
         history = fit(
             model,
             train,
@@ -173,12 +193,12 @@ def _train_one(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
-    from jcnn.cli.tested import predictions  # with Matplotlib, for which no training need wait
+    from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
 
     found = predictions(model, test, config.train.batch_size)
     result, page = found.scores(), found.report(run, model)
     numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
-    lines = [f"{numbers} ({result.n} pictures)", f"report {page}"]
+    lines = [f"{numbers} ({result.n} images)", f"report {page}"]
     return "\n".join([*lines, _next_steps(run, config, len(history))])
 
 
@@ -190,7 +210,7 @@ def _train_population(
     display: "Display",
     command: TrainCommand,
 ) -> str:
-    """Train, judge and report on several models at once; what to print at the end."""
+    """Train a population, evaluate it and write its report; return the text to print."""
     import numpy as np
 
     from jcnn.runs import write_members
@@ -198,7 +218,7 @@ def _train_population(
 
     members = config.members()
     models = [member.build() for member in members]
-    with _explained(run):
+    with _with_advice(run):
         histories = fit_population(
             models,
             train,
@@ -209,20 +229,20 @@ def _train_population(
             callbacks=_callbacks(run, command),
         )
     write_members(run, config, models, histories)
-    from jcnn.cli.tested import report_population  # with Matplotlib, as above
+    from jcnn.cli.predictions import report_population  # with Matplotlib, as above
 
-    page, judged = report_population(run, config, test, models)
-    accuracies = [result.accuracy for result in judged.values()]
+    page, found = report_population(run, config, test, models)
+    accuracies = [result.accuracy for result in found.values()]
     lines = [
         f"member-{i}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"
         + ("" if member.dropout is None else f", dropout {member.dropout:g}")
-        + _result(judged.get(f"member-{i}"))
+        + _result(found.get(f"member-{i}"))
         for i, member in enumerate(members)
     ]
     if len(accuracies) > 1:
         lines.append(
             f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
-            f"(mean and standard deviation of {len(accuracies)} models, {len(test)} pictures)"
+            f"(mean and standard deviation of {len(accuracies)} models, {len(test)} images)"
         )
     return "\n".join([*lines, f"report {page}", _next_steps(run, config, len(histories[0]))])
 
@@ -240,8 +260,8 @@ def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
 
 
 @contextlib.contextmanager
-def _explained(run: Path) -> Iterator[None]:
-    """Say how to go on where a training stops early."""
+def _with_advice(run: Path) -> Iterator[None]:
+    """Add to an interruption or a divergence how to continue."""
     from jcnn.train import DivergedError
     from jcnn.train.resume import finished
 
@@ -249,9 +269,9 @@ def _explained(run: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         done = finished(run)
-        kept = f"epoch {done} is kept" if done else "no epoch is finished yet"
+        saved = f"epoch {done} is saved" if done else "no epoch is finished yet"
         again = f"{_program()} train --resume {shlex.quote(str(run))}"
-        raise KeyboardInterrupt(f"stopped; {kept}; go on with: {again}") from None
+        raise KeyboardInterrupt(f"stopped; {saved}; resume with: {again}") from None
     except DivergedError as error:
         raise DivergedError(f"{error} and another run folder than {run}") from None
 
@@ -271,7 +291,7 @@ def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
         [
             "next:",
             f"  {jcnn} evaluate {one}",
-            f"  {jcnn} predict {one} PICTURE...",
+            f"  {jcnn} predict {one} IMAGE...",
             f"  {jcnn} train --resume {folder} --epochs {2 * epochs}",
             f"  {jcnn} summary {config.model}",
         ]
@@ -279,9 +299,9 @@ def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
 
 
 def _program() -> str:
-    """How this shell calls jcnn: by its name, or by its place where that is not on the path."""
+    """The command that runs jcnn in this shell: its name, its path, or its module."""
     if shutil.which("jcnn"):
         return "jcnn"
     here = Path(sys.executable).with_name("jcnn")
-    near = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
-    return shlex.quote(str(near)) if here.exists() else "python -m jcnn"
+    short = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
+    return shlex.quote(str(short)) if here.exists() else "python -m jcnn"

@@ -10,6 +10,7 @@ from jcnn.layers import Conv2DTranspose, Layer, as_model
 from jcnn.report.figure import TIMES, Picture
 from jcnn.report.filters import kernel_of
 from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_by_side
+from jcnn.suggest import did_you_mean
 
 COLUMNS = 16
 """Filters in a row if the layer has one input channel."""
@@ -46,7 +47,8 @@ def filter_sheet(
         (layer,) = kernels
     if layer is None or layer not in kernels:
         accepted = ", ".join(kernels) or "none, for the model has no convolution"
-        raise ValueError(f"layer: got {layer!r}; accepted: {accepted}")
+        guess = did_you_mean(layer or "", kernels)
+        raise ValueError(f"layer: got {layer!r}; accepted: {accepted}{guess}")
     kernel = kernels[layer]
     if not np.isfinite(kernel).all():
         raise ValueError(

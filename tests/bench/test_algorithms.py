@@ -1,4 +1,4 @@
-"""Algorithms: the reference, the arithmetic of the rates, and that a wrong method is found out."""
+"""Algorithms: the reference, the arithmetic of the rates, and detection of a wrong method."""
 
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ def test_operations_are_counted_by_hand() -> None:
     assert CASES["ResNet stem 7x7/2, 224"].flops == 2 * 8 * 112 * 112 * 64 * 7 * 7 * 3
     assert CASES["depthwise 3x3/2, 28"].flops == 2 * 8 * 14 * 14 * 256 * 3 * 3
     assert CASES["creatures, 2"].y == (16, 96, 96, 64)
-    assert [name for name, case in CASES.items() if case.of_pictures] == [
+    assert [name for name, case in CASES.items() if case.of_images] == [
         "conv4, 1",
         "ResNet stem 7x7/2, 224",
     ]

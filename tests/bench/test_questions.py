@@ -1,4 +1,4 @@
-"""Each question runs at small size, finds the same answers, and says so where one is wrong."""
+"""Each question runs at a small size, and detects wrong results."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -24,7 +24,7 @@ def test_every_public_op_is_timed() -> None:
         for name in ops.__all__
         if callable(getattr(ops, name)) and not isinstance(getattr(ops, name), type)
     }
-    # Arithmetic on shapes and what tells of methods; col2im is the gradient of im2col.
+    # Functions of shapes and of methods are not timed; col2im is the gradient of im2col.
     plain = {
         *("conv_multiply_adds", "conv_output_shape", "multiply_adds"),
         *("receptive_field", "resolve_window", "col2im"),
@@ -90,14 +90,14 @@ def test_nnx_convolutions_make_the_same_step() -> None:
         batch = (made.images, made.labels)
         key, other = jax.random.key(0), jax.random.key(1)
         answers.append(answer_of(step(made.carries[0], *batch, key, jnp.int32(0))))
-        # Another dropout is another answer: the check can tell.
+        # The check detects another dropout mask.
         other_key = answer_of(step(made.carries[0], *batch, other, jnp.int32(0)))
         assert step_error(other_key, answers[-1]) > 10
     assert step_error(*answers) < 0.1
 
 
 def test_what_is_wrong_with_a_step_of_several_models_is_found_out() -> None:
-    """Each fault is in one gradient, or in one model of four."""
+    """Each fault is in one gradient, or in one of four models."""
     made = training_of("mlp", 8, models=4)
     step = jit(made.step)
 
@@ -134,11 +134,11 @@ def test_what_is_wrong_with_a_step_of_several_models_is_found_out() -> None:
 
 
 def test_a_maximum_that_rounding_moves_is_no_wrong_gradient() -> None:
-    """A kernel's gradient is a sum over cells; one cell's term goes to its neighbour's input."""
+    """A kernel's gradient is a sum over cells; one term moves to the neighbouring input."""
     rng = np.random.default_rng(0)
     inputs, errors = rng.standard_normal((40_000, 9)), rng.standard_normal((40_000, 16))
     gradient = inputs.T @ errors
-    # The cell is the one with the largest error of all, alone in its feature map.
+    # The cell has the largest error of all, and is the only one in its feature map.
     cell, filter_ = np.unravel_index(np.abs(errors).argmax(), errors.shape)
     moved = gradient.copy()
     moved[:, filter_] += errors[cell, filter_] * (inputs[cell - 1] - inputs[cell])
@@ -204,7 +204,7 @@ def test_startup() -> None:
     assert len(startup.findings(rows)) == 1
 
 
-def test_a_process_that_fails_is_told() -> None:
+def test_a_process_that_fails_is_reported() -> None:
     with pytest.raises(RuntimeError, match="failed: ModuleNotFoundError: No module named 'nosuch'"):
         startup.run(["-c", "import nosuch"])
 

@@ -1,4 +1,4 @@
-"""What a benchmark keeps: medians, the check of answers, JSON, tables and plots."""
+"""Results of benchmarks: medians, checks, JSON, tables and plots."""
 
 import io
 import itertools
@@ -54,7 +54,7 @@ def test_median_and_quartiles_are_numpys() -> None:
     ],
 )
 def test_the_relative_error(answer: object, reference: object, error: float | None) -> None:
-    # A list counts pair by pair: 0.5 off of 4.0 alone is 0.125, too.
+    # Lists are compared pair by pair: 0.5 relative to 4.0 is also 0.125.
     assert relative_error(answer, reference) == (0.125 if error is None else error)
 
 
@@ -176,7 +176,7 @@ def test_each_panel_has_its_own_cases_equally_high_and_none_covers_another() -> 
             shown = [label for label in axes.get_yticklabels() if label.get_visible()]
             boxes += [label.get_window_extent() for label in shown]
         np.testing.assert_allclose(pitches, pitches[0], rtol=0.02)
-        assert pitches[0] >= 0.05 * 9 * figure.dpi  # nine dots find room
+        assert pitches[0] >= 0.05 * 9 * figure.dpi  # enough height for nine dots
         for box in boxes:
             assert whole.x0 <= box.x0 < box.x1 <= whole.x1
             assert whole.y0 <= box.y0 < box.y1 <= whole.y1

@@ -1,4 +1,4 @@
-"""`jcnn.bench.tune` measures every lowering that can, and picks another than lax for a clear gain."""
+"""`jcnn.bench.tune` measures every supported lowering and leaves lax only for a clear gain."""
 
 from pathlib import Path
 
@@ -62,7 +62,9 @@ def test_the_table_holds_each_direction_with_each_lowering_that_can(
     assert "jax" in made.measured_on
 
 
-def test_forms_that_disagree_are_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_lowerings_that_disagree_are_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(room, "_AGREE", {"float32": 0.0})
     with pytest.raises(RuntimeError, match="differs from lax by"):
         tune(SMALL, tmp_path / "table.json", rounds=1, progress=lambda line: None)

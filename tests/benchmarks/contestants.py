@@ -1,4 +1,4 @@
-"""Contestants of a benchmark that only pretend; no library here, so their processes start fast."""
+"""Fake contestants without a library, whose processes start fast."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,15 @@ Made = tuple[Callable[[], None], list[np.ndarray]]
 
 
 def right() -> Made:
-    """Its answer is that of all others."""
+    """Its result equals that of the others."""
     return (lambda: None), [np.ones(3)]
 
 
 def wrong() -> Made:
-    """Its answer is another one."""
+    """Its result differs from the others."""
     return (lambda: None), [np.array([1.0, 1.0, 1.1])]
 
 
 def broken() -> Made:
-    """It cannot be set up."""
+    """Its set-up fails."""
     raise OSError("no such\ndevice")

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say, and run."""
+"""The benchmarks run and measure what they claim."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.bench.pairs import machine, time_in_turn
+from jcnn.bench.processes import machine, time_in_turn
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def long() -> tuple[Callable[[], None], int]:
     return (lambda: time.sleep(0.02)), os.getpid()
 
 
-def test_contestants_run_in_their_own_processes_and_are_told_apart() -> None:
+def test_contestants_run_in_their_own_processes_and_are_distinguished() -> None:
     timings = time_in_turn({"short": short, "long": long}, rounds=3, runs=2)
     assert [len(t.seconds) for t in timings.values()] == [6, 6]
     assert 0.002 <= timings["short"].median < timings["long"].median

@@ -1,4 +1,4 @@
-"""The GPU's command, tried on a CPU; what it reads out of programs and rows."""
+"""The GPU benchmarks on a CPU, and their analysis of programs and rows."""
 
 import json
 import subprocess
@@ -67,7 +67,7 @@ def test_a_method_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch) -> None
     assert row.note == "NotImplementedError: method 'refusing': not today"
 
 
-def test_the_goal_of_the_whole_run_is_told() -> None:
+def test_the_goal_of_the_whole_run_is_reported() -> None:
     rows = [
         Row("conv4", "jcnn", (4.0,), "float32"),
         Row("conv4", "PyTorch, eager", (50.0,), "float32"),

@@ -23,7 +23,7 @@ from benchmarks.peers.task import (
     Task,
     digest,
     parameters,
-    pictures,
+    random_images,
     with_shapes,
 )
 from jcnn import layers
@@ -59,7 +59,7 @@ def layer_of(layer: object) -> bool:
 
 
 def test_the_pictures_are_the_models_and_the_plans_cover_every_case() -> None:
-    images, labels = pictures(MODELS["creatures"], 5)
+    images, labels = random_images(MODELS["creatures"], 5)
     assert images.shape == (5, 100, 100, 3)
     assert (str(images.dtype), str(labels.dtype)) == ("uint8", "int32")
     assert 0 <= labels.min() <= labels.max() < MODELS["creatures"].classes == 6
@@ -129,7 +129,7 @@ def test_a_missing_library_is_a_line_that_installs_it(monkeypatch: pytest.Monkey
         assert len(set(names)) == len(names)
 
 
-def test_the_goals_are_held_against_the_best_peer() -> None:
+def test_the_goals_are_compared_with_the_best_peer() -> None:
     def row(name: str, ratio: float, group: str = "batch 64") -> Row:
         return Row("conv4", name, (1.0,), group, figures={"jcnn / it": ratio})
 
@@ -145,7 +145,7 @@ def test_the_goals_are_held_against_the_best_peer() -> None:
 
 
 def answers(setup: Callable[[Task], Made], name: str) -> list[np.ndarray]:
-    """Of a step at batch 2, which also runs."""
+    """Check a step at batch 2, and run it."""
     run, answer = setup(Task(name, 2, 1))
     run()
     assert isinstance(answer, list)

@@ -1,4 +1,4 @@
-"""One trained run for all tests of the command line, and a cache that is not the user's."""
+"""One trained run for all tests of the command line, and a temporary cache."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from jcnn.cli import main
-from tests.cli.words import Result, environment, finish, start
+from tests.cli.process import Result, environment, finish, start
 from tests.conftest import give_native
 
 _SETTINGS = (
@@ -20,7 +20,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class Trained:
-    """A run folder that tests only read, and what its training wrote."""
+    """A run folder that tests only read, and the output of its training."""
 
     run: Path
     result: Result
@@ -28,7 +28,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that every test of this session shares."""
+    """A cache folder shared by all tests of the session."""
     cache = tmp_path_factory.mktemp("cache")
     give_native(cache)
     return cache
@@ -36,7 +36,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Trained:
-    """Two epochs of `conv1` on the small digits, in a process of their own."""
+    """Two epochs of `conv1` on the small digits, in a separate process."""
     run = tmp_path_factory.mktemp("trained") / "RUN"
     words = "train --model conv1 --data digits --epochs 2 --batch-size 64 --seed 0 --out"
     return Trained(run, finish(start(cache, *words.split(), str(run))))
@@ -44,7 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Trained:
 
 @pytest.fixture(autouse=True)
 def _own_settings(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What `main` does to JAX's configuration ends with the test."""
+    """Restore JAX's configuration, which `main` changes."""
     before = {name: getattr(jax.config, name) for name in _SETTINGS}
     for name, value in environment(cache).items():
         monkeypatch.setenv(name, value)

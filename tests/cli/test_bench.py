@@ -1,4 +1,4 @@
-"""`jcnn bench`: its words, what it prints and keeps, and its exit codes."""
+"""`jcnn bench`: its options, output, files and exit codes."""
 
 import json
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import pytest
 from jcnn.bench import questions
 from jcnn.bench.questions import Question
 from jcnn.bench.record import Row
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, error: float = 0.0) -> list[tuple[str, int | None]]:
-    """Put two questions in place of the real ones; what they are asked for is returned."""
+    """Replace the questions with two fakes; return the list of their calls."""
     calls: list[tuple[str, int | None]] = []
 
     def rows(effort: str, rounds: int | None, notify: Callable[[str], None]) -> list[Row]:
@@ -31,7 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, error: float = 0.0) -> list[tuple[str
     return calls
 
 
-def test_all_questions_are_measured_printed_and_kept(
+def test_all_questions_are_measured_printed_and_saved(
     jcnn: Jcnn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     calls = asked(monkeypatch)
@@ -57,7 +57,7 @@ def test_one_question(jcnn: Jcnn, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     ]
 
 
-def test_a_wrong_answer_is_kept_and_told_by_the_exit_code(
+def test_a_wrong_answer_is_saved_and_changes_the_exit_code(
     jcnn: Jcnn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked(monkeypatch, error=0.2)

@@ -1,4 +1,4 @@
-"""`jcnn draw`: it writes what the library draws, and mistakes are one line."""
+"""`jcnn draw`: it writes what the library draws; errors are one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from jcnn.report import activation_strips, convolution_gif, filter_sheet
 from jcnn.report.diagram import draw_summary
 from jcnn.runs import load
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -14,7 +14,7 @@ from jcnn.runs import load
 from jcnn.train import evaluate, predict, predict_logits
 from jcnn.train.scores import scores
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
@@ -43,7 +43,7 @@ def test_evaluate_takes_the_runs_data_where_none_is_named(jcnn: Jcnn, trained: T
     first, *table = result.out.splitlines()
     assert first == (
         f"accuracy {found['accuracy']:.4f}, top-5 accuracy {found['top_k_accuracy']:.4f}, "
-        f"loss {found['loss']:.4f}, calibration error {found['ece']:.4f} (359 pictures)"
+        f"loss {found['loss']:.4f}, calibration error {found['ece']:.4f} (359 images)"
     )
     rows = [line.split() for line in table]
     for entry in found["classes"]:
@@ -67,7 +67,7 @@ def test_report_makes_the_page_and_says_where(jcnn: Jcnn, trained: Trained, tmp_
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
-    """One digit of the test part in every kind of file, none of the model's size."""
+    """A test digit in every file format, in sizes other than the model's."""
     digit = Image.fromarray(np.asarray(digits()[1].images)[0, ..., 0]).resize((31, 17))
     transparent = digit.convert("RGBA")
     transparent.putalpha(digit)
@@ -161,7 +161,7 @@ def test_one_damaged_file_among_good_ones(
     damaged, missing, last = result.err.splitlines()
     assert damaged.startswith(f"jcnn: {bad}: damaged picture")
     assert missing == f"jcnn: {gone}: no such file"
-    assert last == "jcnn: 2 of 4 pictures could not be read"
+    assert last == "jcnn: 2 of 4 images could not be read"
     result = jcnn("predict", trained.run, *words, "--json")
     found = json.loads(result.out)
     assert (result.code, [entry["file"] for entry in found]) == (1, [str(file) for file in words])

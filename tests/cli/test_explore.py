@@ -1,4 +1,4 @@
-"""`jcnn explore`: which model, which pictures, and what the page says of them."""
+"""`jcnn explore`: choice of model and images, and the content of the page."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from PIL import Image
 from jcnn.data import digits, mnist5k, read_image
 from jcnn.runs import load
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
@@ -82,7 +82,7 @@ def test_a_model_of_the_zoo_says_that_it_is_not_trained(jcnn: Jcnn, tmp_path: Pa
     out = tmp_path / "page.html"
     assert jcnn("explore", "mlp", "--index", "5", "--out", out).code == 0
     content = content_of(out)
-    assert content["title"] == "mlp with freshly drawn parameters, not trained"
+    assert content["title"] == "mlp with random parameters, not trained"
     _, test = mnist5k()
     assert_shows(content, test.images[5:6], [int(test.labels[5])])
 

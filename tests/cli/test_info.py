@@ -1,4 +1,4 @@
-"""`jcnn info` and `jcnn --version`: what a bug report should contain, and no more."""
+"""`jcnn info` and `jcnn --version`: what a bug report needs, and nothing private."""
 
 import json
 import platform
@@ -11,14 +11,14 @@ import pytest
 
 from jcnn import __version__
 from jcnn.ops.conv.native import library as _native
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder whose name nobody need know, with a cache in it."""
+    """A home folder with a private name and a cache."""
     home = tmp_path / "ada-lovelace"
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
@@ -65,9 +65,9 @@ def test_info_for_people(jcnn: Jcnn, home: Path) -> None:
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert lines[0] == f"jcnn {__version__}"
-    assert "cache: ~/cache/jcnn/data (2 files, 0.0 MiB)" in lines
+    assert "cache: ~/cache/jcnn/data (2 files, 1.0 KiB)" in lines
     assert "JCNN_MEMORY_BYTES=12345" in lines
-    assert lines[-1].startswith("a bug report contains: this output, the command and all that it")
+    assert lines[-1].startswith("in a bug report, include this output, the command with its full")
     assert "ada-lovelace" not in result.out
 
 

@@ -1,4 +1,4 @@
-"""`jcnn train` that is killed, or whose disk is full, as its user meets it."""
+"""`jcnn train` when it is killed or the disk is full."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jcnn.runs import checkpoint
-from tests.cli.words import finish, start
+from tests.cli.process import finish, start
 from tests.runs.disks import small_disk
 
 WORDS = ["train", "--model", "mlp", "--data", "digits", "--batch-size", "128", "--epochs"]
@@ -42,8 +42,8 @@ def test_a_killed_training_is_resumed_to_the_same_end(cache: Path, tmp_path: Pat
     assert {path.name for path in run.rglob("*")} == names
 
 
-def test_a_full_disk_is_told_in_a_line(cache: Path, tmp_path: Path) -> None:
-    """And with room again the run goes on."""
+def test_a_full_disk_is_reported_in_one_line(cache: Path, tmp_path: Path) -> None:
+    """With free space again, the run can be resumed."""
     with small_disk(tmp_path / "disk", "4m") as disk:
         run = disk / "run"
         filler = disk / "filler"

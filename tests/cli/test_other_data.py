@@ -11,7 +11,7 @@ import pytest
 from jcnn.data import digits
 from jcnn.runs import read_config
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
@@ -20,7 +20,7 @@ ORDER = np.array([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
 
 
 def write(file: Path, names: list[str], places: np.ndarray) -> str:
-    """The digits as a NumPy archive, with digit `d` as class `places[d]` of `names`."""
+    """The digits as an npz file, with digit `d` as class `places[d]` of `names`."""
     train, test = digits()
     np.savez(
         file,
@@ -43,7 +43,7 @@ def reordered(file: Path) -> str:
 
 @pytest.fixture
 def run(trained: Trained, tmp_path: Path) -> Path:
-    """A copy of the trained run, with its page."""
+    """A copy of the trained run with its report."""
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
     return run

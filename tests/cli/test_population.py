@@ -1,4 +1,4 @@
-"""`jcnn train` with several models at once, with pictures in folders, and with settings."""
+"""`jcnn train` with populations, image folders and other settings."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from PIL import Image
 
 from jcnn.runs import load, read_config
 from jcnn.train import evaluate
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
@@ -54,7 +54,7 @@ def test_a_population_has_a_folder_a_line_and_a_report_for_each(jcnn: Jcnn, tmp_
 
 @pytest.fixture
 def shapes(tmp_path: Path) -> Path:
-    """Dark and bright pictures of several sizes and kinds, 12 of each."""
+    """Dark and bright images of several sizes and formats, 12 of each."""
     rng = np.random.default_rng(0)
     for name, low, high in (("dark", 0, 90), ("light", 160, 255)):
         folder = tmp_path / "shapes" / name

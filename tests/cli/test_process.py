@@ -1,4 +1,4 @@
-"""`jcnn` as a process: how fast it answers, Ctrl-C, a closed pipe, and a clean stdout."""
+"""`jcnn` as a process: lazy imports, Ctrl-C, a closed pipe, and a clean stdout."""
 
 import contextlib
 import gc
@@ -17,7 +17,7 @@ import pytest
 from jcnn.cli import main
 from jcnn.runs import checkpoint
 from tests.cli.conftest import Trained
-from tests.cli.words import environment, finish, start, ways_to_call
+from tests.cli.process import environment, finish, start, ways_to_call
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
@@ -44,7 +44,7 @@ def test_the_garbage_collector_is_left_as_it_was(words: list[str]) -> None:
 
 
 def test_python_dash_m_jcnn_is_jcnn(trained: Trained, cache: Path) -> None:
-    """And JSON stands alone on stdout."""
+    """Stdout contains only the JSON."""
     words = [sys.executable, "-m", "jcnn", "evaluate", str(trained.run), "--json"]
     done = subprocess.run(words, capture_output=True, env=environment(cache), check=False)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -64,8 +64,8 @@ def test_a_mistyped_option_is_explained_wherever_stdout_goes(cache: Path, encodi
     words = [sys.executable, "-m", "jcnn", "train", "--epochs", "two"]
     done = subprocess.run(words, capture_output=True, env=settings, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
-    message = "Error parsing --epochs: invalid literal for int() with base 10: 'two'"
-    assert done.stderr.decode() == f"jcnn: {message}; see jcnn --help\n"
+    message = "--epochs: got 'two'; accepted: an int; see jcnn train --help"
+    assert done.stderr.decode() == f"jcnn: {message}\n"
 
 
 def test_a_mistyped_option_is_explained_on_a_terminal(cache: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_mistyped_option_is_explained_on_a_terminal(cache: Path) -> None:
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 2
-    message = "Unrecognized options: --modl, x; see jcnn --help; did you mean '--model'?"
+    message = "unknown option --modl; see jcnn train --help; did you mean '--model'?"
     assert done.stderr.decode() == f"jcnn: {message}\n"
 
 
@@ -114,8 +114,8 @@ def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(
     assert head.startswith("mlp on digits")
     assert compiling == "compiling ..."
     assert all(line.startswith("epoch ") for line in epochs)
-    said, command = closing.split("go on with: ")
-    assert said == f"jcnn: stopped; epoch {last} is kept; "
+    said, command = closing.split("resume with: ")
+    assert said == f"jcnn: stopped; epoch {last} is saved; "
     assert command in (f"{way} train --resume {run}" for way in ways_to_call())
     assert len(history.read_text(encoding="utf-8").splitlines()) == last
 

@@ -1,4 +1,4 @@
-"""What the moving line of a training says; the lines that stay are in `test_train.py`."""
+"""The progress bar of a training; `test_train.py` tests the permanent lines."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from jcnn.train import Progress
 
 @pytest.mark.parametrize(
     ("waiting", "said"),
-    [(0.04, ""), (0.06, "  waiting for pictures 6%"), (0.5, "  waiting for pictures 50%")],
+    [(0.04, ""), (0.06, "  waiting for images 6%"), (0.5, "  waiting for images 50%")],
 )
-def test_waiting_for_pictures_is_told_from_a_twentieth_of_the_time(
+def test_waiting_for_images_is_shown_above_a_twentieth_of_the_time(
     waiting: float, said: str
 ) -> None:
     display = Display()

@@ -7,7 +7,7 @@ import pytest
 
 from jcnn.data import SOURCES
 from jcnn.models import ZOO
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 

@@ -1,4 +1,4 @@
-"""`jcnn trace`: what it prints, and that a mistake is one line."""
+"""`jcnn trace`: its output; errors are one line."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -60,7 +60,7 @@ def test_the_docs_show_parts_of_it_in_order() -> None:
     assert shlex.split(command)[3:] == [*LECTURE, "--check", "18 22"]
     parts = re.split(r"^\.\.\.\n", shown, flags=re.MULTILINE)
     assert len(parts) == 3
-    assert parts[0] == ""  # its first lines are left out
+    assert parts[0] == ""  # the README omits its first lines
     assert re.search(".*\n".join(map(re.escape, parts)), CHECKED, re.DOTALL)
 
 
@@ -156,11 +156,11 @@ def test_a_picture_through_a_scale(jcnn: Jcnn, tmp_path: Path) -> None:
     Image.fromarray(np.array([[[51, 255, 0]]], np.uint8)).save(tmp_path / "a.png")
     words = ["trace", "flatten", "--input", tmp_path / "a.png"]
     out = jcnn(*words, "--color", "rgb", "--scale", "255").out
-    said = "a picture in red, green and blue, values 0 to 255, every number divided by 255."
+    said = "an image in red, green and blue, values 0 to 255, every number divided by 255."
     assert said in " ".join(out.split())
     assert re.search(r"value +0\.2 +1 +0\n", out)
     grey = jcnn(*words).out
-    assert "Input: a picture in grey (luminance), values 0 to 255.\n" in grey
+    assert "Input: an image in grey (luminance), values 0 to 255.\n" in grey
     assert re.search(r"value +165\n", grey)  # 0.299 * 51 + 0.587 * 255
 
 

@@ -1,4 +1,4 @@
-"""`jcnn trace --check` exposes every misprint of the lectures, and accepts what is right."""
+"""`jcnn trace --check` detects every misprint of the lectures and accepts correct numbers."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.cli.words import Result
+from tests.cli.process import Result
 from tests.ops.test_lecture import EXAMPLES
 
 Jcnn = Callable[..., Result]
@@ -63,7 +63,7 @@ TRACED = [name for name in EXAMPLES if name not in OTHER]
 
 
 def tables(name: str, key: str) -> list[Any]:
-    """The printed tables of an example: of counts, every figure is one of its own."""
+    """The printed tables of an example; every number of a count is a separate table."""
     found = EXAMPLES[name][key]
     return list(found) if name in DENSE and isinstance(found, list) else [found]
 
@@ -121,6 +121,6 @@ def test_a_quiz_of_the_size(jcnn: Jcnn) -> None:
 
 
 def test_the_slides_own_sum_of_the_second_patch(jcnn: Jcnn) -> None:
-    """It multiplies 3 by 1 where the picture has 2; the products that are right are named."""
+    """It multiplies 3 by 1 where the image has 2; the correct products are listed."""
     out = jcnn(*words("003_second_patch"), "--check", "22").out
     assert "(0,0): printed 22, is 20 = 2 + 6 + 2 + 0 + 0 + 2 + 4 + 1 + 3\n" in out

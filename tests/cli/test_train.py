@@ -1,4 +1,4 @@
-"""`jcnn train`: what it writes, where, and that a resumed run is the run that never stopped."""
+"""`jcnn train`: its files and output; a resumed run equals an uninterrupted one."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from jcnn.layers.model import split_model
 from jcnn.runs import checkpoint, read_config
 from jcnn.train.programs import first_state
 from tests.cli.conftest import Trained
-from tests.cli.words import Result, ways_to_call
+from tests.cli.process import Result, ways_to_call
 from tests.data.sources.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]
@@ -27,7 +27,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def newest_arrays(run: Path) -> list[np.ndarray]:
-    """Every number of a run's newest checkpoint, the optimizer's included."""
+    """All arrays of a run's newest checkpoint, including the optimizer's."""
     config = read_config(run)
     parts = split_model(config.build())
     state = first_state(parts.params, parts.rest, config.train)._asdict()
@@ -59,24 +59,24 @@ def test_the_history_has_a_line_an_epoch(trained: Trained) -> None:
     assert second["images_per_second"] == pytest.approx(speed)
 
 
-def test_stdout_tells_the_test_accuracy_and_what_comes_next(trained: Trained) -> None:
+def test_stdout_has_the_test_accuracy_and_the_next_commands(trained: Trained) -> None:
     lines = trained.result.out.splitlines()
     assert lines[0].startswith("test accuracy 0.")
-    assert lines[0].endswith("(359 pictures)")
+    assert lines[0].endswith("(359 images)")
     (called,) = {way for way in ways_to_call() if lines[3].startswith(f"  {way} evaluate")}
     assert lines[1:] == [
         f"report {trained.run}/report/index.html",
         "next:",
         f"  {called} evaluate {trained.run}",
-        f"  {called} predict {trained.run} PICTURE...",
+        f"  {called} predict {trained.run} IMAGE...",
         f"  {called} train --resume {trained.run} --epochs 4",
         f"  {called} summary conv1",
     ]
 
 
-def test_stderr_tells_the_progress(trained: Trained) -> None:
+def test_stderr_shows_the_progress(trained: Trained) -> None:
     head, compiling, first, second = trained.result.err.splitlines()
-    assert head.startswith("conv1 on digits (1438 training and 359 test pictures), 2 epochs")
+    assert head.startswith("conv1 on digits (1438 training and 359 test images), 2 epochs")
     assert str(trained.run) in head
     assert compiling == "compiling ..."
     assert first.startswith("epoch 1/2  loss ")
@@ -106,7 +106,7 @@ def test_a_folder_of_idx_files(jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)  # a folder named from here is found from anywhere
     result = jcnn("train", "--model", "mlp", "--data", "idx:data", "--epochs", "1", "--out", run)
     assert result.code == 0
-    assert "(4 pictures)" in result.out
+    assert "(4 images)" in result.out
     config = read_config(run)
     assert (config.data, config.input_shape) == (source, (3, 2, 1))
     assert config.class_names == tuple("01234")

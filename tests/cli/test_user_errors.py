@@ -1,4 +1,4 @@
-"""A user's mistake is one line on stderr that names what was wrong, and exit code 2."""
+"""A user error is one line on stderr that names the cause, and exit code 2."""
 
 import shutil
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Trained
-from tests.cli.words import Result
+from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 
@@ -26,10 +26,29 @@ def assert_refused(result: Result, *named: str) -> None:
     ("words", "named"),
     [
         ("", "train, evaluate, predict, report, explore, summary, models, data"),
-        ("trian", "trian; Available subcommands: train, evaluate"),
-        ("train --modl conv1", "--modl, conv1; see jcnn --help; did you mean '--model'?"),
-        ("train --lr 0.1", "--lr, 0.1; see jcnn --help; did you mean '--learning-rate'?"),
-        ("train --epoch 3", "--epoch, 3; see jcnn --help; did you mean '--epochs'?"),
+        ("trian", "command: got 'trian'; accepted: train, evaluate, predict, "),
+        ("trian", "; see jcnn --help; did you mean 'train'?"),
+        ("draw netwrk", "; see jcnn draw --help; did you mean 'network'?"),
+        ("trace cnv", "; see jcnn trace --help; did you mean 'conv'?"),
+        (
+            "data lst",
+            "command: got 'lst'; accepted: show, list; see jcnn data --help; did you mean",
+        ),
+        ("bench startp", "; see jcnn bench --help; did you mean 'startup'?"),
+        ("draw", "command: got none; accepted: strips, filters, network, convolution;"),
+        ("--verion", "unknown option --verion; see jcnn --help; did you mean '--version'?"),
+        ("trace conv grey", "unexpected argument 'grey'; see jcnn trace conv --help\n"),
+        ("train --modl conv1", "option --modl; see jcnn train --help; did you mean '--model'?"),
+        ("train --lr 0.1", "option --lr; see jcnn train --help; did you mean '--learning-rate'?"),
+        ("train --epoch 3", "option --epoch; see jcnn train --help; did you mean '--epochs'?"),
+        ("train --resize crp", "--resize: got 'crp'; accepted: stretch, crop, pad; see"),
+        ("train --resize crp", "; did you mean 'crop'?"),
+        ("train --schedule cosin", "; did you mean 'cosine'?"),
+        ("train --color gray", "--color: got 'gray'; accepted: grey, rgb; see"),
+        ("train --image-size 9", "--image-size: got '9'; accepted: H W; see jcnn train --help"),
+        ("train --image-size", "--image-size: got no value; accepted: H W; see"),
+        ("train --patience it's", '--patience: got "it\'s"; accepted: an int; see'),
+        ("draw convolution", "missing: --input GRID, --kernel GRID; see jcnn draw convolution"),
         ("train --model mlp --batchsize 3", "; did you mean '--batch-size'?"),
         ("data show digits --agument flip", "; did you mean '--augment'?"),
         ("evalute x", "; did you mean 'evaluate'?"),
@@ -52,14 +71,14 @@ def assert_refused(result: Result, *named: str) -> None:
         ("train --data digits --data-dir x", "data_dir: got 'x'; 'digits' takes none"),
         ("train --epochs 0", "epochs: got 0; accepted: an int >= 1"),
         ("train --epochs -3", "epochs: got -3;"),
-        ("train --epochs two", "--epochs: invalid literal for int() with base 10: 'two'"),
-        ("train --epochs 1.5", "--epochs: invalid literal for int() with base 10: '1.5'"),
-        ("train --epochs", "'--epochs'. Expected 1"),
+        ("train --epochs two", "--epochs: got 'two'; accepted: an int; see jcnn train --help"),
+        ("train --epochs 1.5", "--epochs: got '1.5'; accepted: an int;"),
+        ("train --epochs", "--epochs: got no value;"),
         ("train --batch-size 0", "batch_size: got 0; accepted: an int >= 1"),
-        ("train --batch-size many", "--batch-size: invalid literal for int()"),
+        ("train --batch-size many", "--batch-size: got 'many'; accepted: an int;"),
         ("train --learning-rate 0", "learning_rate: got 0.0; accepted: a number > 0"),
         ("train --learning-rate nan", "learning_rate: got nan"),
-        ("train --learning-rate 1,5", "--learning-rate: could not convert string to float"),
+        ("train --learning-rate 1,5", "--learning-rate: got '1,5'; accepted: a number;"),
         (
             "train --validation-split 1",
             "validation_split: got 1.0; accepted: 0 <= validation_split < 1",
@@ -85,17 +104,17 @@ def assert_refused(result: Result, *named: str) -> None:
         ("explore mlp --data minst", "data: got 'minst'; accepted: mnist5k, "),
         ("explore mlp --out no/page.html", "no: no such folder"),
         ("predict nowhere x.png", "nowhere: is no run folder"),
-        ("predict nowhere", "images: got none; name at least one picture file or folder"),
+        ("predict nowhere", "images: got none; name at least one image file or folder"),
         ("summary", "MODEL"),
         ("summary conv3", "model: got 'conv3'; accepted: mlp"),
-        ("summary conv4 --input-shape 2 2", "--input-shape: no type matching {INT INT INT}"),
+        ("summary conv4 --input-shape 2 2", "--input-shape: got '2 2'; accepted: H W C;"),
         ("summary conv4 --input-shape 2 2 1", "'conv4' cannot take pictures of shape (2, 2, 1)"),
         ("summary conv4 --input-shape 0 2 1", "--input-shape: got (0, 2, 1); accepted: ints >= 1"),
         ("summary conv4 --classes 0", "--classes: got 0; accepted: an int >= 1"),
         ("models --jsn", "--jsn"),
     ],
 )
-def test_a_mistake_in_the_words(
+def test_a_mistake_in_the_arguments(
     jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, named: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -140,12 +159,10 @@ def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) ->
     assert_refused(jcnn("predict", trained.run, tmp_path / "none.png"), "none.png: no such file")
     assert_refused(jcnn("predict", trained.run, broken), f"{broken}: ")
     assert_refused(jcnn("predict", trained.run, tmp_path), f"{broken}: ")
-    assert_refused(
-        jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file has such a name"
-    )
+    assert_refused(jcnn("predict", trained.run, tmp_path / "*.gif"), "*.gif: no file matches")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no picture in this folder")
+    assert_refused(jcnn("predict", trained.run, empty), f"{empty}: no image in this folder")
 
 
 def test_pictures_of_another_size_than_the_models(jcnn: Jcnn, trained: Trained) -> None:

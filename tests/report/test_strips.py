@@ -193,6 +193,8 @@ def test_filters_refuse() -> None:
         filter_sheet(model)
     with pytest.raises(ValueError, match=r"^layer: got 'dense'; accepted: conv2d, conv2d_1$"):
         filter_sheet(model, "dense")
+    with pytest.raises(ValueError, match=r"; did you mean 'conv2d_1'\?$"):
+        filter_sheet(model, "conv2d-11")
     with pytest.raises(ValueError, match=r"accepted: none, for the model has no convolution$"):
         filter_sheet([Flatten(), Dense(4, 2, rngs=rngs)])
     with pytest.raises(ValueError, match=r"^most: got 0;"):

@@ -1,4 +1,4 @@
-"""The command line that all experiments share, and the lines that their results begin with."""
+"""The argument parser and the output formats that all experiments share."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,20 +7,20 @@ from jcnn.system.machine import describe_machine
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser that shows the experiment's docstring and knows --quick."""
+    """Create a parser with the experiment's docstring as help and the option --quick."""
     made = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
+    made.add_argument("--quick", action="store_true", help="run for a few seconds, as a test")
     return made
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def machine_line() -> str:
-    """On what this was measured."""
+    """One line that describes the machine."""
     return ", ".join(f"{name} {text}" for name, text in describe_machine().items())

@@ -1,8 +1,8 @@
-"""Timing contestants in turn, each in a process of its own, so that only one runs at a time.
+"""Time contestants in alternating order, each in its own process, one running at a time.
 
 Two libraries in one process share threads badly: the one that has just finished still spins on
-its locks while the other is timed. Here each contestant waits, asleep, until it is its turn; a
-turn begins with one run that is not counted.
+its locks while the other is timed. Here each contestant sleeps until its turn, which begins with
+one run that is not counted.
 """
 
 import multiprocessing
@@ -16,13 +16,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-# Builds a contestant: what to time, and the numbers by which its answer is checked.
+# Builds a contestant: the function to time, and its result for the check.
 Setup = Callable[[], tuple[Callable[[], None], Any]]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each counted run of one contestant, and what its set-up returned as answer."""
+    """Seconds of each timed run of one contestant, and the result that its set-up returned."""
 
     seconds: list[float]
     answer: Any
@@ -42,12 +42,12 @@ class Timing:
 
 
 def time_in_turn(contestants: dict[str, Setup], *, rounds: int, runs: int) -> dict[str, Timing]:
-    """Time every contestant `runs` times a round, in turn, for `rounds` rounds.
+    """Time every contestant `runs` times per round, in alternating order.
 
     Args:
-        contestants: functions at the top level of a module, as a new process must find them.
-        rounds: how often each has its turn; the order is reversed every other round.
-        runs: counted runs a turn.
+        contestants: top-level functions of a module, since a new process imports them.
+        rounds: number of turns of each; every other round reverses the order.
+        runs: timed runs per turn.
     """
     context = multiprocessing.get_context("spawn")
     workers: dict[str, tuple[Any, Connection]] = {}
@@ -85,7 +85,7 @@ def _serve(setup: Setup, pipe: Connection) -> None:
 
 
 def machine(*packages: str) -> str:
-    """One line that says what the figures were measured on."""
+    """One line with the processor, its cores and the versions."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -1,6 +1,6 @@
-"""Timing functions of one library in turn, in this process.
+"""Time functions of one library in alternating order, in this process.
 
-Contestants of different libraries need processes of their own: see `pairs`.
+Contestants of different libraries need separate processes: see `processes`.
 """
 
 import math
@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-# A counted run lasts at least so long: a quick function is called several times in it.
+# Least duration of a timed run, in seconds; a fast function is called several times per run.
 _LEAST = 0.01
-# A contestant is timed for about so long in all, but never fewer than three times.
+# Total time for each contestant, in seconds; it is timed at least three times.
 _BUDGET = 1.0
 _FEWEST = 3
 
@@ -20,18 +20,18 @@ _FEWEST = 3
 def time_in_rounds(
     calls: Mapping[str, Callable[[], Any]], *, rounds: int, most: float = 5.0
 ) -> dict[str, tuple[float, ...]]:
-    """Time each function once a round, in turn; the order is reversed every other round.
+    """Time each function once per round; every other round reverses the order.
 
-    A slow function sits out the later rounds.
+    A slow function is skipped in the later rounds.
 
     Args:
-        calls: each returns arrays, which are waited for; they are compiled already.
-        rounds: counted runs of each, at the most.
+        calls: compiled functions that return arrays; a run waits for them.
+        rounds: largest number of timed runs of each.
         most: a function whose first run takes more seconds is not timed.
 
     Returns:
-        Seconds of each counted run; the mean of the calls in it, where it has several. Empty for
-        a function that was given up.
+        Seconds of each timed run, or the mean over its calls if it has several. Empty for a
+        function that was not timed.
     """
     repeats: dict[str, int] = {}
     turns: dict[str, int] = {}
@@ -47,7 +47,9 @@ def time_in_rounds(
     for number in range(rounds):
         left = [name for name in repeats if number < turns[name]]
         for name in left if number % 2 == 0 else reversed(left):
-            if repeats[name] > 1:  # after another's turn the caches hold nothing of this one's
+            if (
+                repeats[name] > 1
+            ):  # the other contestants have evicted this one's data from the caches
                 _seconds(calls[name], 1)
             taken[name].append(_seconds(calls[name], repeats[name]))
     return {name: tuple(seconds) for name, seconds in taken.items()}

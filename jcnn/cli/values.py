@@ -1,4 +1,4 @@
-"""Numbers and sizes out of the words of a command line; each says its option where it is none."""
+"""Parse numbers, sizes and paddings of the command line; errors name the option."""
 
 import re
 from typing import TYPE_CHECKING
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from jcnn.trace import Number
 
 
-def number_of(option: str, text: str) -> "Number":
-    """A number, exactly as it is written."""
+def parse_exact_number(option: str, text: str) -> "Number":
+    """Parse a number exactly, without rounding."""
     from jcnn.trace import parse_number
 
     try:
@@ -18,16 +18,16 @@ def number_of(option: str, text: str) -> "Number":
         raise ValueError(f"{option}: {error}") from None
 
 
-def size_of(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns; one number is both."""
+def parse_size(option: str, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Parse rows and columns; one number stands for both."""
     if len(sizes) not in (1, 2) or min(sizes) < 1:
         got = " ".join(map(str, sizes)) or "none"
         raise ValueError(f"{option}: got {got}; accepted: one or two ints >= 1")
     return sizes[0], sizes[-1]
 
 
-def padding_of(option: str, text: str) -> "Padding":
-    """Padding: valid, same, or so many cells on every side."""
+def parse_padding(option: str, text: str) -> "Padding":
+    """Parse a padding: valid, same, or a number of cells on every side."""
     word = text.upper()
     if word == "SAME":
         return "SAME"

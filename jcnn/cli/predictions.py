@@ -1,4 +1,4 @@
-"""A run's model on test pictures: what `jcnn evaluate` and `jcnn report` begin with."""
+"""Predictions of a trained model for test images, as evaluate, report and train need them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn import ops
+from jcnn.cli.messages import warn
 from jcnn.cli.progress import Display
-from jcnn.cli.warn import warn
 from jcnn.data import Dataset
 from jcnn.layers import Sequential
 from jcnn.report import write_population_report, write_report
@@ -24,10 +24,10 @@ from jcnn.train.scores import Scores, scores
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model makes of test pictures.
+    """A model's predictions for test images.
 
     Attributes:
-        test: N pictures of K classes.
+        test: N images of K classes.
         logits: `(N, K)`.
         probabilities: `(N, K)`, their softmax.
     """
@@ -37,12 +37,12 @@ class Predictions:
     probabilities: npt.NDArray[np.floating]
 
     def scores(self) -> Scores:
-        """How well they fit the labels."""
+        """Compare the predictions with the labels."""
         test = self.test
         return scores(self.probabilities, test.labels, test.class_names, logits=self.logits)
 
     def report(self, run: Path, model: nnx.Module, data: str | None = None) -> Path:
-        """Write the report on the run; `data` as for `jcnn.report.write_report`."""
+        """Write the report on the run; `data` as in `jcnn.report.write_report`."""
         return write_report(
             run, model, self.test, self.probabilities, logits=self.logits, data=data
         )
@@ -51,29 +51,29 @@ class Predictions:
 def predictions(
     model: nnx.Module, test: Dataset, batch_size: int, *, flips: bool = False
 ) -> Predictions:
-    """Let a model see test pictures; `flips` as for `jcnn.train.predict`."""
+    """Run a model on test images; `flips` as in `jcnn.train.predict`."""
     check_fit(model, test)
     logits = predict_logits(model, test.images, batch_size=batch_size, flips=flips)
     return Predictions(test, np.asarray(logits), np.asarray(jax.jit(ops.softmax)(logits)))
 
 
-def predict_test(
+def predict_test_images(
     run: Path, config: RunConfig, *, flips: bool = False
 ) -> tuple[Sequential, Predictions]:
-    """Load a run, and let its model see test pictures.
+    """Load a run and run its model on test images.
 
     Args:
         run: the run folder.
-        config: of the run, with the data whose test pictures count.
-        flips: as for `jcnn.train.predict`.
+        config: the run's configuration, with the data to predict.
+        flips: as in `jcnn.train.predict`.
     """
     model, _ = load_run(run, on_damage=warn)
-    test = read_test(config)
+    test = read_test_images(config)
     return model, predictions(model, test, config.train.batch_size, flips=flips)
 
 
-def read_test(config: RunConfig) -> Dataset:
-    """The test pictures of a run's data."""
+def read_test_images(config: RunConfig) -> Dataset:
+    """Load the test images of a run's data."""
     with Display() as display:
         _, test = config.load_data(display)
     return test
@@ -86,25 +86,25 @@ def report_population(
     models: Sequence[nnx.Module] | None = None,
     data: str | None = None,
 ) -> tuple[Path, dict[str, Scores]]:
-    """Judge every model of a population on test pictures, and write the report on all.
+    """Evaluate every model of a population on test images, and write the report.
 
     Args:
-        run: the population's folder, with its members' inside.
-        config: of the run.
-        test: the pictures.
-        models: of the members; None reads them from their folders.
-        data: as for `jcnn.report.write_report`.
+        run: the population's folder, which contains the members' folders.
+        config: the run's configuration.
+        test: the images.
+        models: the members' models; None loads them from their folders.
+        data: as in `jcnn.report.write_report`.
 
     Returns:
         The path of the page, and the scores of each member that did not diverge, by the name of
         its folder.
     """
-    judged, histories = {}, {}
+    evaluated, histories = {}, {}
     for i in range(len(config.members())):
         folder = member_folder(run, i)
         model = load_run(folder, on_damage=warn)[0] if models is None else models[i]
         found = predictions(model, test, config.train.batch_size)
         if np.isfinite(found.probabilities).all():  # else it diverged
-            judged[folder.name] = found.scores()
+            evaluated[folder.name] = found.scores()
         histories[folder.name] = read_history(folder / "history.jsonl")
-    return write_population_report(run, histories, judged, data=data), judged
+    return write_population_report(run, histories, evaluated, data=data), evaluated

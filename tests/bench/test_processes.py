@@ -1,4 +1,4 @@
-"""Contestants in processes of their own take turns, the order reversed every other round."""
+"""Contestants in separate processes alternate; every other round reverses the order."""
 
 import multiprocessing
 import threading
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from jcnn.bench import pairs
+from jcnn.bench import processes
 
 
 def test_the_order_is_reversed_every_other_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads stand in for the processes: only whose turn it is matters here."""
+    """Threads replace the processes, since only the order of the turns matters here."""
     threads = SimpleNamespace(Pipe=multiprocessing.Pipe, Process=threading.Thread)
     monkeypatch.setattr(multiprocessing, "get_context", lambda method: threads)
     ran: list[str] = []
@@ -20,7 +20,7 @@ def test_the_order_is_reversed_every_other_round(monkeypatch: pytest.MonkeyPatch
     def contestant(name: str) -> Callable[[], tuple[Callable[[], None], Any]]:
         return lambda: (lambda: ran.append(name), f"answer of {name}")
 
-    timings = pairs.time_in_turn({"a": contestant("a"), "b": contestant("b")}, rounds=3, runs=2)
+    timings = processes.time_in_turn({"a": contestant("a"), "b": contestant("b")}, rounds=3, runs=2)
     # Each runs once before the first round, and once more before each of its turns.
     assert ran == [*"ab", *"aaabbb", *"bbbaaa", *"aaabbb"]
     assert {name: timing.answer for name, timing in timings.items()} == {

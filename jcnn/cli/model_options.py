@@ -1,4 +1,4 @@
-"""A model of the zoo, as the words of a command name it."""
+"""The arguments of commands that take a model of the zoo."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ZooModel:
-    """A model's name, and for which pictures and how many classes it is made."""
+class ModelOptions:
+    """The model's name, input shape and number of classes."""
 
     model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="MODEL")]
-    """One of: jcnn models."""
+    """Model of the zoo; jcnn models lists them."""
     input_shape: Annotated[
         tuple[int, int, int] | None,
-        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's lecture's)"),
+        tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the model's)"),
     ] = None
-    """Height, width and channels of a picture."""
+    """Height, width and channels of the input."""
     classes: Annotated[
         int | None,
-        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's lecture's)"),
+        tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the model's)"),
     ] = None
     """Number of classes."""
 
     def summarise(self) -> "Summary":
-        """The model's layers; nothing is computed."""
+        """Summarise the model without running it."""
         if self.input_shape is not None and min(self.input_shape) < 1:
             raise ValueError(f"--input-shape: got {self.input_shape}; accepted: ints >= 1")
         if self.classes is not None and self.classes < 1:

@@ -1,4 +1,4 @@
-"""Running `jcnn` as a process of its own, and what a run of it gave."""
+"""Run `jcnn` as a separate process and collect its output."""
 
 import os
 import shlex
@@ -18,13 +18,13 @@ class Result:
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """The variables of this process, with other cache folders and room for wide tables."""
+    """The variables of this process, with other cache folders and a wide terminal."""
     own = {"XDG_CACHE_HOME": str(cache), "TFDS_DATA_DIR": str(cache / "tfds"), "COLUMNS": "120"}
     return os.environ | own
 
 
 def start(cache: Path, *words: str, folder: Path | None = None) -> subprocess.Popen[str]:
-    """Start `jcnn WORDS`; Ctrl-C counts there even if this process was told to ignore it."""
+    """Start `jcnn WORDS`; it handles Ctrl-C even if this process ignores it."""
     code = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -43,7 +43,7 @@ def start(cache: Path, *words: str, folder: Path | None = None) -> subprocess.Po
 
 
 def finish(process: subprocess.Popen[str]) -> Result:
-    """Wait for a process and collect what it wrote; it is killed where it hangs."""
+    """Wait for a process and collect what it wrote; it is killed after a timeout."""
     try:
         out, err = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
@@ -54,7 +54,7 @@ def finish(process: subprocess.Popen[str]) -> Result:
 
 
 def ways_to_call() -> tuple[str, ...]:
-    """How jcnn may tell its user to call it: by name where it is on the path, else by place."""
-    place = Path(sys.executable).with_name("jcnn")
-    near = Path(os.path.relpath(place))
-    return "jcnn", shlex.quote(str(place)), shlex.quote(str(near))
+    """The commands that jcnn may print for itself: its name, its path, or its module."""
+    script = Path(sys.executable).with_name("jcnn")
+    relative = Path(os.path.relpath(script))
+    return "jcnn", shlex.quote(str(script)), shlex.quote(str(relative)), "python -m jcnn"

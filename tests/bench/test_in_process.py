@@ -1,16 +1,16 @@
-"""Functions of one process are timed in turn, warmed, and given up where they are hopeless."""
+"""Functions of one process are timed in alternation after a warm-up; slow ones are skipped."""
 
 import time
 from collections import Counter
 
 import pytest
 
-from jcnn.bench import inturn
-from jcnn.bench.inturn import time_in_rounds
+from jcnn.bench import in_process
+from jcnn.bench.in_process import time_in_rounds
 
 
-def test_each_is_called_in_rounds_whose_order_turns_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inturn, "_LEAST", 0.0)  # one call a run
+def test_every_other_round_has_the_reverse_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_process, "_LEAST", 0.0)  # one call a run
     called: list[str] = []
     calls = {name: lambda name=name: called.append(name) for name in "abc"}
     seconds = time_in_rounds(calls, rounds=3)
@@ -35,5 +35,5 @@ def test_a_quick_function_is_called_often_enough(monkeypatch: pytest.MonkeyPatch
     seconds = time_in_rounds(calls, rounds=5, most=5.0)
     assert seconds["quick"] == pytest.approx([0.001] * 5)
     assert count["quick"] >= 2 + 5 * 10  # a run lasts a hundredth of a second
-    assert seconds["slow"] == pytest.approx([0.4] * 3)  # its share of the time, no more
+    assert seconds["slow"] == pytest.approx([0.4] * 3)  # limited by its share of the time
     assert (seconds["hopeless"], count["hopeless"]) == ((), 1)

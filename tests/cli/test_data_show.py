@@ -1,4 +1,4 @@
-"""`jcnn data show`: the sheet holds the pictures it says, and mistakes are one line."""
+"""`jcnn data show`: the sheet contains the expected images; errors are one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from PIL import Image
 from jcnn.data import Dataset, digits
 from jcnn.data.sheet import COLUMNS, GAP, draw_sheet
 from jcnn.data.transforms import parse
-from tests.cli.words import Result
+from tests.cli.process import Result
 from tests.fashion import fashion_mnist_dir
 
 Jcnn = Callable[..., Result]
@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(2)
 
 
 def cells(sheet: Pixels, rows: int, height: int, width: int) -> Pixels:
-    """The pictures of a sheet, `(rows, COLUMNS, height, width, 3)`, from its lower right corner."""
+    """The images of a sheet, `(rows, COLUMNS, height, width, 3)`, from its lower right corner."""
     grid = sheet[-rows * (height + GAP) :, -COLUMNS * (width + GAP) :]
     apart = grid.reshape(rows, height + GAP, COLUMNS, width + GAP, 3).swapaxes(1, 2)
     assert (apart[:, :, height:] == 255).all()
@@ -35,7 +35,7 @@ def read(path: Path) -> Pixels:
 
 
 def labels_of(shown: Pixels, data: Dataset) -> list[int]:
-    """The class of each picture `(n, height, width, 3)`, found in the data by its pixels."""
+    """The class of each image `(n, height, width, 3)`, looked up in the data by its pixels."""
     images = np.asarray(data.images[np.arange(len(data))])
     scale = shown.shape[1] // images.shape[1]
     found = []
@@ -135,8 +135,8 @@ def test_pictures_of_two_channels_are_refused() -> None:
     ("words", "named"),
     [
         ("show", "SOURCE"),
-        ("shw digits", "shw, digits; Available subcommands: show, list"),
-        ("--json show digits", "--json: goes with the list of sources, not with show"),
+        ("shw digits", "command: got 'shw'; accepted: show, list; see"),
+        ("--json show digits", "--json: got show too; accepted: with the list of sources only"),
         ("show digits --agment flip", "; did you mean '--augment'?"),
         ("show mnist6k", "data: got 'mnist6k'; accepted: mnist5k, "),
         ("show digits --augment blur", "augment: got 'blur'; accepted: flip, flip_vertical"),

@@ -1,4 +1,4 @@
-"""`jcnn data show`: a sheet of a data set's pictures."""
+"""`jcnn data show`: draw images of a data set in a contact sheet."""
 
 import io
 from dataclasses import dataclass
@@ -9,31 +9,35 @@ import tyro
 
 
 @dataclass(frozen=True)
-class ShowCommand:
-    """Write a sheet of training pictures, each with augmented versions beside it.
+class DataShowCommand:
+    """Draw training images of every class in one PNG, optionally with augmented versions.
 
-    Without --augment it shows more examples of each class.
+    With --augment, each image is followed by augmented versions of it.
     """
 
     source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SOURCE")]
-    """One of: jcnn data."""
-    augment: Annotated[str, tyro.conf.arg(metavar="WORDS")] = ""
-    """As in "shift=0.1,rotate"; flip, flip_vertical, zoom, contrast, brightness, cutout, mixup."""
+    """Data source; jcnn data lists them."""
+    augment: Annotated[
+        str, tyro.conf.arg(metavar="NAMES", help_behavior_hint="(default: none)")
+    ] = ""
+    """Augmentations, separated by commas, each with an optional strength, as in
+    "shift=0.1,rotate": flip, flip_vertical, zoom, rotate, shift, contrast, brightness, cutout,
+    mixup."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
     ] = None
-    """Folder of the data's files, for sources that need one."""
+    """Folder with the data's files, for sources that take one."""
     image_size: Annotated[
         tuple[int, int] | None,
-        tyro.conf.arg(metavar="H W", help_behavior_hint="(default: the pictures')"),
+        tyro.conf.arg(metavar="H W", help_behavior_hint="(default: the source's)"),
     ] = None
-    """What pictures of any size are brought to, in colour."""
+    """Height and width, in pixels, to which images are resized; they become RGB images."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.png")] = Path("sheet.png")
-    """Picture to write; a file of that name is replaced."""
+    """PNG file to write; an existing file is replaced."""
     count: int = 8
-    """Rows of the sheet, 1 to 100."""
+    """Number of rows, 1 to 100."""
     seed: int = 0
-    """Of the choice of pictures and of the augmentation."""
+    """Seed of the choice of images and of the augmentation."""
 
     def run(self) -> None:
         """Read the data, draw the sheet and write it."""
