@@ -147,8 +147,8 @@ class TrainConfig:
         self._check_one_clip()
 
     @property
-    def keeps_apart(self) -> bool:
-        """Whether the weights that are kept are others than those that training goes on with."""
+    def has_separate_result(self) -> bool:
+        """Whether the weights that training returns differ from those that it continues from."""
         return bool(self.ema) or self.restore_best
 
     def _check_class_weights(self) -> None:

@@ -257,8 +257,9 @@ def load(
     arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
-        apart = config.train.keeps_apart or meta.get("step")  # within an epoch, it is kept apart
-        return {"kept": arrays} if apart else arrays
+        # Within an epoch, the state of the last finished epoch is stored separately too.
+        separate = config.train.has_separate_result or meta.get("step")
+        return {"kept": arrays} if separate else arrays
 
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     kept = saved.get("kept", saved)
@@ -277,7 +278,7 @@ def write_members(
         folder.mkdir(exist_ok=True)
         parts = split_model(model)
         arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
-        tree = {"kept": arrays} if config.train.keeps_apart else arrays
+        tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)

@@ -25,8 +25,7 @@ from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
 from jcnn.runs import sealed
 from jcnn.system import files
-from jcnn.train import Event, fit, loop
-from jcnn.train import resume as keeping
+from jcnn.train import Event, fit, loop, resume
 from tests.train import small
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -154,8 +153,8 @@ class Watch:
         self._moment, self._doing, self._done = moment, doing, done
         self._reading = threading.Lock()
         self._turn_to("starting")
-        self._save = keeping.save
-        vars(keeping)["save"] = self._watched_save
+        self._save = resume.save_progress
+        vars(loop)["save_progress"] = self._watched_save
         before_every_call(self._call)
 
     def __call__(self, event: Event) -> None:

@@ -34,13 +34,13 @@ def assert_close(a: nnx.Module, b: nnx.Module) -> None:
         np.testing.assert_allclose(array, right[name], atol=TOLERANCE, err_msg=name)
 
 
-@pytest.fixture(params=["in turn", "at once"])
-def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["map", "vmap"])
+def each_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a CPU does it, and as an accelerator does."""
-    monkeypatch.setattr(loop, "way_of_members", lambda: request.param)
+    monkeypatch.setattr(loop, "population_mode", lambda: request.param)
 
 
-@pytest.mark.usefixtures("either_way")
+@pytest.mark.usefixtures("each_mode")
 def test_together_is_as_alone() -> None:
     data = small.dataset()
     configs = [
@@ -57,7 +57,7 @@ def test_together_is_as_alone() -> None:
     assert histories[0]["loss"] != histories[1]["loss"]
 
 
-@pytest.mark.usefixtures("either_way")
+@pytest.mark.usefixtures("each_mode")
 def test_members_may_differ_in_dropout() -> None:
     data = small.dataset()
     rates = (0.0, 0.25, 0.6)
