@@ -1,10 +1,9 @@
 """`evaluate` and `predict`: a model's scores and probabilities, in eval mode."""
 
 import math
-import weakref
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import chex
 import jax
@@ -14,11 +13,9 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.data import Dataset, Images, StreamedImages, match_classes, memory_budget
-from jcnn.layers import Layer, LayerError, as_model, eval_mode
-from jcnn.layers.model import split_model
-from jcnn.models.calls import recorded_calls
-from jcnn.train import snapshot
+from jcnn.layers import Layer, as_model
 from jcnn.train.metrics import correct
+from jcnn.train.prepared import prepare
 from jcnn.train.programs import logits_program
 
 Model = nnx.Module | Sequence[Layer]
@@ -112,7 +109,7 @@ def predict_logits(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}; accepted: an int >= 1")
-    prepared, states = _prepared(as_model(model), images.shape[1:], batch_size)
+    prepared, states = prepare(as_model(model), images.shape[1:], batch_size)
     logits = _in_chunks(prepared.program, states, images, batch_size)
     if not flips:
         return logits
@@ -138,103 +135,7 @@ def check_fit(model: nnx.Module, dataset: Dataset) -> None:
 
 def model_output_shape(model: nnx.Module, image_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of a model's output for one image, without the batch axis; nothing is computed."""
-    return _prepared(model, image_shape)[0].output_shape
-
-
-class _Prepared(NamedTuple):
-    """What tracing a model structure for one image shape gave.
-
-    Attributes:
-        program: from `logits_program`.
-        output_shape: for one image.
-    """
-
-    program: Any
-    output_shape: tuple[int, ...]
-
-
-# By the structure and mode of a model, the shapes of its arrays and of an image, so that a model
-# is traced again only if one of these has changed. The oldest entry is dropped first.
-_PREPARED: dict[Hashable, _Prepared] = {}
-_MOST_PREPARED = 64
-
-
-class _Known(NamedTuple):
-    """A model that was split before.
-
-    Attributes:
-        model: so that another model with the same id is not taken for it.
-        snapshot: of its structure.
-        prepared: by image shape and batch size.
-    """
-
-    model: "weakref.ref[nnx.Module]"
-    snapshot: snapshot.Snapshot
-    prepared: dict[tuple[tuple[int, ...], int], _Prepared]
-
-
-# By the id of the model. An entry is dropped with its model.
-_KNOWN: dict[int, _Known] = {}
-_MOST_KNOWN = 8
-
-
-def _prepared(
-    model: nnx.Module, image_shape: tuple[int, ...], batch_size: int = 64
-) -> tuple[_Prepared, Any]:
-    """The program of a model in eval mode, and the model's current states.
-
-    Raises:
-        ValueError: the model does not accept images of this shape.
-    """
-    known = _KNOWN.get(id(model))
-    if known is not None and known.model() is model:
-        found = known.prepared.get((image_shape, batch_size))
-        states = known.snapshot.states(model) if found else None
-        if found is not None and states is not None:
-            return found, states
-    parts = split_model(model)
-    arrays = tuple((x.shape, x.dtype) for x in jax.tree.leaves((parts.params, parts.rest)))
-    key = (parts.graphdef, arrays, image_shape, batch_size)
-    found = _PREPARED.get(key)
-    if found is None:
-        module = eval_mode(model)
-        program = logits_program(split_model(module).graphdef, batch_size)
-        found = _Prepared(program, _output_shape(module, image_shape))
-        while len(_PREPARED) >= _MOST_PREPARED:
-            _PREPARED.pop(next(iter(_PREPARED)), None)
-        _PREPARED[key] = found
-    states = (parts.params, parts.streams, parts.rest)
-    _remember(model, states, (image_shape, batch_size), found)
-    return found, states
-
-
-def _remember(
-    model: nnx.Module, states: Any, key: tuple[tuple[int, ...], int], found: _Prepared
-) -> None:
-    known = _KNOWN.get(id(model))
-    if known is not None and known.model() is model and known.snapshot.states(model) is not None:
-        if len(known.prepared) >= _MOST_PREPARED:
-            known.prepared.clear()
-        known.prepared[key] = found
-        return
-    taken = snapshot.take(model, states)
-    if taken is None:
-        _KNOWN.pop(id(model), None)
-        return
-    number = id(model)
-    forget = weakref.ref(model, lambda _: _KNOWN.pop(number, None))
-    while len(_KNOWN) >= _MOST_KNOWN:
-        _KNOWN.pop(next(iter(_KNOWN)), None)
-    _KNOWN[number] = _Known(forget, taken, {key: found})
-
-
-def _output_shape(module: nnx.Module, image_shape: tuple[int, ...]) -> tuple[int, ...]:
-    example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    try:
-        with recorded_calls(module):
-            return tuple(jax.eval_shape(module, example).shape[1:])
-    except LayerError as error:
-        raise ValueError(f"model: cannot take pictures of {image_shape}: {error}") from error
+    return prepare(model, image_shape)[0].output_shape
 
 
 @jax.jit

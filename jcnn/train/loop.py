@@ -25,6 +25,14 @@ from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event
 from jcnn.train.metrics import Totals, zero_totals
+from jcnn.train.model_state import (
+    ModelState,
+    all_finite,
+    choose_better,
+    copy,
+    from_tree,
+    to_tree,
+)
 from jcnn.train.population import evaluate_population, member_states, population_mode, stack_models
 from jcnn.train.prefetch import Order, PrefetchedWindows, ResidentWindows, open_windows
 from jcnn.train.programs import (
@@ -44,13 +52,6 @@ Callback = Callable[[nnx.Module, History], bool | None]
 
 # A longer epoch is also saved before its end, once in this time.
 SAVE_SECONDS = 600.0
-
-
-class ModelState(NamedTuple):
-    """The state that a model gets: the parameters (or their EMA) and the other state."""
-
-    params: Any
-    rest: Any
 
 
 class _Setup(NamedTuple):
@@ -171,19 +172,19 @@ def train(
 
 def _start(setup: _Setup, resume: bool) -> _Current:
     """The initial state, or that of the run's newest checkpoint."""
-    params, rest = _copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
+    params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
     init = init_program(compiled_part(setup.config), population=bool(setup.axis))
     state = init(params, rest)
     tree, progress = restore_or_init(
         setup.run,
         resume,
-        _tree(state, zero_totals(setup.axis), _copy(ModelState(params, rest))),
+        to_tree(state, zero_totals(setup.axis), copy(ModelState(params, rest))),
         len(setup.models),
         setup.notify,
         separate=setup.config.has_separate_result,
         fingerprint=setup.fingerprint,
     )
-    return _Current(*_from_tree(tree), *progress)
+    return _Current(*from_tree(tree), *progress)
 
 
 def _compile(
@@ -244,11 +245,11 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
         DivergedError: no model has finite parameters.
     """
     config, epoch, examples = setup.config, current.epoch, len(setup.dataset)
-    finite = _finite(current.state.params, bool(setup.axis))
+    finite = all_finite(current.state.params, bool(setup.axis))
     if not finite.any():
         raise _diverged("the parameters became infinite or NaN", epoch, config)
     params = current.state.average if config.ema else current.state.params
-    after = ModelState(*_copy((params, current.state.rest)))
+    after = ModelState(*copy((params, current.state.rest)))
     results = epoch_results.results(
         epoch,
         epoch_results.means(current.totals, examples),
@@ -263,7 +264,9 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
         for history, result in zip(current.histories, results, strict=True)
     )
     current.result = (
-        _better(current.result, after, config, current.histories) if config.restore_best else after
+        choose_better(current.result, after, epoch_results.last_is_best(config, current.histories))
+        if config.restore_best
+        else after
     )
     current.totals, current.step, current.seconds = zero_totals(setup.axis), 0, 0.0
     _save(setup, current)
@@ -290,7 +293,7 @@ def _save(setup: _Setup, current: _Current) -> None:
     save_progress(
         setup.run,
         done,
-        _tree(current.state, current.totals, current.result),
+        to_tree(current.state, current.totals, current.result),
         TrainProgress(current.histories, current.step, current.seconds),
         separate=setup.config.has_separate_result,
         fingerprint=setup.fingerprint,
@@ -302,48 +305,11 @@ def _update_models(setup: _Setup, state: ModelState) -> None:
         nnx.update(model, *member_states(state, i if setup.axis else None))
 
 
-def _better(
-    old: ModelState, new: ModelState, config: TrainConfig, histories: Sequence[History]
-) -> ModelState:
-    """For each model, `new` if the last epoch is its best one, else `old`."""
-    is_best = epoch_results.last_is_best(config, histories)
-
-    def choose(old: jax.Array, new: jax.Array) -> jax.Array:
-        if len(histories) == 1:
-            return new if is_best[0] else old
-        return jnp.where(is_best.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-    chosen: ModelState = jax.tree.map(choose, old, new)
-    return chosen
-
-
-def _tree(state: TrainState, totals: Totals, result: ModelState) -> dict[str, Any]:
-    """The arrays of a checkpoint; their names are those of its file."""
-    return {**state._asdict(), "totals": totals._asdict(), "kept": result._asdict()}
-
-
-def _from_tree(tree: dict[str, Any]) -> tuple[TrainState, Totals, ModelState]:
-    state = TrainState(**{name: tree[name] for name in TrainState._fields})
-    own = tree.get("kept", {"params": state.params, "rest": state.rest})
-    return state, Totals(**tree["totals"]), ModelState(*_copy((own["params"], own["rest"])))
-
-
-def _finite(params: Any, population: bool) -> np.ndarray:
-    """For each model, whether all of its parameters are finite."""
-    arrays = [np.asarray(p) for p in jax.tree.leaves(params)]
-    finite = [np.isfinite(p).reshape(len(p) if population else 1, -1).all(axis=1) for p in arrays]
-    return np.asarray(np.stack(finite).all(axis=0))
-
-
 def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
     return DivergedError(
         f"{what} in epoch {epoch}; the last good epoch is {epoch - 1}; "
         f"try a learning rate below {config.learning_rate:g}"
     )
-
-
-def _copy(tree: Any) -> Any:
-    return jax.device_put(tree, may_alias=False)  # `jnp.copy` would compile for each shape
 
 
 def _next_stop(step: int, end: int, seconds: float, config: TrainConfig) -> int:

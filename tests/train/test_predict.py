@@ -1,7 +1,6 @@
 """`predict` traces a model once, and answers for the model as it is now."""
 
 import gc
-import importlib
 import weakref
 from typing import Any
 
@@ -13,7 +12,7 @@ from flax import nnx
 
 from jcnn.layers import Dropout, Flatten, Sequential
 from jcnn.layers.model import SplitModel, split_model
-from jcnn.train import predict, predict_logits
+from jcnn.train import predict, predict_logits, prepared
 from tests.train import small
 
 IMAGES = np.random.default_rng(2).integers(0, 255, (3, 2, 2, 1)).astype(np.uint8)
@@ -163,7 +162,6 @@ def test_arrays_and_containers_as_attributes(container: Any) -> None:
 
 def test_an_unchanged_model_is_split_once(monkeypatch: pytest.MonkeyPatch) -> None:
     splits: list[nnx.Module] = []
-    evaluate = importlib.import_module("jcnn.train.evaluate")
 
     def counted(model: nnx.Module) -> SplitModel:
         splits.append(model)
@@ -172,7 +170,7 @@ def test_an_unchanged_model_is_split_once(monkeypatch: pytest.MonkeyPatch) -> No
     model = small.model()
     image = np.zeros((1, 6, 5, 2), np.uint8)
     predict(model, image)
-    monkeypatch.setattr(evaluate, "split_model", counted)
+    monkeypatch.setattr(prepared, "split_model", counted)
     model.dense.kernel[...] = jnp.ones((24, 3))
     predict(model, image)
     assert splits == []
