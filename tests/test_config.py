@@ -1,4 +1,4 @@
-"""`TrainConfig` refuses what cannot be trained with, naming the setting."""
+"""`TrainConfig` rejects invalid settings by name."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What diverged is told from what did not, and is left out of every mean."""
+"""Diverged models are detected, and excluded from every mean."""
 
 import math
 from dataclasses import replace

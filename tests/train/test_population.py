@@ -1,4 +1,4 @@
-"""Several models trained at once are what each would be alone."""
+"""Each model of a population equals the one that `fit` trains alone."""
 
 import math
 from dataclasses import replace
@@ -36,7 +36,7 @@ def assert_close(a: nnx.Module, b: nnx.Module) -> None:
 
 @pytest.fixture(params=["map", "vmap"])
 def each_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a CPU does it, and as an accelerator does."""
+    """The mode of a CPU and that of an accelerator."""
     monkeypatch.setattr(loop, "population_mode", lambda: request.param)
 
 

@@ -1,4 +1,4 @@
-"""`predict` traces a model once, and answers for the model as it is now."""
+"""`predict` traces a model once, and uses its current parameters and structure."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""The compiled programs: an epoch is its steps, and its convolutions have the fast form."""
+"""An epoch program equals its single steps, and its convolutions have the fast layout."""
 
 import dataclasses
 from typing import Any
@@ -104,7 +104,7 @@ def test_the_number_of_epochs_is_part_of_a_falling_schedules_program() -> None:
 
 
 def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
-    """Each step alone gets the batch that the order says, the epoch's last one is of 10 only."""
+    """Each single step gets its batch in the given order; the last batch has 10 examples."""
     rngs = nnx.Rngs(0)
     layers = [Conv2D(2, 4, activation=relu, rngs=rngs), MaxPooling2D(), Dropout(0.25, rngs=rngs)]
     parts = split_model(train_mode(Sequential([*layers, Flatten(), Dense(24, 3, rngs=rngs)])))

@@ -1,4 +1,4 @@
-"""What a resumed training may change, what not, and how often it reads a checkpoint."""
+"""Which settings a resumed training may change, and how often it reads a checkpoint."""
 
 import json
 import re
@@ -107,7 +107,7 @@ def test_a_member_whose_setting_changed_is_named(tmp_path: Path) -> None:
 
 
 def test_another_batch_size_within_an_epoch(tmp_path: Path) -> None:
-    """A checkpoint of an older version says nothing of the settings."""
+    """A checkpoint of an older version does not contain the settings."""
     saved(tmp_path, None, step=3)
     assert resume(tmp_path, [CONFIG]).step == 3  # of 4
     message = (
@@ -149,7 +149,7 @@ def test_a_member_of_a_population_cannot_go_on_alone(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a resume; and at a save the one before it is not."""
+    """It is read when resuming; a save does not read the one before it."""
 
     def stop(event: Event) -> None:
         if isinstance(event, Progress) and event.epoch == 3:

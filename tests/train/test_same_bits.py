@@ -1,4 +1,4 @@
-"""One seed gives one result, bit for bit; stopping and going on changes nothing."""
+"""The same seed gives the same bits, also after an interruption and a resume."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run folder keeps of a training, and where the training goes on from."""
+"""The state that a training saves in its run folder, and resumes from."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def files(run: Path) -> dict[str, bytes]:
 
 
 def test_a_position_comes_back(tmp_path: Path) -> None:
-    """Of each member, within an epoch too."""
+    """For each model of a population, also within an epoch."""
     middle = TrainProgress((ONE, OTHER), 7, 1.75)
     save_progress(tmp_path, 15, TREE, middle, separate=False)
     assert start(tmp_path, members=2) == (middle, [])

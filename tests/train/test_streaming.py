@@ -1,4 +1,4 @@
-"""Pictures that do not fit on the device come window by window, and nothing else changes."""
+"""Images that do not fit on the device are streamed in windows, with the same results."""
 
 import threading
 from dataclasses import replace
@@ -19,7 +19,7 @@ CONFIG = TrainConfig(epochs=3, batch_size=8, steps_per_call=2, seed=3)
 
 
 class Reads:
-    """The pictures of a data set, read one by one; it counts them."""
+    """Reads the images of a data set one by one, and records their numbers."""
 
     def __init__(self, data: Dataset, *, fails_after: int | None = None) -> None:
         self.images = np.asarray(data.images)
