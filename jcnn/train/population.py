@@ -37,7 +37,7 @@ def stack_models(
     for i, part in enumerate(parts):
         if part.graphdef != parts[0].graphdef or _shapes(part) != _shapes(parts[0]):
             raise ValueError(
-                f"models: number {i} is built otherwise than number 0; models that are trained "
+                f"models: number {i} has another structure than number 0; models that are trained "
                 "together may differ in their parameters and dropout rates only"
             )
     params, rest = (_stacked([part[i] for part in parts]) for i in (1, 3))

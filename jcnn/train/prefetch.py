@@ -45,7 +45,7 @@ def open_windows(
         return ResidentWindows(dataset, order, steps)
     if not isinstance(dataset.images, StreamedImages):  # the source of those has sent its own note
         size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
-        notify(Note(f"the pictures take {size}, more than {budget}: brought piece by piece"))
+        notify(Note(f"the images take {size}, more than {budget}: streamed to the device"))
     window = config.steps_per_call or max(
         1, chunk_examples(dataset.image_shape) // config.batch_size
     )

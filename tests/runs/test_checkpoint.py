@@ -116,7 +116,7 @@ def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_another_models_checkpoint_is_refused(saved: Path) -> None:
-    """This is not damage: older checkpoints are of another model too."""
+    """No damage: older checkpoints are of another model too."""
 
     def refused(state: dict[str, Any], reason: str) -> None:
         message = f"{saved}: the checkpoint of step 10 is of another model: {reason}"

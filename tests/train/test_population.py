@@ -148,7 +148,7 @@ def test_what_cannot_be_trained_together_is_refused() -> None:
         fit_population([dropper(0.1), dropper(0.1)], data, [CONFIG])
     with pytest.raises(ValueError, match=r"^configs: members may differ in seed and learning_rate"):
         fit_population([dropper(0.1)] * 2, data, [CONFIG, replace(CONFIG, batch_size=8)])
-    with pytest.raises(ValueError, match=r"^models: number 1 is built otherwise than number 0"):
+    with pytest.raises(ValueError, match=r"^models: number 1 has another structure than number 0"):
         fit_population([dropper(0.1), small.model()], data, [CONFIG] * 2)
     with pytest.raises(ValueError, match=r"^patience: got 2; accepted: None for several models"):
         fit_population([dropper(0.1)] * 2, data, [replace(CONFIG, patience=2)] * 2)

@@ -74,7 +74,9 @@ def test_pictures_in_memory_that_the_device_cannot_hold_are_streamed(
     events: list[Event] = []
     fit(there, data, CONFIG, on_event=events.append)
     small.assert_same_bits(here, there)
-    assert any(isinstance(event, Note) and "piece by piece" in event.text for event in events)
+    assert any(
+        isinstance(event, Note) and "streamed to the device" in event.text for event in events
+    )
     np.testing.assert_array_equal(predict(here, data.images), predict(there, data.images))
     assert evaluate(here, data).n == 50
 
