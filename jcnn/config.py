@@ -1,4 +1,4 @@
-"""What a training run is asked to do. No JAX here: the command line reads this for its help."""
+"""Training settings. This file imports no JAX, so that the command line's help stays fast."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,50 +28,50 @@ Compute = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train.
+    """The settings of a training.
 
-    Numbers may be NumPy's or JAX's, and sequences lists or arrays: they are kept as Python's own
-    numbers and tuples.
+    Numbers may be NumPy or JAX scalars, and sequences may be lists or arrays: they are converted
+    to Python numbers and tuples.
 
     Attributes:
-        epochs: passes over the training pictures.
-        batch_size: pictures a step; the last batch of an epoch may be smaller.
-        validation_split: share of the training pictures to validate on: the last ones, or of
-            folders and of rows sorted by class the same share of every class, drawn by the seed.
+        epochs: passes over the training images.
+        batch_size: images per step; the last batch of an epoch may be smaller.
+        validation_split: share of the training images to validate on: the last ones, or for
+            folders and rows sorted by class the same share of every class, drawn with the seed.
         seed: of the parameters, the shuffling, the augmentation and the dropout.
-        shuffle: whether each epoch has an order of its own.
-        augment: changes of each training picture, such as "shift,flip"; see jcnn data show.
-        optimizer: with the constants that Keras has, where Keras has it.
-        learning_rate: the largest that the schedule reaches.
-        schedule: how the learning rate goes on: cosine falls to 0; one_cycle rises for the first
-            30 % of the steps, then falls; exponential and piecewise see decay_rate.
-        warmup_epochs: over which the learning rate first rises from 0 in a straight line; then
-            the schedule begins. one_cycle rises by itself and takes none.
-        decay_rate: what the learning rate is multiplied by, in every decay_epochs of the
-            exponential schedule, or at each of them in the piecewise one.
-        decay_epochs: one number for the exponential schedule, rising ones for the piecewise;
-            both count from the end of the warm-up.
-        weight_decay: share of a weight that a step of learning rate 1 takes away; None means
+        shuffle: whether the images are shuffled in every epoch.
+        augment: random changes of each training image, such as "shift,flip"; see jcnn data show.
+        optimizer: name; constants are those of Keras for the optimizers that Keras has.
+        learning_rate: the maximum of the schedule.
+        schedule: of the learning rate: cosine falls to 0; one_cycle rises for the first 30 % of
+            the steps, then falls; for exponential and piecewise see decay_rate.
+        warmup_epochs: epochs of a linear rise of the learning rate from 0, before the schedule
+            starts. one_cycle allows none, since it starts with a rise.
+        decay_rate: factor of the learning rate: over every decay_epochs of the exponential
+            schedule, or at each of the decay_epochs of the piecewise one.
+        decay_epochs: one number for the exponential schedule, rising numbers for the piecewise
+            one; counted from the end of the warm-up.
+        weight_decay: share of a weight that an update with learning rate 1 subtracts; None means
             0.004 for adamw and muon and 0 for the others, as in Keras.
-        weight_decay_mask: which weights: all, or kernels without biases and scales.
-        clip_value: largest size of one number of a gradient. One of the three clips at most.
+        weight_decay_mask: which weights decay: all, or kernels without biases and scales.
+        clip_value: largest absolute value of a gradient element. Set at most one of the clips.
         clip_norm: largest norm of one gradient array.
         global_clip_norm: largest norm of all gradients together.
-        accumulate_steps: steps whose mean gradient makes one update.
+        accumulate_steps: number of steps whose mean gradient makes one update.
         label_smoothing: share of the target that is spread over all classes; in training, not
             in validation.
-        class_weights: each picture's loss is multiplied by its class's: one for each class, or
-            by the names of some, the others having 1.
-        ema: share that the running mean of the weights keeps at an update, such as 0.999; the
-            means are then what is validated and kept. 0 turns it off.
+        class_weights: factors of the loss: one for each class, or by name for some classes, with
+            1 for the others.
+        ema: decay of the exponential moving average of the weights, such as 0.999; validation and
+            the trained model then use the average. 0 turns it off.
         compute_dtype: dtype of the layers' arithmetic; the parameters stay float32.
-        monitor: the column of the history that the next five settings go by.
-        min_delta: a smaller gain is none.
-        patience: epochs without a gain after which to stop; None never stops.
-        restore_best: keep, at the end, the weights of the best epoch.
-        plateau_patience: epochs without a gain after which to lower the learning rate.
-        plateau_factor: what it is then multiplied by.
-        steps_per_call: steps between two looks at the progress; None means about a second's.
+        monitor: the column of the history that the next five settings use.
+        min_delta: a smaller improvement does not count as a gain.
+        patience: epochs without a gain after which training stops; None never stops.
+        restore_best: return the weights of the best epoch.
+        plateau_patience: epochs without a gain after which the learning rate is lowered.
+        plateau_factor: factor by which it is then lowered.
+        steps_per_call: steps between two reports of progress; None means about one second.
     """
 
     epochs: int = 5
@@ -147,8 +147,8 @@ class TrainConfig:
         self._check_one_clip()
 
     @property
-    def keeps_apart(self) -> bool:
-        """Whether the weights that are kept are others than those that training goes on with."""
+    def has_separate_result(self) -> bool:
+        """Whether the weights that training returns differ from those that it continues from."""
         return bool(self.ema) or self.restore_best
 
     def _check_class_weights(self) -> None:
@@ -163,14 +163,14 @@ class TrainConfig:
             fine = all(isinstance(name, str) for name in names)
             self._expect(fine and len(set(names)) == len(names), "class_weights", accepted)
         fine = all(_number(weight) >= 0 for weight in weights)
-        # By name, a class that is not named has 1.
+        # A class without a name in the mapping has weight 1.
         self._expect(fine and (names is not None or any(weights)), "class_weights", accepted)
 
     def with_class_weights_of(self, class_names: Sequence[str]) -> "TrainConfig":
-        """The same with one class weight for each class, where they were given by name.
+        """The settings with one class weight for each class, if the weights were given by name.
 
         Raises:
-            ValueError: there are not as many weights as classes, or no class of a name.
+            ValueError: the number of weights or a name does not match the classes.
         """
         if self.class_weights is None:
             return self
@@ -215,7 +215,7 @@ class TrainConfig:
         names = ("clip_value", "clip_norm", "global_clip_norm")
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) > 1:
-            self._expect(False, given[1], f"None beside {given[0]}; one clip at most")
+            self._expect(False, given[1], f"None together with {given[0]}; at most one clip")
 
     def _check_int(self, name: str, least: int) -> None:
         value = getattr(self, name)
@@ -229,12 +229,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Population:
-    """Several models to train at once: one for each combination of what is given here.
+    """Several models to train together: one for each combination of these values.
 
     Attributes:
-        seeds: models of consecutive seeds, the first that of the settings.
-        learning_rates: to try, instead of the settings' one.
-        dropouts: rates to try in every dropout layer, instead of the model's own.
+        seeds: number of consecutive seeds, starting with that of the settings.
+        learning_rates: learning rates that replace that of the settings.
+        dropouts: rates of every dropout layer that replace those of the model.
     """
 
     seeds: int = 1
@@ -265,19 +265,19 @@ class Population:
 
 
 def check_dropout(name: str, rate: float | None) -> None:
-    """Refuse what is no dropout rate."""
+    """Raise a `ValueError` for an invalid dropout rate; `name` is that of the argument."""
     if rate is not None and not 0 <= _number(rate) < 1:
         raise ValueError(f"{name}: got {rate}; accepted: 0 <= rate < 1")
 
 
 def _make_plain(settings: Any) -> None:
-    """Turn the fields of a frozen dataclass into Python's own numbers and tuples, in place."""
+    """Convert the fields of a frozen dataclass to Python numbers and tuples, in place."""
     for field in fields(settings):
         object.__setattr__(settings, field.name, _plain(getattr(settings, field.name)))
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy or JAX number as Python's own; a sequence, array or mapping as a tuple."""
+    """Convert a NumPy or JAX scalar to a Python number; a sequence, array or mapping to a tuple."""
     if hasattr(value, "shape") and hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -288,13 +288,13 @@ def _plain(value: Any) -> Any:
 
 
 def _names_and_weights(given: Any) -> tuple[list[Any] | None, list[Any]]:
-    """Class weights as `_plain` leaves them: their names, None where they have none; and they."""
+    """The names, or None, and the values of class weights that `_plain` has converted."""
     if all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
         return [name for name, _ in given], [weight for _, weight in given]
     return None, list(given)
 
 
 def _number(value: Any) -> float:
-    """A finite number as it is; NaN, which no comparison holds for, where it is none."""
+    """The value if it is a finite number, else NaN, for which every comparison is false."""
     fine = isinstance(value, int | float) and not isinstance(value, bool)
     return value if fine and abs(value) < math.inf else math.nan

@@ -1,4 +1,4 @@
-"""`TrainConfig` refuses what cannot be trained with, naming the setting."""
+"""`TrainConfig` rejects invalid settings by name."""
 
 import re
 from typing import Any
@@ -57,11 +57,11 @@ def test_a_wrong_setting_is_named(name: str, value: Any, message: str) -> None:
     [
         (
             {"clip_value": 1.0, "global_clip_norm": 2.0},
-            "global_clip_norm: got 2.0; accepted: None beside clip_value; one clip at most",
+            "global_clip_norm: got 2.0; accepted: None together with clip_value; at most one clip",
         ),
         (
             {"clip_norm": 1.0, "clip_value": 2.0},
-            "clip_norm: got 1.0; accepted: None beside clip_value; one clip at most",
+            "clip_norm: got 1.0; accepted: None together with clip_value; at most one clip",
         ),
         ({"warmup_epochs": 5.0}, "warmup_epochs: got 5.0; accepted: below 5 epochs"),
         (

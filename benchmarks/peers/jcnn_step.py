@@ -17,14 +17,8 @@ from jcnn.layers import Conv2D, Dense, eval_mode, train_mode
 from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import build
 from jcnn.train.metrics import zero_totals
-from jcnn.train.programs import (
-    State,
-    compiled_part,
-    epoch_program,
-    first_state,
-    order_program,
-    training_step,
-)
+from jcnn.train.programs import compiled_part, epoch_program, order_program
+from jcnn.train.step import TrainState, init_state, training_step
 
 
 def step(task: Task) -> tuple[Callable[[], None], list[np.ndarray]]:
@@ -52,7 +46,7 @@ def epoch(
     model, answer = prepared(task)
     parts, shape = split_model(train_mode(model)), MODELS[task.model]
     examples = task.steps * task.batch
-    order = order_program(examples, shuffle=True, members=False)
+    order = order_program(examples, shuffle=True, population=False)
     program = epoch_program(
         parts.graphdef, settings(task), examples=examples, classes=shape.classes
     )
@@ -98,9 +92,9 @@ def settings(task: Task) -> TrainConfig:
     return compiled_part(TrainConfig(batch_size=task.batch, compute_dtype=task.compute))
 
 
-def begin(parts: SplitModel, task: Task) -> State:
-    """The state before the first step, in separate buffers."""
-    return first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, settings(task))
+def begin(parts: SplitModel, task: Task) -> TrainState:
+    """The state before the first step, in buffers of its own."""
+    return init_state(jax.tree.map(jnp.copy, parts.params), parts.rest, settings(task))
 
 
 def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:

@@ -26,7 +26,8 @@ from jcnn.bench.steps import (
     training_of,
 )
 from jcnn.compile import jit
-from jcnn.train.programs import Carry, epoch_program, order_program
+from jcnn.train.programs import epoch_program, order_program
+from jcnn.train.step import Carry
 
 QUESTION = "Is a training step as fast inside a loop, and for several models, as alone?"
 BASELINE = "jcnn, bare"
@@ -138,7 +139,7 @@ def _epoch(made: Training) -> tuple[list[np.ndarray], Callable[[], Any], int]:
     program = epoch_program(
         made.parts.graphdef, made.config, examples=examples, classes=made.classes
     )
-    order_of = order_program(examples, shuffle=True, members=False)
+    order_of = order_program(examples, shuffle=True, population=False)
 
     def train(carry: Carry, order: jax.Array, steps: int) -> Carry:
         window, bounds = (images, labels, order, 0), (0, 0, steps)

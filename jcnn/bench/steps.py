@@ -16,7 +16,7 @@ from jcnn.layers import Conv2D, train_mode
 from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import ZOO, build
 from jcnn.train.metrics import zero_totals
-from jcnn.train.programs import Carry, first_state, training_step
+from jcnn.train.step import Carry, init_state, training_step
 
 Convolution = Literal["jcnn", "nnx.Conv"]
 # Largest relative differences between two compiled versions of a step. The loss is a continuous
@@ -110,7 +110,7 @@ def training_of(
     rng = np.random.default_rng(0)
     return Training(
         step,
-        [(first_state(part.params, part.rest, config), zero_totals()) for part in parts],
+        [(init_state(part.params, part.rest, config), zero_totals()) for part in parts],
         jnp.asarray(rng.integers(0, 256, (batch, *entry.input_shape)).astype(np.uint8)),
         jnp.asarray(rng.integers(0, entry.classes, batch).astype(np.int32)),
         parts[0],

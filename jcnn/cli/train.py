@@ -156,7 +156,7 @@ class TrainCommand:
     def _resumed(self, run: Path) -> "RunConfig":
         """The run's configuration, with the number of epochs from the command line."""
         from jcnn.runs import read_config
-        from jcnn.train.resume import finished
+        from jcnn.train.resume import finished_epochs
 
         config = read_config(run)
         given = [word.partition("=")[0].replace("_", "-") for word in self.words]
@@ -165,7 +165,7 @@ class TrainCommand:
             raise ValueError(f"{', '.join(fixed)}: cannot change with --resume; only --epochs can")
         if "--epochs" not in given:
             return config
-        epochs, done = self.settings.epochs, finished(run)
+        epochs, done = self.settings.epochs, finished_epochs(run)
         if epochs < done:
             raise ValueError(f"--epochs: got {epochs}, but {run} has finished {done}")
         return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
@@ -263,12 +263,12 @@ def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
 def _with_advice(run: Path) -> Iterator[None]:
     """Add to an interruption or a divergence how to continue."""
     from jcnn.train import DivergedError
-    from jcnn.train.resume import finished
+    from jcnn.train.resume import finished_epochs
 
     try:
         yield
     except KeyboardInterrupt:
-        done = finished(run)
+        done = finished_epochs(run)
         saved = f"epoch {done} is saved" if done else "no epoch is finished yet"
         again = f"{_program()} train --resume {shlex.quote(str(run))}"
         raise KeyboardInterrupt(f"stopped; {saved}; resume with: {again}") from None

@@ -1,4 +1,4 @@
-"""Run folders: settings, history and checkpoints of a training, on disk."""
+"""Run folders: the settings, history and checkpoints of a training on disk."""
 
 from jcnn.runs.folder import (
     RunConfig,

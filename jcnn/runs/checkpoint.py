@@ -1,11 +1,11 @@
-"""Checkpoints: a run's whole training state after a number of steps, one file each.
+"""Checkpoints: the whole training state of a run after a number of steps, one file each.
 
-RUN/checkpoints/STEP.safetensors    the arrays, and as JSON what else must be known to go on
+RUN/checkpoints/STEP.safetensors    the arrays, and as JSON the other data needed to resume
 
-A file appears whole or not at all, and its checksum is compared before anything in it is used: a
-kill, a full disk or a bad one leaves the checkpoint before it to go on from. Orbax promises less:
-a flipped bit comes back unnoticed, and where the disk is full its threads go on writing, and
-printing, after its error was raised.
+Files are written atomically, and the checksum is verified before any content is used. After a
+kill, a full disk or a disk error, training resumes from the checkpoint before. Orbax guarantees
+less: it restores a flipped bit without notice, and on a full disk its threads continue to write
+and print after it has raised its error.
 """
 
 import json
@@ -25,32 +25,33 @@ from jcnn.runs import sealed
 from jcnn.runs.sealed import DamagedError
 from jcnn.system.files import remove_unfinished
 
-# The newest, and the one before it in case the newest is damaged.
+# The newest checkpoint, and the one before it in case the newest is damaged.
 KEEP = 2
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, of another model or not to be written; it is named."""
+    """A checkpoint is missing, damaged, of another model or cannot be written; it is named."""
 
 
 def ignore(_message: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -> None:
-    """Write a checkpoint, which then is the run's newest, and keep `KEEP` whole ones in all.
+    """Write the run's newest checkpoint, and keep `KEEP` intact ones in total.
 
-    Ctrl-C waits until it is written.
+    Ctrl-C takes effect after it is written.
 
     Args:
-        run: the run's folder; made where missing.
-        step: training steps so far. What the run holds of this step or a later one was passed
-            over as damaged, and makes room.
+        run: the run folder; created if missing.
+        step: training steps so far. Existing checkpoints of this step or a later one were
+            skipped as damaged, and are removed.
         state: a tree of arrays.
-        meta: what else to keep, as JSON.
+        meta: other data to store, as JSON.
 
     Raises:
-        CheckpointError: it cannot be written, as on a full disk. The older ones are as they were.
+        CheckpointError: it cannot be written, for example on a full disk. Older checkpoints
+            are unchanged.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
     texts = {"step": str(step), "meta": json.dumps(meta)}
@@ -62,7 +63,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
             sealed.write(file, arrays, texts)
             _remember(file)
         except (OSError, ValueError) as error:
-            last = _newest_whole(run)
+            last = _newest_intact(run)
             raise CheckpointError(
                 f"{run}: the checkpoint of step {step} could not be saved: {_reason(error)}; "
                 + (f"that of step {last.step} remains" if last else "there is no older one")
@@ -76,22 +77,22 @@ def restore(
     *,
     on_damage: Callable[[str], None] = ignore,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read the newest whole checkpoint of a run.
+    """Read the newest intact checkpoint of a run.
 
     Args:
-        run: the run's folder; nothing in it is changed.
-        state: a tree of arrays like the one saved, or a part of it: it says what to read. A
-            function is given the `meta` and returns the tree.
-        on_damage: called with a line for each newer checkpoint that is passed over.
+        run: the run folder; it is not changed.
+        state: a tree of arrays like the saved one, or a part of it, which selects the arrays to
+            read; or a function from `meta` to this tree.
+        on_damage: called with a line for each newer checkpoint that is skipped.
 
     Returns:
         The tree with the saved arrays, and the `meta` saved with them.
 
     Raises:
-        CheckpointError: there is none, all are damaged, or it was saved from another model.
+        CheckpointError: there is no checkpoint, all are damaged, or it is of another model.
     """
     damaged: dict[int, str] = {}
-    found = _newest_whole(run, damaged)
+    found = _newest_intact(run, damaged)
     if found is None:
         if not damaged:
             raise CheckpointError(
@@ -117,13 +118,13 @@ def restore(
             raise CheckpointError(
                 f"{place} is of another model: its {name} is {theirs}, this model's {ours}"
             )
-    # Copies, for they may be donated to a program, which must not get the file's memory.
+    # Copies: the arrays may be donated to a program, and must not share the file's memory.
     leaves = [jnp.array(saved[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
 
 
 def steps(run: Path) -> list[int]:
-    """Steps whose checkpoints a run holds, whole or damaged, oldest first."""
+    """The steps of a run's checkpoints, intact or damaged, oldest first."""
     names = (
         re.fullmatch(r"(0|[1-9][0-9]*)\.safetensors", path.name) for path in _folder(run).glob("*")
     )
@@ -131,13 +132,13 @@ def steps(run: Path) -> list[int]:
 
 
 def read_meta(run: Path) -> dict[str, Any] | None:
-    """The `meta` of a run's newest whole checkpoint; None where there is none."""
-    found = _newest_whole(run)
+    """The `meta` of a run's newest intact checkpoint, or None."""
+    found = _newest_intact(run)
     return found.meta if found else None
 
 
 def peek_meta(run: Path) -> dict[str, Any] | None:
-    """As `read_meta`, of a checkpoint whose checksum is not compared: no array is read."""
+    """As `read_meta`, but without verifying the checksum: no array is read."""
     for step in reversed(steps(run)):
         try:
             meta: dict[str, Any] = json.loads(sealed.read_texts(_file(run, step))["meta"])
@@ -149,8 +150,8 @@ def peek_meta(run: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while the context is open: what is done in it is done whole."""
-    if threading.current_thread() is not threading.main_thread():  # it gets no signals
+    """Delay Ctrl-C until the end of the context."""
+    if threading.current_thread() is not threading.main_thread():  # gets no signals
         yield
         return
     pressed: list[int] = []
@@ -169,8 +170,8 @@ class _Checkpoint(NamedTuple):
     meta: dict[str, Any]
 
 
-def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:
-    """The newest whole checkpoint; the newer ones go into `damaged`, with what is wrong."""
+def _newest_intact(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:
+    """The newest intact checkpoint; newer ones are added to `damaged`, with the reason."""
     for step in reversed(steps(run)):
         try:
             return _read(run, step)
@@ -183,7 +184,7 @@ def _newest_whole(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoi
 def _read(run: Path, step: int) -> _Checkpoint:
     file = _file(run, step)
     try:
-        before = _state_of(file)
+        before = _file_status(file)
         arrays, texts = sealed.read(file)
     except OSError as error:
         raise DamagedError(f"it cannot be read: {_reason(error)}") from error
@@ -194,33 +195,33 @@ def _read(run: Path, step: int) -> _Checkpoint:
 
 
 def _superfluous(run: Path, newest: int) -> list[int]:
-    """All but the newest checkpoint and the whole ones before it that are kept with it."""
+    """The steps of all checkpoints except the newest `KEEP` intact ones."""
     kept = [newest]
     for step in reversed(steps(run)):
-        if step < newest and len(kept) < KEEP and _is_whole(run, step):
+        if step < newest and len(kept) < KEEP and _is_intact(run, step):
             kept.append(step)
     return [step for step in steps(run) if step not in kept]
 
 
-# Files that this process wrote, or read and found whole, as they were then: no need to read them
-# again at every save.
+# The status of files that this process wrote, or read and found intact. While it is the same, a
+# save need not read them again.
 _WHOLE: dict[Path, tuple[int, int, int]] = {}
 
 
 def _remember(file: Path) -> None:
-    _WHOLE[file.absolute()] = _state_of(file)
+    _WHOLE[file.absolute()] = _file_status(file)
 
 
-def _state_of(file: Path) -> tuple[int, int, int]:
-    """What changes when a file is written to or replaced."""
+def _file_status(file: Path) -> tuple[int, int, int]:
+    """File status that changes when the file is written to or replaced."""
     status = file.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _is_whole(run: Path, step: int) -> bool:
+def _is_intact(run: Path, step: int) -> bool:
     with suppress(OSError):
         file = _file(run, step)
-        if _WHOLE.get(file.absolute()) == _state_of(file):
+        if _WHOLE.get(file.absolute()) == _file_status(file):
             return True
     try:
         _read(run, step)
@@ -232,7 +233,7 @@ def _is_whole(run: Path, step: int) -> bool:
 def _remove(files: Iterable[Path]) -> None:
     for file in files:
         _WHOLE.pop(file.absolute(), None)
-        with suppress(OSError):  # no reason to stop a training that can go on
+        with suppress(OSError):  # not a reason to stop the training
             file.unlink()
 
 
@@ -245,12 +246,12 @@ def _file(run: Path, step: int) -> Path:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """What went wrong, in the system's words where it was the system, without the file's name."""
+    """The reason of an error, without the file name that an `OSError` adds."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The arrays of a tree by their paths, such as "params.conv2d.kernel"."""
+    """The arrays of a tree by path, such as "params.conv2d.kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(dict(state))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 

@@ -1,9 +1,9 @@
-"""Run folders: what was trained, on what, and how, so that it can be used and repeated.
+"""Run folders: the model, data and settings of a training, so that it can be used and repeated.
 
 RUN/config.json     the model, the data, the settings and the versions
-RUN/history.jsonl   one line an epoch; history.csv the same as a table
-RUN/checkpoints/    the newest states
-RUN/member-0/ ...   of several models trained at once, each as a run folder of its own
+RUN/history.jsonl   one line per epoch; history.csv is the same as a table
+RUN/checkpoints/    the newest checkpoints
+RUN/member-0/ ...   a run folder for each model of a population
 """
 
 import dataclasses
@@ -39,25 +39,24 @@ T = TypeVar("T")
 
 
 class RunError(ValueError):
-    """A run folder cannot be used; the message names it and says why."""
+    """A run folder cannot be used; the message names it and gives the reason."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run folder says of its training.
+    """The configuration of a run.
 
     Attributes:
-        model: name in the zoo.
-        input_shape: `(H, W, C)` of the pictures.
-        class_names: of the labels, in order.
-        data: as given to `jcnn.data.load`.
-        data_dir: likewise.
+        model: name of the model in the zoo.
+        input_shape: `(H, W, C)` of the images.
+        class_names: names of the labels, in order.
+        data, data_dir: as for `jcnn.data.load`.
         train: the settings.
-        resize: how pictures of another size were brought to `input_shape`.
-        on_bad_image: what was done with pictures that could not be read.
-        dropout: rate of every dropout layer; None where each has its own.
-        population: the models that were trained at once.
-        validation: how the validation pictures were chosen, in words; "" where there are none.
+        resize: how images of another size are resized to `input_shape`.
+        on_bad_image: what happens with images that cannot be read.
+        dropout: rate of every dropout layer; None keeps the rates of the model.
+        population: the models that are trained together.
+        validation: text on how the validation images were chosen; "" without validation.
     """
 
     model: str
@@ -73,7 +72,7 @@ class RunConfig:
     validation: str = ""
 
     def build(self) -> Sequential:
-        """The model with the fresh parameters that this run starts from."""
+        """The model with the initial parameters of this run."""
         return build(
             self.model,
             self.input_shape,
@@ -83,19 +82,19 @@ class RunConfig:
         )
 
     def members(self) -> "list[RunConfig]":
-        """The configuration of each model of the population, as if it were trained alone."""
+        """The configuration of each model of the population, as for training it alone."""
         return [
             dataclasses.replace(self, train=train, dropout=dropout, population=Population())
             for train, dropout in self.population.members(self.train, self.dropout)
         ]
 
     def load_data(self, notify: Notify = silent) -> tuple[Dataset, Dataset]:
-        """The training and the test part of the run's data set, read as the run read them.
+        """The training and the test part of the run's data set, read as in the run.
 
-        Labels are numbered as in `class_names`, whatever the order in which the data has them.
+        Labels are indices into `class_names`, for any order of the classes in the data.
 
         Raises:
-            ValueError: the data's classes have other names; or as `jcnn.data.load`.
+            ValueError: the data has other classes, or as in `jcnn.data.load`.
         """
         free = takes_image_shape(self.data)
         train, test = load_data(
@@ -110,7 +109,7 @@ class RunConfig:
         return match_classes(train, self.class_names, of), match_classes(test, self.class_names, of)
 
     def with_data(self, data: str | None, data_dir: Path | str | None) -> "RunConfig":
-        """The same run on other data; itself where both are None or name the run's own data."""
+        """The same run on other data; unchanged if both are None or name the run's own data."""
         name = self.data if data is None else absolute(data)
         place = None if data_dir is None else str(Path(data_dir).resolve())
         if name == self.data and place is None:
@@ -118,7 +117,7 @@ class RunConfig:
         return dataclasses.replace(self, data=name, data_dir=place)
 
     def other_data(self, run: "RunConfig") -> str | None:
-        """The words for this data where it is not that of `run`; None where it is."""
+        """A text that names this data if it differs from that of `run`, else None."""
         if (self.data, self.data_dir) == (run.data, run.data_dir):
             return None
         return self.data if self.data_dir is None else f"{self.data} in {self.data_dir}"
@@ -136,13 +135,13 @@ def describe(
     dropout: float | None = None,
     population: Population | None = None,
 ) -> RunConfig:
-    """The `RunConfig` of training a model of the zoo on a loaded data set.
+    """The `RunConfig` for training a model of the zoo on a loaded data set.
 
     Raises:
-        ValueError: the settings cannot be those of this data set.
+        ValueError: the settings do not fit the data set.
     """
     train = train.with_class_weights_of(dataset.class_names)
-    # It may leave nothing: better said before training.
+    # Raises before training if the split leaves no examples.
     _, validation = check_validation_split(dataset, train.validation_split, train.seed)
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
@@ -162,14 +161,14 @@ def describe(
 
 
 def create(run: Path, config: RunConfig) -> None:
-    """Make a run folder and write its `config.json`.
+    """Create a run folder and write its `config.json`.
 
     Raises:
-        RunError: the folder is there already and not empty.
+        RunError: the folder exists and is not empty.
     """
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
-    # A process that was killed here has left no run yet.
+    # A process that was killed here leaves only unfinished files, which are no run.
     if run.is_dir() and not set(run.iterdir()) <= set(unfinished_in(run, "config.json")):
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
@@ -177,7 +176,7 @@ def create(run: Path, config: RunConfig) -> None:
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Write `config.json`: the settings, and the versions and kernels they were used with."""
+    """Write `config.json`: the configuration, the versions and the convolution kernels in use."""
     content = dataclasses.asdict(config) | {
         "versions": {
             "jcnn": __version__,
@@ -191,10 +190,11 @@ def write_config(run: Path, config: RunConfig) -> None:
 
 
 def differences(run: Path) -> list[str]:
-    """What a training that goes on here does otherwise than the run's `config.json` says.
+    """Differences between this installation and the run's `config.json` when resuming.
 
     Returns:
-        A line for each difference, of versions or of the convolution, that changes the last bits.
+        A line for each difference in versions or convolution kernels that may change the last
+        bits.
     """
     content = json.loads((run / "config.json").read_text(encoding="utf-8"))
     then, found = content.get("versions") or {}, []
@@ -202,7 +202,7 @@ def differences(run: Path) -> list[str]:
         if then.get(name, now) != now:
             found.append(f"{name} was {then[name]} and is {now} here")
     before = content.get("convolution")
-    if before:  # else an older jcnn trained it
+    if before:  # absent in runs of older versions
         here = convolution_in_use()
         names = ("kernels", "library", "tuned_table")
         changed = [name for name in names if before.get(name) != here[name]]
@@ -221,7 +221,7 @@ def read_config(run: Path) -> RunConfig:
     """Read a run's `config.json`.
 
     Raises:
-        RunError: the folder is no run, or its `config.json` is not one.
+        RunError: the folder is not a run, or its `config.json` is invalid.
     """
     file = run / "config.json"
     try:
@@ -239,15 +239,15 @@ def read_config(run: Path) -> RunConfig:
 def load(
     run: Path | str, *, on_damage: Callable[[str], None] = checkpoint.ignore
 ) -> tuple[Sequential, RunConfig]:
-    """A run's model as its newest whole checkpoint left it, and its configuration.
+    """The model of a run's newest intact checkpoint, and the configuration of the run.
 
     Args:
-        run: the run's folder.
+        run: the run folder.
         on_damage: called with a line for each newer checkpoint that is damaged.
 
     Raises:
-        RunError: the folder is no run.
-        jcnn.runs.checkpoint.CheckpointError: it has no checkpoint that fits.
+        RunError: the folder is not a run.
+        jcnn.runs.checkpoint.CheckpointError: there is no intact checkpoint of this model.
     """
     config = read_config(Path(run))
     members = len(config.members())
@@ -260,8 +260,9 @@ def load(
     arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
-        apart = config.train.keeps_apart or meta.get("step")  # within an epoch, it is kept apart
-        return {"kept": arrays} if apart else arrays
+        # Within an epoch, the state of the last finished epoch is stored separately too.
+        separate = config.train.has_separate_result or meta.get("step")
+        return {"kept": arrays} if separate else arrays
 
     saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
     kept = saved.get("kept", saved)
@@ -272,7 +273,7 @@ def load(
 def write_members(
     run: Path, config: RunConfig, models: Sequence[nnx.Module], histories: Sequence[History]
 ) -> None:
-    """Give each model of a population a run folder of its own, RUN/member-0 and so on."""
+    """Write a run folder for each model of a population: RUN/member-0 and so on."""
     for i, (member, model, history) in enumerate(
         zip(config.members(), models, histories, strict=True)
     ):
@@ -280,7 +281,7 @@ def write_members(
         folder.mkdir(exist_ok=True)
         parts = split_model(model)
         arrays: dict[str, Any] = {"params": parts.params, "rest": parts.rest}
-        tree = {"kept": arrays} if config.train.keeps_apart else arrays
+        tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)
@@ -318,5 +319,5 @@ def _one_of(choices: Any, value: Any) -> Any:
 
 
 def _settings(kind: Callable[..., T], content: dict[str, Any]) -> T:
-    """Settings as JSON has them, in which tuples are lists."""
+    """Settings from JSON, where tuples are lists."""
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

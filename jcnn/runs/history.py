@@ -1,4 +1,4 @@
-"""What training measured: one row an epoch, kept as JSON lines and as CSV."""
+"""The history of a training: one row per epoch, stored as JSON lines and as CSV."""
 
 import csv
 import dataclasses
@@ -15,19 +15,19 @@ from jcnn.system.files import write_text
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch.
+    """The results of one epoch.
 
     Attributes:
         epoch: 1 for the first.
-        loss: mean over the epoch's pictures while the parameters moved, in nats.
-        accuracy: likewise, in 0..1.
-        val_loss: after the epoch, on the validation pictures; None where there are none.
-        val_accuracy: likewise.
-        seconds: of training, without compiling and validating.
-        images_per_second: training pictures divided by `seconds`.
-        learning_rate: of the epoch's last step; None where nobody noted it.
+        loss: mean over the training images, each with the parameters of its step, in nats.
+        accuracy: mean over the same images, in 0..1.
+        val_loss: loss on the validation images after the epoch; None without validation.
+        val_accuracy: accuracy on the same images; None without validation.
+        seconds: duration of the training steps, without compilation and validation.
+        images_per_second: number of training images divided by `seconds`.
+        learning_rate: learning rate of the last step; None in histories of older versions.
 
-    A loss that is no number (a member of a population diverged) is NaN.
+    The loss of a diverged model of a population is NaN.
     """
 
     epoch: int
@@ -42,7 +42,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class History:
-    """The epochs of one training, first to last; `history["loss"]` is one column of them."""
+    """The epochs of one training, first to last; `history["loss"]` is one column."""
 
     epochs: tuple[EpochResult, ...] = ()
 
@@ -50,14 +50,14 @@ class History:
         return len(self.epochs)
 
     def __getitem__(self, column: str) -> list[Any]:
-        """One number for each epoch, such as `history["val_accuracy"]`."""
+        """One value for each epoch, such as `history["val_accuracy"]`."""
         names = [field.name for field in dataclasses.fields(EpochResult)]
         if column not in names:
             raise KeyError(f"{column!r}; accepted: {', '.join(names)}")
         return [getattr(epoch, column) for epoch in self.epochs]
 
     def rows(self) -> list[dict[str, Any]]:
-        """The epochs as plain dictionaries, for JSON, which has no NaN: that is "nan" here."""
+        """The epochs as dictionaries for JSON, which has no NaN: it becomes "nan"."""
         return [
             {name: _plain(value) for name, value in dataclasses.asdict(epoch).items()}
             for epoch in self.epochs
@@ -78,9 +78,9 @@ def from_rows(rows: list[dict[str, Any]]) -> History:
 
 
 def mean_history(histories: Sequence[History]) -> History:
-    """The mean of each column over several trainings, those that diverged left out.
+    """The mean of each column over the models of a population, without diverged models.
 
-    Of one training, itself. The seconds are those that all took together.
+    A single history is returned unchanged. The seconds are those of the whole population.
     """
     if len(histories) == 1:
         return histories[0]
@@ -96,13 +96,13 @@ def mean_history(histories: Sequence[History]) -> History:
 
 
 def write_history(history: History, run: Path) -> None:
-    """Write `history.jsonl` and `history.csv`, a line an epoch; each is whole at every moment."""
+    """Write `history.jsonl` and `history.csv` atomically, with a line for each epoch."""
     write_text(run / "history.jsonl", "".join(json.dumps(row) + "\n" for row in history.rows()))
     write_text(run / "history.csv", csv_text(history))
 
 
 def csv_text(history: History) -> str:
-    """The history as CSV: a line of names, and a line an epoch."""
+    """The history as CSV: a line of column names, and a line for each epoch."""
     table = io.StringIO()
     names = [field.name for field in dataclasses.fields(EpochResult)]
     writer = csv.DictWriter(table, names, lineterminator="\n")
@@ -116,7 +116,7 @@ def read_history(file: Path) -> History:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no history, or holds no epoch; the message names it.
+        ValueError: the file is not a history, or holds no epoch; the message names it.
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file}: no such file; it is written after the first epoch")

@@ -1,7 +1,7 @@
-"""Arrays and texts in one file with a checksum: a safetensors file, which many programs read.
+"""Arrays and texts in one safetensors file with a checksum.
 
-The safetensors package checks that a file's parts fit together, but not that they are unchanged;
-for that the SHA-256 of the rest is one of the texts.
+The safetensors package validates the structure of a file, but does not notice changed bytes. So
+one of the texts is the SHA-256 of all other content.
 """
 
 import hashlib
@@ -40,25 +40,25 @@ _Part = tuple[str, str, list[int], bytes | memoryview]
 
 
 class DamagedError(ValueError):
-    """A file is not as it was written; the message says how, without the file's name."""
+    """A file is not as it was written; the message gives the reason, without the file name."""
 
 
 def write(file: Path, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> None:
-    """Write arrays and texts to a file, which appears whole or not at all.
+    """Write arrays and texts to a file atomically.
 
     Args:
-        file: replaced where it exists.
+        file: an existing file is replaced.
         arrays: by name; booleans, integers and floats of up to 64 bits, and bfloat16.
-        texts: by name; kept beside the arrays.
+        texts: by name.
 
     Raises:
-        ValueError: an array is of another dtype.
-        OSError: the file cannot be written; what was there before is there still.
+        ValueError: an array has another dtype.
+        OSError: the file cannot be written; an existing file is unchanged.
     """
     for name, array in arrays.items():
         if str(array.dtype) not in _CODES:
             raise ValueError(f"{name}: got {array.dtype}; accepted: {', '.join(_CODES)}")
-    # The package takes an array's memory as it lies there.
+    # The package writes the memory of an array as it is, so it must be contiguous.
     rows = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     parts = [
         (name, _CODES[str(row.dtype)], list(row.shape), row.reshape(-1).view(np.uint8).data)
@@ -69,17 +69,17 @@ def write(file: Path, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]
 
 
 def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays and texts that `write` wrote, once all of them were found unchanged.
+    """Read the arrays and texts of a file that `write` wrote, and verify its checksum.
 
     Raises:
-        DamagedError: they are changed, or the file is not one of `write`'s.
+        DamagedError: the file was changed, or was not written by `write`.
         OSError: the file cannot be read.
     """
-    # Not with `safe_open`: it maps the file, and a bad sector would then kill the process.
+    # `safe_open` would map the file into memory, and a bad sector would then kill the process.
     data = file.read_bytes()
     try:
         parts = [(name, x["dtype"], x["shape"], x["data"]) for name, x in deserialize(data)]
-        # That checked the header, but hands out no texts.
+        # `deserialize` has validated the header, but does not return the texts.
         texts = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         checksum = texts.pop("sha256")
     except (SafetensorError, AttributeError, KeyError, ValueError):
@@ -94,10 +94,10 @@ def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def read_texts(file: Path) -> dict[str, str]:
-    """The texts of a file, of which nothing else is read; they are not held against the checksum.
+    """Read only the texts of a file, without verifying the checksum.
 
     Raises:
-        DamagedError: they cannot be read out of it.
+        DamagedError: the header cannot be read.
         OSError: the file cannot be read.
     """
     with file.open("rb") as stream:

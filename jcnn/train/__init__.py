@@ -1,4 +1,4 @@
-"""Training: `fit` is the only loop; `evaluate` and `predict` are what it is judged by."""
+"""Training with `fit` and `fit_population`; `evaluate` and `predict` for trained models."""
 
 from jcnn.config import TrainConfig
 from jcnn.train.evaluate import (

@@ -1,6 +1,6 @@
-"""Logs for other programs, as callbacks of `jcnn.train.fit`.
+"""Callbacks of `jcnn.train.fit` that write logs for other programs.
 
-A run folder has `history.jsonl` and `history.csv` anyway; `csv_log` is for trainings without one.
+A run folder always has `history.jsonl` and `history.csv`; `csv_log` is for training without one.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ Log = Callable[[nnx.Module, History], None]
 
 
 def csv_log(file: Path | str) -> Log:
-    """Write the history as CSV, a row an epoch, after each epoch."""
+    """Write the history as CSV after each epoch, one row per epoch."""
 
     def log(_model: nnx.Module, history: History) -> None:
         write_text(Path(file), csv_text(history))
@@ -25,7 +25,7 @@ def csv_log(file: Path | str) -> Log:
 
 
 def tensorboard_log(folder: Path | str) -> Log:
-    """Write each column of the history as a TensorBoard scalar, at its epoch.
+    """Write each column of the history as a TensorBoard scalar after each epoch.
 
     Raises:
         ValueError: tensorboardX is not installed.
@@ -40,8 +40,8 @@ def tensorboard_log(folder: Path | str) -> Log:
     def log(_model: nnx.Module, history: History) -> None:
         row = dataclasses.asdict(history.epochs[-1])
         epoch = row.pop("epoch")
-        # A file an epoch: what a killed training has written is whole. The names must differ by
-        # more than their second.
+        # One file per epoch, so that a killed process leaves complete files. The suffix keeps the
+        # names of two files from the same second apart.
         suffix = f".{epoch:06d}"
         with SummaryWriter(str(folder), purge_step=epoch, filename_suffix=suffix) as writer:
             for name, value in row.items():

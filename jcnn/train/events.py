@@ -1,4 +1,4 @@
-"""What `fit` tells while it goes on, and how it ends badly."""
+"""The events that `fit` reports, and the error for a diverged training."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from jcnn.runs.history import EpochResult
 
 @dataclass(frozen=True)
 class Compiling:
-    """`fit` is about to compile the epoch's program."""
+    """`fit` starts to compile the program of an epoch."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Part of an epoch is done.
+    """Part of an epoch is finished.
 
     Attributes:
         epoch: 1 for the first.
-        step: steps done.
-        steps: in the epoch.
-        loss: mean over the epoch so far (and over all members of a population).
-        accuracy: likewise.
-        waiting: share of the epoch's time that was spent waiting for pictures, 0..1.
+        step: number of finished steps.
+        steps: number of steps in the epoch.
+        loss: mean over the epoch so far, and over the models of a population.
+        accuracy: mean over the same examples, in 0..1.
+        waiting: share of the epoch's time spent waiting for images, 0..1.
     """
 
     epoch: int
@@ -36,4 +36,4 @@ Event = Note | Compiling | Progress | EpochResult
 
 
 class DivergedError(ArithmeticError):
-    """The loss became NaN or infinite; the model holds the last epoch that was good."""
+    """The loss became NaN or infinite; the model holds the last good epoch."""

@@ -1,4 +1,4 @@
-"""The doors to training: `fit` trains a model, `fit_population` several at once."""
+"""`fit` trains a model and `fit_population` several together; both check their arguments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -34,33 +34,32 @@ def fit(
 ) -> History:
     """Train a model on the cross-entropy of its logits.
 
-    Every example is seen once an epoch, in an order, with augmentation and with dropout that
-    follow from the seed, the epoch and the step alone: the same seed gives the same bits, and a
-    resumed run the bits of one that never stopped. The data set stays on the device as uint8
-    where it fits; where not, the next pictures are read while the step before them runs, with
-    the same result.
+    Each epoch uses every example once. Order, augmentation and dropout depend only on the seed,
+    the epoch and the step: the same seed gives the same bits, and a resumed run gives the bits of
+    an uninterrupted one. The data set stays on the device as uint8 if it fits. Otherwise the next
+    images are read while the current steps run, with the same result.
 
     Args:
         model: `(N, H, W, C)` float32 in 0..1 to logits `(N, K)`: the zoo's, any `nnx.Module`,
             or a list of layers. It is changed in place.
-        dataset: to train on.
-        config: how; None means `TrainConfig()`.
-        validation: examples to validate on after each epoch, instead of
-            `config.validation_split`, which takes them from `dataset` as
-            `jcnn.data.split_validation` says, or of `dataset.validation`. How they were chosen is
-            told as a `Note`. Its classes are matched by name.
-        run: folder to keep a checkpoint of each epoch, `history.jsonl` and `history.csv` in.
-        resume: continue from the run's newest whole checkpoint, up to `config.epochs` in all.
+        dataset: the training examples.
+        config: the settings; None means `TrainConfig()`.
+        validation: examples to validate on after each epoch. Without them, they are taken from
+            `dataset` according to `config.validation_split`, or from `dataset.validation` (see
+            `jcnn.data.split_validation`), and a `Note` reports how. Classes are matched by name.
+        run: folder for a checkpoint of each epoch, `history.jsonl` and `history.csv`.
+        resume: continue from the run's newest intact checkpoint, up to a total of
+            `config.epochs`.
         on_event: called with each `Event`.
         callbacks: called after each epoch; see `jcnn.train.callbacks` for examples.
 
     Returns:
-        A row for each epoch, those before a resume included.
+        A row for each epoch, including those before a resume.
 
     Raises:
-        ValueError: an argument is wrong, or the model does not fit the data or the run.
-        DivergedError: the loss is no longer finite. The model, and the run, keep the last
-            good epoch; so they do when Ctrl-C raises KeyboardInterrupt.
+        ValueError: an argument is invalid, or the model does not fit the data or the run.
+        DivergedError: the loss is no longer finite. The model and the run then hold the last
+            good epoch, as they do when Ctrl-C raises KeyboardInterrupt.
     """
     return _train(
         [as_model(model)],
@@ -85,24 +84,24 @@ def fit_population(
     on_event: Callable[[Event], None] | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[History, ...]:
-    """Train several models of one structure at once, in one compiled program, on the same data.
+    """Train several models of one structure on the same data, in one compiled program.
 
-    Each gets what `fit` would give it alone, to rounding. A member that diverges has NaN in its
-    history, and the others go on.
+    Each model becomes what `fit` would make of it, up to rounding. A model that diverges has NaN
+    in its history, and the training of the others continues.
 
     Args:
         models: they may differ in their parameters and dropout rates.
         configs: one for each model; they may differ in `seed` and `learning_rate`.
-        dataset, validation, run, resume, on_event, callbacks: as for `fit`. Progress and epochs
-            are told as means over the members; callbacks are called for each member. A
-            validation split that is drawn at random is drawn with the first model's seed.
+        dataset, validation, run, resume, on_event, callbacks: as for `fit`. Events report means
+            over the models; callbacks are called for each model. A random validation split is
+            drawn with the first model's seed.
 
     Returns:
         A history for each model.
 
     Raises:
         ValueError: as for `fit`, or the models or settings differ in something else.
-        DivergedError: every member has diverged.
+        DivergedError: every model has diverged.
     """
     if not models or len(models) != len(configs):
         raise ValueError(f"configs: got {len(configs)} for {len(models)} models")
@@ -155,14 +154,14 @@ def _train(
 def check_settings(
     configs: Sequence[TrainConfig], dataset: Dataset, validation: Dataset | None = None
 ) -> None:
-    """Refuse settings that these data cannot be trained with, before anything is begun.
+    """Check the settings against the data, before training starts.
 
     Args:
         configs: as for `fit_population`; one for `fit`.
         dataset, validation: as for `fit`.
 
     Raises:
-        ValueError: it names the setting.
+        ValueError: names the setting that does not fit.
     """
     config = configs[0].with_class_weights_of(dataset.class_names)
     labels, validated = dataset.labels, True
@@ -174,8 +173,8 @@ def check_settings(
     parse(config.augment)
     for other in configs:
         _check_trains(other.with_class_weights_of(dataset.class_names), labels)
-    goes_by = [config.patience, config.plateau_patience, config.restore_best or None]
-    if config.monitor.startswith("val_") and not validated and any(goes_by):
+    uses_monitor = [config.patience, config.plateau_patience, config.restore_best or None]
+    if config.monitor.startswith("val_") and not validated and any(uses_monitor):
         raise ValueError(
             f"monitor: got {config.monitor!r} without validation; set validation_split, or "
             "monitor 'loss' or 'accuracy'"
@@ -196,9 +195,9 @@ def check_settings(
 
 
 def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
-    """Refuse settings with which no weight would change, or none that is kept.
+    """Refuse settings with which training would change no weight of the result.
 
-    Training computes in float32, in which a setting may be 0 or 1 that is not.
+    Training computes in float32, where a small setting may round to 0 or a large one to 1.
     """
     for name in ("learning_rate", "clip_value", "clip_norm", "global_clip_norm"):
         value = getattr(config, name)
@@ -220,7 +219,7 @@ def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
             f"accumulate_steps: got {every}; accepted: at most {config.epochs * steps}, the steps "
             f"of {config.epochs} epochs; with more, nothing is trained"
         )
-    # As in the schedule: the factor of the first update of a warm-up is 0.
+    # As in the schedule, the first update of a warm-up has learning rate 0.
     warmup = round(config.warmup_epochs * steps / every)
     if updates == 1 and warmup:
         raise ValueError(

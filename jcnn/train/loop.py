@@ -1,12 +1,12 @@
-"""The only training loop: it trains one model, or several of one structure side by side.
+"""The training loop, for one model or a population of one structure.
 
-An epoch is one compiled program (`jcnn.train.programs`) that runs from any step to any other, so Python
-can look in about once a second: to show progress, to save, and to stop.
+An epoch is one compiled program (`jcnn.train.programs`) that runs from any step to any other.
+Python calls it for about a second at a time, and reports progress, saves or stops between calls.
 """
 
-import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,38 +19,101 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import eval_mode, train_mode
-from jcnn.runs.history import EpochResult, History, mean_history
-from jcnn.train import plateau
-from jcnn.train import resume as keeping
+from jcnn.layers.model import SplitModel
+from jcnn.runs.history import History, mean_history
+from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
-from jcnn.train.events import Compiling, DivergedError, Event, Progress
+from jcnn.train.events import Compiling, DivergedError, Event
 from jcnn.train.metrics import Totals, zero_totals
-from jcnn.train.population import scores, stack, unstack, way_of_members
-from jcnn.train.prefetch import open_feed
+from jcnn.train.model_state import (
+    ModelState,
+    all_finite,
+    choose_better,
+    copy,
+    from_tree,
+    to_tree,
+)
+from jcnn.train.population import evaluate_population, member_states, population_mode, stack_models
+from jcnn.train.prefetch import Order, PrefetchedWindows, ResidentWindows, open_windows
 from jcnn.train.programs import (
-    State,
     compiled_part,
     epoch_program,
-    first_state_program,
+    init_program,
     order_program,
     seed_keys,
     step_keys,
 )
-from jcnn.train.resume import Position
+from jcnn.train.resume import TrainProgress, fingerprint_of, restore_or_init, save_progress
 from jcnn.train.schedules import learning_rate_factor
+from jcnn.train.step import TrainState
 
-# Called after each epoch with the model and its history so far; True ends the training.
+# Called after each epoch with the model and its history so far; True stops the training.
 Callback = Callable[[nnx.Module, History], bool | None]
 
-# An epoch that takes longer is saved in its middle, too.
+# A longer epoch is also saved before its end, once in this time.
 SAVE_SECONDS = 600.0
 
 
-class Kept(NamedTuple):
-    """What becomes the model's: the parameters (or their running mean) and the other state."""
+class _Setup(NamedTuple):
+    """What stays the same during a training.
 
-    params: Any
-    rest: Any
+    Attributes:
+        models, dataset, configs, run, notify, callbacks: as for `train`.
+        steps: number of steps in an epoch.
+        axis: `()` for one model, `(M,)` for a population: the leading axis of its arrays.
+        parts: the models, split in train mode.
+        seeds: PRNG keys, of shape `axis`.
+        order: gives the order of an epoch's examples.
+        program: from `epoch_program`.
+        evaluate: evaluates a `ModelState` on the validation examples.
+        fingerprint: from `fingerprint_of`.
+    """
+
+    models: Sequence[nnx.Module]
+    dataset: Dataset
+    configs: Sequence[TrainConfig]
+    run: Path | None
+    notify: Callable[[Event], None]
+    callbacks: Sequence[Callback]
+    steps: int
+    axis: tuple[int, ...]
+    parts: SplitModel
+    seeds: jax.Array
+    order: Order
+    program: Any
+    evaluate: Callable[[ModelState], list[Evaluation | None]]
+    fingerprint: dict[str, Any]
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings that all models share."""
+        return self.configs[0]
+
+
+@dataclass
+class _Current:
+    """What changes during a training.
+
+    Attributes:
+        state: the state of the training step; the program takes over its buffers.
+        totals: sums over the examples of the epoch so far.
+        result: the state that the models get when training ends.
+        histories: the finished epochs of each model.
+        step: finished steps of the epoch after those.
+        seconds: time that these steps took.
+    """
+
+    state: TrainState
+    totals: Totals
+    result: ModelState
+    histories: tuple[History, ...]
+    step: int
+    seconds: float
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is being trained, 1 for the first."""
+        return len(self.histories[0]) + 1
 
 
 def train(
@@ -63,196 +126,183 @@ def train(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
 ) -> tuple[History, ...]:
-    """Train `models` in place; `jcnn.train.fit` says how. Returns a history for each."""
-    config, many, n = configs[0], len(models) > 1, len(dataset)
-    steps = -(-n // config.batch_size)
-    axis = (len(models),) if many else ()
-    parts = stack(models, train_mode)
-    params, rest = _copy((parts.params, parts.rest))  # the program takes these buffers over
-    state = first_state_program(compiled_part(config), members=many)(params, rest)
-    tree = _tree(state, zero_totals(axis), _copy(Kept(params, rest)))
-    apart, facts = config.keeps_apart, keeping.facts_of(configs, dataset)
-    tree, (histories, step, seconds) = keeping.start(
-        run, resume, tree, len(models), notify, apart=apart, facts=facts
-    )
-    state, totals, kept = _from_tree(tree)
-
+    """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each."""
+    axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
-    order = partial(order_program(n, shuffle=config.shuffle, members=many), seeds)
-    program = epoch_program(
-        parts.graphdef,
-        compiled_part(config),
-        examples=n,
-        classes=len(dataset.class_names),
-        members=way_of_members() if many else "one",
+    order = order_program(len(dataset), shuffle=configs[0].shuffle, population=bool(axis))
+    parts, evaluated = stack_models(models, train_mode), stack_models(models, eval_mode)
+    setup = _Setup(
+        models=models,
+        dataset=dataset,
+        configs=configs,
+        run=run,
+        notify=notify,
+        callbacks=callbacks,
+        steps=-(-len(dataset) // configs[0].batch_size),
+        axis=axis,
+        parts=parts,
+        seeds=seeds,
+        order=partial(order, seeds),
+        program=epoch_program(
+            parts.graphdef,
+            compiled_part(configs[0]),
+            examples=len(dataset),
+            classes=len(dataset.class_names),
+            population=population_mode() if axis else None,
+        ),
+        evaluate=partial(
+            evaluate_population, evaluated, len(models), validation, configs[0].batch_size
+        ),
+        fingerprint=fingerprint_of(configs, dataset),
     )
-    factor = learning_rate_factor(config, steps / config.accumulate_steps)
-    judged = stack(models, eval_mode)
-    score = partial(scores, judged, len(models), validation, config.batch_size)
-    done = _has_ended(config, histories)
+    current = _start(setup, resume)
+    done = epoch_results.has_ended(setup.config, current.histories)
+    epochs = 0 if done else setup.config.epochs
     try:
-        with open_feed(dataset, order, config, notify, closed=done) as feed:
-            if not done:  # a run of no steps compiles, and leaves the clock to the epochs
-                notify(Compiling())
-                window, _ = feed.window(len(histories[0]) + 1, step)
-                rate, key = np.ones(axis, np.float32), step_keys(seeds, 0)
-                state, totals = program(
-                    state, parts.streams, totals, *window, key, rate, 0, step, step
-                )
-                jax.block_until_ready(totals)
+        with open_windows(dataset, setup.order, setup.config, notify, epochs=epochs) as windows:
+            if not done:
+                _compile(setup, current, windows)
             while not done:
-                epoch = len(histories[0]) + 1
-                before = (epoch - 1) * steps
-                rates, key = _learning_rates(configs, histories), step_keys(seeds, epoch)
-                rate = rates.astype(np.float32).reshape(axis)
-                began, waited = time.perf_counter() - seconds, feed.waited
-                saved = time.perf_counter()
-                while step < steps:
-                    window, end = feed.window(epoch, step)
-                    stop = _next_stop(step, end, seconds, config)
-                    state, totals = program(
-                        state, parts.streams, totals, *window, key, rate, before, step, stop
-                    )
-                    means = _means(totals, min(stop * config.batch_size, n))
-                    step, seconds = stop, time.perf_counter() - began
-                    if not np.isfinite(means.loss).any():
-                        raise _diverged("the loss became NaN or infinite", epoch, config)
-                    notify(_progress(epoch, step, steps, means, (feed.waited - waited) / seconds))
-                    if step < steps and time.perf_counter() - saved > SAVE_SECONDS:
-                        tree = _tree(state, totals, kept)
-                        position = Position(histories, step, seconds)
-                        keeping.save(run, before + step, tree, position, apart=apart, facts=facts)
-                        saved = time.perf_counter()
-
-                whole = _whole(state.params, many)
-                if not whole.any():
-                    raise _diverged("the parameters became infinite or NaN", epoch, config)
-                after = Kept(*_copy((state.average if config.ema else state.params, state.rest)))
-                last = factor(jnp.int32((epoch * steps - 1) // config.accumulate_steps))
-                results = _results(
-                    epoch, means, whole, score(after), rates * float(last), seconds, n
-                )
-                histories = tuple(
-                    History((*history.epochs, result))
-                    for history, result in zip(histories, results, strict=True)
-                )
-                kept = _better(kept, after, config, histories) if config.restore_best else after
-                totals, step, seconds = zero_totals(axis), 0, 0.0
-                tree = _tree(state, totals, kept)
-                position = Position(histories)
-                keeping.save(run, epoch * steps, tree, position, apart=apart, facts=facts)
-                notify(mean_history(histories).epochs[-1])
-                done = _has_ended(config, histories)
-                for i, model in enumerate(models if callbacks else ()):
-                    nnx.update(model, *unstack(after, i if many else None))
-                    for callback in callbacks:
-                        done |= callback(model, histories[i]) is True
+                _run_epoch(setup, current, windows)
+                done = _finish_epoch(setup, current)
     finally:
-        for i, model in enumerate(models):
-            nnx.update(model, *unstack(kept, i if many else None))
-    return histories
+        _update_models(setup, current.result)
+    return current.histories
 
 
-class _Means(NamedTuple):
-    """Of each member, over the examples of the epoch so far."""
-
-    loss: np.ndarray
-    accuracy: np.ndarray
-
-
-def _means(totals: Totals, seen: int) -> _Means:
-    loss, correct = (np.atleast_1d(np.asarray(total, np.float64)) for total in totals)
-    return _Means(loss / seen, correct / seen)
-
-
-def _progress(epoch: int, step: int, steps: int, means: _Means, waiting: float) -> Progress:
-    sound = np.isfinite(means.loss)
-    loss, accuracy = float(means.loss[sound].mean()), float(means.accuracy[sound].mean())
-    return Progress(epoch, step, steps, loss, accuracy, waiting)
-
-
-def _results(
-    epoch: int,
-    means: _Means,
-    whole: np.ndarray,
-    scores: Sequence[Evaluation | None],
-    rates: np.ndarray,
-    seconds: float,
-    examples: int,
-) -> list[EpochResult]:
-    """The history's next row of each member; one that is no longer whole has a NaN loss."""
-    return [
-        EpochResult(
-            epoch=epoch,
-            loss=float(means.loss[i]) if whole[i] else math.nan,
-            accuracy=float(means.accuracy[i]),
-            val_loss=None if score is None else score.loss,
-            val_accuracy=None if score is None else score.accuracy,
-            seconds=seconds,
-            images_per_second=examples * len(scores) / seconds,
-            learning_rate=float(rates[i]),
-        )
-        for i, score in enumerate(scores)
-    ]
+def _start(setup: _Setup, resume: bool) -> _Current:
+    """The initial state, or that of the run's newest checkpoint."""
+    params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
+    init = init_program(compiled_part(setup.config), population=bool(setup.axis))
+    state = init(params, rest)
+    tree, progress = restore_or_init(
+        setup.run,
+        resume,
+        to_tree(state, zero_totals(setup.axis), copy(ModelState(params, rest))),
+        len(setup.models),
+        setup.notify,
+        separate=setup.config.has_separate_result,
+        fingerprint=setup.fingerprint,
+    )
+    return _Current(*from_tree(tree), *progress)
 
 
-def _learning_rates(configs: Sequence[TrainConfig], histories: Sequence[History]) -> np.ndarray:
-    """What each member's schedule is multiplied by in the next epoch: lowered at each plateau."""
-    rates = [config.learning_rate for config in configs]
-    patience = configs[0].plateau_patience
-    if patience is not None:
-        for i, (config, history) in enumerate(zip(configs, histories, strict=True)):
-            lowered = plateau.reductions(
-                history[config.monitor], patience=patience, **_gain(config)
-            )
-            rates[i] *= config.plateau_factor**lowered
-    return np.asarray(rates)
+def _compile(
+    setup: _Setup, current: _Current, windows: ResidentWindows | PrefetchedWindows
+) -> None:
+    """Compile the epoch's program by running no step, so that no epoch's seconds include it."""
+    setup.notify(Compiling())
+    window, _ = windows.window(current.epoch, min(current.step, setup.steps - 1))
+    key, rate = step_keys(setup.seeds, 0), np.ones(setup.axis, np.float32)
+    _call(setup, current, (*window, key, rate, 0), 0, 0)
+    jax.block_until_ready(current.totals)
 
 
-def _has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
-    """Whether all epochs are done, or the last one has ended a single model's patience."""
-    if len(histories[0]) >= config.epochs:
-        return True
-    if config.patience is None:
-        return False
-    values = histories[0][config.monitor]
-    return plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None
+def _run_epoch(
+    setup: _Setup, current: _Current, windows: ResidentWindows | PrefetchedWindows
+) -> None:
+    """Run the remaining steps of an epoch; report progress, and save a long epoch.
+
+    Raises:
+        DivergedError: no model has a finite loss.
+    """
+    config, epoch = setup.config, current.epoch
+    key = step_keys(setup.seeds, epoch)
+    rates = epoch_results.learning_rates(setup.configs, current.histories)
+    rate = rates.astype(np.float32).reshape(setup.axis)
+    before = (epoch - 1) * setup.steps
+    began, waited = time.perf_counter() - current.seconds, windows.wait_seconds
+    saved = time.perf_counter()
+    while current.step < setup.steps:
+        window, end = windows.window(epoch, current.step)
+        stop = _next_stop(current.step, end, current.seconds, config)
+        _call(setup, current, (*window, key, rate, before), current.step, stop)
+        seen = min(stop * config.batch_size, len(setup.dataset))
+        means = epoch_results.means(current.totals, seen)
+        current.step, current.seconds = stop, time.perf_counter() - began
+        if not np.isfinite(means.loss).any():
+            raise _diverged("the loss became NaN or infinite", epoch, config)
+        waiting = (windows.wait_seconds - waited) / current.seconds
+        setup.notify(epoch_results.progress(epoch, stop, setup.steps, means, waiting))
+        if stop < setup.steps and time.perf_counter() - saved > SAVE_SECONDS:
+            _save(setup, current)
+            saved = time.perf_counter()
 
 
-def _better(kept: Kept, after: Kept, config: TrainConfig, histories: Sequence[History]) -> Kept:
-    """Of each member, what its best epoch left: the last one, or what was kept before."""
-    best = [plateau.best_epoch(h[config.monitor], **_gain(config)) for h in histories]
-    now = np.asarray([epoch == len(histories[0]) for epoch in best])
-
-    def choose(old: jax.Array, new: jax.Array) -> jax.Array:
-        if len(histories) == 1:
-            return new if now[0] else old
-        return jnp.where(now.reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-    chosen: Kept = jax.tree.map(choose, kept, after)
-    return chosen
+def _call(
+    setup: _Setup, current: _Current, arguments: tuple[Any, ...], start: int, stop: int
+) -> None:
+    """Run the steps from `start` to `stop`; the old state and totals are donated."""
+    current.state, current.totals = setup.program(
+        current.state, setup.parts.streams, current.totals, *arguments, start, stop
+    )
 
 
-def _gain(config: TrainConfig) -> dict[str, Any]:
-    larger = plateau.larger_is_better(config.monitor)
-    return {"min_delta": config.min_delta, "larger_is_better": larger}
+def _finish_epoch(setup: _Setup, current: _Current) -> bool:
+    """Evaluate and save a finished epoch, and call the callbacks; return whether to stop.
+
+    Raises:
+        DivergedError: no model has finite parameters.
+    """
+    config, epoch, examples = setup.config, current.epoch, len(setup.dataset)
+    finite = all_finite(current.state.params, bool(setup.axis))
+    if not finite.any():
+        raise _diverged("the parameters became infinite or NaN", epoch, config)
+    params = current.state.average if config.ema else current.state.params
+    after = ModelState(*copy((params, current.state.rest)))
+    results = epoch_results.results(
+        epoch,
+        epoch_results.means(current.totals, examples),
+        finite,
+        setup.evaluate(after),
+        _last_rates(setup, current),
+        current.seconds,
+        examples,
+    )
+    current.histories = tuple(
+        History((*history.epochs, result))
+        for history, result in zip(current.histories, results, strict=True)
+    )
+    current.result = (
+        choose_better(current.result, after, epoch_results.last_is_best(config, current.histories))
+        if config.restore_best
+        else after
+    )
+    current.totals, current.step, current.seconds = zero_totals(setup.axis), 0, 0.0
+    _save(setup, current)
+    setup.notify(mean_history(current.histories).epochs[-1])
+    done = epoch_results.has_ended(config, current.histories)
+    if setup.callbacks:
+        _update_models(setup, after)
+    for model, history in zip(setup.models, current.histories, strict=True):
+        for callback in setup.callbacks:
+            done |= callback(model, history) is True
+    return done
 
 
-def _tree(state: State, totals: Totals, kept: Kept) -> dict[str, Any]:
-    return {**state._asdict(), "totals": totals._asdict(), "kept": kept._asdict()}
+def _last_rates(setup: _Setup, current: _Current) -> np.ndarray:
+    """The learning rate of each model at the last update of the epoch."""
+    every = setup.config.accumulate_steps
+    factor = learning_rate_factor(setup.config, setup.steps / every)
+    last = factor(jnp.int32((current.epoch * setup.steps - 1) // every))
+    return epoch_results.learning_rates(setup.configs, current.histories) * float(last)
 
 
-def _from_tree(tree: dict[str, Any]) -> tuple[State, Totals, Kept]:
-    state = State(**{name: tree[name] for name in State._fields})
-    own = tree.get("kept", {"params": state.params, "rest": state.rest})
-    return state, Totals(**tree["totals"]), Kept(*_copy((own["params"], own["rest"])))
+def _save(setup: _Setup, current: _Current) -> None:
+    done = len(current.histories[0]) * setup.steps + current.step
+    save_progress(
+        setup.run,
+        done,
+        to_tree(current.state, current.totals, current.result),
+        TrainProgress(current.histories, current.step, current.seconds),
+        separate=setup.config.has_separate_result,
+        fingerprint=setup.fingerprint,
+    )
 
 
-def _whole(params: Any, many: bool) -> np.ndarray:
-    """Of each member, whether all of its parameters are finite."""
-    arrays = [np.asarray(p) for p in jax.tree.leaves(params)]
-    finite = [np.isfinite(p).reshape(len(p) if many else 1, -1).all(axis=1) for p in arrays]
-    return np.asarray(np.stack(finite).all(axis=0))
+def _update_models(setup: _Setup, state: ModelState) -> None:
+    for i, model in enumerate(setup.models):
+        nnx.update(model, *member_states(state, i if setup.axis else None))
 
 
 def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
@@ -262,12 +312,8 @@ def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
     )
 
 
-def _copy(tree: Any) -> Any:
-    return jax.device_put(tree, may_alias=False)  # `jnp.copy` would compile for each shape
-
-
 def _next_stop(step: int, end: int, seconds: float, config: TrainConfig) -> int:
-    """Where the next call ends: as set, or about a second ahead, judged by the epoch so far."""
+    """Where the next call stops: `steps_per_call` or about a second ahead, at most at `end`."""
     if config.steps_per_call is not None:
         return min(step + config.steps_per_call, end)
     if step == 0:

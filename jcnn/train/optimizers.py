@@ -1,9 +1,9 @@
-"""Optimizers with Keras's numbers.
+"""Optimizers that compute the same updates as Keras's.
 
-The learning rate is an argument of every update, so that a schedule, a plateau and a population
-of models can change it from one update to the next. Optax's own building blocks are used where
-their numbers are Keras's; the others are here, each with its formula. In the formulas w is a
-weight, g its gradient, lr the learning rate and t the update's number, 1 for the first.
+The learning rate is an argument of every update, so that a schedule, a plateau or a population of
+models can change it between updates. Optax's transformations are used where they agree with Keras;
+the others are implemented here, each with its formula. In the formulas w is a weight, g its
+gradient, lr the learning rate and t the number of the update, 1 for the first.
 """
 
 import math
@@ -20,28 +20,28 @@ from jcnn.config import TrainConfig
 EPSILON = 1e-7
 BETA_1, BETA_2 = 0.9, 0.999
 MOMENTUM = 0.9
-# Those of Keller Jordan's Muon, with the scale of Liu et al.: as large a step as Adam's.
+# The constants of Keller Jordan's Muon, with the scale of Liu et al.: steps as large as Adam's.
 MUON_MOMENTUM = 0.95
 MUON_SCALE = 0.2
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-# The optimizers that take a share of the weights away where the settings do not say.
+# Weight decay of the optimizers that have one by default.
 WEIGHT_DECAY = {"adamw": 0.004, "muon": 0.004}
 
 
 def optimizer(config: TrainConfig) -> optax.GradientTransformationExtraArgs:
-    """The optimizer that the settings name, with its clipping and weight decay, as in Keras.
+    """The optimizer of the settings, with gradient clipping and weight decay, as in Keras.
 
-    Gradients are clipped first; weight decay is apart from them ("decoupled") and takes
-    `lr * weight_decay * w` away, of the weight before the update.
+    Gradients are clipped first. Weight decay is decoupled from the gradients: an update also
+    subtracts `lr * weight_decay * w`, with the weight before the update.
 
     Args:
-        config: of it `optimizer`, `weight_decay`, `weight_decay_mask`, `clip_value`, `clip_norm`
+        config: its `optimizer`, `weight_decay`, `weight_decay_mask`, `clip_value`, `clip_norm`
             and `global_clip_norm`.
 
     Returns:
         `init(params)` to a state, a tree of arrays; and `update(gradients, state, params,
-        learning_rate=lr)`, where `lr` is a float32 scalar, to `(updates, state)`. The updates are
-        to be added to the parameters. Both can be compiled and mapped by `vmap`.
+        learning_rate=lr)`, where `lr` is a float32 scalar, to `(updates, state)`. Add the updates
+        to the parameters. Both functions work under `jit` and `vmap`.
     """
     rule = _RULES[config.optimizer]
     share = config.weight_decay
@@ -62,7 +62,7 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformationExtraArgs:
 
 
 def _clip(gradients: Any, config: TrainConfig) -> Any:
-    """Gradients within the one limit that is set; a NaN goes through."""
+    """Clip the gradients by the limit that is set, if any; NaN stays NaN."""
     if config.clip_value is not None:
         limit = config.clip_value
         return jax.tree.map(lambda g: jnp.clip(g, -limit, limit), gradients)
@@ -81,7 +81,7 @@ def _within(norm: jax.Array, limit: float) -> jax.Array:
 
 
 class _Rule(NamedTuple):
-    """An optimizer without clipping and weight decay.
+    """An optimizer without gradient clipping and weight decay.
 
     `init(params)` to a state; `update(gradients, state, lr)` to `(updates, state)`.
     """
@@ -97,7 +97,7 @@ class MomentumState(NamedTuple):
 
 
 class AdamState(NamedTuple):
-    """Updates so far, int32; and the running means of g and of its square."""
+    """The number of updates so far, int32, and the running means of g and of its square."""
 
     t: jax.Array
     mean: Any
@@ -105,7 +105,7 @@ class AdamState(NamedTuple):
 
 
 class NadamState(NamedTuple):
-    """Adam's, and the product of the momenta so far."""
+    """The state of Adam, and the product of the momenta so far."""
 
     t: jax.Array
     product: jax.Array
@@ -114,7 +114,7 @@ class NadamState(NamedTuple):
 
 
 def _against(direction: optax.GradientTransformation) -> _Rule:
-    """The rule w -= lr * d, for a direction d that knows nothing of the learning rate."""
+    """The rule w -= lr * d, for a direction d that does not depend on the learning rate."""
 
     def update(gradients: Any, state: Any, lr: jax.Array) -> tuple[Any, Any]:
         directions, state = direction.update(gradients, state)
@@ -124,7 +124,7 @@ def _against(direction: optax.GradientTransformation) -> _Rule:
 
 
 def _momentum(*, nesterov: bool) -> _Rule:
-    """SGD with Keras's momentum, in whose velocity each gradient keeps its own learning rate.
+    """SGD with Keras's momentum: the velocity includes the learning rate of each gradient.
 
     velocity = 0.9 velocity - lr g; w += velocity, or for Nesterov w += 0.9 velocity - lr g.
     """
@@ -144,11 +144,11 @@ def _momentum(*, nesterov: bool) -> _Rule:
 
 
 def _adam() -> optax.GradientTransformation:
-    """Adam (Kingma and Ba 2015), the form before their section 2.1, as in Keras.
+    """Adam (Kingma and Ba 2015), as reformulated before their section 2.1 and in Keras.
 
     m += (1 - b1) (g - m); v += (1 - b2) (g^2 - v);
     d = m sqrt(1 - b2^t) / (1 - b1^t) / (sqrt(v) + epsilon).
-    Optax has the form of their algorithm 1, whose epsilon is added after the correction of v.
+    Optax has their algorithm 1, which adds epsilon after the bias correction of v.
     """
 
     def init(params: Any) -> AdamState:
@@ -164,12 +164,12 @@ def _adam() -> optax.GradientTransformation:
 
 
 def _zeros(params: Any) -> Any:
-    """Arrays of their own at every call: a compiled step may take over each buffer but once."""
+    """New arrays at every call: a compiled step can donate each buffer only once."""
     return jax.tree.map(jnp.zeros_like, params)
 
 
 def _moments(gradients: Any, mean: Any, square: Any) -> tuple[Any, Any]:
-    """The running means of g and of its square, one gradient on."""
+    """The running means of g and of its square, updated by one gradient."""
     mean = jax.tree.map(lambda g, m: m + (1 - BETA_1) * (g - m), gradients, mean)
     return mean, jax.tree.map(lambda g, v: v + (1 - BETA_2) * (g * g - v), gradients, square)
 
@@ -185,11 +185,11 @@ def _power(base: float, t: jax.Array) -> jax.Array:
 
 
 def _nadam() -> optax.GradientTransformation:
-    """Adam with Nesterov's momentum (Dozat 2016), whose momentum rises, as in Keras.
+    """Adam with Nesterov momentum (Dozat 2016), with rising momentum, as in Keras.
 
     u_t = b1 (1 - 0.96^t / 2); U_t = u_1 ... u_t; m and v are Adam's;
     d = (u_{t+1} m / (1 - U_{t+1}) + (1 - u_t) g / (1 - U_t)) / (sqrt(v / (1 - b2^t)) + epsilon).
-    Optax's has a momentum that stays as it is.
+    Optax's version has constant momentum.
     """
 
     def init(params: Any) -> NadamState:
@@ -218,14 +218,14 @@ def _nadam() -> optax.GradientTransformation:
 def _muon() -> optax.GradientTransformation:
     """Muon (Jordan 2024) for kernels, Adam for biases and scales.
 
-    m = 0.95 m + g; d = 0.2 sqrt(max(rows, columns)) orthogonal(g + 0.95 m), whose scale is that
-    of Liu et al. 2025. The numbers are Keras's, for dense kernels. Keras leaves all others to
-    Adam; here a convolution's kernel (KH, KW, C, O) is the matrix (KH * KW * C, O) that it is in
-    im2col, as in Jordan's own use. The last layer is not told apart, as in Keras by default.
+    m = 0.95 m + g; d = 0.2 sqrt(max(rows, columns)) orthogonal(g + 0.95 m), with the scale of Liu
+    et al. 2025. For dense kernels the updates are those of Keras. Keras uses Adam for all other
+    weights; here a convolution's kernel (KH, KW, C, O) is treated as the im2col matrix
+    (KH * KW * C, O), as in Jordan's code. The last layer is no exception, as by default in Keras.
     """
 
     def init(params: Any) -> AdamState:
-        # A kernel needs no mean square: one 0 stands for it.
+        # A kernel needs no mean square: a scalar 0 takes its place.
         square = jax.tree.map(lambda w: jnp.zeros(() if w.ndim > 1 else w.shape, w.dtype), params)
         return AdamState(jnp.zeros((), jnp.int32), _zeros(params), square)
 
@@ -254,9 +254,9 @@ def _muon() -> optax.GradientTransformation:
 
 
 def _orthogonal(matrix: jax.Array) -> jax.Array:
-    """About U V^T of a matrix U S V^T: its singular values, 0 apart, come to lie near 1.
+    """An approximation of U V^T for a matrix U S V^T: nonzero singular values become about 1.
 
-    Five rounds of Newton and Schulz's iteration with Jordan's coefficients.
+    Five Newton-Schulz iterations with Jordan's coefficients.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T

@@ -1,7 +1,7 @@
-"""When a training no longer gains: Keras's rules for early stopping and for plateaus.
+"""Keras's rules for early stopping and for plateaus of the learning rate.
 
-Each function reads all the values of one column of the history, an epoch each. So nothing is kept
-beside the history, and a resumed training decides what one that never stopped would have.
+Each function takes one column of the history, with a value for each epoch. There is no other
+state, so a resumed training makes the same decisions as an uninterrupted one.
 """
 
 import itertools
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 
 def larger_is_better(monitor: str) -> bool:
-    """Whether a column of the history is to rise, such as "val_accuracy"."""
+    """Whether larger values of a history column are better, as for "val_accuracy"."""
     return monitor.endswith("accuracy")
 
 
 def gains(values: Sequence[float], *, min_delta: float, larger_is_better: bool) -> list[bool]:
-    """Whether each epoch is better than the best before it by more than `min_delta`.
+    """Whether each epoch is better than the best one before it by more than `min_delta`.
 
-    The first epoch always is; NaN never is, but for the first.
+    The first epoch always counts as better; a later NaN never does.
     """
     found: list[bool] = []
     best = 0.0
@@ -28,10 +28,10 @@ def gains(values: Sequence[float], *, min_delta: float, larger_is_better: bool) 
 
 
 def best_epoch(values: Sequence[float], *, min_delta: float, larger_is_better: bool) -> int | None:
-    """The last epoch with a gain, 1 for the first; None where there are no values.
+    """The last epoch with a gain, 1 for the first; None without values.
 
-    These are the weights that Keras's `EarlyStopping(restore_best_weights=True)` restores. With
-    a `min_delta` another epoch may be a little better.
+    Keras's `EarlyStopping(restore_best_weights=True)` restores the weights of this epoch. With
+    `min_delta`, another epoch may be slightly better.
     """
     found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
     return max((epoch for epoch, gain in enumerate(found, 1) if gain), default=None)
@@ -40,9 +40,9 @@ def best_epoch(values: Sequence[float], *, min_delta: float, larger_is_better: b
 def stopped_at(
     values: Sequence[float], *, patience: int, min_delta: float, larger_is_better: bool
 ) -> int | None:
-    """The first epoch that is the `patience`-th in a row without a gain; None where none is.
+    """The first epoch that is the `patience`-th in a row without a gain, or None.
 
-    As Keras's `EarlyStopping`.
+    As in Keras's `EarlyStopping`.
     """
     found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
     waits = itertools.accumulate(found, lambda wait, gain: 0 if gain else wait + 1, initial=0)
@@ -52,10 +52,10 @@ def stopped_at(
 def reductions(
     values: Sequence[float], *, patience: int, min_delta: float, larger_is_better: bool
 ) -> int:
-    """How often the learning rate is lowered by the end of these epochs.
+    """How often the learning rate has been lowered after these epochs.
 
-    As Keras's `ReduceLROnPlateau` without a cooldown: at every `patience`-th epoch in a row
-    without a gain. Its own `min_delta` is 1e-4 where none is given; here there is one for all.
+    As in Keras's `ReduceLROnPlateau` without a cooldown: at every `patience`-th epoch in a row
+    without a gain. Keras's default `min_delta` is 1e-4; here all rules share one `min_delta`.
     """
     found = gains(values, min_delta=min_delta, larger_is_better=larger_is_better)
     runs = (list(run) for gain, run in itertools.groupby(found) if not gain)

@@ -1,7 +1,7 @@
-"""Models side by side: the arrays of several models of one structure, stacked on a leading axis."""
+"""Populations: the arrays of several models of one structure, stacked on a leading axis."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +11,22 @@ from jcnn.data import Dataset
 from jcnn.layers import Dropout
 from jcnn.layers.basic import DropoutRate
 from jcnn.layers.model import SplitModel, split_model
-from jcnn.train.evaluate import Evaluation, all_logits, judge
+from jcnn.train.evaluate import Evaluation, compute_logits, evaluate_logits
+from jcnn.train.programs import PopulationMode
 
 
-def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]) -> SplitModel:
-    """Take models apart, with a leading axis on `params` and `rest`, one row a model.
+def stack_models(
+    models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]
+) -> SplitModel:
+    """Split models and stack their `params` and `rest` on a leading axis, one row for each model.
 
     Args:
-        models: they may differ in their parameters and dropout rates; of one, the arrays have
-            no leading axis.
-        mode: `training` or `eval_mode`.
+        models: they may differ in their parameters and dropout rates. The arrays of a single
+            model get no leading axis.
+        mode: `train_mode` or `eval_mode`.
 
     Raises:
-        ValueError: their structures differ.
+        ValueError: the structures of the models differ.
     """
     copies = [mode(model) for model in models]
     if len(models) == 1:
@@ -34,52 +37,52 @@ def stack(models: Sequence[nnx.Module], mode: Callable[[nnx.Module], nnx.Module]
     for i, part in enumerate(parts):
         if part.graphdef != parts[0].graphdef or _shapes(part) != _shapes(parts[0]):
             raise ValueError(
-                f"models: number {i} is built otherwise than number 0; models that are trained "
+                f"models: number {i} has another structure than number 0; models that are trained "
                 "together may differ in their parameters and dropout rates only"
             )
     params, rest = (_stacked([part[i] for part in parts]) for i in (1, 3))
     return SplitModel(parts[0].graphdef, params, parts[0].streams, rest)
 
 
-def unstack(arrays: tuple[Any, ...], member: int | None) -> list[Any]:
-    """One member's rows of several states, dropout rates left out; all of them for None."""
+def member_states(states: tuple[Any, ...], member: int | None) -> list[Any]:
+    """One model's rows of stacked states, without dropout rates; for None the states unchanged."""
     if member is None:
-        return list(arrays)
-    own = [nnx.filter_state(state, nnx.Not(DropoutRate)) for state in arrays]
+        return list(states)
+    own = [nnx.filter_state(state, nnx.Not(DropoutRate)) for state in states]
     return [jax.tree.map(lambda x: x[member], state) for state in own]
 
 
-def way_of_members() -> Literal["at once", "in turn"]:
-    """How this backend runs several models fastest.
+def population_mode() -> PopulationMode:
+    """How the program of a population maps over its models on this backend.
 
-    A CPU's cores are busy with one: at once, each of its arrays would leave the cache before it is
-    used again, and convolutions with several kernels would be compiled one by one.
+    One model keeps all cores of a CPU busy. With `vmap`, each array would leave the cache before
+    its next use, and convolutions with several kernels would be compiled one by one.
     """
-    return "in turn" if jax.default_backend() == "cpu" else "at once"
+    return "map" if jax.default_backend() == "cpu" else "vmap"
 
 
-def scores(
+def evaluate_population(
     parts: SplitModel,
-    members: int,
+    models: int,
     dataset: Dataset | None,
     batch_size: int,
-    arrays: tuple[Any, Any],
+    states: tuple[Any, Any],
 ) -> list[Evaluation | None]:
-    """Loss and accuracy of each member; None for each without a data set.
+    """Loss and accuracy of each model; None for each without a data set.
 
     Args:
-        parts: from `stack(models, evaluating)`.
-        members: how many models.
-        dataset: to judge them on.
-        batch_size: examples computed at a time.
-        arrays: their `params` and `rest`.
+        parts: from `stack_models(models, eval_mode)`.
+        models: number of models.
+        dataset: the validation examples.
+        batch_size: number of images in a batch.
+        states: the `params` and `rest` of the models.
     """
     if dataset is None:
-        return [None] * members
-    many = members > 1
-    states = (arrays[0], parts.streams, arrays[1])
-    logits = all_logits(parts.graphdef, states, dataset.images, batch_size, members=many)
-    return [judge(rows, dataset.labels) for rows in (logits if many else [logits])]
+        return [None] * models
+    many = models > 1
+    split = (states[0], parts.streams, states[1])
+    logits = compute_logits(parts.graphdef, split, dataset.images, batch_size, population=many)
+    return [evaluate_logits(rows, dataset.labels) for rows in (logits if many else [logits])]
 
 
 def _rates(model: nnx.Module) -> tuple[float | DropoutRate, ...]:

@@ -1,4 +1,4 @@
-"""How the pictures of an epoch come to the device: all at once and for good, or window by window.
+"""Bring the images of an epoch to the device: all of them once, or prefetched in windows.
 
 Both give the steps the same batches in the same order, so the same seed gives the same training.
 """
@@ -17,62 +17,62 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, StreamedImages
 from jcnn.data.batches import Window
 from jcnn.data.memory import memory_budget
-from jcnn.train.evaluate import must_stream, piece_examples
+from jcnn.train.evaluate import chunk_examples, must_stream
 from jcnn.train.events import Event
 
-# Given an epoch's number: the order (N,) in which it sees its examples.
+# From an epoch's number to the order `(N,)` of its examples.
 Order = Callable[[int], jax.Array]
 
 
-def open_feed(
+def open_windows(
     dataset: Dataset,
     order: Order,
     config: TrainConfig,
     notify: Callable[[Event], None],
     *,
-    closed: bool,
-) -> "Resident | Streamed":
-    """Keep the pictures on the device where they fit, else read them as they are needed.
+    epochs: int,
+) -> "ResidentWindows | PrefetchedWindows":
+    """Keep the images on the device if they fit; otherwise prefetch them in windows.
 
     Args:
-        dataset: of which they are.
-        order: of an epoch.
-        config: of the training.
-        notify: told where pictures in memory do not fit on the device.
-        closed: whether nothing will be asked for.
+        dataset: the training examples.
+        order: gives the order of an epoch's examples.
+        config: the settings.
+        notify: called with a `Note` if images in host memory do not fit on the device.
+        epochs: the last epoch that is trained; 0 prefetches nothing.
     """
     steps = -(-len(dataset) // config.batch_size)
     if not must_stream(dataset.images):
-        return Resident(dataset, order, steps)
-    if not isinstance(dataset.images, StreamedImages):  # of those, their source has told
+        return ResidentWindows(dataset, order, steps)
+    if not isinstance(dataset.images, StreamedImages):  # the source of those has sent its own note
         size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
-        notify(Note(f"the pictures take {size}, more than {budget}: brought piece by piece"))
+        notify(Note(f"the images take {size}, more than {budget}: streamed to the device"))
     window = config.steps_per_call or max(
-        1, piece_examples(dataset.image_shape) // config.batch_size
+        1, chunk_examples(dataset.image_shape) // config.batch_size
     )
-    return Streamed(
+    return PrefetchedWindows(
         dataset,
         order,
         steps,
         batch_size=config.batch_size,
         window_steps=window,
-        epochs=0 if closed else config.epochs,
+        epochs=epochs,
     )
 
 
-class Resident(AbstractContextManager["Resident"]):
-    """All pictures stay on the device.
+class ResidentWindows(AbstractContextManager["ResidentWindows"]):
+    """All images stay on the device; a window is a whole epoch.
 
     Args:
-        dataset: of which they are.
-        order: of an epoch; with a leading axis where several models have each their own.
-        steps: in an epoch.
+        dataset: the training examples.
+        order: gives the order of an epoch's examples; `(M, N)` for a population.
+        steps: number of steps in an epoch.
     """
 
-    waited = 0.0
+    wait_seconds = 0.0
 
     def __init__(self, dataset: Dataset, order: Order, steps: int) -> None:
-        # Copies: on a CPU an array on the device may be a view of NumPy's, which may yet change.
+        # Copies: on a CPU, a device array may share the memory of a NumPy array that changes later.
         copies = np.array(dataset.images), np.array(dataset.labels)
         self._images, self._labels = jax.device_put(copies)
         self._order = order
@@ -81,7 +81,7 @@ class Resident(AbstractContextManager["Resident"]):
         self._rows: jax.Array
 
     def window(self, epoch: int, step: int) -> tuple[Window, int]:
-        """The pictures for `step` of `epoch`, and the step for which they no longer do."""
+        """The window with the images of `step` of `epoch`, and the first step after the window."""
         if epoch != self._epoch:
             self._epoch, self._rows = epoch, self._order(epoch)
         return Window(self._images, self._labels, self._rows, 0), self._steps
@@ -92,19 +92,22 @@ class Resident(AbstractContextManager["Resident"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to end."""
+        """Do nothing: there is no thread to stop."""
 
 
-class Streamed(AbstractContextManager["Streamed"]):
-    """Pictures come for some steps at a time; while these run, the next ones are read.
+class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
+    """A window holds the images of some steps; the next one is read while these steps run.
 
     Args:
-        dataset: of which they are.
-        order: of an epoch.
-        steps: in an epoch.
-        batch_size: pictures a step.
-        window_steps: steps in a window.
-        epochs: the last one; nothing is read beyond it.
+        dataset: the training examples.
+        order: gives the order of an epoch's examples.
+        steps: number of steps in an epoch.
+        batch_size: number of images in a batch.
+        window_steps: number of steps in a window.
+        epochs: the last epoch; nothing after it is read.
+
+    Attributes:
+        wait_seconds: how long `window` has waited for images so far.
     """
 
     def __init__(
@@ -117,37 +120,37 @@ class Streamed(AbstractContextManager["Streamed"]):
         window_steps: int,
         epochs: int,
     ) -> None:
-        self.waited = 0.0
+        self.wait_seconds = 0.0
         self._dataset = dataset
         self._order = order
         self._steps = steps
         self._batch_size = batch_size
         self._window_steps = min(window_steps, steps)
         self._epochs = epochs
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="jcnn-feed")
-        self._ahead: tuple[tuple[int, int], Future[Window]] | None = None
-        self._here: tuple[tuple[int, int], Window] | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="jcnn-prefetch")
+        self._next: tuple[tuple[int, int], Future[Window]] | None = None
+        self._current: tuple[tuple[int, int], Window] | None = None
         self._orders: dict[int, np.ndarray] = {}
 
     def window(self, epoch: int, step: int) -> tuple[Window, int]:
-        """The pictures for `step` of `epoch`, and the step for which they no longer do.
+        """The window with the images of `step` of `epoch`, and the first step after the window.
 
         Raises:
-            jcnn.data.DataError: a picture cannot be read.
+            jcnn.data.DataError: an image cannot be read.
         """
         first = step // self._window_steps * self._window_steps
         stop = min(first + self._window_steps, self._steps)
-        if self._here is None or self._here[0] != (epoch, first):
-            self._here = None  # its memory is free before the next one is asked for
+        if self._current is None or self._current[0] != (epoch, first):
+            self._current = None  # frees its memory before the next window is complete
             began = time.perf_counter()
-            ahead = self._ahead
-            if ahead is None or ahead[0] != (epoch, first):
-                ahead = self._start(epoch, first)
-            self._here = ((epoch, first), ahead[1].result())
-            self.waited += time.perf_counter() - began
+            pending = self._next
+            if pending is None or pending[0] != (epoch, first):
+                pending = self._start(epoch, first)
+            self._current = ((epoch, first), pending[1].result())
+            self.wait_seconds += time.perf_counter() - began
             following = (epoch, stop) if stop < self._steps else (epoch + 1, 0)
-            self._ahead = self._start(*following) if following[0] <= self._epochs else None
-        return self._here[1], stop
+            self._next = self._start(*following) if following[0] <= self._epochs else None
+        return self._current[1], stop
 
     def _start(self, epoch: int, first: int) -> tuple[tuple[int, int], Future[Window]]:
         return (epoch, first), self._reader.submit(self._read, epoch, first)
@@ -174,5 +177,5 @@ class Streamed(AbstractContextManager["Streamed"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Read no more."""
+        """Stop the reader thread."""
         self._reader.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What a training keeps in its run folder, and where it goes on from."""
+"""Save a training to its run folder, and resume it from there."""
 
 import dataclasses
 import json
@@ -12,18 +12,18 @@ from jcnn.runs import checkpoint
 from jcnn.runs.history import History, from_rows, mean_history, write_history
 from jcnn.train.events import Event
 
-# What a resumed training may change: no epoch that is finished would have been another.
-# (But for the learning rate, which is the user's to lower, and a schedule over all epochs.)
+# The settings that a resumed training may change: they do not affect finished epochs, except for
+# the learning rate, which the user may want to lower, and a schedule over all epochs.
 MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call")
 
 
-class Position(NamedTuple):
+class TrainProgress(NamedTuple):
     """How far a training has come.
 
     Attributes:
-        histories: of each member, the finished epochs.
-        step: steps done of the epoch after those.
-        seconds: that they took.
+        histories: the finished epochs of each model.
+        step: finished steps of the epoch after those.
+        seconds: time that these steps took.
     """
 
     histories: tuple[History, ...]
@@ -31,123 +31,124 @@ class Position(NamedTuple):
     seconds: float = 0.0
 
 
-def start(
+def restore_or_init(
     run: Path | None,
     resume: bool,
     tree: dict[str, Any],
-    members: int,
+    models: int,
     notify: Callable[[Event], None],
     *,
-    apart: bool,
-    facts: dict[str, Any] | None = None,
-) -> tuple[dict[str, Any], Position]:
-    """The arrays and the position to begin with: the run's newest, or the given ones.
+    separate: bool,
+    fingerprint: dict[str, Any] | None = None,
+) -> tuple[dict[str, Any], TrainProgress]:
+    """The arrays and the progress to start from: the run's newest, or the initial ones.
 
     Args:
-        run: the run's folder.
-        resume: whether to go on with it.
-        tree: the arrays of a training that begins; "kept" are those that become the model's.
-        members: models that are trained.
-        notify: told of a damaged checkpoint that was passed over.
-        apart: whether "kept" are always others than those that training goes on with.
-        facts: of this training, from `facts_of`; those of the run must be the same.
+        run: the run folder.
+        resume: whether to continue the training in `run`.
+        tree: the initial arrays. "kept" holds the state that the model gets when training ends.
+        models: number of models that are trained.
+        notify: called with a `Note` for each damaged checkpoint that is skipped.
+        separate: whether "kept" always differs from the state that training continues from.
+        fingerprint: from `fingerprint_of`; that of the run must be equal.
 
     Raises:
-        ValueError: there is nothing to resume, or too much to begin, or the run was trained with
+        ValueError: there is no run to resume, the run exists already, or it was trained with
             other settings or data.
-        jcnn.runs.checkpoint.CheckpointError: the run is of another model, or all of it is damaged.
+        jcnn.runs.checkpoint.CheckpointError: the run holds another model, or all of its
+            checkpoints are damaged.
     """
-    beginning = Position((History(),) * members)
+    initial = TrainProgress((History(),) * models)
     if run is None:
         if resume:
             raise ValueError("resume: needs a run folder to resume from")
-        return tree, beginning
+        return tree, initial
     if not checkpoint.steps(run):
-        return tree, beginning
+        return tree, initial
     if not resume:
         raise ValueError(f"run: {run} already holds a training; resume it or name another")
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
-        if len(meta["histories"]) != members:
+        if len(meta["histories"]) != models:
             raise checkpoint.CheckpointError(
-                f"{run}: holds a training of {len(meta['histories'])} models, not of {members}"
+                f"{run}: holds a training of {len(meta['histories'])} models, not of {models}"
             )
         if "of" in meta:
             raise checkpoint.CheckpointError(
                 f"{run}: holds a trained model of a population, without what its training needs "
                 f"to go on; resume the population: {meta['of']}"
             )
-        _check_same(run, meta, facts or {})
-        return _held(tree, apart, int(meta["step"]))
+        _check_same(run, meta, fingerprint or {})
+        return _saved_part(tree, separate, int(meta["step"]))
 
     restored, meta = checkpoint.restore(run, wanted, on_damage=lambda text: notify(Note(text)))
     histories = tuple(from_rows(rows) for rows in meta["histories"])
-    write_history(mean_history(histories), run)  # a kill may have left its files behind
-    return restored, Position(histories, int(meta["step"]), float(meta["seconds"]))
+    # A killed process may have written a checkpoint but not these files.
+    write_history(mean_history(histories), run)
+    return restored, TrainProgress(histories, int(meta["step"]), float(meta["seconds"]))
 
 
-def save(
+def save_progress(
     run: Path | None,
     done: int,
     tree: dict[str, Any],
-    position: Position,
+    progress: TrainProgress,
     *,
-    apart: bool,
-    facts: dict[str, Any] | None = None,
+    separate: bool,
+    fingerprint: dict[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint and the history's files; nothing where there is no run.
+    """Write a checkpoint and the history files; do nothing without a run folder.
 
     Args:
-        run: the run's folder.
-        done: steps of the whole training so far.
+        run: the run folder.
+        done: number of finished steps, in all epochs.
         tree: the arrays.
-        position: how far it has come.
-        apart: as for `start`.
-        facts: likewise.
+        progress: the finished epochs, and the steps after them.
+        separate, fingerprint: as for `restore_or_init`.
     """
     if run is None:
         return
     meta = {
-        "histories": [history.rows() for history in position.histories],
-        "step": position.step,
-        "seconds": position.seconds,
-        "facts": facts or {},
+        "histories": [history.rows() for history in progress.histories],
+        "step": progress.step,
+        "seconds": progress.seconds,
+        "facts": fingerprint or {},
     }
     with checkpoint.uninterrupted():
-        checkpoint.save(run, done, _held(tree, apart, position.step), meta)
-        if position.step == 0:
-            write_history(mean_history(position.histories), run)
+        checkpoint.save(run, done, _saved_part(tree, separate, progress.step), meta)
+        if progress.step == 0:
+            write_history(mean_history(progress.histories), run)
 
 
-def facts_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str, Any]:
-    """What must be the same when a training goes on, as JSON has it.
+def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str, Any]:
+    """The settings and properties of the data that a resumed training must share, as JSON.
 
     Args:
-        configs: of each member.
-        dataset: the training pictures, without those for validation.
+        configs: the settings of each model.
+        dataset: the training examples, without those for validation.
     """
     settings = [dataclasses.asdict(config) for config in configs]
-    facts = {
+    fingerprint = {
         "pictures": len(dataset),
         "image_shape": dataset.image_shape,
         "class_names": dataset.class_names,
         "settings": [
-            {name: value for name, value in of_one.items() if name not in MAY_CHANGE}
-            for of_one in settings
+            {name: value for name, value in row.items() if name not in MAY_CHANGE}
+            for row in settings
         ],
     }
-    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    plain: dict[str, Any] = json.loads(json.dumps(fingerprint))
     return plain
 
 
-def _check_same(run: Path, meta: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Refuse to go on with other settings or data than those of the run, and name the first."""
-    theirs = meta.get("facts", {})
-    pairs = [(name, theirs[name], facts[name]) for name in facts if name in theirs]
+def _check_same(run: Path, meta: dict[str, Any], fingerprint: dict[str, Any]) -> None:
+    """Raise a `ValueError` that names the first difference in settings or data from the run."""
+    saved = meta.get("facts", {})
+    pairs = [(name, saved[name], fingerprint[name]) for name in fingerprint if name in saved]
     for i, (old, new) in enumerate(
-        zip(theirs.get("settings", ()), facts.get("settings", ()), strict=False)
+        zip(saved.get("settings", ()), fingerprint.get("settings", ()), strict=False)
     ):
-        of = f"settings of model {i}: " if len(facts["settings"]) > 1 else ""
+        of = f"settings of model {i}: " if len(fingerprint["settings"]) > 1 else ""
         pairs += [(of + name, old[name], new[name]) for name in new if name in old]
     for name, old, new in pairs:
         if name != "settings" and old != new:
@@ -155,14 +156,14 @@ def _check_same(run: Path, meta: dict[str, Any], facts: dict[str, Any]) -> None:
                 f"resume: {run} was trained with {name} {_text(old)}, not {_text(new)}; "
                 f"what may change: {', '.join(MAY_CHANGE)}"
             )
-    if theirs or not facts or not meta["step"]:
+    if saved or not fingerprint or not meta["step"]:
         return
-    # A checkpoint of an older version does not say how many pictures a step had.
-    steps = -(-facts["pictures"] // facts["settings"][0]["batch_size"])
+    # A checkpoint of an older version does not hold the batch size.
+    steps = -(-fingerprint["pictures"] // fingerprint["settings"][0]["batch_size"])
     if meta["step"] >= steps:
         raise ValueError(
             f"resume: {run} stopped after {meta['step']} steps of an epoch, which has {steps} "
-            f"with batch_size {facts['settings'][0]['batch_size']}; accepted: that of the run"
+            f"with batch_size {fingerprint['settings'][0]['batch_size']}; accepted: that of the run"
         )
 
 
@@ -170,18 +171,18 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else repr(value)
 
 
-def _held(tree: dict[str, Any], apart: bool, step: int) -> dict[str, Any]:
-    """What a checkpoint holds: "kept" only where it is not the same as the rest.
+def _saved_part(tree: dict[str, Any], separate: bool, step: int) -> dict[str, Any]:
+    """The arrays that a checkpoint holds: "kept" only where it differs from the others.
 
-    Within an epoch it is not: the model's are those of the last finished epoch.
+    Within an epoch it differs: it is the state after the last finished epoch.
     """
-    return {name: part for name, part in tree.items() if name != "kept" or apart or step}
+    return {name: part for name, part in tree.items() if name != "kept" or separate or step}
 
 
-def finished(run: Path) -> int:
-    """How many epochs of a run are finished; 0 where nothing is kept yet.
+def finished_epochs(run: Path) -> int:
+    """Number of finished epochs of a run; 0 without a checkpoint.
 
-    For a message: the arrays are not read, so a damaged checkpoint counts like a whole one.
+    It is meant for messages: the arrays are not read, so a damaged checkpoint counts too.
     """
     meta = checkpoint.peek_meta(run)
     return len(meta["histories"][0]) if meta else 0

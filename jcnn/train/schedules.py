@@ -1,4 +1,4 @@
-"""Schedules: how the learning rate goes on while a training does."""
+"""Learning rate schedules."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jcnn.config import TrainConfig
 
-# The share of one_cycle's updates in which it rises, and the factor that it rises from.
+# The share of one_cycle's updates in which the factor rises, and the factor it starts from.
 ONE_CYCLE_RISE, ONE_CYCLE_START = 0.3, 1 / 25
 
 LAST_COUNT = 2**31 - 1
@@ -18,31 +18,30 @@ LAST_COUNT = 2**31 - 1
 def learning_rate_factor(
     config: TrainConfig, updates_per_epoch: float
 ) -> Callable[[jax.Array], jax.Array]:
-    """What the settings' learning rate is multiplied by at each update.
+    """The factor of the learning rate at each update.
 
     The warm-up comes first: W = warmup_epochs * updates_per_epoch updates, in which the factor is
-    count / W. Then the schedule begins as if training did: below, c is the count since the
-    warm-up, e the epochs since then, and C the number of all updates without the warm-up.
+    count / W. Then the schedule starts. Below, c is the number of updates since the warm-up, e the
+    number of epochs since the warm-up, and C the total number of updates after the warm-up.
 
     - constant: 1.
     - cosine: (1 + cos(pi c / C)) / 2, 1 at first and 0 after the last update
       (Loshchilov and Hutter 2017; Keras's `CosineDecay`, its warm-up included).
     - one_cycle: half a cosine from 1/25 up to 1 at c = 0.3 C, half a cosine from there to 0 after
-      the last update (Smith and Topin 2018, in the form of fastai; the momentum stays as it is).
-      It rises by itself and takes no warm-up.
+      the last update (Smith and Topin 2018, as in fastai, but with constant momentum). It starts
+      with a rise and allows no warm-up.
     - exponential: decay_rate ** (e / decay_epochs) (Keras's `ExponentialDecay`).
-    - piecewise: decay_rate ** (how many of decay_epochs are behind). As in Keras's
-      `PiecewiseConstantDecay` the first update after a boundary still belongs to the time before.
+    - piecewise: decay_rate ** (number of passed boundaries in decay_epochs). As in Keras's
+      `PiecewiseConstantDecay`, the first update at a boundary still has the factor before it.
 
     Args:
-        config: of it `schedule`, `epochs`, `warmup_epochs`, `decay_rate` and `decay_epochs`.
-        updates_per_epoch: the steps of an epoch, divided by accumulate_steps. It need not be
-            whole: gradients are gathered on over an epoch's end.
+        config: its `schedule`, `epochs`, `warmup_epochs`, `decay_rate` and `decay_epochs`.
+        updates_per_epoch: steps per epoch divided by accumulate_steps. It may be fractional:
+            gradients are accumulated across the end of an epoch.
 
     Returns:
-        A function of the count of updates made so far, int32, 0 at the first; to float32 of the
-        same shape. No two counts are taken for one where a warm-up ends or a piece begins,
-        however long the training.
+        A function of the number of updates so far, int32, 0 at the first update, to float32 of
+        the same shape. Boundaries are compared as int32, so they are exact at any count.
     """
 
     def updates(epochs: float) -> int:

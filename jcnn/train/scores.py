@@ -1,4 +1,4 @@
-"""What a classifier's probabilities are worth on labelled examples: one NumPy pass over them."""
+"""Scores of predicted probabilities on labelled examples, in NumPy."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,22 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# As in Guo et al.
+# The number of bins of Guo et al.
 BINS = 15
-# The smallest normal float32: a probability that was rounded to 0 costs 87.3 nats, not infinity.
+# The smallest normal float32: a probability that was rounded to 0 has a loss of 87.3 nats.
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class ClassScores:
-    """One class.
+    """Scores of one class.
 
     Attributes:
-        name: of the class.
-        precision: share of the examples predicted as this class that are of it; 0 where none is.
-        recall: share of this class's examples that are predicted as it; 0 where there is none.
-        f1: harmonic mean of the two; 0 where both are 0.
-        support: examples of this class.
+        name: name of the class.
+        precision: share of correct predictions of this class; 0 without predictions.
+        recall: share of this class's examples that are predicted as it; 0 without examples.
+        f1: harmonic mean of precision and recall; 0 if both are 0.
+        support: number of examples of this class.
     """
 
     name: str
@@ -37,10 +37,10 @@ class ReliabilityBin:
     """The examples whose largest probability lies in `(low, high]`.
 
     Attributes:
-        low, high: the bin's edges.
-        count: examples in it.
-        confidence: mean of their largest probability; None where the bin is empty.
-        accuracy: share of them that are right; None likewise.
+        low, high: the edges of the bin.
+        count: number of examples in the bin.
+        confidence: mean of their largest probability; None for an empty bin.
+        accuracy: share of correct predictions; None for an empty bin.
     """
 
     low: float
@@ -52,20 +52,20 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How well N predicted rows of probabilities fit N labels of K classes.
+    """Scores of N rows of probabilities for N labels of K classes.
 
     Attributes:
-        n: N.
+        n: number of examples, N.
         loss: mean of -ln(probability of the label), in nats.
-        accuracy: share of the examples whose label has the largest probability; of equal ones
-            the first class counts as predicted.
-        top_k: the k of the next line.
-        top_k_accuracy: share of the examples whose label is among the k largest.
-        classes: K rows.
+        accuracy: share of the examples whose label has the largest probability; among equal
+            ones the first class is the prediction.
+        top_k: the k of `top_k_accuracy`.
+        top_k_accuracy: share of the examples whose label has one of the k largest probabilities.
+        classes: the scores of the K classes.
         confusion: `(K, K)` int64; row: true class, column: predicted class.
-        ece: expected calibration error, the mean over the examples of their bin's
-            |accuracy - confidence|.
-        reliability: the bins of it, from 0 to 1.
+        ece: expected calibration error, the mean over the examples of |accuracy - confidence| of
+            their bin.
+        reliability: the bins, from 0 to 1.
     """
 
     n: int
@@ -79,7 +79,7 @@ class Scores:
     reliability: tuple[ReliabilityBin, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain numbers, strings, lists and dictionaries."""
+        """The scores as numbers, strings, lists and dictionaries, for JSON."""
         return {
             "loss": self.loss,
             "accuracy": self.accuracy,
@@ -101,18 +101,18 @@ def scores(
     top_k: int = 5,
     logits: npt.NDArray[np.floating] | None = None,
 ) -> Scores:
-    """Score predictions; computed in float64.
+    """Compute the scores of predictions, in float64.
 
     Args:
-        probabilities: `(N, K)` float, each row adds to 1; N >= 1.
+        probabilities: `(N, K)` float, each row sums to 1; N >= 1.
         labels: `(N,)` int, each in 0..K-1.
         class_names: K names.
-        top_k: as for `Scores`; with top_k >= K, its accuracy is 1.
-        logits: `(N, K)`, whose softmax the probabilities are, for the loss. Without them a
-            probability that was rounded to 0 costs 87.3 nats.
+        top_k: as in `Scores`; with top_k >= K the accuracy is 1.
+        logits: `(N, K)`, for the loss; the probabilities are their softmax. Without logits, a
+            probability that was rounded to 0 has a loss of 87.3 nats.
 
     Raises:
-        ValueError: an argument has another form; the message names it.
+        ValueError: an argument has a wrong shape, dtype or value; the message names it.
 
     Reference: Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017,
     equations 2 and 3.
@@ -123,7 +123,7 @@ def scores(
     p = probabilities.astype(np.float64)
     n, k = p.shape
     of_label = p[np.arange(n), labels][:, None]
-    # Equal probabilities rank in the order of the classes, as argmax takes them.
+    # Equal probabilities are ranked in the order of the classes, as in argmax.
     earlier = np.arange(k) < labels[:, None]
     rank = ((p > of_label) | ((p == of_label) & earlier)).sum(axis=1)
     predicted, right = p.argmax(axis=1), rank == 0
@@ -212,7 +212,9 @@ def _check(
             f"accepted: (N, {k}) of floats with N >= 1, for {k} class names"
         )
     if not (np.all(p >= 0) and np.all(np.abs(p.sum(axis=1, dtype=np.float64) - 1) < 1e-2)):
-        raise ValueError("probabilities: got a row that is none; accepted: numbers >= 0, sum 1")
+        raise ValueError(
+            "probabilities: got an invalid row; accepted: rows of numbers >= 0 that sum to 1"
+        )
     if labels.shape != (len(p),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels: got shape {labels.shape} of {labels.dtype}; accepted: ({len(p)},) of integers"

@@ -15,7 +15,7 @@ from jcnn.bench.record import Row, relative_error
 from jcnn.bench.steps import Step, answer_of, in_a_loop, step_error, training_of
 from jcnn.cli.bench import Name
 from jcnn.compile import jit
-from jcnn.train.programs import Carry
+from jcnn.train.step import Carry
 
 
 def test_every_public_op_is_timed() -> None:

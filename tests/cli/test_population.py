@@ -114,7 +114,7 @@ def test_a_streamed_folder_says_so_and_gives_the_same(
         ("--augment shift,wobble", "augment: got 'wobble'; accepted: flip, "),
         ("--optimizer adm", "--optimizer"),
         ("--schedule exponential", "decay_epochs: got (); accepted: one number > 0"),
-        ("--clip-norm 1 --clip-value 1", "None beside clip_value; one clip at most"),
+        ("--clip-norm 1 --clip-value 1", "None together with clip_value; at most one clip"),
         ("--patience 2", "monitor: got 'val_loss' without validation"),
         ("--class-weights 1 2", "class_weights: got 2; accepted: one for each of the 10"),
         ("--dropout 1", "dropout: got 1.0; accepted: 0 <= rate < 1"),

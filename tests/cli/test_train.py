@@ -13,7 +13,7 @@ import pytest
 from jcnn.data import digits
 from jcnn.layers.model import split_model
 from jcnn.runs import checkpoint, read_config
-from jcnn.train.programs import first_state
+from jcnn.train.step import init_state
 from tests.cli.conftest import Trained
 from tests.cli.process import Result, ways_to_call
 from tests.data.sources.idx_bytes import write_dir
@@ -30,7 +30,7 @@ def newest_arrays(run: Path) -> list[np.ndarray]:
     """All arrays of a run's newest checkpoint, including the optimizer's."""
     config = read_config(run)
     parts = split_model(config.build())
-    state = first_state(parts.params, parts.rest, config.train)._asdict()
+    state = init_state(parts.params, parts.rest, config.train)._asdict()
     return [np.asarray(leaf) for leaf in jax.tree.leaves(checkpoint.restore(run, state)[0])]
 
 

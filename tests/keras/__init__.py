@@ -1,1 +1,1 @@
-"""The same training in Keras and in jcnn, side by side."""
+"""Comparison of the same training in Keras and in jcnn."""

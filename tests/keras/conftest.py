@@ -1,4 +1,4 @@
-"""Keras, imported by the tests that run and by no others; it takes seconds."""
+"""A fixture that imports Keras, which takes seconds, only for the tests that use it."""
 
 import os
 from typing import Any
@@ -8,6 +8,6 @@ import pytest
 
 @pytest.fixture(scope="session")
 def keras() -> Any:
-    """The package, on JAX unless the environment names another backend."""
+    """The package, on JAX unless the environment selects another backend."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     return pytest.importorskip("keras", reason="Keras is not installed")

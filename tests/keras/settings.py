@@ -1,4 +1,4 @@
-"""A `TrainConfig` in Keras's words."""
+"""The Keras optimizer and schedule of a `TrainConfig`."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def keras_optimizer(keras: Any, config: TrainConfig, steps_per_epoch: int = 1) -> Any:
-    """The optimizer with what the settings change, and Keras's own defaults else."""
+    """The optimizer with the changed settings, and Keras's defaults otherwise."""
     name, settings = CLASSES[config.optimizer]
     if config.weight_decay is not None:
         settings = {**settings, "weight_decay": config.weight_decay}
@@ -40,7 +40,7 @@ def keras_optimizer(keras: Any, config: TrainConfig, steps_per_epoch: int = 1) -
 
 
 def keras_schedule(keras: Any, config: TrainConfig, steps_per_epoch: int) -> Any:
-    """The learning rate, or Keras's schedule of it."""
+    """The learning rate, or its Keras schedule."""
     rate, schedules = config.learning_rate, keras.optimizers.schedules
     steps = [round(epochs * steps_per_epoch) for epochs in config.decay_epochs]
     warmup = round(config.warmup_epochs * steps_per_epoch)

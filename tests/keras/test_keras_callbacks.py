@@ -1,4 +1,4 @@
-"""Keras's EarlyStopping and ReduceLROnPlateau decide as `jcnn.train.plateau` does."""
+"""Keras's EarlyStopping and ReduceLROnPlateau make the decisions of `jcnn.train.plateau`."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ FACTOR = 0.5
 
 
 class Model:
-    """As much of a Keras model as the callbacks ask for; its weights are the epoch's number."""
+    """A stand-in for a Keras model in callbacks; its weights are the number of the epoch."""
 
     def __init__(self) -> None:
         self.stop_training = False
@@ -23,16 +23,16 @@ class Model:
         self.optimizer = SimpleNamespace(learning_rate=np.float64(1))
 
     def get_weights(self) -> int:
-        """The epoch now."""
+        """The current epoch."""
         return self.epoch
 
     def set_weights(self, weights: int) -> None:
-        """Take the epoch whose weights are restored."""
+        """Store the epoch whose weights are restored."""
         self.kept = weights
 
 
 def drawn(seed: int) -> tuple[list[float], float, int]:
-    """Values in sixty-fourths, exact in the float32 that Keras compares in; and the settings."""
+    """Random values in multiples of 1/64, exact in Keras's float32, and random settings."""
     rng = np.random.default_rng(seed)
     values = np.cumsum(rng.integers(-3, 4, rng.integers(1, 40))) / 64
     return values.tolist(), float(rng.integers(0, 3)) / 64, int(rng.integers(1, 5))

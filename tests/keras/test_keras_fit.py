@@ -1,4 +1,4 @@
-"""Keras's `fit` and jcnn's train the same model on the same batches to the same weights."""
+"""Keras's `fit` and jcnn's give the same weights for the same model and batches."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ WEIGHTS = (0.5, 2.0, 1.25)
 
 
 def dataset(n: int, seed: int) -> Dataset:
-    """Noise pictures `(n, 8, 7, 2)`, brighter in one corner for each class."""
+    """Noise images `(n, 8, 7, 2)`, brighter in one corner for each class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, n).astype(np.int32)
     images = rng.integers(0, 160, (n, 8, 7, 2)).astype(np.uint8)
@@ -39,7 +39,7 @@ def dataset(n: int, seed: int) -> Dataset:
 
 
 def jcnn_model() -> Sequential:
-    """Every layer that trains the same in both; nothing random."""
+    """All layers that both train alike; none is random."""
     rngs = nnx.Rngs(0)
     return Sequential(
         [
@@ -87,7 +87,7 @@ def weights(model: Sequential) -> dict[str, np.ndarray[Any, Any]]:
 def in_keras(
     keras: Any, model: Sequential, train: Dataset, validation: Dataset, config: TrainConfig
 ) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, list[float]]]:
-    """The weights and the history of Keras's own training from the weights of `model`."""
+    """The weights and the history of training with Keras from the weights of `model`."""
     names = weights(model)
     twin = keras_model(keras, model)
     steps = -(-len(train) // config.batch_size)
@@ -153,7 +153,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_training(keras: Any, name: str) -> None:
-    """Weights and the history's columns, to 1e-5; an example is 1/50 of the accuracy."""
+    """Compare weights and history columns to 1e-5; one example is 1/50 of the accuracy."""
     settings = {"learning_rate": 1e-3, **CASES[name]}
     config = TrainConfig(epochs=EPOCHS, batch_size=BATCH, shuffle=False, **settings)
     train, validation = dataset(50, 1), dataset(21, 2)  # their last batches hold 2 and 5

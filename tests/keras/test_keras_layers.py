@@ -1,4 +1,4 @@
-"""Keras's convolution layers, given the same weights, give the same maps and count the same."""
+"""Keras's layers with the same weights give the same outputs and parameter counts."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ HOW = [
 
 
 def pairs(keras: Any, stride: int, padding: Any, dilation: int) -> list[tuple[Layer, Any]]:
-    """Each layer, and Keras's with the same settings."""
+    """Each layer, and the Keras layer with the same settings."""
     ours: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
     theirs: dict[str, Any] = {
         "strides": stride,

@@ -1,4 +1,4 @@
-"""Keras's optimizers and schedules, given the same gradients, arrive at the same weights."""
+"""Keras's optimizers and schedules give the same weights for the same gradients."""
 
 from typing import Any, get_args
 
@@ -35,7 +35,7 @@ def keras_trained(keras: Any, config: TrainConfig) -> Arrays:
 
 
 def assert_same(keras: Any, **settings: Any) -> None:
-    """To 1e-6, where most arrays move by about 0.5 and some numbers are above 4."""
+    """Compare to 1e-6; most arrays change by about 0.5, and some numbers are above 4."""
     config = TrainConfig(**settings)
     wanted, found = keras_trained(keras, config), trained(config, UPDATES)
     for name, array in wanted.items():

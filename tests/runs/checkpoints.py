@@ -1,4 +1,4 @@
-"""A state to save, no two numbers alike, for the tests of checkpoints."""
+"""A training state with distinct numbers, for the tests of checkpoints."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ META: dict[str, Any] = {
 
 
 def model_state(inputs: int = 500, seed: int = 0) -> dict[str, Any]:
-    """Parameters, batch statistics and an Adam that has made a step."""
+    """Parameters, batch statistics and the Adam state after one step."""
     rngs = nnx.Rngs(seed)
     parts = split_model(Sequential([Dense(inputs, 4, rngs=rngs), BatchNormalization(4, rngs=rngs)]))
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""A small disk of its own, for tests of what happens when it is full."""
+"""A small separate disk, for tests with a full disk."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Checkpoints: every number comes back exactly, and what is foreign is refused."""
+"""Checkpoints restore every number exactly, and reject other models."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.runs.checkpoints import META, assert_same_bits, model_state
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with three checkpoints made, to be read only."""
+    """A run after three saves; tests only read it."""
     run = tmp_path_factory.mktemp("saved") / "run"
     for step in (5, 9, 10):
         checkpoint.save(run, step, model_state(seed=step), META | {"step": step})
@@ -44,7 +44,7 @@ def test_a_part_of_the_state_can_be_read(saved: Path) -> None:
 
 
 def test_the_newest_two_are_kept(saved: Path) -> None:
-    """As numbers go, not as names."""
+    """In numeric order, not in that of the names."""
     assert checkpoint.steps(saved) == [9, 10]
     assert sorted(path.name for path in (saved / "checkpoints").iterdir()) == [
         "10.safetensors",
@@ -72,7 +72,7 @@ def test_every_type_comes_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_what_is_restored_may_be_donated(saved: Path) -> None:
-    """A program that takes over its argument's memory must not find NumPy's there."""
+    """A program with donated arguments must not write to NumPy's memory."""
     restored, _ = checkpoint.restore(saved, model_state())
     before = jax.tree.map(np.array, restored)
     double = jax.jit(lambda tree: jax.tree.map(lambda a: a + a, tree), donate_argnums=0)
@@ -82,7 +82,7 @@ def test_what_is_restored_may_be_donated(saved: Path) -> None:
 
 @pytest.mark.parametrize("step", [10, 9, 3])
 def test_the_last_saved_is_the_newest(saved: Path, tmp_path: Path, step: int) -> None:
-    """Also where the run holds that step or a later one already."""
+    """Also if the run already holds this step or a later one."""
     run = tmp_path / "run"
     shutil.copytree(saved, run)
     checkpoint.save(run, step, model_state(seed=77), {"again": step})
@@ -102,7 +102,7 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
 
 
 def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
-    """As the process's own mask has it: colleagues evaluate each other's runs."""
+    """According to the umask: colleagues evaluate each other's runs."""
     before = os.umask(0o022)
     try:
         checkpoint.save(tmp_path, 1, model_state(), {})
@@ -116,7 +116,7 @@ def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_another_models_checkpoint_is_refused(saved: Path) -> None:
-    """It is no damage: what is older is of another model too."""
+    """No damage: older checkpoints are of another model too."""
 
     def refused(state: dict[str, Any], reason: str) -> None:
         message = f"{saved}: the checkpoint of step 10 is of another model: {reason}"
@@ -154,7 +154,7 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path: Path, leftover: str | None
 
 @pytest.fixture
 def _ctrl_c_interrupts() -> Iterator[None]:
-    """Python's own handler, also where the tests run in the background, which ignores Ctrl-C."""
+    """Python's default handler, also for tests in the background, where Ctrl-C is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""A checkpoint that is damaged is found and passed over; a disk that is full spoils nothing."""
+"""A damaged checkpoint is detected and skipped; a full disk damages nothing."""
 
 import os
 import random
@@ -29,7 +29,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def chance() -> random.Random:
-    """Another course each time; where a test fails, what it printed replays it."""
+    """A new seed for each run; a failing test prints it, so that it can be repeated."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"random.Random({seed})")
     return random.Random(seed)
@@ -50,7 +50,7 @@ def lengthen(file: Path, _below: int, chance: random.Random) -> None:
 
 
 def blank_a_block(file: Path, below: int, chance: random.Random) -> None:
-    """As a power cut does."""
+    """As after a power failure."""
     data = bytearray(file.read_bytes())
     start, size = chance.randrange(below), chance.choice([1, 512, 4096])
     data[start : start + size] = bytes(len(data[start : start + size]))
@@ -59,7 +59,7 @@ def blank_a_block(file: Path, below: int, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("harm", [flip_a_bit, cut_short, lengthen, blank_a_block])
 def test_damage_is_found_wherever_it_is(run: Path, chance: random.Random, harm: Harm) -> None:
-    """The older state is then restored; half of the places are in the file's header."""
+    """The older state is then restored; half of the positions are in the header."""
     file = run / "checkpoints/8.safetensors"
     whole, wanted, older = file.read_bytes(), model_state(), model_state(seed=4)
     header = 8 + int.from_bytes(whole[:8], "little")
@@ -155,7 +155,7 @@ def test_where_none_is_whole_the_newest_is_named(run: Path) -> None:
 
 @pytest.mark.parametrize("step", [6, 8, 12])
 def test_the_next_save_clears_damage_away(run: Path, step: int) -> None:
-    """What is damaged does not count among those kept, whatever its step."""
+    """Damaged checkpoints do not count as kept ones, for any step."""
     os.truncate(run / "checkpoints/8.safetensors", 1000)
     checkpoint.save(run, step, model_state(seed=step), {})
     assert checkpoint.steps(run) == [4, step]
@@ -171,7 +171,7 @@ def files_of(run: Path) -> dict[str, bytes]:
 
 
 def assert_refused(run: Path, reason: str) -> None:
-    """A save of step 12 fails in one line, and all is as it was."""
+    """A save of step 12 fails with a one-line error, and no file changes."""
     before = files_of(run)
     with pytest.raises(CheckpointError) as caught:
         checkpoint.save(run, 12, model_state(seed=12), META)
@@ -199,7 +199,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk(disk: Path) -> None:
-    """Wherever in the file it becomes full; with room again, the next save works."""
+    """At any position in the file; with free space again, the next save works."""
     run = disk / "run"
     for step in (4, 8):
         checkpoint.save(run, step, model_state(seed=step), META)
@@ -216,7 +216,7 @@ def test_a_full_disk(disk: Path) -> None:
 
 
 def test_a_disk_that_is_read_only(disk: Path) -> None:
-    """It can be read from, at least."""
+    """The run can at least be read."""
     run = disk / "run"
     for step in (4, 8):
         checkpoint.save(run, step, model_state(seed=step), META)

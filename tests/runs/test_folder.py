@@ -1,4 +1,4 @@
-"""Run folders and the files in them: what is written can be used again, or is refused plainly."""
+"""Run folders: written files can be read again, and invalid ones give clear errors."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_a_configuration_comes_back(tmp_path: Path) -> None:
 def test_a_run_says_which_convolution_it_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one that goes on with another, or with other versions, says so."""
+    """Resuming with other kernels or versions gives a message."""
     runs.create(tmp_path, CONFIG)
     file = tmp_path / "config.json"
     content = json.loads(file.read_text(encoding="utf-8"))
@@ -120,7 +120,7 @@ def test_a_run_whose_making_was_cut_short_can_be_made_again(tmp_path: Path) -> N
 def test_the_weights_that_are_kept_are_loaded(
     tmp_path: Path, settings: dict[str, Any], step: int, apart: bool
 ) -> None:
-    """Within an epoch, as for means and the best, others than those that training goes on with."""
+    """Within an epoch, with EMA and with the best epoch, they differ from the current weights."""
     config = replace(CONFIG, train=replace(CONFIG.train, **settings))
     runs.create(tmp_path, config)
     models = [build("conv1", CONFIG.input_shape, 3, seed=seed) for seed in (1, 2)]
@@ -231,7 +231,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, kind: str) -> None:
 def test_a_loaded_model_predicts_as_the_saved_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And nothing is unpickled, so that a run from a stranger cannot run his code."""
+    """Nothing is unpickled, so a run from elsewhere cannot execute code."""
     model = CONFIG.build()
     model.conv2d.bias[...] += 0.5
     model.dense.kernel[...] *= -2

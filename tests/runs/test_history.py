@@ -1,4 +1,4 @@
-"""The mean of several trainings' histories."""
+"""The mean of several histories."""
 
 import math
 
@@ -10,7 +10,7 @@ def row(epoch: int, loss: float, val_loss: float | None = None) -> EpochResult:
 
 
 def test_the_mean_leaves_out_the_trainings_that_diverged() -> None:
-    """Epoch by epoch; an epoch in which all have diverged has no mean but NaN."""
+    """For each epoch; the mean is NaN if all models have diverged."""
     whole = History((row(1, 1.0, 0.5), row(2, 3.0, 0.25), row(3, math.nan)))
     other = History((row(1, 2.0, 1.0), row(2, math.nan, 0.75), row(3, math.inf)))
     mean = mean_history([whole, other])

@@ -1,4 +1,4 @@
-"""Arrays and texts in one file: as the format has it, and whatever is changed is found."""
+"""Files of arrays and texts follow the safetensors format, and any change is detected."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from jcnn.runs.sealed import DamagedError
 
 
 def test_a_file_is_what_the_format_says(tmp_path: Path) -> None:
-    """Read with `struct` alone: length, header, then the arrays' bytes and no more."""
+    """Read with `struct`: length, header, then only the bytes of the arrays."""
     matrix = np.array([[1.5, -2.0, 3.25]], np.float32)
     arrays = {
         "b.flag": np.array([True, False, True]),
@@ -75,7 +75,7 @@ def test_a_file_is_what_the_format_says(tmp_path: Path) -> None:
     ],
 )
 def test_every_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
-    """All bits of it, those of NaNs too."""
+    """All bits, including those of NaN."""
     bits = np.random.default_rng(3).integers(0, 256, (5, 16)).astype(np.uint8)
     array = (bits % 2 if dtype == "bool" else bits).view(jnp.dtype(dtype))
     sealed.write(tmp_path / "file", {"x": array, "odd": bits[:1, :3]}, {})
@@ -88,7 +88,7 @@ def test_every_dtype_comes_back(tmp_path: Path, dtype: str) -> None:
 
 
 def test_texts_come_back(tmp_path: Path) -> None:
-    """In whatever order the format's writer puts them."""
+    """In any order in which the writer stores them."""
     texts = {name: f'{{"Öl \\ \x00\u2028": "{name}"}}' for name in "hgfedcba"} | {"none": ""}
     sealed.write(tmp_path / "file", {}, texts)
     assert sealed.read(tmp_path / "file") == ({}, texts)
@@ -121,7 +121,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("bit", [0b1, 0b100000])
 def test_each_byte_counts(file: Path, bit: int) -> None:
-    """Also if a digit becomes its neighbour, or a letter's case changes."""
+    """Also if a digit changes by one, or a letter changes its case."""
     whole = file.read_bytes()
     for place in range(len(whole)):
         changed = bytearray(whole)
@@ -144,7 +144,7 @@ def test_each_byte_counts(file: Path, bit: int) -> None:
     ],
 )
 def test_a_file_of_other_contents_is_found(file: Path, old: bytes, new: bytes) -> None:
-    """Though it is a file that the format allows."""
+    """Although the file is valid in the format."""
     data = file.read_bytes()
     assert data.count(old) == 1
     file.write_bytes(data.replace(old, new))
@@ -159,7 +159,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def refusal(tmp_path: Path, old: str, new: str) -> str:
-    """Why FOREIGN is refused once `old` in its header is `new`."""
+    """The error for FOREIGN with `old` replaced by `new` in its header."""
     assert FOREIGN.count(old) == 1
     header = FOREIGN.replace(old, new).encode()
     (tmp_path / "file").write_bytes(struct.pack("<Q", len(header)) + header + b"x")
@@ -178,7 +178,7 @@ def refusal(tmp_path: Path, old: str, new: str) -> str:
     ],
 )
 def test_a_file_of_another_program_is_refused(tmp_path: Path, old: str, new: str) -> None:
-    """Before NumPy meets what it cannot represent."""
+    """Before NumPy gets a dtype that it does not support."""
     assert refusal(tmp_path, old, new) == "it does not match its checksum"
 
 

@@ -1,7 +1,7 @@
-"""Lives of a training, each a process of its own that may be killed at any moment.
+"""Run a training in processes that may be killed at any moment; each process is a "life".
 
-They are forked from a process that has imported JAX and not yet started it, so that a life takes
-a second and not five. What a life was doing is written into memory that outlives it.
+The processes are forked from one that has imported JAX but not initialised it, so that a life
+takes one second instead of five. A life records its activity in shared memory, which outlives it.
 """
 
 import io
@@ -25,8 +25,7 @@ from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
 from jcnn.runs import sealed
 from jcnn.system import files
-from jcnn.train import Event, fit, loop
-from jcnn.train import resume as keeping
+from jcnn.train import Event, fit, loop, resume
 from tests.train import small
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -41,10 +40,10 @@ class Moment:
     """When a life ends.
 
     Attributes:
-        during: what it is killed in: its step, save or picture number `count`, counted from 1;
-            None means whatever it does after so many seconds.
-        call: of the save, before which call to the system.
-        seconds: after the step began, or the life.
+        during: the activity in which it is killed: step, save or image number `count`, counted
+            from 1; None means after `seconds`, in any activity.
+        call: number of the system call of a save before which it is killed.
+        seconds: time after the start of the step, or of the life.
     """
 
     during: Activity | None
@@ -58,10 +57,10 @@ class Life:
     """How a life went.
 
     Attributes:
-        killed: whether it was; else it came to the training's end.
-        doing: what it did last.
-        done: how often it began each thing.
-        calls: to the system, of its last save.
+        killed: whether it was killed; otherwise the training ended.
+        doing: its last activities.
+        done: how often it began each activity.
+        calls: number of system calls of its last save.
     """
 
     killed: bool
@@ -72,14 +71,14 @@ class Life:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained.
+    """The training of all lives.
 
     Attributes:
-        run: the run's folder.
-        cache: of the compiled programs.
-        config: of the training.
-        streamed: whether the pictures are read as they are needed.
-        save_seconds: after which an epoch is saved in its middle.
+        run: the run folder.
+        cache: folder of the cache of compiled programs.
+        config: the settings.
+        streamed: whether the images are streamed.
+        save_seconds: time after which an epoch is saved before its end.
     """
 
     run: Path
@@ -89,7 +88,7 @@ class Plan:
     save_seconds: float = loop.SAVE_SECONDS
 
     def dataset(self, on_read: "Watch | None" = None) -> Dataset:
-        """Noise pictures; streamed, each is a PNG until it is asked for."""
+        """Noise images; if streamed, each is a PNG that is decoded when it is read."""
         plain = small.dataset(150)
         if not self.streamed:
             return plain
@@ -108,7 +107,7 @@ class Plan:
 
 
 def live(plan: Plan, moment: Moment | None = None) -> Life:
-    """Train in a new process, on from the newest checkpoint, to the end or to `moment`."""
+    """Train in a new process, from the newest checkpoint to the end or to `moment`."""
     doing, done = CONTEXT.RawArray("q", 4), CONTEXT.RawArray("q", 5)
     process = CONTEXT.Process(target=_train, args=(plan, moment, doing, done))
     process.start()
@@ -125,7 +124,7 @@ def live(plan: Plan, moment: Moment | None = None) -> Life:
 
 
 def model() -> Sequential:
-    """Batch statistics, dropout and what Adam keeps, and little to compile."""
+    """A model with batch statistics, dropout and Adam state that compiles quickly."""
     rngs = nnx.Rngs(0)
     layers = [Flatten(), BatchNormalization(60, rngs=rngs), Dropout(0.25, rngs=rngs)]
     return Sequential([*layers, Dense(60, 3, rngs=rngs)])
@@ -142,30 +141,30 @@ def _train(plan: Plan, moment: Moment | None, doing: Any, done: Any) -> None:
 
 
 class Watch:
-    """Writes down what this process does, and ends it at its moment.
+    """Record what this process does, and kill it at its moment.
 
     Args:
-        moment: when.
-        doing: one number for each activity, in shared memory: how many threads are at it.
-        done: likewise, how often it was begun; and the calls of the last save.
+        moment: when to kill the process.
+        doing: in shared memory, the number of threads in each activity.
+        done: in shared memory, how often each activity began, and the calls of the last save.
     """
 
     def __init__(self, moment: Moment, doing: Any, done: Any) -> None:
         self._moment, self._doing, self._done = moment, doing, done
         self._reading = threading.Lock()
         self._turn_to("starting")
-        self._save = keeping.save
-        vars(keeping)["save"] = self._watched_save
+        self._save = resume.save_progress
+        vars(loop)["save_progress"] = self._watched_save
         before_every_call(self._call)
 
     def __call__(self, event: Event) -> None:
-        """`fit` tells how far it is, and goes on."""
+        """Handle an event of `fit`."""
         self._turn_to("stepping")
         if self._is_due("stepping"):
             threading.Timer(self._moment.seconds, die).start()
 
     def begin_reading(self) -> None:
-        """A thread reads a picture."""
+        """A thread starts to read an image."""
         with self._reading:
             self._doing[3] += 1
             self._done[3] += 1
@@ -173,7 +172,7 @@ class Watch:
                 die()
 
     def end_reading(self) -> None:
-        """A thread has read its picture."""
+        """A thread has read its image."""
         with self._reading:
             self._doing[3] -= 1
 
@@ -223,7 +222,7 @@ def before_every_call(act: Callable[[], None]) -> None:
 
 
 def killed_at_call(number: int, work: Callable[[], None]) -> bool:
-    """Do `work` in a new process that is killed before this call; False where it makes fewer."""
+    """Run `work` in a process that is killed before this call; False if it makes fewer calls."""
     process = CONTEXT.Process(target=_work_until, args=(number, work))
     process.start()
     process.join()
@@ -248,7 +247,7 @@ def _work_until(number: int, work: Callable[[], None]) -> None:
 
 
 def die() -> NoReturn:
-    """End this process as nothing but the system can, with no last word."""
+    """Kill this process without any cleanup."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("unreachable")
 

@@ -1,4 +1,4 @@
-"""Small data and models for the tests of training: seconds to compile, nothing left out."""
+"""Small data and models for the tests of training, with every kind of layer and state."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from jcnn.layers import (
 
 
 def dataset(n: int = 50, seed: int = 0, classes: int = 3) -> Dataset:
-    """Noise pictures `(n, 6, 5, 2)`, brighter in one corner for each class."""
+    """Noise images `(n, 6, 5, 2)`, brighter in one corner for each class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n).astype(np.int32)
     images = rng.integers(0, 120, (n, 6, 5, 2)).astype(np.uint8)
@@ -47,7 +47,7 @@ def model(seed: int = 0, classes: int = 3) -> Sequential:
 
 
 class PlainNet(nnx.Module):
-    """A user's own module, of Flax's layers only."""
+    """A user-defined module of Flax layers."""
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.conv = nnx.Conv(2, 4, (3, 3), rngs=rngs)
@@ -66,7 +66,7 @@ class Seen(nnx.Variable[jax.Array]):
 
 
 class Counter(nnx.Module):
-    """A model that counts the one-hot pictures it is trained on; its logits learn nothing."""
+    """A model that counts the one-hot images it is trained on; its logits are 0."""
 
     def __init__(self, examples: int) -> None:
         self.seen = Seen(jnp.zeros(examples))
@@ -83,7 +83,7 @@ class Counter(nnx.Module):
 
 
 def arrays(model: nnx.Module) -> dict[str, Any]:
-    """Every array of a model by its path, random streams left out."""
+    """Every array of a model by path, without random streams."""
     state = nnx.state(model, nnx.Not(nnx.RngState))
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}

@@ -1,4 +1,4 @@
-"""Logs hold every number of the history."""
+"""The logs contain every number of the history."""
 
 import csv
 from pathlib import Path

@@ -11,7 +11,7 @@ from tests.train import small
 
 
 def reordered(data: Dataset) -> Dataset:
-    """The same pictures, their classes numbered otherwise."""
+    """The same images with other class indices."""
     order = np.array([2, 0, 1])
     names = tuple(data.class_names[k] for k in (1, 2, 0))
     return Dataset(data.images, order[data.labels].astype(np.int32), names)

@@ -1,4 +1,4 @@
-"""What diverged is told from what did not, and is left out of every mean."""
+"""Diverged models are detected, and excluded from every mean."""
 
 import math
 from dataclasses import replace
@@ -10,7 +10,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.layers import Dense, Flatten, Sequential
 from jcnn.runs.history import EpochResult, History, mean_history
-from jcnn.train import DivergedError, Event, Progress, fit, fit_population, loop
+from jcnn.train import DivergedError, Event, Progress, epoch_results, fit, fit_population
 from tests.train import small
 
 # One step an epoch: its loss is finite, and what it leaves of the parameters is not.
@@ -60,8 +60,10 @@ def test_a_diverged_member_is_in_no_mean() -> None:
 
 
 def test_an_infinite_loss_is_in_no_mean_of_the_progress() -> None:
-    means = loop._Means(np.array([1.0, math.inf, 3.0, math.nan]), np.array([0.5, 0, 0.75, 0]))
-    told = loop._progress(2, 3, 4, means, 0.25)
+    means = epoch_results.Means(
+        np.array([1.0, math.inf, 3.0, math.nan]), np.array([0.5, 0, 0.75, 0])
+    )
+    told = epoch_results.progress(2, 3, 4, means, 0.25)
     assert told == Progress(2, 3, 4, 2.0, 0.625, 0.25)
 
 

@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate` and `predict` refuse, and in which words."""
+"""Error messages of `fit`, `evaluate` and `predict`."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `fit` does to a model and reports of it."""
+"""`fit` updates a model, and reports events and a history."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -175,7 +175,7 @@ def test_evaluation_and_prediction_agree_with_numpy() -> None:
 
 
 def compiled_after_each_epoch(model: Sequential, data: Dataset, config: TrainConfig) -> list[int]:
-    """How many programs a training has compiled by the end of each epoch."""
+    """Number of programs that a training has compiled by the end of each epoch."""
     compiled: list[str] = []
     epochs: list[int] = []
 
@@ -200,7 +200,7 @@ def test_the_second_epoch_and_the_second_batch_compile_nothing() -> None:
 
 
 def test_a_training_compiles_a_few_programs_however_many_arrays_it_has() -> None:
-    """Of shapes that no other test has compiled anything for."""
+    """Data of shapes for which no other test has compiled a program."""
     sizes = [(60, 17), (17, 19), (19, 23), (23, 29), (29, 3)]
     layers = [Dense(*size, rngs=nnx.Rngs(0)) for size in sizes]
     config = TrainConfig(epochs=1, batch_size=17, ema=0.9)

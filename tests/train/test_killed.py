@@ -1,4 +1,4 @@
-"""A training that is killed goes on as if it had not been: the same bits, the same history."""
+"""A killed and resumed training gives the same bits and history as an uninterrupted one."""
 
 import itertools
 import json
@@ -36,14 +36,14 @@ RUN = RunConfig("mlp", (6, 5, 2), ("Ölfisch", "b", "c"), "digits", None, PLAIN)
 
 @pytest.fixture
 def chance() -> random.Random:
-    """Another course each time; where a test fails, what it printed replays it."""
+    """A new seed for each run; a failing test prints it, so that it can be repeated."""
     seed = random.SystemRandom().randrange(2**32)
     print(f"random.Random({seed})")
     return random.Random(seed)
 
 
 def outcome(run: Path) -> tuple[dict[str, np.ndarray], list[Any]]:
-    """Every number of the newest checkpoint, and what is told in words, but for the clock's."""
+    """Every array of the newest checkpoint, and its meta without measured times."""
     step = checkpoint.steps(run)[-1]
     arrays, texts = sealed.read(run / "checkpoints" / f"{step}.safetensors")
     rows = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
@@ -58,7 +58,7 @@ def without_times(value: Any) -> Any:
 
 
 def random_moment(chance: random.Random, whole: Life, during: Activity, left: float) -> Moment:
-    """A moment of a life that has a share of the training `left`, rather early in it."""
+    """A random moment, rather early, of a life with the share `left` of the training to do."""
     if during == "starting":  # or whatever else it does by then: a life takes about two seconds
         return Moment(None, seconds=chance.uniform(0, 2))
     return Moment(
@@ -87,7 +87,7 @@ def test_killed_at_random_moments(
     config: TrainConfig,
     save_seconds: float,
 ) -> None:
-    """At least `kills` times in all; a run that came to its end is followed by another."""
+    """At least `kills` kills in total; a finished run is followed by a new one."""
     whole_run = tmp_path / "whole"
     plan = Plan(whole_run, tmp_path / "cache", config, streamed, save_seconds)
     whole = live(plan)
@@ -135,7 +135,7 @@ def save(run: Path, step: int) -> None:
 
 @pytest.mark.parametrize("replaces", [False, True])
 def test_a_save_that_is_killed_leaves_the_one_before_it(tmp_path: Path, replaces: bool) -> None:
-    """And the next one clears up; also where it replaces a damaged one of the same step."""
+    """The next save removes leftovers, also if it replaces a damaged file of the same step."""
     wanted = {"a": np.zeros((100, 100), np.float32), "b": {"c": np.array(0, np.int32)}}
     restored = []
     for call in itertools.count(1):

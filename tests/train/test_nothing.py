@@ -1,4 +1,4 @@
-"""A training that would train nothing is refused before it begins."""
+"""Settings with which no weight would change are rejected before training."""
 
 import re
 from dataclasses import replace

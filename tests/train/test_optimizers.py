@@ -1,4 +1,4 @@
-"""Optimizers against NumPy float64, written from the formulas, with a learning rate that moves."""
+"""Optimizers against their formulas in NumPy float64, with a changing learning rate."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -97,7 +97,7 @@ def lion(shape: tuple[int, ...]) -> Any:
 
 
 def muon(shape: tuple[int, ...]) -> Any:
-    """Of singular values, which the polynomial of Jordan's iteration acts on one by one."""
+    """Compare singular values: the polynomial of Jordan's iteration acts on each of them."""
     if len(shape) < 2:
         yield from adam(shape)
     m = np.zeros(shape)
@@ -149,7 +149,7 @@ def expected(
 
 
 def assert_close(actual: Arrays, wanted: Arrays) -> None:
-    """Within the rounding of float32 over the updates; the arrays move by about 0.5.
+    """Compare within the float32 rounding of the updates; the arrays change by about 0.5.
 
     Adam's 1 - 0.999^t carries the rounding of 0.999, a relative 1.3e-5 at t = 1, as in Keras.
     """

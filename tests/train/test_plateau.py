@@ -1,4 +1,4 @@
-"""Early stopping and plateaus against the loop that their rule describes."""
+"""Early stopping and plateaus against a direct loop over the epochs."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Several models trained at once are what each would be alone."""
+"""Each model of a population equals the one that `fit` trains alone."""
 
 import math
 from dataclasses import replace
@@ -34,13 +34,13 @@ def assert_close(a: nnx.Module, b: nnx.Module) -> None:
         np.testing.assert_allclose(array, right[name], atol=TOLERANCE, err_msg=name)
 
 
-@pytest.fixture(params=["in turn", "at once"])
-def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a CPU does it, and as an accelerator does."""
-    monkeypatch.setattr(loop, "way_of_members", lambda: request.param)
+@pytest.fixture(params=["map", "vmap"])
+def each_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mode of a CPU and that of an accelerator."""
+    monkeypatch.setattr(loop, "population_mode", lambda: request.param)
 
 
-@pytest.mark.usefixtures("either_way")
+@pytest.mark.usefixtures("each_mode")
 def test_together_is_as_alone() -> None:
     data = small.dataset()
     configs = [
@@ -57,7 +57,7 @@ def test_together_is_as_alone() -> None:
     assert histories[0]["loss"] != histories[1]["loss"]
 
 
-@pytest.mark.usefixtures("either_way")
+@pytest.mark.usefixtures("each_mode")
 def test_members_may_differ_in_dropout() -> None:
     data = small.dataset()
     rates = (0.0, 0.25, 0.6)
@@ -148,7 +148,7 @@ def test_what_cannot_be_trained_together_is_refused() -> None:
         fit_population([dropper(0.1), dropper(0.1)], data, [CONFIG])
     with pytest.raises(ValueError, match=r"^configs: members may differ in seed and learning_rate"):
         fit_population([dropper(0.1)] * 2, data, [CONFIG, replace(CONFIG, batch_size=8)])
-    with pytest.raises(ValueError, match=r"^models: number 1 is built otherwise than number 0"):
+    with pytest.raises(ValueError, match=r"^models: number 1 has another structure than number 0"):
         fit_population([dropper(0.1), small.model()], data, [CONFIG] * 2)
     with pytest.raises(ValueError, match=r"^patience: got 2; accepted: None for several models"):
         fit_population([dropper(0.1)] * 2, data, [replace(CONFIG, patience=2)] * 2)

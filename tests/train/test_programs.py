@@ -1,4 +1,4 @@
-"""The compiled programs: an epoch is its steps, and its convolutions have the fast form."""
+"""An epoch program equals its single steps, and its convolutions have the fast layout."""
 
 import dataclasses
 from typing import Any
@@ -16,7 +16,8 @@ from jcnn.models import build
 from jcnn.ops import relu
 from jcnn.ops.conv import primitive as _conv_primitive
 from jcnn.train.metrics import zero_totals
-from jcnn.train.programs import compiled_part, epoch_program, first_state, training_step
+from jcnn.train.programs import compiled_part, epoch_program
+from jcnn.train.step import init_state, training_step
 from tests.hlo import convolutions, faults
 from tests.train import small
 
@@ -42,7 +43,7 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     epoch_program.cache_clear()
     parts = split_model(train_mode(build(name, shape, 10)))
     config = TrainConfig(batch_size=4)
-    state = first_state(parts.params, parts.rest, config)
+    state = init_state(parts.params, parts.rest, config)
     images = jax.ShapeDtypeStruct((10, *shape), jnp.uint8)
     labels = jax.ShapeDtypeStruct((10,), jnp.int32)
     order = jax.ShapeDtypeStruct((10,), jnp.int32)
@@ -103,7 +104,7 @@ def test_the_number_of_epochs_is_part_of_a_falling_schedules_program() -> None:
 
 
 def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
-    """Each step alone gets the batch that the order says, the epoch's last one is of 10 only."""
+    """Each single step gets its batch in the given order; the last batch has 10 examples."""
     rngs = nnx.Rngs(0)
     layers = [Conv2D(2, 4, activation=relu, rngs=rngs), MaxPooling2D(), Dropout(0.25, rngs=rngs)]
     parts = split_model(train_mode(Sequential([*layers, Flatten(), Dense(24, 3, rngs=rngs)])))
@@ -113,14 +114,14 @@ def test_an_epoch_in_one_program_is_its_steps_one_by_one() -> None:
     key, rate, done = jax.random.key(5), jnp.float32(0.01), 3
 
     step = jax.jit(training_step(parts.graphdef, parts.streams, config, steps=3, classes=3))
-    carry = (first_state(parts.params, parts.rest, config), zero_totals())
+    carry = (init_state(parts.params, parts.rest, config), zero_totals())
     for i in range(3):
         rows = order[16 * i : 16 * (i + 1)]
         batch = (jnp.asarray(data.images[rows]), jnp.asarray(data.labels[rows]))
         carry = step(carry, *batch, jax.random.fold_in(key, i), jnp.int32(done + i), rate)
 
     program = epoch_program(parts.graphdef, config, examples=42, classes=3)
-    first = first_state(jax.tree.map(jnp.copy, parts.params), parts.rest, config)
+    first = init_state(jax.tree.map(jnp.copy, parts.params), parts.rest, config)
     window = (jnp.asarray(data.images), jnp.asarray(data.labels), jnp.asarray(order), 0)
     whole, totals = program(first, parts.streams, zero_totals(), *window, key, rate, done, 0, 3)
 

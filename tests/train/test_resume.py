@@ -1,4 +1,4 @@
-"""What a resumed training may change, what not, and how often it reads a checkpoint."""
+"""Which settings a resumed training may change, and how often it reads a checkpoint."""
 
 import json
 import re
@@ -16,9 +16,14 @@ from jcnn.layers import Dense, Flatten, Sequential
 from jcnn.runs import checkpoint, sealed
 from jcnn.runs.checkpoint import CheckpointError
 from jcnn.runs.history import History
-from jcnn.train import Event, Progress, fit
-from jcnn.train import resume as keeping
-from jcnn.train.resume import Position
+from jcnn.train import Event, Progress, fit, loop
+from jcnn.train.resume import (
+    TrainProgress,
+    fingerprint_of,
+    finished_epochs,
+    restore_or_init,
+    save_progress,
+)
 from tests.train import small
 
 CONFIG = TrainConfig(epochs=2, batch_size=16)
@@ -30,15 +35,15 @@ def linear() -> Sequential:
     return Sequential([Flatten(), Dense(60, 3, rngs=nnx.Rngs(0))])
 
 
-def saved(run: Path, facts: dict[str, Any] | None, *, step: int = 0) -> None:
-    position = Position((History(),), step)
-    keeping.save(run, 9 + step, TREE, position, apart=False, facts=facts)
+def saved(run: Path, fingerprint: dict[str, Any] | None, *, step: int = 0) -> None:
+    position = TrainProgress((History(),), step)
+    save_progress(run, 9 + step, TREE, position, separate=False, fingerprint=fingerprint)
 
 
-def resume(run: Path, configs: list[TrainConfig], data: Dataset = DATA) -> Position:
-    facts = keeping.facts_of(configs, data)
-    return keeping.start(
-        run, True, TREE, len(configs), lambda event: None, apart=False, facts=facts
+def resume(run: Path, configs: list[TrainConfig], data: Dataset = DATA) -> TrainProgress:
+    fingerprint = fingerprint_of(configs, data)
+    return restore_or_init(
+        run, True, TREE, len(configs), lambda event: None, separate=False, fingerprint=fingerprint
     )[1]
 
 
@@ -47,8 +52,8 @@ def resume(run: Path, configs: list[TrainConfig], data: Dataset = DATA) -> Posit
     [{"epochs": 7}, {"learning_rate": 0.5}, {"patience": 3}, {"steps_per_call": 2}],
 )
 def test_what_may_change(tmp_path: Path, changed: dict[str, Any]) -> None:
-    saved(tmp_path, keeping.facts_of([CONFIG], DATA))
-    assert resume(tmp_path, [replace(CONFIG, **changed)]) == Position((History(),))
+    saved(tmp_path, fingerprint_of([CONFIG], DATA))
+    assert resume(tmp_path, [replace(CONFIG, **changed)]) == TrainProgress((History(),))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_what_may_change(tmp_path: Path, changed: dict[str, Any]) -> None:
 def test_a_setting_that_may_not_change_is_named(
     tmp_path: Path, changed: dict[str, Any], said: str
 ) -> None:
-    saved(tmp_path, keeping.facts_of([CONFIG], DATA))
+    saved(tmp_path, fingerprint_of([CONFIG], DATA))
     message = (
         f"resume: {tmp_path} was trained with {said}; "
         "what may change: epochs, learning_rate, patience, steps_per_call"
@@ -78,7 +83,7 @@ def test_a_setting_that_may_not_change_is_named(
 
 
 def test_other_data_is_named(tmp_path: Path) -> None:
-    saved(tmp_path, keeping.facts_of([CONFIG], DATA))
+    saved(tmp_path, fingerprint_of([CONFIG], DATA))
     with pytest.raises(ValueError, match="was trained with pictures 50, not 30;"):
         resume(tmp_path, [CONFIG], small.dataset(30))
     with pytest.raises(ValueError, match="image_shape 6, 5, 2, not 3, 5, 2;"):
@@ -93,14 +98,16 @@ def test_other_data_is_named(tmp_path: Path) -> None:
 
 def test_a_member_whose_setting_changed_is_named(tmp_path: Path) -> None:
     two = [CONFIG, replace(CONFIG, seed=1)]
-    position = Position((History(), History()))
-    keeping.save(tmp_path, 9, TREE, position, apart=False, facts=keeping.facts_of(two, DATA))
+    position = TrainProgress((History(), History()))
+    save_progress(
+        tmp_path, 9, TREE, position, separate=False, fingerprint=fingerprint_of(two, DATA)
+    )
     with pytest.raises(ValueError, match="trained with settings of model 1: seed 1, not 2;"):
         resume(tmp_path, [CONFIG, replace(CONFIG, seed=2)])
 
 
 def test_another_batch_size_within_an_epoch(tmp_path: Path) -> None:
-    """A checkpoint of an older version says nothing of the settings."""
+    """A checkpoint of an older version does not contain the settings."""
     saved(tmp_path, None, step=3)
     assert resume(tmp_path, [CONFIG]).step == 3  # of 4
     message = (
@@ -111,6 +118,29 @@ def test_another_batch_size_within_an_epoch(tmp_path: Path) -> None:
         resume(tmp_path, [replace(CONFIG, batch_size=30)])
 
 
+def test_an_epoch_whose_steps_are_all_done_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step is left, so the epoch's means come from the saved totals."""
+    config = replace(CONFIG, steps_per_call=1)
+
+    def stop(run: Path, done: int, tree: Any, progress: TrainProgress, **kwargs: Any) -> None:
+        if progress.step == 3:
+            totals = {"loss": np.float32(30), "correct": np.int32(20)}
+            progress, tree = progress._replace(step=4), {**tree, "totals": totals}
+            save_progress(run, done + 1, tree, progress, **kwargs)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "save_progress", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit(linear(), DATA, config, run=tmp_path)
+    monkeypatch.undo()
+    history = fit(linear(), DATA, config, run=tmp_path, resume=True)
+    assert (history["loss"][0], history["accuracy"][0]) == (30 / 50, 20 / 50)
+    assert len(history) == 2
+
+
 def test_a_member_of_a_population_cannot_go_on_alone(tmp_path: Path) -> None:
     meta = {"histories": [[]], "step": 0, "seconds": 0.0, "of": "the/run"}
     checkpoint.save(tmp_path, 1, {"params": TREE["params"]}, meta)
@@ -119,7 +149,7 @@ def test_a_member_of_a_population_cannot_go_on_alone(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a resume; and at a save the one before it is not."""
+    """It is read when resuming; a save does not read the one before it."""
 
     def stop(event: Event) -> None:
         if isinstance(event, Progress) and event.epoch == 3:
@@ -136,7 +166,7 @@ def test_a_checkpoint_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return original(file)
 
     monkeypatch.setattr(sealed, "read", counted)
-    assert keeping.finished(tmp_path) == 2
+    assert finished_epochs(tmp_path) == 2
     assert read == []
     fit(linear(), DATA, replace(CONFIG, epochs=4), run=tmp_path, resume=True)
     assert read == ["8.safetensors"]

@@ -1,4 +1,4 @@
-"""One seed gives one result, bit for bit; stopping and going on changes nothing."""
+"""The same seed gives the same bits, also after an interruption and a resume."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.runs import checkpoint
 from jcnn.runs.history import EpochResult
-from jcnn.train import DivergedError, Event, Progress, fit, loop, programs
+from jcnn.train import DivergedError, Event, Progress, fit, loop, step
 from tests.train import small
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, validation_split=0.2, seed=7)
@@ -45,9 +45,9 @@ def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
 
 def test_how_often_python_looks_in_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     by_step, at_once = small.model(), small.model()
-    monkeypatch.setattr(loop, "_next_stop", lambda step, steps, seconds, config: step + 1)
+    monkeypatch.setattr(loop, "_next_stop", lambda step, end, seconds, config: step + 1)
     fit(by_step, small.dataset(), CONFIG)
-    monkeypatch.setattr(loop, "_next_stop", lambda step, steps, seconds, config: steps)
+    monkeypatch.setattr(loop, "_next_stop", lambda step, end, seconds, config: end)
     fit(at_once, small.dataset(), CONFIG)
     small.assert_same_bits(by_step, at_once)
 
@@ -105,14 +105,14 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 def test_two_dropouts_of_one_step_draw_different_masks() -> None:
     model = small.model()
     key = jax.random.key(3)
-    programs.reseed(model, key)
+    step.reseed(model, key)
     first, second = model.dropout.rngs(), model.dropout_1.rngs()
     assert not np.array_equal(jax.random.key_data(first), jax.random.key_data(second))
-    programs.reseed(model, key)
+    step.reseed(model, key)
     np.testing.assert_array_equal(
         jax.random.key_data(model.dropout.rngs()), jax.random.key_data(first)
     )
-    programs.reseed(model, jax.random.key(4))
+    step.reseed(model, jax.random.key(4))
     assert not np.array_equal(jax.random.key_data(model.dropout.rngs()), jax.random.key_data(first))
 
 
@@ -122,7 +122,7 @@ def test_one_stream_shared_by_two_dropouts_draws_different_masks() -> None:
             self.rngs = nnx.Rngs(0)
 
     model = Shared()
-    programs.reseed(model, jax.random.key(3))
+    step.reseed(model, jax.random.key(3))
     masks = [jax.random.key_data(model.rngs.dropout()) for _ in range(2)]
     assert not np.array_equal(masks[0], masks[1])
 

@@ -1,4 +1,4 @@
-"""Schedules against their formulas in float64, at the edges, and past float32's whole numbers."""
+"""Schedules against their formulas in float64, at boundaries, and for counts above 2**24."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pictures that do not fit on the device come window by window, and nothing else changes."""
+"""Images that do not fit on the device are streamed in windows, with the same results."""
 
 import threading
 from dataclasses import replace
@@ -19,7 +19,7 @@ CONFIG = TrainConfig(epochs=3, batch_size=8, steps_per_call=2, seed=3)
 
 
 class Reads:
-    """The pictures of a data set, read one by one; it counts them."""
+    """Reads the images of a data set one by one, and records their numbers."""
 
     def __init__(self, data: Dataset, *, fails_after: int | None = None) -> None:
         self.images = np.asarray(data.images)
@@ -74,7 +74,9 @@ def test_pictures_in_memory_that_the_device_cannot_hold_are_streamed(
     events: list[Event] = []
     fit(there, data, CONFIG, on_event=events.append)
     small.assert_same_bits(here, there)
-    assert any(isinstance(event, Note) and "piece by piece" in event.text for event in events)
+    assert any(
+        isinstance(event, Note) and "streamed to the device" in event.text for event in events
+    )
     np.testing.assert_array_equal(predict(here, data.images), predict(there, data.images))
     assert evaluate(here, data).n == 50
 

@@ -1,0 +1,106 @@
+"""What follows from an epoch's numbers: history rows, learning rates, early stopping."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jcnn.config import TrainConfig
+from jcnn.runs.history import EpochResult, History
+from jcnn.train import plateau
+from jcnn.train.evaluate import Evaluation
+from jcnn.train.events import Progress
+from jcnn.train.metrics import Totals
+
+
+class Means(NamedTuple):
+    """Loss and accuracy `(M,)` of each model, as means over the examples of the epoch so far."""
+
+    loss: np.ndarray
+    accuracy: np.ndarray
+
+
+def means(totals: Totals, seen: int) -> Means:
+    """Divide the totals by the number of examples seen."""
+    loss, correct = (np.atleast_1d(np.asarray(total, np.float64)) for total in totals)
+    return Means(loss / seen, correct / seen)
+
+
+def progress(epoch: int, step: int, steps: int, means: Means, waiting: float) -> Progress:
+    """The progress of an epoch, as a mean over the models whose loss is finite."""
+    finite = np.isfinite(means.loss)
+    loss, accuracy = float(means.loss[finite].mean()), float(means.accuracy[finite].mean())
+    return Progress(epoch, step, steps, loss, accuracy, waiting)
+
+
+def results(
+    epoch: int,
+    means: Means,
+    finite: np.ndarray,
+    evaluations: Sequence[Evaluation | None],
+    rates: np.ndarray,
+    seconds: float,
+    examples: int,
+) -> list[EpochResult]:
+    """The next history row of each model; a model with parameters that are not finite has loss NaN.
+
+    Args:
+        epoch: 1 for the first.
+        means: over all examples of the epoch.
+        finite: `(M,)` bool, whether all parameters are finite.
+        evaluations: on the validation examples, one for each model.
+        rates: `(M,)`, learning rates of the last update.
+        seconds: time that the steps took.
+        examples: number of training examples.
+    """
+    return [
+        EpochResult(
+            epoch=epoch,
+            loss=float(means.loss[i]) if finite[i] else math.nan,
+            accuracy=float(means.accuracy[i]),
+            val_loss=None if evaluation is None else evaluation.loss,
+            val_accuracy=None if evaluation is None else evaluation.accuracy,
+            seconds=seconds,
+            images_per_second=examples * len(evaluations) / seconds,
+            learning_rate=float(rates[i]),
+        )
+        for i, evaluation in enumerate(evaluations)
+    ]
+
+
+def learning_rates(configs: Sequence[TrainConfig], histories: Sequence[History]) -> np.ndarray:
+    """The learning rate `(M,)` of each model in the next epoch, before its schedule.
+
+    It is lowered at each plateau.
+    """
+    rates = [config.learning_rate for config in configs]
+    patience = configs[0].plateau_patience
+    if patience is not None:
+        for i, (config, history) in enumerate(zip(configs, histories, strict=True)):
+            lowered = plateau.reductions(
+                history[config.monitor], patience=patience, **_gain(config)
+            )
+            rates[i] *= config.plateau_factor**lowered
+    return np.asarray(rates)
+
+
+def has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
+    """Whether all epochs are finished, or a single model has run out of patience."""
+    if len(histories[0]) >= config.epochs:
+        return True
+    if config.patience is None:
+        return False
+    values = histories[0][config.monitor]
+    return plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None
+
+
+def last_is_best(config: TrainConfig, histories: Sequence[History]) -> np.ndarray:
+    """Whether each model's last epoch is its best one; `(M,)` bool."""
+    best = [plateau.best_epoch(h[config.monitor], **_gain(config)) for h in histories]
+    return np.asarray([epoch == len(histories[0]) for epoch in best])
+
+
+def _gain(config: TrainConfig) -> dict[str, Any]:
+    larger = plateau.larger_is_better(config.monitor)
+    return {"min_delta": config.min_delta, "larger_is_better": larger}
