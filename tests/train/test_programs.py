@@ -87,7 +87,7 @@ def test_settings_that_are_no_part_of_a_program_compile_none(change: dict[str, A
         {"label_smoothing": 0.1},
         {"class_weights": (1.0, 2.0)},
         {"ema": 0.9},
-        {"compute": "bfloat16"},
+        {"compute_dtype": "bfloat16"},
     ],
 )
 def test_settings_that_are_part_of_a_program_are_in_its_key(change: dict[str, Any]) -> None:
