@@ -18,10 +18,10 @@ train: $(VENV)/.installed
 	$(VENV)/bin/python -m jcnn train --model conv4 --data mnist5k --epochs 15 --batch-size 64
 
 test: $(VENV)/.tested
-	$(VENV)/bin/python -m pytest -n auto -m "not slow"
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 -m "not slow"
 
 test-slow: $(VENV)/.tested
-	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto
+	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --maxprocesses=4
 
 check: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format --check .

@@ -42,12 +42,6 @@ if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have
     known = _is_known(PLAIN_EMITTERS)
     os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
 
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Workers for `-n auto`: one more than cores, since tests wait for browsers and processes."""
-    return min(4, (os.cpu_count() or 1) + 1)
-
-
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)
 settings.load_profile("jcnn")
