@@ -136,9 +136,8 @@ def _write(folder: Path, key: str, parts: Splits) -> str:
         _remove_leftovers(folder.parent)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         _write_files(temporary, key, parts)
-        shutil.rmtree(
-            folder, ignore_errors=True
-        )  # a damaged entry: a good one would have been opened
+        # A damaged entry: a good one would have been opened.
+        shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except OSError as error:
         return show(error.strerror)

@@ -140,8 +140,8 @@ def page(
         )
     # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
-    room = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
-    checks, left_out = _checks(found, images, called, numbers, room)
+    budget = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
+    checks, left_out = _checks(found, images, called, numbers, budget)
     content["checks"], content["left_out"] = checks, left_out
     return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
 
@@ -151,9 +151,9 @@ def _checks(
     images: npt.NDArray[np.uint8],
     names: Sequence[str],
     numbers: Numbers,
-    room: int,
+    budget: int,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The outputs by JAX of as many layers and images as fit in `room`, and the omitted ones.
+    """The outputs by JAX of as many layers and images as fit in `budget`, and the omitted ones.
 
     Small outputs of all images come first, so that the last layers, where every error shows, are
     included. Then come those of the first image, then of the others, small before large.
@@ -170,8 +170,8 @@ def _checks(
     for picture, layer in sorted(spots, key=rank):
         output = outputs[picture][layer]
         size = 0 if output in numbers else packed_size(output)
-        if size <= room:
-            room -= size
+        if size <= budget:
+            budget -= size
             places[picture][layer] = numbers.add(output)
     unchecked: dict[tuple[str, ...], list[str]] = {}
     for name, of_picture in zip(names, places, strict=True):

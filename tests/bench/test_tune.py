@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.bench import tune as room
+from jcnn.bench import tune as tune_module
 from jcnn.bench.tune import pick, tune
 from jcnn.bench.tune_cases import default_cases, zoo_cases
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
@@ -53,7 +53,7 @@ def test_the_table_holds_each_direction_with_each_lowering_that_can(
         able = {
             lowering
             for lowering, how in LOWERINGS.items()
-            if lowering not in room._BY_NAME and how.unsupported(line.conv) is None
+            if lowering not in tune_module._BY_NAME and how.unsupported(line.conv) is None
         }
         assert set(line.milliseconds) == able
         assert choose(line.conv, [made]).lowering == line.lowering
@@ -65,7 +65,7 @@ def test_the_table_holds_each_direction_with_each_lowering_that_can(
 def test_lowerings_that_disagree_are_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(room, "_AGREE", {"float32": 0.0})
+    monkeypatch.setattr(tune_module, "_AGREE", {"float32": 0.0})
     with pytest.raises(RuntimeError, match="differs from lax by"):
         tune(SMALL, tmp_path / "table.json", rounds=1, progress=lambda line: None)
 
