@@ -76,6 +76,8 @@ def once(train: Callable[[], Done]) -> tuple[Callable[[], None], Done | Failed]:
     """Run a training as a set-up, with nothing left to time."""
     try:
         return (lambda: None), train()
+    except ModuleNotFoundError as error:
+        return (lambda: None), Failed(f"not installed: {error.name}")
     except Exception as error:  # the others still run
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return (lambda: None), Failed(reason[:200])

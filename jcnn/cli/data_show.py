@@ -57,7 +57,9 @@ class DataShowCommand:
         picture = io.BytesIO()
         sheet.save(picture, format="PNG")
         try:
-            write_bytes(self.out, [picture.getbuffer()])
+            # Not a view of it: one in a reference cycle crashes the garbage collector of Python
+            # 3.12.1 (CPython issue 111049), and the exception below holds it in one.
+            write_bytes(self.out, [picture.getvalue()])
         except OSError as error:
             raise ValueError(f"{self.out}: cannot be written ({error.strerror})") from error
         print(self.out)
