@@ -1,4 +1,4 @@
-"""How does time grow with the batch, the pictures, the models and the data set?
+"""How does time grow with the batch, the images, the models and the data set?
 
 Calls `jcnn.train.fit` and `fit_population` as a user does, on random images; the seconds are those
 of the history, without compilation. The time of an epoch should be linear in its number of images:
@@ -17,14 +17,14 @@ from jcnn.data import Dataset
 from jcnn.models import ZOO, build
 from jcnn.train import TrainConfig, fit, fit_population
 
-QUESTION = "How does time grow with the batch, the pictures, the models and the data set?"
+QUESTION = "How does time grow with the batch, the images, the models and the data set?"
 BASELINE = ""
 MEMBERS = "models trained at once (time of a step of all)"
 EPOCH = "pictures in the data set (time of an epoch)"
 # The values along each axis.
 SIZES: dict[str, tuple[int, ...]] = {
     "batch size (time of a step)": (16, 32, 64, 128, 256),
-    "side of the pictures (time of a step)": (14, 28, 56),
+    "side of the images (time of a step)": (14, 28, 56),
     MEMBERS: (1, 2, 4, 8),
     EPOCH: (512, 1024, 2048, 4096),
 }
@@ -110,7 +110,7 @@ def findings(rows: list[Row]) -> list[str]:
         if len(x) >= 3:
             slope, start, off = fit_line(x, y)
             lines.append(
-                f"an epoch of {name}: {1e3 * slope:.3g} ms a picture and {1e3 * start:.3g} ms; "
+                f"an epoch of {name}: {1e3 * slope:.3g} ms an image and {1e3 * start:.3g} ms; "
                 f"at most {off:.1%} off that line"
             )
     return lines

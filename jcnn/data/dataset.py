@@ -63,7 +63,7 @@ class Dataset:
         own = self.validation
         if own is not None and (own.image_shape, own.class_names) != (self.image_shape, names):
             raise ValueError(
-                f"validation: got pictures of {own.image_shape} of the classes {own.class_names}; "
+                f"validation: got images of {own.image_shape} of the classes {own.class_names}; "
                 f"expected {self.image_shape} and {names}"
             )
 
@@ -169,7 +169,7 @@ def split_off_test(dataset: Dataset, source: str) -> tuple[Dataset, Dataset]:
     for name, count in zip(dataset.class_names, counts, strict=True):
         if 0 < count < 3:
             raise DataError(
-                f"{source}: class {name!r} has {count} pictures; expected at least 3, "
+                f"{source}: class {name!r} has {count} images; expected at least 3, "
                 f"so that a fifth of each class is for test"
             )
     return stratified_split(dataset, test_share=0.2, seed=20240)

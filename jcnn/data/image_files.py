@@ -121,11 +121,11 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{show(path)}: not a picture; expected one of {', '.join(_FORMATS)}"
+            f"{show(path)}: not an image; expected one of {', '.join(_FORMATS)}"
         ) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{show(path)}: too large a picture; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
+            f"{show(path)}: too large an image; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
         ) from error
     except PermissionError as error:
         raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from error
@@ -133,7 +133,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
         raise DataError(f"{show(path)}: {error}") from error
     # Pillow's readers raise these on damaged files; for a broken PNG, a SyntaxError.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise DataError(f"{show(path)}: damaged picture ({show(error)})") from error
+        raise DataError(f"{show(path)}: damaged image ({show(error)})") from error
 
 
 def _over_white(image: Image.Image) -> Image.Image:

@@ -93,9 +93,9 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
         if share:
             raise ValueError(
                 f"validation_split: got {share}; accepted: 0 for this data, which have "
-                f"{len(own)} validation pictures of their own"
+                f"{len(own)} validation images of their own"
             )
-        return n, f"validation: the {len(own):,} pictures that the source has for it"
+        return n, f"validation: the {len(own):,} images that the source has for it"
     head, tail = split(dataset, share)  # raises if a set would be empty
     if tail is None:
         return n, ""
@@ -105,17 +105,17 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
         why = ", because the rows are sorted by class" * by_class
         count = np.count_nonzero(marks)
         return marks, (
-            f"validation: {count:,} of {n:,} training pictures, {share:.3g} of every class drawn "
+            f"validation: {count:,} of {n:,} training images, {share:.3g} of every class drawn "
             f"with seed {seed}{why}"
         )
     for part, other, name in ((head, tail, "training"), (tail, head, "validation")):
         for label in np.setdiff1d(other.labels, part.labels)[:1]:
             raise ValueError(
-                f"validation_split: got {share}; the {name} set would have no picture of class "
+                f"validation_split: got {share}; the {name} set would have no image of class "
                 f"{dataset.class_names[label]!r}, because the last {len(tail)} of {n} rows are "
                 f"for validation; accepted: another share, or a separate validation set"
             )
-    return len(head), f"validation: the last {len(tail):,} of {n:,} training pictures"
+    return len(head), f"validation: the last {len(tail):,} of {n:,} training images"
 
 
 def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -123,8 +123,8 @@ def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np
     for name, size in zip(dataset.class_names, sizes, strict=True):
         if size == 1:
             raise ValueError(
-                f"validation_split: got {share}; class {name!r} has 1 picture, which cannot be in "
-                f"both sets; accepted: 0, or two or more pictures of every class"
+                f"validation_split: got {share}; class {name!r} has 1 image, which cannot be in "
+                f"both sets; accepted: 0, or two or more images of every class"
             )
     counts = np.clip(np.floor(sizes * share + 0.5), np.minimum(sizes, 1), np.maximum(sizes - 1, 0))
     order = shuffled_rows(np.random.PCG64(seed), len(dataset))

@@ -125,7 +125,7 @@ def _innermost_calls(module: nnx.Module, input_shape: tuple[int, int, int]) -> l
         with recorded_calls(module) as calls:
             result = jax.eval_shape(module, example)
     except LayerError as error:
-        raise ValueError(f"model: cannot take pictures of {input_shape}: {error}") from error
+        raise ValueError(f"model: cannot take images of {input_shape}: {error}") from error
     if not calls:
         raise ValueError("model: calls no layer; accepted: a list of layers, or a module with some")
     shape = tuple(result.shape[1:])

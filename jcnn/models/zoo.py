@@ -121,9 +121,7 @@ def trace(
             rngs=nnx.Rngs(key),
         )
     except LayerError as error:
-        raise ValueError(
-            f"model: {name!r} cannot take pictures of shape {shape}: {error}"
-        ) from error
+        raise ValueError(f"model: {name!r} cannot take images of shape {shape}: {error}") from error
 
 
 def zoo_entry(name: str) -> Entry:

@@ -131,7 +131,7 @@ def check_fit(model: nnx.Module, dataset: Dataset) -> None:
     classes = len(dataset.class_names)
     if shape != (classes,):
         raise ValueError(
-            f"model: gives {shape} for a picture of {dataset.image_shape}; "
+            f"model: gives {shape} for an image of {dataset.image_shape}; "
             f"expected one logit for each of the {classes} classes, ({classes},)"
         )
 

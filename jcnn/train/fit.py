@@ -189,8 +189,8 @@ def check_settings(
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
     if must_stream(dataset.images):
         raise ValueError(
-            "dataset: its pictures do not fit on the device, where several models share them; "
-            "accepted: smaller or fewer pictures, or one model at a time"
+            "dataset: its images do not fit on the device, where several models share them; "
+            "accepted: smaller or fewer images, or one model at a time"
         )
 
 
@@ -229,6 +229,6 @@ def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
     weights = config.class_weights
     if weights is not None and not np.asarray(weights)[labels].any():
         raise ValueError(
-            f"class_weights: got {weights}, which is 0 for each class that has a picture; "
+            f"class_weights: got {weights}, which is 0 for each class that has an image; "
             "accepted: one above 0 for one of these"
         )

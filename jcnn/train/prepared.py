@@ -108,4 +108,4 @@ def _output_shape(module: nnx.Module, image_shape: tuple[int, ...]) -> tuple[int
         with recorded_calls(module):
             return tuple(jax.eval_shape(module, example).shape[1:])
     except LayerError as error:
-        raise ValueError(f"model: cannot take pictures of {image_shape}: {error}") from error
+        raise ValueError(f"model: cannot take images of {image_shape}: {error}") from error

@@ -44,7 +44,7 @@ def test_a_line_is_found_and_what_is_off_it() -> None:
     assert scaling.fit_line(x, bent)[2] > 0.05
     rows = [Row(f"{n}", "conv1", (0.002 * n + 0.01,), scaling.EPOCH, x=n) for n in (64.0, 128, 512)]
     assert scaling.findings(rows) == [
-        "an epoch of conv1: 2 ms a picture and 10 ms; at most 0.0% off that line"
+        "an epoch of conv1: 2 ms an image and 10 ms; at most 0.0% off that line"
     ]
     assert scaling.findings(rows[:2]) == []
     members = [Row("1", "conv1", (0.5,), scaling.MEMBERS, x=1.0)]
@@ -183,7 +183,7 @@ def test_a_loop_whose_gradient_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyP
 def test_scaling() -> None:
     sizes = {
         "batch size (time of a step)": (2, 4),
-        "side of the pictures (time of a step)": (8, 12),
+        "side of the images (time of a step)": (8, 12),
         scaling.MEMBERS: (1, 2),
         scaling.EPOCH: (8, 12, 16),
     }

@@ -133,7 +133,7 @@ def test_a_folder_and_a_pattern_are_their_files(
     folder = pictures[0].parent
     (folder / "deeper").mkdir()
     (folder / ".hidden").mkdir()
-    (folder / "notes.txt").write_text("no picture", encoding="utf-8")
+    (folder / "notes.txt").write_text("no image", encoding="utf-8")
     deep = folder / "deeper" / "[1].png"
     for copy in (deep, folder / ".hidden" / "thumb.png"):
         shutil.copy(folder / "rgb.png", copy)
@@ -159,7 +159,7 @@ def test_one_damaged_file_among_good_ones(
     result = jcnn("predict", trained.run, *words)
     assert (result.code, result.out) == (1, good.out)
     damaged, missing, last = result.err.splitlines()
-    assert damaged.startswith(f"jcnn: {bad}: damaged picture")
+    assert damaged.startswith(f"jcnn: {bad}: damaged image")
     assert missing == f"jcnn: {gone}: no such file"
     assert last == "jcnn: 2 of 4 images could not be read"
     result = jcnn("predict", trained.run, *words, "--json")

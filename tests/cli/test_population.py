@@ -83,7 +83,7 @@ def test_a_folder_is_brought_to_the_models_size_or_the_chosen(
 def test_bad_pictures_end_the_command_or_are_named(
     jcnn: Jcnn, shapes: Path, tmp_path: Path
 ) -> None:
-    (shapes / "dark" / "0.jpg").write_bytes(b"no picture")
+    (shapes / "dark" / "0.jpg").write_bytes(b"no image")
     words = ["train", "--model", "mlp", "--data", f"folder:{shapes}", "--epochs", "1", "--out"]
     refused = jcnn(*words, tmp_path / "a")
     assert (refused.code, len(refused.err.splitlines())) == (2, 1)

@@ -88,7 +88,7 @@ def assert_refused(result: Result, *named: str) -> None:
             "validation_split: got 0.9999 for 1438 images; no image is left for training",
         ),
         ("train --seed -1", "seed: got -1; accepted: an int, 0 <= seed"),
-        ("train --data digits --model creatures", "model: 'creatures' cannot take pictures of"),
+        ("train --data digits --model creatures", "model: 'creatures' cannot take images of"),
         ("train --resume nowhere", "nowhere: is no run folder (it has no config.json)"),
         ("evaluate", "RUN"),
         ("evaluate nowhere", "nowhere: is no run folder"),
@@ -108,7 +108,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("summary", "MODEL"),
         ("summary conv3", "model: got 'conv3'; accepted: mlp"),
         ("summary conv4 --input-shape 2 2", "--input-shape: got '2 2'; accepted: H W C;"),
-        ("summary conv4 --input-shape 2 2 1", "'conv4' cannot take pictures of shape (2, 2, 1)"),
+        ("summary conv4 --input-shape 2 2 1", "'conv4' cannot take images of shape (2, 2, 1)"),
         ("summary conv4 --input-shape 0 2 1", "--input-shape: got (0, 2, 1); accepted: ints >= 1"),
         ("summary conv4 --classes 0", "--classes: got 0; accepted: an int >= 1"),
         ("models --jsn", "--jsn"),
@@ -167,7 +167,7 @@ def test_a_picture_that_is_none(jcnn: Jcnn, trained: Trained, tmp_path: Path) ->
 
 def test_pictures_of_another_size_than_the_models(jcnn: Jcnn, trained: Trained) -> None:
     result = jcnn("evaluate", trained.run, "--data", "mnist5k")
-    assert_refused(result, "model: cannot take pictures of (28, 28, 1): layer 'dense': kernel: got")
+    assert_refused(result, "model: cannot take images of (28, 28, 1): layer 'dense': kernel: got")
 
 
 def test_data_that_is_a_folder_or_a_file(

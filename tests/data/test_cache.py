@@ -237,9 +237,9 @@ def test_a_file_in_the_place_of_an_entry_is_left_alone(cache: Path) -> None:
 
 def test_what_fails_while_it_is_made_leaves_nothing(cache: Path) -> None:
     def fail() -> Splits:
-        raise ValueError("bad picture")
+        raise ValueError("bad image")
 
-    with pytest.raises(ValueError, match="bad picture"):
+    with pytest.raises(ValueError, match="bad image"):
         cached("digits", "key", fail)
     assert not cache.exists()
 

@@ -318,14 +318,14 @@ def test_missing_empty_and_foreign_files_are_named(tmp_path: Path) -> None:
     for data in (b"", b"words", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"):
         path.write_bytes(data)
         assert refused(path) == (
-            "not a picture; expected one of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"
+            "not an image; expected one of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP"
         )
 
 
 def test_half_a_picture_is_refused(tmp_path: Path) -> None:
     path = saved(Image.fromarray(RANDOM.integers(0, 256, (64, 64), np.uint8)), tmp_path / "a.png")
     path.write_bytes(path.read_bytes()[:2000])
-    assert refused(path).startswith("damaged picture (")
+    assert refused(path).startswith("damaged image (")
 
 
 @pytest.mark.parametrize("side", [11, 40])  # Pillow warns above its limit, refuses above twice it
@@ -334,7 +334,7 @@ def test_a_decompression_bomb_is_refused(
 ) -> None:
     path = saved(Image.new("L", (side, side)), tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert refused(path) == "too large a picture; expected at most 100 pixels"
+    assert refused(path) == "too large an image; expected at most 100 pixels"
 
 
 def whole(kind: str) -> bytes:

@@ -127,13 +127,13 @@ def test_the_head_tells_the_size_upright(tmp_path: Path, name: str, orientation:
 def test_the_head_of_what_is_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not a picture; expected one"):
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: not an image; expected one"):
         read_image_shape(path)
     with pytest.raises(FileNotFoundError, match=r"b\.png: no such file"):
         read_image_shape(tmp_path / "b.png")
     Image.fromarray(GREY).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
-    with pytest.raises(DataError, match=r"a\.png: too large a picture; expected at most 30 pixels"):
+    with pytest.raises(DataError, match=r"a\.png: too large an image; expected at most 30 pixels"):
         read_image_shape(path)
 
 
@@ -171,7 +171,7 @@ def test_many_threads_leave_the_warnings_as_they_were(
     second.start()
     first.join(10)
     # The first has ended; the warning is still an error while the second is reading.
-    with pytest.raises(DataError, match="too large a picture"):
+    with pytest.raises(DataError, match="too large an image"):
         read_image(bomb, (5, 7, 1))
     first_left.set()
     second.join(10)

@@ -39,7 +39,7 @@ def test_rows_in_a_random_order_lose_the_last_as_with_keras(seed: int) -> None:
     train, validation, words = split_validation(dataset, 0.2, seed)
     kept, cut_off = split(dataset, 0.2)
     assert (numbers(train), numbers(validation)) == (numbers(kept), numbers(cut_off))
-    assert words == "validation: the last 40 of 200 training pictures"
+    assert words == "validation: the last 40 of 200 training images"
 
 
 @given(
@@ -54,7 +54,7 @@ def test_sorted_rows_give_a_share_of_every_class(sizes: list[int], share: float,
         return  # refused, as `split` refuses it
     if 1 in sizes:
         alone = NAMES[sizes.index(1)]
-        with pytest.raises(ValueError, match=f"^validation_split: .* {alone!r} has 1 picture, "):
+        with pytest.raises(ValueError, match=f"^validation_split: .* {alone!r} has 1 image, "):
             split_validation(dataset, share, seed)
         return
     train, validation, _ = split_validation(dataset, share, seed)
@@ -78,7 +78,7 @@ def test_the_draw_is_of_the_whole_class_and_follows_the_seed() -> None:
     assert quarters.min() >= 2
     assert quarters.max() <= 24
     assert split_validation(dataset, 0.25, 7).description == (
-        "validation: 250 of 1,000 training pictures, 0.25 of every class drawn with seed 7, "
+        "validation: 250 of 1,000 training images, 0.25 of every class drawn with seed 7, "
         "because the rows are sorted by class"
     )
 
@@ -106,9 +106,9 @@ def test_two_of_each_of_two_classes_are_cut_fairly() -> None:
 def test_a_class_that_would_be_missing_is_refused(rare: int, part: str) -> None:
     labels = np.tile([0, 1], 20)
     labels[rare] = 3
-    with pytest.raises(ValueError, match=f"{part} set would have no picture of class 'dog'"):
+    with pytest.raises(ValueError, match=f"{part} set would have no image of class 'dog'"):
         split_validation(numbered(labels), 0.1, 0)
-    with pytest.raises(ValueError, match="class 'dog' has 1 picture"):
+    with pytest.raises(ValueError, match="class 'dog' has 1 image"):
         split_validation(numbered(np.sort(labels)), 0.1, 0)
 
 
@@ -142,12 +142,10 @@ def test_a_part_of_the_data_set_own() -> None:
     train, validation, words = split_validation(dataset, 0, 0)
     assert validation is own
     assert (len(train), train.validation) == (2, None)
-    assert words == "validation: the 3 pictures that the source has for it"
+    assert words == "validation: the 3 images that the source has for it"
     with pytest.raises(ValueError, match=r"^validation_split: got 0\.2; accepted: 0 for this data"):
         split_validation(dataset, 0.2, 0)
-    with pytest.raises(
-        ValueError, match=r"^validation: got pictures of \(1, 2, 1\) of the classes"
-    ):
+    with pytest.raises(ValueError, match=r"^validation: got images of \(1, 2, 1\) of the classes"):
         Dataset(np.ones((2, 1, 2, 1), np.uint8), own.labels[:2] // 4, ("a", "b"), False, own)
 
 

@@ -236,7 +236,7 @@ def test_an_unknown_layer_is_refused_by_name(
 
 
 def test_pictures_of_another_size_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^model: cannot take pictures of \(5, 5, 1\): layer"):
+    with pytest.raises(ValueError, match=r"^model: cannot take images of \(5, 5, 1\): layer"):
         network(build("mlp", SHAPE, 3), (5, 5, 1))
 
 

@@ -256,7 +256,7 @@ def test_a_model_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -
         ({"images": pictures(0, 5, 4, 1)}, "images: got (0, 5, 4, 1) of uint8"),
         ({"images": pictures(17, 5, 4, 1)}, "images: got (17, 5, 4, 1) of uint8"),
         ({"images": pictures(1, 5, 4, 2)}, "images: got (1, 5, 4, 2) of uint8"),
-        ({"images": pictures(1, 5, 5, 1)}, "model: cannot take pictures of (5, 5, 1): layer"),
+        ({"images": pictures(1, 5, 5, 1)}, "model: cannot take images of (5, 5, 1): layer"),
         ({"class_names": ["a", "b"]}, "class_names: got 2; accepted: 3 names, one for each"),
         ({"class_names": "abc"}, "class_names: got 'abc'; accepted: 3 names"),
         ({"labels": [0]}, "labels: got 1; accepted: one for each of 2 images"),

@@ -159,7 +159,7 @@ def test_other_models_of_the_same_classes_are_not_recorded() -> None:
 def test_the_layer_that_cannot_take_its_input_is_named(net: Net, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
         intermediates(net, image(1, 4, 4, 2))
-    start = f"model: cannot take pictures of (4, 4, 2): {message}"
+    start = f"model: cannot take images of (4, 4, 2): {message}"
     with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
         model_output_shape(net, (4, 4, 2))
 

@@ -159,7 +159,7 @@ def test_an_unknown_name_is_refused(function: Callable[..., object]) -> None:
 def test_too_small_images_are_refused(
     function: Callable[..., object], name: str, shape: tuple[int, int, int], layer: str
 ) -> None:
-    start = f"model: {name!r} cannot take pictures of shape {shape}: layer {layer!r}: kernel: "
+    start = f"model: {name!r} cannot take images of shape {shape}: layer {layer!r}: kernel: "
     with pytest.raises(ValueError, match=f"^{re.escape(start)}"):
         function(name, shape)
 

@@ -24,7 +24,7 @@ def refuses(message: str) -> "pytest.RaisesExc[ValueError]":
 
 def test_as_many_logits_as_classes() -> None:
     message = (
-        "model: gives (3,) for a picture of (6, 5, 2); "
+        "model: gives (3,) for an image of (6, 5, 2); "
         "expected one logit for each of the 4 classes, (4,)"
     )
     with refuses(message):
@@ -36,7 +36,7 @@ def test_as_many_logits_as_classes() -> None:
 def test_logits_of_one_axis() -> None:
     model = Conv2D(2, 3, activation=ops.relu, rngs=nnx.Rngs(0))
     with refuses(
-        "model: gives (6, 5, 3) for a picture of (6, 5, 2); "
+        "model: gives (6, 5, 3) for an image of (6, 5, 2); "
         "expected one logit for each of the 3 classes, (3,)"
     ):
         fit(model, small.dataset(), ONE)
@@ -45,7 +45,7 @@ def test_logits_of_one_axis() -> None:
 def test_the_layer_that_does_not_fit_is_named() -> None:
     model = Sequential([Flatten(), Dense(59, 3, rngs=nnx.Rngs(0))])
     with refuses(
-        "model: cannot take pictures of (6, 5, 2): layer 'dense': "
+        "model: cannot take images of (6, 5, 2): layer 'dense': "
         "kernel: got shape (59, 3) for x (1, 60); its first axis must be D = 60"
     ):
         fit(model, small.dataset(), ONE)
@@ -68,7 +68,7 @@ def test_pictures_of_the_validation_data_must_fit_too() -> None:
     small_pictures = Dataset(
         np.zeros((4, 3, 3, 2), np.uint8), np.zeros(4, np.int32), small.dataset().class_names
     )
-    with pytest.raises(ValueError, match=r"^model: cannot take pictures of \(3, 3, 2\): layer"):
+    with pytest.raises(ValueError, match=r"^model: cannot take images of \(3, 3, 2\): layer"):
         fit(small.model(), small.dataset(), ONE, validation=small_pictures)
 
 

@@ -105,7 +105,7 @@ def test_rows_sorted_by_class_are_validated_on_a_share_of_every_class(tmp_path: 
     scores = evaluate(linear[0], validation)
     np.testing.assert_allclose(history["val_loss"][-1], scores.loss, rtol=1e-5)
     assert history["val_accuracy"][-1] == scores.accuracy
-    # A resumed run and the part that a data set brings along: the same pictures, the same bits.
+    # A resumed run and the part that a data set brings along: the same images, the same bits.
     fit(linear[1], data, replace(config, epochs=1), run=tmp_path)
     fit(linear[1], data, config, run=tmp_path, resume=True)
     small.assert_same_bits(linear[0], linear[1])
@@ -132,7 +132,7 @@ def test_events_come_in_order() -> None:
     for epoch in (1, 2):
         steps = [e.step for e in events if isinstance(e, Progress) and e.epoch == epoch]
         assert steps == sorted(set(steps))
-        assert steps[-1] == 4  # 50 pictures in batches of 16
+        assert steps[-1] == 4  # 50 images in batches of 16
     assert tuple(e for e in events if isinstance(e, EpochResult)) == history.epochs
     assert all(seconds > 0 for seconds in history["seconds"])
 

@@ -84,7 +84,7 @@ def test_a_setting_that_may_not_change_is_named(
 
 def test_other_data_is_named(tmp_path: Path) -> None:
     saved(tmp_path, fingerprint_of([CONFIG], DATA))
-    with pytest.raises(ValueError, match="was trained with pictures 50, not 30;"):
+    with pytest.raises(ValueError, match="was trained with images 50, not 30;"):
         resume(tmp_path, [CONFIG], small.dataset(30))
     with pytest.raises(ValueError, match="image_shape 6, 5, 2, not 3, 5, 2;"):
         resume(

@@ -195,7 +195,7 @@ def test_augmentation_that_changes_nothing_changes_nothing() -> None:
 
 
 def wrong_way(epochs: int = 9, **settings: Any) -> tuple[Sequential, History]:
-    """A training that gets worse on its validation pictures, whose labels are moved by one."""
+    """A training that gets worse on its validation images, whose labels are moved by one."""
     data = small.dataset(40)
     moved = Dataset(data.images, (data.labels + 1) % 3, data.class_names)
     model = linear()

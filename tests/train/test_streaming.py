@@ -32,7 +32,7 @@ class Reads:
         with self.lock:
             self.numbers.append(number)
             if self.fails_after is not None and len(self.numbers) > self.fails_after:
-                raise DataError(f"{number}.png: damaged picture")
+                raise DataError(f"{number}.png: damaged image")
         picture: np.ndarray = self.images[number]
         return picture
 
@@ -70,7 +70,7 @@ def test_pictures_in_memory_that_the_device_cannot_hold_are_streamed(
     data = small.dataset(50)
     here, there = small.model(), small.model()
     fit(here, data, CONFIG)
-    monkeypatch.setenv("JCNN_MEMORY_BYTES", "2000")  # the pictures are 3000 bytes
+    monkeypatch.setenv("JCNN_MEMORY_BYTES", "2000")  # the images are 3000 bytes
     events: list[Event] = []
     fit(there, data, CONFIG, on_event=events.append)
     small.assert_same_bits(here, there)
@@ -102,7 +102,7 @@ def test_waiting_for_pictures_is_told() -> None:
 def test_a_picture_that_cannot_be_read_ends_the_training_by_name() -> None:
     data = small.dataset(50)
     model = small.model()
-    with pytest.raises(DataError, match=r"^\d+\.png: damaged picture$"):
+    with pytest.raises(DataError, match=r"^\d+\.png: damaged image$"):
         fit(model, streamed(data, Reads(data, fails_after=70)), CONFIG)
     one = small.model()
     fit(one, data, TrainConfig(epochs=1, batch_size=8, seed=3))

@@ -61,7 +61,7 @@ SOURCES: tuple[Source, ...] = (
         "1,797 small real digits, 8 x 8 grey, 10 classes; needs no file",
         lambda _request: digits(),
     ),
-    _tfds("fashion_mnist", "70,000 pictures of clothes, 28 x 28 grey, 10 classes"),
+    _tfds("fashion_mnist", "70,000 images of clothes, 28 x 28 grey, 10 classes"),
     _tfds("mnist", "70,000 handwritten digits, 28 x 28 grey, 10 classes"),
     _tfds("kmnist", "70,000 handwritten Hiragana, 28 x 28 grey, 10 classes"),
     _tfds("cifar10", "60,000 photographs, 32 x 32 colour, 10 classes"),
@@ -150,8 +150,7 @@ def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> 
     if np.count_nonzero(sizes) < 2:
         only = train.class_names[int(sizes.argmax())]
         raise DataError(
-            f"{show(name)}: all training pictures are of class {only!r}; expected two or more "
-            f"classes"
+            f"{show(name)}: all training images are of class {only!r}; expected two or more classes"
         )
     empty = [train.class_names[label] for label in np.flatnonzero(sizes == 0)]
     if not empty:
@@ -160,10 +159,10 @@ def _check_classes(name: str, train: Dataset, test: Dataset, notify: Notify) -> 
     if sizes[0] == 0:
         shown += f", because the labels start at {np.flatnonzero(sizes)[0]}"
     tested = np.count_nonzero(np.bincount(test.labels, minlength=len(sizes))[sizes == 0])
-    with_tests = f"; {tested} of them have test pictures" * bool(tested)
+    with_tests = f"; {tested} of them have test images" * bool(tested)
     notify(
         Note(
-            f"{show(name)}: no training picture of {len(empty)} of {len(sizes)} classes "
+            f"{show(name)}: no training image of {len(empty)} of {len(sizes)} classes "
             f"({shown}){with_tests}; the model has an output for each of them"
         )
     )

@@ -78,7 +78,7 @@ def list_images(folder: Path) -> Listing:
         if names and all(map(_part, names)):
             raise DataError(
                 f"{show(folder)}: holds {', '.join(names)}; expected train beside test, val or "
-                f"both, or one folder of pictures for each class"
+                f"both, or one folder of images for each class"
             )
         _check_classes_are_no_parts(folder, names)
         return _list_classes(folder)
@@ -160,7 +160,7 @@ def _list_classes(folder: Path) -> Listing:
         found = _walk(place, os.path.realpath(folder))
         if not found.images:
             raise DataError(
-                f"{show(place)}: no picture in this class folder ({', '.join(EXTENSIONS)})"
+                f"{show(place)}: no image in this class folder ({', '.join(EXTENSIONS)})"
             )
         listing.paths.extend(sorted(found.images))
         listing.labels.extend([label] * len(found.images))
@@ -168,10 +168,10 @@ def _list_classes(folder: Path) -> Listing:
         others += sorted(found.others)
     loose = [entry.name for entry in _entries(folder) if _has_extension(entry.name)]
     if beside := len(set(loose) - set(names.values())):
-        listing.notes.append(f"{show(folder)}: left out {beside} pictures beside the class folders")
+        listing.notes.append(f"{show(folder)}: left out {beside} images beside the class folders")
     if others:
         listing.notes.append(
-            f"{show(folder)}: left out {len(others)} files without a picture's extension, "
+            f"{show(folder)}: left out {len(others)} files without an image's extension, "
             f"such as {show(others[0])}"
         )
     return listing
@@ -203,7 +203,7 @@ def _class_names(folder: Path) -> dict[str, str]:
             got = f"only one class folder ({inner})"
             if sum(map(_is_folder, _entries(folder / inner))) > 1:  # an unpacked archive
                 hint = f"; did you mean {show(folder / inner)}?"
-        raise DataError(f"{show(folder)}: {got}; expected two or more, with pictures in each{hint}")
+        raise DataError(f"{show(folder)}: {got}; expected two or more, with images in each{hint}")
     return names
 
 

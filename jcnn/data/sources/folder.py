@@ -78,7 +78,7 @@ def _streamed(
     count, by = len(listing.paths), " x ".join(map(str, shape))
     size, budget = (f"{n / 2**30:.3g} GiB" for n in (count * math.prod(shape), memory_budget()))
     why = (
-        f"{count} pictures of {by} take {size}, more than the {budget} of memory for them: "
+        f"{count} images of {by} take {size}, more than the {budget} of memory for them: "
         f"streamed from disk"
     )
     for note in (*notes, why):
@@ -106,7 +106,7 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
     def part(numbers: Iterable[int]) -> Dataset:
         good = np.array([n for n in numbers if n not in bad], np.intp)
         for label in np.setdiff1d(np.arange(len(names)), labels[good]):
-            raise DataError(f"{folder}: no picture of class {names[label]!r} can be read")
+            raise DataError(f"{folder}: no image of class {names[label]!r} can be read")
         return Dataset(images.select(good), labels[good], names, stratify=True)
 
     count = len(listing.paths)
@@ -137,7 +137,7 @@ def _largest_shape(listing: Listing, request: Request) -> Shape:
                 raise
         else:
             return height, width, 3
-    raise DataError(f"{show(request.argument)}: no picture in it can be read")
+    raise DataError(f"{show(request.argument)}: no image in it can be read")
 
 
 def _common_shape(listing: Listing, request: Request) -> Shape:
@@ -153,7 +153,7 @@ def _common_shape(listing: Listing, request: Request) -> Shape:
     for n in others:
         if shapes[n][:2] != (height, width):
             raise ValueError(
-                f"image_shape: got None for pictures of several sizes "
+                f"image_shape: got None for images of several sizes "
                 f"({show(listing.paths[first])} is {height} x {width}, "
                 f"{show(listing.paths[n])} is {shapes[n][0]} x {shapes[n][1]}); pass --image-size"
             )

@@ -60,7 +60,7 @@ def read_idx_dir(
     test_images, test_labels = _read_part(*paths[2:])
     if train_images.shape[1:] != test_images.shape[1:]:
         raise DataError(
-            f"{show(paths[2])}: pictures of {_by(test_images.shape[1:3])}; "
+            f"{show(paths[2])}: images of {_by(test_images.shape[1:3])}; "
             f"expected {_by(train_images.shape[1:3])} as in {paths[0].name}"
         )
     if class_names is None:
@@ -141,7 +141,7 @@ def _read_part(
     if len(labels) != len(images):
         raise DataError(
             f"{show(labels_path)}: {len(labels)} labels; "
-            f"expected {len(images)}, one for each picture of {images_path.name}"
+            f"expected {len(images)}, one for each image of {images_path.name}"
         )
     return images[..., np.newaxis], labels.astype(np.int32)
 

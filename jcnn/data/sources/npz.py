@@ -106,12 +106,12 @@ def _check_heads(heads: dict[str, Header], wanted: tuple[str, ...]) -> None:
                 f"up to {_MAX_CHANNELS}"
             )
         if head.shape[0] != count:
-            raise ValueError(f"{x}: {head.shape[0]} pictures; expected {count}, as labels")
+            raise ValueError(f"{x}: {head.shape[0]} images; expected {count}, as labels")
         if count > _MAX_PICTURES:
-            raise ValueError(f"{x}: {count} pictures; expected at most {_MAX_PICTURES}")
+            raise ValueError(f"{x}: {count} images; expected at most {_MAX_PICTURES}")
     if shapes[-1][1:] != shapes[0][1:]:
         raise ValueError(
-            f"{wanted[2]}: pictures of {shapes[-1][1:]}; expected {shapes[0][1:]} as in {wanted[0]}"
+            f"{wanted[2]}: images of {shapes[-1][1:]}; expected {shapes[0][1:]} as in {wanted[0]}"
         )
 
 

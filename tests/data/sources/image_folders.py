@@ -38,7 +38,7 @@ def write_classes(folder: Path, counts: Mapping[str, int], first_seed: int = 0) 
 
 
 def expected_pictures() -> set[tuple[str, bytes]]:
-    """The images of `write_classes(folder, COUNTS)`, as `pictures` returns them."""
+    """The images of `write_classes(folder, COUNTS)`, as `images` returns them."""
     names = [name for name, count in COUNTS.items() for _ in range(count)]
     return {(name, pixels(seed).tobytes()) for seed, name in enumerate(names)}
 

@@ -36,9 +36,9 @@ def bomb(path: Path) -> None:
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "ant/03.png": (lambda path: path.write_bytes(b""), "not a picture; expected one of BMP"),
-    "bee/00.png": (lambda path: path.write_text("text"), "not a picture; expected one of BMP"),
-    "cat/zz.jpg": (bomb, "too large a picture; expected at most 5000"),
+    "ant/03.png": (lambda path: path.write_bytes(b""), "not an image; expected one of BMP"),
+    "bee/00.png": (lambda path: path.write_text("text"), "not an image; expected one of BMP"),
+    "cat/zz.jpg": (bomb, "too large an image; expected at most 5000"),
 }
 
 
@@ -58,7 +58,7 @@ def test_a_bad_picture_is_named(
 
 def test_a_truncated_picture_is_named(folder: Path) -> None:
     half(folder / "bee/02.png")
-    assert refused(folder, DataError).startswith("bee/02.png: damaged picture (")
+    assert refused(folder, DataError).startswith("bee/02.png: damaged image (")
     (folder / "bee/02.png").unlink()
     load(f"folder:{folder}")
 
@@ -103,7 +103,7 @@ def test_a_truncated_picture_is_skipped_in_memory_and_in_a_stream_alike(
             f"folder:{folder}", image_shape=shape, on_bad_image="skip", notify=events.append
         )
         assert [len(part) for part in parts] == [13, 4]
-        assert notes(events)[0].startswith("skipped bee/02.png: damaged picture (")
+        assert notes(events)[0].startswith("skipped bee/02.png: damaged image (")
         decoded = [event.what for event in events if isinstance(event, Reading)].count(
             f"decoding {folder}"
         )
@@ -125,7 +125,7 @@ def test_a_truncated_picture_stops_a_stream_that_skips_none(
     half(folder / "bee/02.png")
     stream()
     train, test = load(f"folder:{folder}")
-    with pytest.raises(DataError, match=r"bee/02\.png: damaged picture \("):
+    with pytest.raises(DataError, match=r"bee/02\.png: damaged image \("):
         for part in (train, test):
             part.images[:]
 
@@ -159,10 +159,10 @@ def test_a_class_without_a_good_picture_is_refused(
     for path in (folder / "bee").iterdir():
         path.write_bytes(b"")
     message = refused(folder, DataError, "skip")
-    assert message == ": no picture of class 'bee' can be read"
+    assert message == ": no image of class 'bee' can be read"
     for path in folder.rglob("*.png"):
         path.write_bytes(b"")
-    assert ": no picture " in refused(folder, DataError, "skip")
+    assert ": no image " in refused(folder, DataError, "skip")
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -173,8 +173,7 @@ def test_too_few_to_split_is_refused(
         stream()
     (folder / "cat/01.png").unlink()
     assert refused(folder, DataError) == (
-        ": class 'cat' has 2 pictures; expected at least 3, so that a fifth of each class is "
-        "for test"
+        ": class 'cat' has 2 images; expected at least 3, so that a fifth of each class is for test"
     )
 
 

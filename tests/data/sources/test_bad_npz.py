@@ -91,9 +91,9 @@ def test_a_bomb_is_left_unread(tmp_path: Path, version: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "array", "reason"),
     [
-        ("y_train", np.zeros(2**24, np.uint8), "x_train: 6 pictures; expected 16777216, as labels"),
-        ("x_test", np.zeros((2**22, 2, 2), np.uint8), "x_test: 4194304 pictures; expected 4, as"),
-        ("x_test", np.zeros((4, 2**11, 2**11), np.uint8), "x_test: pictures of (2048, 2048, 1); "),
+        ("y_train", np.zeros(2**24, np.uint8), "x_train: 6 images; expected 16777216, as labels"),
+        ("x_test", np.zeros((2**22, 2, 2), np.uint8), "x_test: 4194304 images; expected 4, as"),
+        ("x_test", np.zeros((4, 2**11, 2**11), np.uint8), "x_test: images of (2048, 2048, 1); "),
         ("class_names", np.array(["a" * 2**20] * 17), "class_names: 71303168 bytes of text; exp"),
     ],
 )
@@ -115,7 +115,7 @@ def test_what_does_not_fit_together_takes_no_memory(
 def test_too_many_pictures_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jcnn.data.sources.npz._MAX_PICTURES", 5)
     path = write(tmp_path / "a.npz", divided())
-    assert refused(path) == "x_train: 6 pictures; expected at most 5"
+    assert refused(path) == "x_train: 6 images; expected at most 5"
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -48,7 +48,7 @@ def test_extensions_in_either_case_and_no_others(tmp_path: Path) -> None:
     found, listing = listed(tmp_path)
     assert sorted(name for _, name in found) == sorted(taken)
     (note,) = listing.notes
-    left_out = "left out 5 files without a picture's extension"
+    left_out = "left out 5 files without an image's extension"
     assert note == f"{tmp_path}: {left_out}, such as {tmp_path}/a/1.png.bak"
 
 
@@ -65,7 +65,7 @@ def test_pictures_beside_the_class_folders_are_left_out_and_told(tmp_path: Path)
     events: list[Event] = []
     train, test = load(f"folder:{tmp_path}", notify=events.append)
     assert len(train) + len(test) == 15
-    assert notes(events) == [f"{tmp_path}: left out 2 pictures beside the class folders"]
+    assert notes(events) == [f"{tmp_path}: left out 2 images beside the class folders"]
 
 
 def test_train_and_test_are_used_where_there_are_both(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_train_and_test_are_used_where_there_are_both(tmp_path: Path) -> None:
     assert listing.sizes == (2, 0, 2)
     assert listing.notes == [
         f"{tmp_path}: train and test are read, more, other left out",
-        f"{tmp_path}/test: left out 1 pictures beside the class folders",
+        f"{tmp_path}/test: left out 1 images beside the class folders",
     ]
 
 
@@ -193,14 +193,14 @@ def test_folders_that_are_none(tmp_path: Path) -> None:
     assert refused(tmp_path / "none", FileNotFoundError) == ": no such folder"
     touch(tmp_path, "file", "empty/.hidden", "loose/1.png", "one/cat/1.png", "one/readme")
     touch(tmp_path, "bare/cat/1.png", "bare/dog/notes.txt", "bare/eel/.x.png")
-    expected = "expected two or more, with pictures in each"
+    expected = "expected two or more, with images in each"
     assert refused(tmp_path / "file", DataError) == ": Not a directory; expected a folder"
     for name in ("empty", "loose"):
         assert refused(tmp_path / name, DataError) == f": no class folder; {expected}"
     assert refused(tmp_path / "one", DataError) == f": only one class folder (cat); {expected}"
     kinds = ".png, .jpg, .jpeg, .bmp, .gif, .webp"
     for way in (DataError, ValueError):
-        assert refused(tmp_path / "bare", way) == f"dog: no picture in this class folder ({kinds})"
+        assert refused(tmp_path / "bare", way) == f"dog: no image in this class folder ({kinds})"
 
 
 @pytest.mark.parametrize("names", [["train"], ["test", "val"], ["Training"], ["TEST", "valid"]])
@@ -211,7 +211,7 @@ def test_parts_without_one_to_train_and_one_to_judge_are_refused(
         write_classes(tmp_path / name, {"a": 4, "b": 4})
     assert refused(tmp_path, DataError) == (
         f": holds {', '.join(sorted(names))}; expected train beside test, val or both, "
-        f"or one folder of pictures for each class"
+        f"or one folder of images for each class"
     )
 
 
@@ -263,7 +263,7 @@ def test_a_train_without_folders_is_a_class(tmp_path: Path) -> None:
 def test_a_folder_within_the_folder_is_suggested(tmp_path: Path) -> None:
     touch(tmp_path, "animals/cat/1.png", "animals/dog/1.png")
     assert refused(tmp_path, DataError) == (
-        f": only one class folder (animals); expected two or more, with pictures in each; "
+        f": only one class folder (animals); expected two or more, with images in each; "
         f"did you mean {tmp_path}/animals?"
     )
 
@@ -330,7 +330,7 @@ def test_file_names_may_be_any_bytes(tmp_path: Path) -> None:
     assert len(train) + len(test) == 10
     (tmp_path / "a/two\nlines.png").write_bytes(b"")
     assert refused(tmp_path, DataError).startswith(
-        repr(f"{tmp_path}/a/two\nlines.png") + ": not a picture"
+        repr(f"{tmp_path}/a/two\nlines.png") + ": not an image"
     )
 
 

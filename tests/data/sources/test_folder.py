@@ -121,7 +121,7 @@ def test_streamed_is_the_same_as_decoded(
         assert isinstance(part.images, StreamedImages)
     assert_same(streamed, decoded)
     (note,) = notes(events)
-    assert note.startswith(f"{36 if divided else 18} pictures of 4 x 6 x 1 take ")
+    assert note.startswith(f"{36 if divided else 18} images of 4 x 6 x 1 take ")
     assert note.endswith("GiB of memory for them: streamed from disk")
 
 
@@ -130,7 +130,7 @@ def test_streaming_opens_no_picture_beforehand(folder: Path, stream: Callable[[]
     for path in folder.rglob("*.png"):
         path.write_bytes(b"")
     train, _ = load(f"folder:{folder}", image_shape=(4, 6, 1))
-    with pytest.raises(DataError, match=r"\.png: not a picture; expected one of"):
+    with pytest.raises(DataError, match=r"\.png: not an image; expected one of"):
         train.images[np.arange(3)]
 
 
@@ -160,7 +160,7 @@ def test_several_sizes_need_a_shape(
         monkeypatch.setenv("JCNN_MEMORY_BYTES", budget)
     write(folder / "bee/zz.png", 1, 6, 4)
     assert refused(folder) == (
-        f"image_shape: got None for pictures of several sizes ({folder}/ant/00.png is 4 x 6, "
+        f"image_shape: got None for images of several sizes ({folder}/ant/00.png is 4 x 6, "
         f"{folder}/bee/zz.png is 6 x 4); pass --image-size"
     )
     assert len(load(f"folder:{folder}", image_shape=(4, 4, 1))[0]) == 15

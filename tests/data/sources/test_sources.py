@@ -49,7 +49,7 @@ def labelled(*labels: int) -> bytes:
         (
             (0, 1, 0, 1, 0, 1),
             (2, 2, 0, 3),
-            "2 of 4 classes ('2', '3'); 2 of them have test pictures",
+            "2 of 4 classes ('2', '3'); 2 of them have test images",
         ),
         ((0, 1, 0, 1, 0, 1), (0, 0, 0, 0), None),
     ],
@@ -63,7 +63,7 @@ def test_classes_without_a_training_picture_are_named(
     events: list[Note | Reading] = []
     name = f"idx:{tmp_path}"
     load(name, notify=events.append)
-    says = f"{name}: no training picture of {missing}; the model has an output for each of them"
+    says = f"{name}: no training image of {missing}; the model has an output for each of them"
     assert events == [Note(says)] * (missing is not None)
 
 
@@ -74,7 +74,7 @@ def test_one_class_is_refused_from_every_source(tmp_path: Path) -> None:
         with pytest.raises(DataError) as refused:
             load(name)
         assert str(refused.value) == (
-            f"{name}: all training pictures are of class '{only}'; expected two or more classes"
+            f"{name}: all training images are of class '{only}'; expected two or more classes"
         )
 
 

@@ -65,7 +65,7 @@ def test_other_users_of_tfds_find_what_was_prepared(originals: Path, tmp_path: P
 
 def but_on_classes(events: Sequence[Any]) -> list[Any]:
     """The events without the note that some of the ten classes have no images."""
-    return [e for e in events if not (isinstance(e, Note) and "no training picture" in e.text)]
+    return [e for e in events if not (isinstance(e, Note) and "no training image" in e.text)]
 
 
 def test_the_order_is_always_the_same(
@@ -161,7 +161,7 @@ def test_what_exceeds_the_memory_is_streamed(
     train, test = load("mnist", notify=notes.append)
     notes = but_on_classes(notes)
     assert [type(event) for event in notes] == [Note]
-    assert notes[0].text.startswith("12 pictures of 28 x 28 x 1 take ")
+    assert notes[0].text.startswith("12 images of 28 x 28 x 1 take ")
     assert isinstance(train.images, StreamedImages)
     assert isinstance(test.images, StreamedImages)
     np.testing.assert_array_equal(train.images[:], whole.images)

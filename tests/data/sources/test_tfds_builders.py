@@ -174,9 +174,7 @@ def test_a_tar_of_pictures_of_several_sizes(
     files = {"flower_photos.tgz": tar_gz(members)}
     publish(monkeypatch, "tf_flowers", files)
     folder = write(tmp_path / "originals", files)
-    with pytest.raises(
-        ValueError, match=r"^image_shape: tfds:tf_flowers has pictures of \?x\?x3; "
-    ):
+    with pytest.raises(ValueError, match=r"^image_shape: tfds:tf_flowers has images of \?x\?x3; "):
         load("tfds:tf_flowers", folder)
     train, test = load("tfds:tf_flowers", folder, image_shape=(8, 6, 3))
     assert (len(train), len(test)) == (20, 5)

@@ -174,7 +174,7 @@ def test_pictures_of_16_bits_are_refused(tmp_path: Path) -> None:
 def test_a_record_that_is_no_picture_is_named(tmp_path: Path) -> None:
     data = encoded(animals(1, 1)[0])
     creatures(tmp_path / "home", {"train": [(data[:60], 0)] * 6})
-    message = r"/creatures/1\.0\.0: record 0 has no picture \(.+\)$"
+    message = r"/creatures/1\.0\.0: record 0 has no image \(.+\)$"
     with pytest.raises(DataError, match=message):
         load("tfds:creatures", image_shape=(9, 7, 3))
 

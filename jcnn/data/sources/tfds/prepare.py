@@ -127,7 +127,7 @@ def image_and_label_keys(name: str, info: Any) -> tuple[str, str]:
     if not good:
         raise ValueError(
             f"data: {name} of tensorflow-datasets is no image classification; "
-            f"expected one 8-bit picture and one class label an example"
+            f"expected one 8-bit image and one class label an example"
         )
     return keys[0], keys[1]
 

@@ -89,7 +89,7 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
     if count * math.prod(shape) > budget:
         sizes = (f"{n / 2**30:.3g} GiB" for n in (count * math.prod(shape), budget))
         by, (size, limit) = " x ".join(map(str, shape)), sizes
-        why = f"{count} pictures of {by} take {size}, more than the {limit} of memory for them"
+        why = f"{count} images of {by} take {size}, more than the {limit} of memory for them"
         request.notify(Note(f"{why}: streamed from disk"))
         return _parts(index, lambda split: _streamed(index, split, shape, request))
     key = f"tfds {_FORMAT} {fingerprint(folder)} {shape} {request.resize}"
@@ -128,7 +128,7 @@ def _own_shape(wanted: TfdsName, index: Index) -> tuple[int, int, int]:
     if height is None or width is None or channels not in (1, 3):
         sizes = "x".join("?" if size is None else str(size) for size in index.image_shape)
         raise ValueError(
-            f"image_shape: tfds:{wanted} has pictures of {sizes}; pass --image-size, the size to "
+            f"image_shape: tfds:{wanted} has images of {sizes}; pass --image-size, the size to "
             f"bring them to"
         )
     return height, width, channels
@@ -188,5 +188,5 @@ def _decode(
                     images[i] = fit_image(decode_8_bits(picture, upright=False), shape, resize)
             except _PILLOW_ERRORS as error:
                 where = f"{show(split.folder)}: record {numbers[i]}"
-                raise DataError(f"{where} has no picture ({show(error)})") from error
+                raise DataError(f"{where} has no image ({show(error)})") from error
     return images
