@@ -66,7 +66,7 @@ def test_what_another_user_could_have_written_is_refused(
         monkeypatch.setattr(os, "geteuid", lambda: 54321)
         owner = os.stat_result((*spoilt.stat()[:4], 777, *spoilt.stat()[5:]))
         kept = Path.stat
-        monkeypatch.setattr(Path, "stat", lambda p: owner if p == spoilt else kept(p))
+        monkeypatch.setattr(Path, "stat", lambda p, **how: owner if p == spoilt else kept(p, **how))
         reason = "belongs to another user (uid 777); remove it"
     else:
         mode = spoilt.stat().st_mode & 0o777 | (0o020 if how == "group" else 0o002)
