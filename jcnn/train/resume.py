@@ -129,7 +129,7 @@ def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str
     """
     settings = [dataclasses.asdict(config) for config in configs]
     fingerprint = {
-        "pictures": len(dataset),
+        "images": len(dataset),
         "image_shape": dataset.image_shape,
         "class_names": dataset.class_names,
         "settings": [
@@ -159,7 +159,7 @@ def _check_same(run: Path, meta: dict[str, Any], fingerprint: dict[str, Any]) ->
     if saved or not fingerprint or not meta["step"]:
         return
     # A checkpoint of an older version does not hold the batch size.
-    steps = -(-fingerprint["pictures"] // fingerprint["settings"][0]["batch_size"])
+    steps = -(-fingerprint["images"] // fingerprint["settings"][0]["batch_size"])
     if meta["step"] >= steps:
         raise ValueError(
             f"resume: {run} stopped after {meta['step']} steps of an epoch, which has {steps} "
