@@ -6,8 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jcnn.layers import Conv2D
-from jcnn.models.calls import recorded_calls
+from jcnn.layers import Conv2D, recorded_calls
 from jcnn.models.zoo import ZOO, trace
 from jcnn.ops import Padding, resolve_window
 from jcnn.ops.conv.table.lookup import Conv, Params, Shape

@@ -13,6 +13,7 @@ from jcnn.explore._layer import Layer
 from jcnn.layers import (
     Activation,
     AveragePooling2D,
+    Call,
     Conv2D,
     Dense,
     DepthwiseConv2D,
@@ -22,7 +23,6 @@ from jcnn.layers import (
     SeparableConv2D,
 )
 from jcnn.layers.basic import DropoutRate
-from jcnn.models.calls import Call
 
 Shape = tuple[int, ...]
 

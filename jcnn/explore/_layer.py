@@ -25,7 +25,7 @@ class Layer:
         arrays: parameters, float32.
         in_shape: `(H, W, C)` or `(D,)` of the input.
         out_shape: `(H, W, C)` or `(D,)` of the output.
-        call: the call (`jcnn.models.calls.Call.name`) that ends with this layer, or None.
+        call: the call (`jcnn.layers.calls.Call.name`) that ends with this layer, or None.
     """
 
     name: str

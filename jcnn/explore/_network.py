@@ -23,9 +23,8 @@ from jcnn.explore._between import between
 from jcnn.explore._functions import EXAMPLES, typical_numbers
 from jcnn.explore._kinds import layers_of
 from jcnn.explore._layer import Layer, run
-from jcnn.layers import Activation, LayerError, as_model, eval_mode
+from jcnn.layers import Activation, Call, LayerError, as_model, eval_mode, recorded_calls
 from jcnn.layers import Layer as AnyLayer
-from jcnn.models.calls import Call, recorded_calls
 
 Floats = npt.NDArray[np.float32]
 

@@ -11,6 +11,7 @@ from jcnn.layers.basic import (
     Flatten,
     MaxPooling2D,
 )
+from jcnn.layers.calls import Call, around_calls, intermediates, recorded_calls
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from jcnn.layers.model import (
     LayerError,
@@ -27,6 +28,7 @@ __all__ = [
     "Activation",
     "AveragePooling2D",
     "BatchNormalization",
+    "Call",
     "Conv2D",
     "Conv2DTranspose",
     "Dense",
@@ -40,11 +42,14 @@ __all__ = [
     "MaxPooling2D",
     "SeparableConv2D",
     "Sequential",
+    "around_calls",
     "as_model",
     "eval_mode",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "intermediates",
     "output_shape",
+    "recorded_calls",
     "train_mode",
 ]

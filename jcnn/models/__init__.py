@@ -1,6 +1,6 @@
 """The model zoo, and the summary and intermediates of any model."""
 
-from jcnn.models.calls import intermediates
+from jcnn.layers import intermediates
 from jcnn.models.summary import LayerRow, Summary, count_params, summary, zoo_summary
 from jcnn.models.zoo import ZOO, build, zoo_entry
 

@@ -8,8 +8,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import ops
-from jcnn.layers import Conv2DTranspose, Layer, Sequential, as_model, eval_mode
-from jcnn.models.calls import Call, recorded_calls
+from jcnn.layers import (
+    Call,
+    Conv2DTranspose,
+    Layer,
+    Sequential,
+    as_model,
+    eval_mode,
+    recorded_calls,
+)
 from jcnn.models.zoo import ZOO, trace
 
 

@@ -15,6 +15,7 @@ from jcnn.ops._count import conv_multiply_adds, multiply_adds
 from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
 from jcnn.ops._receptive_field import ReceptiveField, receptive_field
+from jcnn.ops._recordable import recordable, recorded_ops
 from jcnn.ops._window import (
     Padding,
     Size,
@@ -67,6 +68,8 @@ __all__ = [
     "max_pool2d",
     "multiply_adds",
     "receptive_field",
+    "recordable",
+    "recorded_ops",
     "relu",
     "resolve_window",
     "separable_conv2d",

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from jcnn.ops._check import check_floating
+from jcnn.ops._recordable import recordable
 
 
+@recordable
 def relu(x: jax.Array) -> jax.Array:
     """Rectified linear unit, `max(x, 0)`; its gradient at 0 is 0.
 
@@ -31,6 +33,7 @@ def relu(x: jax.Array) -> jax.Array:
     return jax.nn.relu(x)
 
 
+@recordable
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
     """`x` where positive, `slope * x` elsewhere; the default slope is that of Keras's activation.
 
@@ -48,6 +51,7 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
     return _in_32_bits(lambda x: jnp.where(x > 0, x, x * jnp.asarray(slope, x.dtype)), x)
 
 
+@recordable
 def gelu(x: jax.Array) -> jax.Array:
     """Gaussian error linear unit in its exact form, `x * Phi(x)`, as Keras computes it.
 
@@ -66,6 +70,7 @@ def gelu(x: jax.Array) -> jax.Array:
     return _in_32_bits(_gelu, x)
 
 
+@recordable
 def sigmoid(x: jax.Array) -> jax.Array:
     """Logistic function, `1 / (1 + exp(-x))`.
 
@@ -82,6 +87,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
     return _in_32_bits(_sigmoid, x)
 
 
+@recordable
 def tanh(x: jax.Array) -> jax.Array:
     """Hyperbolic tangent.
 
@@ -98,6 +104,7 @@ def tanh(x: jax.Array) -> jax.Array:
     return _in_32_bits(_tanh, x)
 
 
+@recordable
 def softmax(logits: jax.Array) -> jax.Array:
     """Probabilities `exp(z) / sum(exp(z))` over the last axis.
 

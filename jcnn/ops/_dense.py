@@ -8,9 +8,11 @@ import jax.numpy as jnp
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_rank, check_rate, check_same_dtype
 from jcnn.ops._random import less_than
+from jcnn.ops._recordable import recordable
 from jcnn.ops.conv.method import Precision
 
 
+@recordable
 def flatten(x: jax.Array) -> jax.Array:
     """Reshape each example to one row, in the order rows, columns, channels.
 
@@ -29,6 +31,7 @@ def flatten(x: jax.Array) -> jax.Array:
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
+@recordable
 def dense(
     x: jax.Array,
     kernel: jax.Array,

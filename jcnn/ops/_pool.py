@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.ops._check import check_floating, check_rank
+from jcnn.ops._recordable import recordable
 from jcnn.ops._taps import taps
 from jcnn.ops._window import Padding, Size, Window, resolve_window
 
 
+@recordable
 def max_pool2d(
     x: jax.Array, window: Size, *, stride: Size | None = None, padding: Padding = "VALID"
 ) -> jax.Array:
@@ -42,6 +44,7 @@ def max_pool2d(
     return largest
 
 
+@recordable
 def avg_pool2d(
     x: jax.Array,
     window: Size,

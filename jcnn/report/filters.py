@@ -11,8 +11,7 @@ from matplotlib import colormaps
 
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
-from jcnn.layers import eval_mode
-from jcnn.models.calls import Call, recorded_calls
+from jcnn.layers import Call, eval_mode, recorded_calls
 from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes
 
 _MOST = 64

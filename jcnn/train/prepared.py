@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.layers import LayerError, eval_mode
+from jcnn.layers import LayerError, eval_mode, recorded_calls
 from jcnn.layers.model import split_model
-from jcnn.models.calls import recorded_calls
 from jcnn.train import snapshot
 from jcnn.train.programs import logits_program
 

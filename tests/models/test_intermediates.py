@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.layers import Conv2D, Dense, Flatten, Layer, eval_mode
+from jcnn.layers import Conv2D, Dense, Flatten, Layer, eval_mode, recorded_calls
 from jcnn.models import build, intermediates
-from jcnn.models.calls import recorded_calls
 from jcnn.train import model_output_shape, predict
 
 

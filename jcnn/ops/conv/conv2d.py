@@ -6,12 +6,14 @@ import jax.numpy as jnp
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_bias, check_floating, check_same_dtype
 from jcnn.ops._conv_shapes import conv_window
+from jcnn.ops._recordable import recordable
 from jcnn.ops._window import Padding, Size, Window, check_size
 from jcnn.ops.conv.lowerings.lowering import is_empty
 from jcnn.ops.conv.method import ConvMethod, Precision
 from jcnn.ops.conv.methods.registry import METHODS
 
 
+@recordable
 def conv2d(
     x: jax.Array,
     kernel: jax.Array,

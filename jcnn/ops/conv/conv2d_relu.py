@@ -19,7 +19,7 @@ from jcnn.ops._activations import relu
 from jcnn.ops._bias import add_bias
 from jcnn.ops._pool import max_pool2d
 from jcnn.ops._window import Padding, Size, check_size, resolve_window
-from jcnn.ops.conv.conv2d import resolve
+from jcnn.ops.conv.conv2d import conv2d, resolve
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Params
 from jcnn.ops.conv.method import ConvMethod, Precision
@@ -62,7 +62,19 @@ def conv2d_relu(
     if pool:  # the window must fit
         resolve_window(window.out_size, 2, stride=2)
     if chosen is not METHODS["pallas"]:
-        y = relu(add_bias(chosen.fn(x, kernel, window, groups, precision), bias))
+        y = relu(
+            conv2d(
+                x,
+                kernel,
+                bias,
+                stride=stride,
+                padding=padding,
+                dilation=dilation,
+                groups=groups,
+                method=method,
+                precision=precision,
+            )
+        )
         return max_pool2d(y, 2) if pool else y
     pallas_lowering.refuse_precision(x, precision)
     if bias is None:

@@ -4,11 +4,13 @@ import jax
 
 from jcnn.ops._check import check_rank
 from jcnn.ops._conv_shapes import layout_hint
+from jcnn.ops._recordable import recordable
 from jcnn.ops._window import Padding, Size
 from jcnn.ops.conv.conv2d import conv2d
 from jcnn.ops.conv.method import ConvMethod, Precision
 
 
+@recordable
 def depthwise_conv2d(
     x: jax.Array,
     kernel: jax.Array,

@@ -14,11 +14,13 @@ import jax
 from jcnn.ops._bias import add_bias
 from jcnn.ops._check import check_floating, check_same_dtype
 from jcnn.ops._conv_shapes import conv_transpose_window
+from jcnn.ops._recordable import recordable
 from jcnn.ops._window import Padding, Size, check_size
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv
 
 
+@recordable
 def conv_transpose2d(
     x: jax.Array,
     kernel: jax.Array,

@@ -1,15 +1,20 @@
-"""Record the input and output of every layer in one call of a model."""
+"""Record, or replace, the calls of the layers of a model."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 from flax import nnx
 
-from jcnn.layers import Layer, LayerError, as_model, eval_mode
+from jcnn.layers.model import LayerError, as_model, eval_mode
+from jcnn.layers.types import Layer
+
+# Gets a module's path, the module, its call and the call's arguments.
+Around = Callable[[str, nnx.Module, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 # A module's call may itself ask for intermediates, so one thread may enter more than once.
 _patching = threading.RLock()
@@ -58,44 +63,60 @@ def recorded_calls(
 ) -> Iterator[list[Call]]:
     """Record each call of each module below `model` while the context is open.
 
-    Meanwhile the modules' classes have a recording `__call__`. The modules themselves are not
-    changed, so it works while JAX traces. Calls from other threads are not recorded.
-
     Args:
         model: any NNX module.
         replace: maps each call to the value to return instead of its output; None keeps outputs.
     """
+    calls: list[Call] = []
+    counts: dict[str, int] = {}
+
+    def recorded(path: str, module: nnx.Module, call: Callable[..., Any], *args: Any) -> Any:
+        output = call(*args[0], **args[1])
+        counts[path] = counts.get(path, 0) + 1
+        name = path if counts[path] == 1 else f"{path}#{counts[path]}"
+        done = Call(name, module, args[0][0], output)
+        calls.append(done)
+        return output if replace is None else replace(done)
+
+    with around_calls(model, recorded):
+        yield calls
+
+
+@contextmanager
+def around_calls(model: nnx.Module, around: Around) -> Iterator[None]:
+    """Call `around` instead of each module below `model` while the context is open.
+
+    Meanwhile the modules' classes have another `__call__`. The modules themselves are not changed,
+    so it works while JAX traces. Calls from other threads are left alone.
+
+    Args:
+        model: any NNX module.
+        around: gets the module's path, the module, the call without it, and the arguments; returns
+            the result.
+    """
     paths = {id(module): "/".join(map(str, path)) for path, module in nnx.iter_modules(model)}
     del paths[id(model)]
     classes = {type(module) for _, module in nnx.iter_modules(model)}
-    calls: list[Call] = []
-    counts: dict[str, int] = {}
     active: set[int] = set()
     thread = threading.get_ident()
 
-    def recording(call: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
+    def wrapping(call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(self: nnx.Module, *args: Any, **kwargs: Any) -> Any:
             # A nested call of the same module is a subclass calling its superclass.
             known = threading.get_ident() == thread and id(self) in paths
             if not known or id(self) in active or not args:
                 return call(self, *args, **kwargs)
             active.add(id(self))
             try:
-                output = call(self, *args, **kwargs)
+                return around(paths[id(self)], self, partial(call, self), args, kwargs)
             except LayerError:
                 raise
             except (TypeError, ValueError) as error:  # Flax and JAX raise either
                 raise LayerError(f"layer {paths[id(self)]!r}: {error}") from error
             finally:
                 active.discard(id(self))
-            path = paths[id(self)]
-            counts[path] = counts.get(path, 0) + 1
-            name = path if counts[path] == 1 else f"{path}#{counts[path]}"
-            done = Call(name, self, args[0], output)
-            calls.append(done)
-            return output if replace is None else replace(done)
 
-        return recorded
+        return wrapped
 
     with _patching:
         own: dict[Any, Any] = {
@@ -104,8 +125,8 @@ def recorded_calls(
         originals = {cls: cls.__call__ for cls in own}
         try:
             for cls, call in originals.items():
-                cls.__call__ = recording(call)
-            yield calls
+                cls.__call__ = wrapping(call)
+            yield
         finally:
             for cls, call in own.items():
                 if call is None:

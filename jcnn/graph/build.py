@@ -1,0 +1,201 @@
+"""Turn a graph into a module of jcnn's layers, which computes the same and can be trained."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn import ops
+from jcnn.graph.node import INPUT, Graph, Node
+from jcnn.graph.patterns import FUNCTIONS
+from jcnn.layers import (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    Flatten,
+    LayerError,
+    MaxPooling2D,
+)
+
+Shape = tuple[int, ...]
+
+
+class GraphModel(nnx.Module):
+    """The layers of a graph, each an attribute named after its node, with "." for "/".
+
+    Args:
+        graph: its arrays become the parameters.
+        rngs: its `dropout` stream draws the masks of dropout layers.
+    """
+
+    def __init__(self, graph: Graph, *, rngs: nnx.Rngs) -> None:
+        shared: dict[Any, str] = {}
+        steps = []
+        for node in graph.nodes:
+            # Two calls of one layer have the same variables, and one module.
+            key = tuple(sorted(node.paths.items())) or node.name
+            if key not in shared:
+                shared[key] = node.name.replace("/", ".")
+                shapes = [graph.shape_of(name) for name in node.inputs]
+                setattr(self, shared[key], _BUILD[node.kind](node, shapes, rngs))
+            steps.append((node.name, shared[key], node.inputs))
+        self.steps = tuple(steps)
+        self.output = graph.output
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Compute every node for images `x (N, H, W, C)`; the result is the output's."""
+        values = {INPUT: x}
+        for name, attribute, inputs in self.steps:
+            layer = getattr(self, attribute)
+            try:
+                values[name] = layer(*(values[one] for one in inputs))
+            except LayerError:
+                raise
+            except (TypeError, ValueError) as error:  # Flax and JAX raise either
+                raise LayerError(f"layer {name!r}: {error}") from error
+        return values[self.output]
+
+
+class Constant(nnx.Variable[jax.Array]):
+    """An array of a function between layers, which is not trained."""
+
+
+class Function(nnx.Module):
+    """A function between layers, such as a sum of two branches.
+
+    Args:
+        kind: a key of `BETWEEN`.
+        settings: its keyword arguments.
+        constant: its last argument, or None.
+    """
+
+    def __init__(self, kind: str, settings: dict[str, Any], constant: Any = None) -> None:
+        self.kind = kind
+        self.settings = settings
+        self.constant = None if constant is None else Constant(jnp.asarray(constant))
+
+    def __call__(self, *inputs: jax.Array) -> jax.Array:
+        """Apply the function to `inputs`, each `(N, ...)`."""
+        constants = () if self.constant is None else (self.constant[...],)
+        return BETWEEN[self.kind](*inputs, *constants, **self.settings)
+
+
+def _over_space(reduce: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    return lambda x, keepdims: reduce(x, (1, 2), keepdims=keepdims)
+
+
+BETWEEN: dict[str, Callable[..., jax.Array]] = {
+    "add": lambda a, b: a + b,
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "concatenate": lambda *arrays, axis: jnp.concatenate(arrays, axis),
+    "global_average_pool": _over_space(jnp.mean),
+    "global_max_pool": _over_space(jnp.max),
+    "zero_pad": lambda x, padding: jnp.pad(x, ((0, 0), *padding, (0, 0))),
+    "crop": lambda x, cropping: x[
+        :,
+        cropping[0][0] : x.shape[1] - cropping[0][1],
+        cropping[1][0] : x.shape[2] - cropping[1][1],
+    ],
+    "reshape": lambda x, shape: x.reshape(len(x), *shape),
+}
+
+
+def _between(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    return Function(node.kind, dict(node.settings), node.arrays.get("constant"))
+
+
+def _convolution(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:
+    def build(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+        kernel = node.arrays["kernel"]
+        layer = kind(
+            *(shapes[0][2], node.shape[2], kernel.shape[:2]),
+            use_bias="bias" in node.arrays,
+            kernel_init=lambda *_: kernel,
+            rngs=rngs,
+            **node.settings,
+        )
+        return _with_bias(layer, node)
+
+    return build
+
+
+def _depthwise(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    kernel = node.arrays["kernel"]
+    layer = DepthwiseConv2D(
+        shapes[0][2],
+        (kernel.shape[0], kernel.shape[1]),
+        depth_multiplier=kernel.shape[3],
+        use_bias="bias" in node.arrays,
+        depthwise_init=lambda *_: kernel,
+        rngs=rngs,
+        **node.settings,
+    )
+    return _with_bias(layer, node)
+
+
+def _dense(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    kernel = node.arrays["kernel"]
+    how: dict[str, Any] = {"kernel_init": lambda *_: kernel, "use_bias": "bias" in node.arrays}
+    kind = Dense if len(shapes[0]) == 1 else nnx.Linear
+    return _with_bias(kind(*kernel.shape, **how, rngs=rngs), node)
+
+
+def _with_bias(layer: Any, node: Node) -> nnx.Module:
+    if "bias" in node.arrays:
+        layer.bias = nnx.Param(node.arrays["bias"])
+    module: nnx.Module = layer
+    return module
+
+
+def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    has = {"scale": "scale" in node.arrays, "center": "bias" in node.arrays}
+    layer: Any = BatchNormalization(shapes[0][-1], **node.settings, **has, rngs=rngs)
+    for role, array in node.arrays.items():
+        kind = nnx.Param if role in ("scale", "bias") else nnx.BatchStat
+        setattr(layer, {"variance": "var"}.get(role, role), kind(array))
+    module: nnx.Module = layer
+    return module
+
+
+def _pool(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
+    def build(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+        how = node.settings
+        return kind(how["window"], stride=how["stride"], padding=how["padding"])
+
+    return build
+
+
+def _activation(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    settings = dict(node.settings)
+    return Activation(activation(settings.pop("function"), **settings))
+
+
+def activation(name: str, **settings: float) -> Callable[[jax.Array], jax.Array]:
+    """The function of an "activation" node: that of `jcnn.ops`, or else of JAX."""
+    function = getattr(ops, name, FUNCTIONS[name][0] if name in FUNCTIONS else None)
+    if function is None:
+        raise ValueError(f"function: got {name!r}; accepted: {', '.join(FUNCTIONS)}")
+    return lambda x: function(x, **settings) if settings else function(x)
+
+
+_BUILD: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {
+    "conv": _convolution(Conv2D),
+    "depthwise_conv": _depthwise,
+    "conv_transpose": _convolution(Conv2DTranspose),
+    "dense": _dense,
+    "batch_norm": _batch_norm,
+    "max_pool": _pool(MaxPooling2D),
+    "average_pool": _pool(AveragePooling2D),
+    "activation": _activation,
+    "flatten": lambda node, shapes, rngs: Flatten(),
+    "dropout": lambda node, shapes, rngs: Dropout(node.settings["rate"], rngs=rngs),
+    **dict.fromkeys(BETWEEN, _between),
+}

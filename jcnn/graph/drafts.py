@@ -1,0 +1,24 @@
+"""What one equation of a traced model computes, before nodes have names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jcnn.graph.program import Value
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A node without a name.
+
+    Attributes:
+        kind, settings, arrays: as of `Node`.
+        inputs: the values that it reads, or drafts of the same equation.
+        named: whether the node takes the name of its layer; else its kind is appended.
+    """
+
+    kind: str
+    settings: dict[str, Any]
+    inputs: "tuple[Value | Draft, ...]"
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+    named: bool = False

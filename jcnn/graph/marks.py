@@ -1,0 +1,110 @@
+"""Trace a model so that each layer and each function of `jcnn.ops` is one named equation."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.extend.core import ClosedJaxpr, Primitive
+
+from jcnn.layers import around_calls
+from jcnn.ops import recorded_ops
+
+# The batch size while tracing: no usual height, width or number of channels, so that a reshape of
+# the batch axis is not mistaken for one of an image.
+BATCH = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """One call, as an equation of the traced program.
+
+    Attributes:
+        layer: path of the innermost module that is called; "" for the model itself.
+        function: the function of `jcnn.ops`, or None for the call of a layer.
+        module: the called layer, or None for a function.
+        arrays: names of the arguments that are the equation's operands, in order.
+        settings: the other arguments by name, with defaults.
+    """
+
+    layer: str
+    function: Callable[..., jax.Array] | None
+    module: nnx.Module | None
+    arrays: tuple[str, ...]
+    settings: dict[str, Any]
+
+    def __call__(self, *operands: jax.Array) -> jax.Array:
+        """Compute the call from its operands."""
+        if self.module is not None:
+            result: jax.Array = type(self.module).__call__(self.module, *operands)
+            return result
+        assert self.function is not None
+        arrays = dict(zip(self.arrays, operands, strict=True))
+        return self.function(**arrays, **self.settings)
+
+
+def _shape(*operands: Any, mark: Mark) -> Any:
+    with recorded_ops(None):
+        result = jax.eval_shape(mark, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in operands))
+    return jax.core.ShapedArray(result.shape, result.dtype)
+
+
+MARK = Primitive("jcnn_mark")
+MARK.def_abstract_eval(_shape)
+
+
+def trace(
+    model: nnx.Module, input_shape: tuple[int, ...], opaque: Callable[[nnx.Module], bool]
+) -> ClosedJaxpr:
+    """Trace `model` for images of `input_shape`, without the batch axis; nothing is computed.
+
+    Args:
+        model: in eval mode; its variables may be arrays or tracers.
+        input_shape: `(H, W, C)`.
+        opaque: whether the call of a module is to be one equation.
+    """
+    example = jax.ShapeDtypeStruct((BATCH, *input_shape), jnp.float32)
+    # Without `jit`, whose cache may hold functions that were traced without marks.
+    with jax.disable_jit(), _marks(model, opaque):
+        return jax.make_jaxpr(lambda x: model(x))(example)
+
+
+@contextmanager
+def _marks(model: nnx.Module, opaque: Callable[[nnx.Module], bool]) -> Iterator[None]:
+    paths = [""]
+
+    def around(path: str, module: nnx.Module, call: Callable[..., Any], args: Any, kw: Any) -> Any:
+        inner = path.removeprefix(f"{paths[-1]}/")
+        paths.append(path)
+        try:
+            with jax.named_scope(f"[{inner}]"):  # brackets: JAX and users open scopes, too
+                if not opaque(module) or len(args) != 1 or not _in_eval_mode(kw):
+                    return call(*args, **kw)
+                return MARK.bind(args[0], mark=Mark(path, None, module, ("x",), {}))
+        finally:
+            paths.pop()
+
+    def record(function: Callable[..., jax.Array], args: Any, kwargs: Any) -> jax.Array:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+        bound.apply_defaults()
+        arrays = {k: v for k, v in bound.arguments.items() if isinstance(v, jax.Array | np.ndarray)}
+        rest = {k: v for k, v in bound.arguments.items() if k not in arrays}
+        mark = Mark(paths[-1], function, None, tuple(arrays), rest)
+        result: jax.Array = MARK.bind(*arrays.values(), mark=mark)
+        return result
+
+    with around_calls(model, around), recorded_ops(record):
+        yield
+
+
+def _in_eval_mode(keywords: dict[str, Any]) -> bool:
+    """Whether the keywords of a call say no more than that the layer is in eval mode."""
+    modes = ("deterministic", "use_running_average")
+    return all(
+        value is None or (name in modes and value is True) for name, value in keywords.items()
+    )
