@@ -132,7 +132,8 @@ class _Values(dict[Any, Value]):
 
     def of(self, atom: Any) -> Value:
         if isinstance(atom, Literal):
-            return Value(tuple(atom.aval.shape), atom.aval.dtype, np.asarray(atom.val))
+            aval: Any = atom.aval
+            return Value(tuple(aval.shape), aval.dtype, np.asarray(atom.val))
         return self[atom]
 
 
