@@ -124,7 +124,10 @@ def pool_settings(window: ops.Window) -> dict[str, Any]:
     return {"window": window.kernel, "stride": window.stride, "padding": window.padding}
 
 
-ACTIVATIONS = ("relu", "leaky_relu", "gelu", "sigmoid", "tanh", "softmax")
+ACTIVATIONS = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "hard_sigmoid", "hard_swish"),
+    *("gelu", "silu", "mish", "softplus", "sigmoid", "tanh", "softmax"),
+)
 
 OPS: dict[str, Callable[[dict[str, Any], Value, Arrays], Draft]] = {
     "conv2d": _conv,

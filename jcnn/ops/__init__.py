@@ -1,14 +1,6 @@
 """Pure functions for convolutional networks: arrays in, arrays out; NHWC images, HWIO kernels."""
 
-from jcnn.ops._activations import (
-    cross_entropy,
-    gelu,
-    leaky_relu,
-    relu,
-    sigmoid,
-    softmax,
-    tanh,
-)
+from jcnn.ops._activations import elu, hard_sigmoid, hard_swish, leaky_relu, relu, relu6, selu
 from jcnn.ops._check import check_rate
 from jcnn.ops._conv_shapes import conv_output_shape, conv_transpose_output_shape
 from jcnn.ops._count import conv_multiply_adds, multiply_adds
@@ -16,6 +8,8 @@ from jcnn.ops._dense import dense, dropout, flatten
 from jcnn.ops._pool import avg_pool2d, max_pool2d
 from jcnn.ops._receptive_field import ReceptiveField, receptive_field
 from jcnn.ops._recordable import recordable, recorded_ops
+from jcnn.ops._smooth_activations import gelu, mish, sigmoid, silu, softplus, tanh
+from jcnn.ops._softmax import cross_entropy, softmax
 from jcnn.ops._window import (
     Padding,
     Size,
@@ -59,21 +53,29 @@ __all__ = [
     "dense",
     "depthwise_conv2d",
     "dropout",
+    "elu",
     "explain_conv",
     "flatten",
     "gelu",
+    "hard_sigmoid",
+    "hard_swish",
     "im2col",
     "im2col_in_chunks",
     "leaky_relu",
     "max_pool2d",
+    "mish",
     "multiply_adds",
     "receptive_field",
     "recordable",
     "recorded_ops",
     "relu",
+    "relu6",
     "resolve_window",
+    "selu",
     "separable_conv2d",
     "sigmoid",
+    "silu",
     "softmax",
+    "softplus",
     "tanh",
 ]

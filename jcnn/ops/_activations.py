@@ -1,12 +1,8 @@
-"""Activations, softmax and the cross-entropy of logits.
+"""Activations made of pieces: lines, and exponentials below zero.
 
-16-bit inputs are computed in float32 and rounded once. Where a textbook formula subtracts nearly
-equal numbers in a tail (`1 + erf`, `s * (1 - s)`, `1 - tanh^2`), another formula is used, so that
-values and gradients keep their relative precision down to the smallest normal number.
+16-bit inputs are computed in float32 and rounded once. At a corner the gradient is that of the
+piece which is flat, as in PyTorch.
 """
-
-import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +10,11 @@ from jax import lax
 
 from jcnn.ops._check import check_floating
 from jcnn.ops._recordable import recordable
+from jcnn.ops._wide import in_32_bits
+
+# Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", 2017, eq. 14.
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
 
 
 @recordable
@@ -34,6 +35,25 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 @recordable
+def relu6(x: jax.Array) -> jax.Array:
+    """Rectified linear unit with a ceiling, `min(max(x, 0), 6)`; its gradient at 0 and 6 is 0.
+
+    Args:
+        x: any shape, a floating-point type.
+
+    Returns:
+        The shape and dtype of `x`, between 0 and 6.
+
+    Raises:
+        ValueError: `x` is not of a floating-point type.
+
+    Reference: Howard et al., "MobileNets", 2017.
+    """
+    check_floating("x", x)
+    return _clamp(0, x, 6)
+
+
+@recordable
 def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
     """`x` where positive, `slope * x` elsewhere; the default slope is that of Keras's activation.
 
@@ -48,12 +68,72 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
         ValueError: `x` is not of a floating-point type.
     """
     check_floating("x", x)
-    return _in_32_bits(lambda x: jnp.where(x > 0, x, x * jnp.asarray(slope, x.dtype)), x)
+    return in_32_bits(lambda x: jnp.where(x > 0, x, x * jnp.asarray(slope, x.dtype)), x)
 
 
 @recordable
-def gelu(x: jax.Array) -> jax.Array:
-    """Gaussian error linear unit in its exact form, `x * Phi(x)`, as Keras computes it.
+def elu(x: jax.Array, alpha: float = 1.0) -> jax.Array:
+    """Exponential linear unit: `x` where positive, `alpha * (exp(x) - 1)` elsewhere.
+
+    Args:
+        x: any shape, a floating-point type.
+        alpha: the result goes to `-alpha` for large negative inputs.
+
+    Returns:
+        The shape and dtype of `x`.
+
+    Raises:
+        ValueError: `x` is not of a floating-point type.
+
+    Reference: Clevert, Unterthiner and Hochreiter, "Exponential Linear Units", 2015.
+    """
+    check_floating("x", x)
+    return in_32_bits(lambda x: _elu(x, 1.0, alpha), x)
+
+
+@recordable
+def selu(x: jax.Array) -> jax.Array:
+    """Scaled exponential linear unit: `elu` with two constants that keep mean 0 and variance 1.
+
+    Args:
+        x: any shape, a floating-point type.
+
+    Returns:
+        The shape and dtype of `x`: `1.0507 * x` where positive, else `1.7581 * (exp(x) - 1)`.
+
+    Raises:
+        ValueError: `x` is not of a floating-point type.
+
+    Reference: Klambauer et al., "Self-Normalizing Neural Networks", 2017.
+    """
+    check_floating("x", x)
+    return in_32_bits(lambda x: _elu(x, _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA), x)
+
+
+@recordable
+def hard_sigmoid(x: jax.Array) -> jax.Array:
+    """Piecewise linear sigmoid, `relu6(x + 3) / 6`; its gradient at -3 and 3 is 0.
+
+    Args:
+        x: any shape, a floating-point type.
+
+    Returns:
+        The shape and dtype of `x`, between 0 and 1.
+
+    Raises:
+        ValueError: `x` is not of a floating-point type.
+
+    Reference: Howard et al., "Searching for MobileNetV3", 2019.
+    """
+    check_floating("x", x)
+    return in_32_bits(lambda x: (_clamp(-3, x, 3) + 3) / 6, x)
+
+
+@recordable
+def hard_swish(x: jax.Array) -> jax.Array:
+    """`x * hard_sigmoid(x)`, an approximation of `silu`; Keras calls it `hard_silu`, too.
+
+    Its gradient is 0 at -3 and 1 at 3.
 
     Args:
         x: any shape, a floating-point type.
@@ -64,154 +144,37 @@ def gelu(x: jax.Array) -> jax.Array:
     Raises:
         ValueError: `x` is not of a floating-point type.
 
-    Reference: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
+    Reference: Howard et al., "Searching for MobileNetV3", 2019.
     """
     check_floating("x", x)
-    return _in_32_bits(_gelu, x)
-
-
-@recordable
-def sigmoid(x: jax.Array) -> jax.Array:
-    """Logistic function, `1 / (1 + exp(-x))`.
-
-    Args:
-        x: any shape, a floating-point type.
-
-    Returns:
-        The shape and dtype of `x`, between 0 and 1.
-
-    Raises:
-        ValueError: `x` is not of a floating-point type.
-    """
-    check_floating("x", x)
-    return _in_32_bits(_sigmoid, x)
-
-
-@recordable
-def tanh(x: jax.Array) -> jax.Array:
-    """Hyperbolic tangent.
-
-    Args:
-        x: any shape, a floating-point type.
-
-    Returns:
-        The shape and dtype of `x`, between -1 and 1.
-
-    Raises:
-        ValueError: `x` is not of a floating-point type.
-    """
-    check_floating("x", x)
-    return _in_32_bits(_tanh, x)
-
-
-@recordable
-def softmax(logits: jax.Array) -> jax.Array:
-    """Probabilities `exp(z) / sum(exp(z))` over the last axis.
-
-    The largest logit is subtracted first, which keeps `exp` in range.
-
-    Args:
-        logits: `(..., K)`, a floating-point type.
-
-    Returns:
-        `(..., K)`, the dtype of `logits`; each row adds to 1.
-
-    Raises:
-        ValueError: `logits` has no axis, or is not of a floating-point type.
-    """
-    shifted = _shifted(logits)
-    powers = jnp.exp(shifted)
-    return (powers / jnp.sum(powers, axis=-1, keepdims=True)).astype(logits.dtype)
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Cross-entropy of each row of logits with its label: `-log softmax(logits)[label]`.
-
-    Computed from the logits, never from probabilities that may have been rounded to zero.
-
-    Args:
-        logits: `(..., K)`, a floating-point type.
-        labels: `(...)` class indices of an integer type, in 0..K-1 (others give a NaN loss);
-            or `(..., K)` probabilities (one-hot, smoothed) of a floating-point type.
-
-    Returns:
-        `(...)` losses in nats, the dtype of `logits`.
-
-    Raises:
-        ValueError: the shape or dtype of `labels` does not fit `logits`.
-    """
-    log_probabilities = _log_softmax(logits)
-    if jnp.issubdtype(labels.dtype, jnp.integer):
-        if labels.shape != logits.shape[:-1]:
-            raise ValueError(
-                f"labels: got shape {labels.shape} for logits {logits.shape}; "
-                f"class numbers must have shape {logits.shape[:-1]}"
-            )
-        if logits.shape[-1] == 0:
-            return jnp.full(labels.shape, jnp.nan, logits.dtype)
-        picked = jnp.take_along_axis(
-            log_probabilities, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
-        )[..., 0]
-        # A negative index would count from the end, but is no class.
-        return -jnp.where(labels < 0, jnp.nan, picked).astype(logits.dtype)
-    check_floating("labels", labels)
-    if labels.shape != logits.shape:
-        raise ValueError(
-            f"labels: got shape {labels.shape} for logits {logits.shape}; "
-            "probabilities must have the shape of the logits"
-        )
-    losses = -jnp.sum(labels.astype(log_probabilities.dtype) * log_probabilities, axis=-1)
-    return losses.astype(logits.dtype)
-
-
-def _log_softmax(logits: jax.Array) -> jax.Array:
-    """Log-softmax, computed in at least 32 bits."""
-    shifted = _shifted(logits)
-    return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
-
-
-def _shifted(logits: jax.Array) -> jax.Array:
-    """Logits minus the largest of their row, in at least 32 bits."""
-    check_floating("logits", logits)
-    if logits.ndim < 1:
-        raise ValueError(f"logits: got shape {logits.shape}; expected at least one axis (..., K)")
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    # `initial` is the maximum if there are no classes.
-    largest = jnp.max(wide, axis=-1, keepdims=True, initial=-jnp.inf)
-    return wide - lax.stop_gradient(largest)
+    return in_32_bits(_hard_swish, x)
 
 
 # --- computed in at least 32 bits -----------------------------------------------------------------
 
 
-def _in_32_bits(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-    return function(x.astype(jnp.promote_types(x.dtype, jnp.float32))).astype(x.dtype)
+def _clamp(low: float, x: jax.Array, high: float) -> jax.Array:
+    """`x` between bounds, where its gradient is 0; `jnp.clip` splits the gradient there."""
+    return lax.clamp(jnp.asarray(low, x.dtype), x, jnp.asarray(high, x.dtype))
 
 
-def _gelu(x: jax.Array) -> jax.Array:
-    # 1 + erf(z) = erfc(-z), which has no cancellation. Beyond 50 Phi is 0 or 1 in every dtype;
-    # without the bounds an infinity would be multiplied by zero.
-    within = lax.clamp(jnp.asarray(-50, x.dtype), x, jnp.asarray(50, x.dtype))
-    return jnp.maximum(x, -50) / 2 * lax.erfc(within * -math.sqrt(0.5))
-
-
-@jax.custom_jvp
-def _sigmoid(x: jax.Array) -> jax.Array:
-    return lax.logistic(x)
+def _elu(x: jax.Array, scale: float, alpha: float) -> jax.Array:
+    # Positive numbers are kept out of the exponential: its infinities would spoil the gradient.
+    below = jnp.where(x > 0, 0, x)
+    return jnp.where(
+        x > 0, x * jnp.asarray(scale, x.dtype), jnp.asarray(alpha, x.dtype) * _expm1(below)
+    )
 
 
 @jax.custom_jvp
-def _tanh(x: jax.Array) -> jax.Array:
-    return lax.tanh(x)
+def _expm1(x: jax.Array) -> jax.Array:
+    return lax.expm1(x)
 
 
-@jax.custom_jvp
-def _bell(x: jax.Array) -> jax.Array:
-    """The derivative of the sigmoid: `s(x) s(-x) = exp(-|x|) / (1 + exp(-|x|))^2`."""
-    power = jnp.exp(-jnp.abs(x))
-    return power / (1 + power) ** 2
+# JAX's own derivative is `expm1(x) + 1`, which cancels where exp(x) is small.
+_expm1.defjvps(lambda dx, y, x: dx * jnp.exp(x))
 
 
-_sigmoid.defjvps(lambda dx, y, x: dx * _bell(x))
-_tanh.defjvps(lambda dx, y, x: dx * 4 * _bell(2 * x))
-_bell.defjvps(lambda dx, y, x: -dx * y * _tanh(x / 2))
+def _hard_swish(x: jax.Array) -> jax.Array:
+    inner = _clamp(-3, x, 3)
+    return jnp.where(x >= 3, x, inner * ((inner + 3) / 6))

@@ -16,6 +16,9 @@ from tests.ops.conv.tolerances import EPS
 
 Function = Callable[[jax.Array], jax.Array]
 
+# Of selu; from the conditions that it keeps mean 0 and variance 1, to 15 digits.
+ALPHA, SCALE = 1.67326324235437728, 1.05070098735548049
+
 X = np.array([-30.0, -5.5, -1.0, -0.25, -1e-3, 0.0, 1e-3, 0.25, 1.0, 5.5, 30.0])
 
 
@@ -26,6 +29,17 @@ def _gelu(x: Array) -> Array:
 def _gelu_slope(x: Array) -> Array:
     density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
     return np.array([(1 + math.erf(v / math.sqrt(2))) / 2 for v in x]) + x * density
+
+
+def _sigmoid(x: Array) -> Array:
+    value: Array = 1 / (1 + np.exp(-x))
+    return value
+
+
+def _mish_slope(x: Array) -> Array:
+    gate = np.tanh(np.log1p(np.exp(x)))
+    slope: Array = gate + x * (1 - gate**2) * _sigmoid(x)
+    return slope
 
 
 # Each function, its definition in NumPy, and the definition of its derivative.
@@ -43,6 +57,38 @@ ACTIVATIONS: dict[str, tuple[Function, Callable[[Array], Array], Callable[[Array
         lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2,
     ),
     "tanh": (ops.tanh, np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+    "relu6": (
+        ops.relu6,
+        lambda x: np.minimum(np.maximum(x, 0), 6),
+        lambda x: np.where((x > 0) & (x < 6), 1.0, 0),
+    ),
+    "hard_sigmoid": (
+        ops.hard_sigmoid,
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(np.abs(x) < 3, 1 / 6, 0),
+    ),
+    "hard_swish": (
+        ops.hard_swish,
+        lambda x: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(np.abs(x) < 3, (2 * x + 3) / 6, x > 0),
+    ),
+    "elu": (
+        lambda x: ops.elu(x, alpha=0.7),
+        lambda x: np.where(x > 0, x, 0.7 * np.expm1(x)),
+        lambda x: np.where(x > 0, 1, 0.7 * np.exp(x)),
+    ),
+    "selu": (
+        ops.selu,
+        lambda x: SCALE * np.where(x > 0, x, ALPHA * np.expm1(x)),
+        lambda x: SCALE * np.where(x > 0, 1, ALPHA * np.exp(x)),
+    ),
+    "silu": (
+        ops.silu,
+        lambda x: x * _sigmoid(x),
+        lambda x: _sigmoid(x) * (1 + x * _sigmoid(-x)),
+    ),
+    "softplus": (ops.softplus, lambda x: np.log1p(np.exp(x)), _sigmoid),
+    "mish": (ops.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), _mish_slope),
 }
 
 
@@ -67,8 +113,44 @@ def test_leaky_relu_slope() -> None:
     np.testing.assert_array_equal(y, [-1, 3])
 
 
-def test_relu_keeps_nan() -> None:
-    assert jnp.isnan(ops.relu(jnp.array([jnp.nan])))[0]
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_nan_stays_nan(name: str) -> None:
+    x = jnp.array([jnp.nan, 1.0])
+    for function in (ACTIVATIONS[name][0], jax.jit(ACTIVATIONS[name][0])):
+        np.testing.assert_array_equal(jnp.isnan(function(x)), [True, False])
+
+
+def test_elu_of_alpha_1_is_the_default() -> None:
+    x = jnp.asarray(X, jnp.float32)
+    np.testing.assert_array_equal(ops.elu(x), ops.elu(x, 1.0))
+    assert float(ops.elu(jnp.float32(-30.0))) == -1
+
+
+def test_selu_keeps_mean_0_and_variance_1() -> None:
+    """The integrals over a standard normal density that define its two constants."""
+    x = np.linspace(-12, 12, 200_001)
+    weights = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi) * (x[1] - x[0])
+    with jax.enable_x64(True):
+        y = np.asarray(ops.selu(jnp.asarray(x)))
+    assert np.sum(weights * y) == pytest.approx(0, abs=1e-8)
+    assert np.sum(weights * y**2) == pytest.approx(1, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("function", "corners", "slopes"),
+    [
+        (ops.relu6, (0.0, 6.0), (0, 0)),
+        (ops.hard_sigmoid, (-3.0, 3.0), (0, 0)),
+        (ops.hard_swish, (-3.0, 3.0), (0, 1)),
+        (ops.elu, (-0.0, 0.0), (1, 1)),
+        (lambda x: ops.elu(x, 0.5), (-0.0, 0.0), (0.5, 0.5)),
+    ],
+)
+def test_gradients_at_corners(
+    function: Function, corners: tuple[float, float], slopes: tuple[float, float]
+) -> None:
+    got = jax.vmap(jax.grad(function))(jnp.array(corners))
+    np.testing.assert_array_equal(got, slopes)
 
 
 # --- softmax --------------------------------------------------------------------------------------

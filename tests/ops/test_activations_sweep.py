@@ -25,12 +25,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 # Of each: the smallest normal number, and the largest.
 TINY = {"float32": 2.0**-126, "bfloat16": 2.0**-126, "float16": 2.0**-14}
 LARGEST = {"float32": 2.0**128 - 2.0**104, "bfloat16": 2.0**128 - 2.0**120, "float16": 65504.0}
+ALPHA, SCALE = 1.67326324235437728, 1.05070098735548049  # of selu
 erfc = np.vectorize(math.erfc, otypes=[np.float64])
-
-
-def gelu_slope(x: Array) -> Array:
-    slope: Array = _phi(x) + x * _density(x)
-    return slope
 
 
 def _phi(x: Array) -> Array:
@@ -55,6 +51,46 @@ def bell(x: Array) -> Array:
     return slope
 
 
+def exponential(x: Array) -> Array:
+    """Below zero exp(x), above 1."""
+    power: Array = np.exp(np.minimum(x, 0))
+    return power
+
+
+def tanh_of_softplus(x: Array) -> Array:
+    """((1 + e^x)^2 - 1) / ((1 + e^x)^2 + 1), multiplied out and divided by the larger power."""
+    power = np.exp(-np.abs(x))
+    n = np.where(x > 0, 1 + 2 * power, power * (power + 2))
+    gate: Array = n / (n + 2 * np.where(x > 0, power**2, 1))
+    return gate
+
+
+def slope_of_tanh_of_softplus(x: Array) -> Array:
+    """4 e^x (1 + e^x) / ((1 + e^x)^2 + 1)^2, multiplied out and divided by the larger power."""
+    power = np.exp(-np.abs(x))
+    below = 4 * power * (1 + power) / (power * (power + 2) + 2) ** 2
+    above = 4 * power**2 * (1 + power) / (1 + 2 * power + 2 * power**2) ** 2
+    slope: Array = np.where(x > 0, above, below)
+    return slope
+
+
+# The two terms of the slopes that have a root.
+TERMS: dict[str, Callable[[Array], tuple[Array, Array]]] = {
+    "gelu": lambda x: (_phi(x), x * _density(x)),
+    "silu": lambda x: (sigmoid(x), x * bell(x)),
+    "mish": lambda x: (tanh_of_softplus(x), x * slope_of_tanh_of_softplus(x)),
+    "hard_swish": lambda x: (
+        np.clip(x + 3, 0, 6) / 6,
+        np.where(np.abs(x) < 3, x / 6, 0),
+    ),
+}
+
+
+def slope_of(name: str) -> Formula:
+    """The sum of the two terms."""
+    return lambda x: sum(TERMS[name](x), np.zeros_like(x))
+
+
 def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
@@ -66,9 +102,37 @@ ACTIVATIONS: dict[str, tuple[Function, Formula, Formula]] = {
         lambda x: np.where(x > 0, x, 0.2 * x),
         lambda x: np.where(x > 0, 1, 0.2),
     ),
-    "gelu": (ops.gelu, lambda x: x * _phi(x), gelu_slope),
+    "gelu": (ops.gelu, lambda x: x * _phi(x), slope_of("gelu")),
     "sigmoid": (ops.sigmoid, sigmoid, bell),
     "tanh": (ops.tanh, np.tanh, lambda x: 4 * bell(2 * x)),
+    "relu6": (
+        ops.relu6,
+        lambda x: np.clip(x, 0, 6),
+        lambda x: np.where((x > 0) & (x < 6), 1.0, 0),
+    ),
+    "hard_sigmoid": (
+        ops.hard_sigmoid,
+        lambda x: np.clip(x + 3, 0, 6) / 6,
+        lambda x: np.where(np.abs(x) < 3, 1 / 6, 0),
+    ),
+    "hard_swish": (
+        ops.hard_swish,
+        lambda x: x * (np.clip(x + 3, 0, 6) / 6),
+        slope_of("hard_swish"),
+    ),
+    "elu": (ops.elu, lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), exponential),
+    "selu": (
+        ops.selu,
+        lambda x: SCALE * np.where(x > 0, x, ALPHA * np.expm1(np.minimum(x, 0))),
+        lambda x: SCALE * np.where(x > 0, 1, ALPHA * exponential(x)),
+    ),
+    "silu": (ops.silu, lambda x: x * sigmoid(x), slope_of("silu")),
+    "softplus": (
+        ops.softplus,
+        lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+        sigmoid,
+    ),
+    "mish": (ops.mish, lambda x: x * tanh_of_softplus(x), slope_of("mish")),
 }
 
 
@@ -92,10 +156,10 @@ def allowed(name: str, dtype: str, x: Array) -> Array:
 
 def cancelled(name: str, dtype: str, x: Array) -> Array:
     """How many times larger the terms of a slope are than the slope: at gelu's root, -0.75."""
-    if name != "gelu" or dtype != "float32":
+    if name not in TERMS or dtype != "float32":
         return np.ones_like(x)
-    terms = _phi(x) + np.abs(x) * _density(x)
-    return np.maximum(terms / np.maximum(np.abs(gelu_slope(x)), 1e-300), 1)
+    one, other = TERMS[name](x)
+    return np.maximum((np.abs(one) + np.abs(other)) / np.maximum(np.abs(one + other), 1e-300), 1)
 
 
 def units(got: object, want: Array, dtype: str) -> Array:
@@ -103,7 +167,9 @@ def units(got: object, want: Array, dtype: str) -> Array:
     error: Array = np.abs(oracle.float64(got) - want) / unit
     # A flushed subnormal is a whole smallest normal number away from what it was.
     lost = np.abs(oracle.float64(got) - want) <= 16 * TINY[dtype]
-    return np.where(lost, 0, error) if dtype != "float16" else error
+    # Beyond the largest number, an infinity is the rounded value: of selu, which multiplies.
+    beyond = (oracle.float64(got) == np.copysign(np.inf, want)) & (np.abs(want) > LARGEST[dtype])
+    return np.where(beyond | (lost & (dtype != "float16")), 0, error)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -136,6 +202,14 @@ def test_value_and_gradient(name: str, dtype: str) -> None:
         ("gelu", 0.0, math.inf, (0, 1)),
         ("sigmoid", 0.0, 1.0, (0, 0)),
         ("tanh", -1.0, 1.0, (0, 0)),
+        ("relu6", 0.0, 6.0, (0, 0)),
+        ("hard_sigmoid", 0.0, 1.0, (0, 0)),
+        ("hard_swish", 0.0, math.inf, (0, 1)),
+        ("elu", -1.0, math.inf, (0, 1)),
+        ("selu", -SCALE * ALPHA, math.inf, (0, SCALE)),
+        ("silu", 0.0, math.inf, (0, 1)),
+        ("softplus", 0.0, math.inf, (0, 1)),
+        ("mish", 0.0, math.inf, (0, 1)),
     ],
 )
 def test_infinities_and_nan(
@@ -147,7 +221,7 @@ def test_infinities_and_nan(
     np.testing.assert_array_equal(pull_back(jnp.ones(3))[0][:2], np.array(slopes, "float32"))
 
 
-@pytest.mark.parametrize("name", ["gelu", "sigmoid", "tanh"])
+@pytest.mark.parametrize("name", ["gelu", "sigmoid", "tanh", "silu", "softplus", "mish"])
 def test_derivatives_of_second_and_third_order(name: str) -> None:
     function = ACTIVATIONS[name][0]
     with jax.enable_x64(True):

@@ -116,7 +116,9 @@ def test_dense(n: int, d: int, u: int) -> None:
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
 def test_numbers_by_themselves(shape: Any) -> None:
     functions: list[Callable[[jax.Array], jax.Array]] = [
-        *(ops.relu, ops.leaky_relu, ops.gelu, ops.sigmoid, ops.tanh, ops.softmax),
+        *(ops.relu, ops.relu6, ops.leaky_relu, ops.elu, ops.selu, ops.hard_sigmoid),
+        *(ops.hard_swish, ops.gelu, ops.silu, ops.mish, ops.softplus, ops.sigmoid, ops.tanh),
+        ops.softmax,
         lambda x: ops.dropout(x, 0.5, key=KEY),
         jax.vmap(lambda x: ops.dropout(x, 0.5, key=KEY)),
     ]

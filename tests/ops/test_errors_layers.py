@@ -130,6 +130,12 @@ def test_dense(name: str) -> None:
     assert refusal(call) == expected
 
 
-@pytest.mark.parametrize("activation", [ops.relu, ops.leaky_relu, ops.gelu, ops.sigmoid, ops.tanh])
+ACTIVATIONS = [
+    *(ops.relu, ops.relu6, ops.leaky_relu, ops.elu, ops.selu, ops.hard_sigmoid, ops.hard_swish),
+    *(ops.gelu, ops.silu, ops.mish, ops.softplus, ops.sigmoid, ops.tanh),
+]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_of_integers(activation: Callable[[jax.Array], jax.Array]) -> None:
     assert refusal(lambda: activation(LABELS)) == f"x: got dtype int32; {FLOATS}"
