@@ -174,6 +174,8 @@ def _pool(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
 
 
 def _activation(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    if node.function is not None:
+        return Activation(node.function)
     settings = dict(node.settings)
     return Activation(activation(settings.pop("function"), **settings))
 

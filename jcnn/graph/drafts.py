@@ -1,8 +1,10 @@
 """What one equation of a traced model computes, before nodes have names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import jax
 
 from jcnn.graph.program import Value
 
@@ -12,7 +14,7 @@ class Draft:
     """A node without a name.
 
     Attributes:
-        kind, settings, arrays: as of `Node`.
+        kind, settings, arrays, function: as of `Node`.
         inputs: the values that it reads, or drafts of the same equation.
         named: whether the node takes the name of its layer; else its kind is appended.
     """
@@ -22,3 +24,4 @@ class Draft:
     inputs: "tuple[Value | Draft, ...]"
     arrays: Mapping[str, Any] = field(default_factory=dict)
     named: bool = False
+    function: Callable[..., jax.Array] | None = None

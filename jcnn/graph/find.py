@@ -109,7 +109,15 @@ def _named(
         shape = equation.output.shape[1:]
         nodes.append(
             Node(
-                name, draft.kind, draft.settings, inputs, draft.arrays, shape, known, equation.layer
+                name,
+                draft.kind,
+                draft.settings,
+                inputs,
+                draft.arrays,
+                shape,
+                known,
+                equation.layer,
+                draft.function,
             )
         )
     return Graph(input_shape, tuple(nodes), names[program.outputs[0]])

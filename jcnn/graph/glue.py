@@ -22,12 +22,11 @@ def draft_between(program: Program, equation: Equation) -> Draft | None:
     value = equation.output
     found = function_of(program, value)
     if found is not None:
-        name, settings, x = found
-        return Draft("activation", {"function": name, **settings}, (x,))
+        settings = {"function": found.name, **found.settings}
+        return Draft("activation", settings, (found.x,), function=found.function)
     over_space = pooling_of(program, value)
     if over_space is not None:
-        kind, settings, x = over_space
-        return Draft(kind, settings, (x,))
+        return Draft(over_space.name, over_space.settings, (over_space.x,))
     match equation.primitive:
         case "add" | "add_any" | "mul" | "sub" | "div":
             return _average_pool(program, equation) or _arithmetic(program, equation)

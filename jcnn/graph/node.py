@@ -1,6 +1,6 @@
 """A model as a directed graph of layers and functions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ class Node:
             "conv1/kernel". Two nodes with the same paths share a layer.
         shape: of its output, without the batch axis.
         layer: path of the innermost module whose call it is part of; "" for the model itself.
+        function: of an activation that rounds as another library's: that function. None means the
+            function of `jcnn.ops`.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Node:
     shape: tuple[int, ...]
     paths: Mapping[str, str] = field(default_factory=dict)
     layer: str = ""
+    function: Callable[[jax.Array], jax.Array] | None = None
 
 
 @dataclass(frozen=True)

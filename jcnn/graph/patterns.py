@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,8 +48,17 @@ OVER_SPACE: dict[tuple[str, bool], tuple[Function, ...]] = {
 }
 
 
-def function_of(program: Program, value: Value) -> tuple[str, dict[str, Any], Value] | None:
-    """The name, the settings and the input of the function that gives `value`; None for none."""
+class Found(NamedTuple):
+    """A function in a program: its name, its settings, its input, and how it is written."""
+
+    name: str
+    settings: dict[str, Any]
+    x: Value
+    function: Function
+
+
+def function_of(program: Program, value: Value) -> Found | None:
+    """The function that gives `value`; None for none."""
     last = program.by(value)
     assert last is not None
     dtype = str(value.dtype)
@@ -57,15 +66,14 @@ def function_of(program: Program, value: Value) -> tuple[str, dict[str, Any], Va
         for way in ways:
             x = _matches(program, value, way, last.primitive, value.shape, dtype)
             if x is not None:
-                return name, {}, x
+                return Found(name, {}, x, way)
     for name, (number, ways) in WITH_NUMBER.items():
         for found in _numbers(program, value):
             for way in ways:
-                x = _matches(
-                    *(program, value, _with(way, found), last.primitive, value.shape, dtype)
-                )
+                one = _with(way, found)
+                x = _matches(program, value, one, last.primitive, value.shape, dtype)
                 if x is not None:
-                    return name, {number: found}, x
+                    return Found(name, {number: found}, x, one)
     return None
 
 
@@ -74,8 +82,8 @@ def _with(function: Function, number: float) -> Function:
     return lambda x: function(x, number)
 
 
-def pooling_of(program: Program, value: Value) -> tuple[str, dict[str, Any], Value] | None:
-    """The same for a mean or maximum over height and width."""
+def pooling_of(program: Program, value: Value) -> Found | None:
+    """The mean or maximum over height and width that gives `value`; None for none."""
     last = program.by(value)
     assert last is not None
     for operand in _four_axes(program, value):
@@ -84,7 +92,7 @@ def pooling_of(program: Program, value: Value) -> tuple[str, dict[str, Any], Val
                 dtype = str(value.dtype)
                 x = _matches(program, value, way, last.primitive, operand.shape, dtype)
                 if x is not None:
-                    return name, {"keepdims": keepdims}, x
+                    return Found(name, {"keepdims": keepdims}, x, way)
     return None
 
 
