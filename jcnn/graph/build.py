@@ -44,7 +44,7 @@ class GraphModel(nnx.Module):
             if key not in shared:
                 shared[key] = node.name.replace("/", ".")
                 shapes = [graph.shape_of(name) for name in node.inputs]
-                setattr(self, shared[key], _BUILD[node.kind](node, shapes, rngs))
+                setattr(self, shared[key], _layer(node, shapes, rngs))
             steps.append((node.name, shared[key], node.inputs))
         self.steps = tuple(steps)
         self.output = graph.output
@@ -87,25 +87,24 @@ class Function(nnx.Module):
         return BETWEEN[self.kind](*inputs, *constants, **self.settings)
 
 
-def _over_space(reduce: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    return lambda x, keepdims: reduce(x, (1, 2), keepdims=keepdims)
-
-
 BETWEEN: dict[str, Callable[..., jax.Array]] = {
     "add": lambda a, b: a + b,
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b,
     "concatenate": lambda *arrays, axis: jnp.concatenate(arrays, axis),
-    "global_average_pool": _over_space(jnp.mean),
-    "global_max_pool": _over_space(jnp.max),
-    "zero_pad": lambda x, padding: jnp.pad(x, ((0, 0), *padding, (0, 0))),
-    "crop": lambda x, cropping: x[
-        :,
-        cropping[0][0] : x.shape[1] - cropping[0][1],
-        cropping[1][0] : x.shape[2] - cropping[1][1],
-    ],
+    "global_average_pool": ops.global_average_pool2d,
+    "global_max_pool": ops.global_max_pool2d,
+    "zero_pad": ops.zero_pad2d,
+    "crop": ops.crop2d,
+    "upsample": ops.upsample2d,
     "reshape": lambda x, shape: x.reshape(len(x), *shape),
 }
+
+
+def _layer(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    if node.function is not None:
+        return Activation(node.function)
+    return _BUILD[node.kind](node, shapes, rngs)
 
 
 def _between(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
@@ -174,8 +173,6 @@ def _pool(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
 
 
 def _activation(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
-    if node.function is not None:
-        return Activation(node.function)
     settings = dict(node.settings)
     return Activation(activation(settings.pop("function"), **settings))
 

@@ -26,7 +26,9 @@ def draft_between(program: Program, equation: Equation) -> Draft | None:
         return Draft("activation", settings, (found.x,), function=found.function)
     over_space = pooling_of(program, value)
     if over_space is not None:
-        return Draft(over_space.name, over_space.settings, (over_space.x,))
+        return Draft(
+            over_space.name, over_space.settings, (over_space.x,), function=over_space.function
+        )
     match equation.primitive:
         case "add" | "add_any" | "mul" | "sub" | "div":
             return _average_pool(program, equation) or _arithmetic(program, equation)

@@ -114,6 +114,27 @@ def _flatten(settings: dict[str, Any], x: Value, arrays: Arrays) -> Draft:
     return Draft("flatten", {}, (x,), named=True)
 
 
+def _global_pool(kind: str) -> Callable[..., Draft]:
+    def draft(settings: dict[str, Any], x: Value, arrays: Arrays) -> Draft:
+        return Draft(kind, {"keepdims": bool(settings["keepdims"])}, (x,), named=True)
+
+    return draft
+
+
+def _zero_pad(settings: dict[str, Any], x: Value, arrays: Arrays) -> Draft:
+    padding = ops.check_sides("padding", settings["padding"])
+    return Draft("zero_pad", {"padding": padding}, (x,), named=True)
+
+
+def _crop(settings: dict[str, Any], x: Value, arrays: Arrays) -> Draft:
+    cropping = ops.check_sides("cropping", settings["cropping"])
+    return Draft("crop", {"cropping": cropping}, (x,), named=True)
+
+
+def _upsample(settings: dict[str, Any], x: Value, arrays: Arrays) -> Draft:
+    return Draft("upsample", dict(settings), (x,), named=True)
+
+
 def conv_settings(window: ops.Window) -> dict[str, Any]:
     """Stride, padding and dilation of a convolution."""
     return {"stride": window.stride, "padding": window.padding, "dilation": window.dilation}
@@ -136,6 +157,11 @@ OPS: dict[str, Callable[[dict[str, Any], Value, Arrays], Draft]] = {
     "dense": _dense,
     "max_pool2d": _pool("max_pool"),
     "avg_pool2d": _pool("average_pool"),
+    "global_average_pool2d": _global_pool("global_average_pool"),
+    "global_max_pool2d": _global_pool("global_max_pool"),
+    "zero_pad2d": _zero_pad,
+    "crop2d": _crop,
+    "upsample2d": _upsample,
     "flatten": _flatten,
     **{name: _function(name) for name in ACTIVATIONS},
 }

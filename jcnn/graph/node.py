@@ -24,8 +24,8 @@ class Node:
             "conv1/kernel". Two nodes with the same paths share a layer.
         shape: of its output, without the batch axis.
         layer: path of the innermost module whose call it is part of; "" for the model itself.
-        function: of an activation that rounds as another library's: that function. None means the
-            function of `jcnn.ops`.
+        function: of a function that rounds as another library's: that function. None means that of
+            `jcnn.ops`.
     """
 
     name: str

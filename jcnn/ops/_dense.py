@@ -1,4 +1,4 @@
-"""Flatten, dense and dropout."""
+"""Flatten and dense."""
 
 import math
 
@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jcnn.ops._bias import add_bias
-from jcnn.ops._check import check_bias, check_floating, check_rank, check_rate, check_same_dtype
-from jcnn.ops._random import less_than
+from jcnn.ops._check import check_bias, check_floating, check_rank, check_same_dtype
 from jcnn.ops._recordable import recordable
 from jcnn.ops.conv.method import Precision
 
@@ -70,39 +69,3 @@ def dense(
         preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
     ).astype(x.dtype)
     return add_bias(y, bias)
-
-
-def dropout(x: jax.Array, rate: float | jax.Array, *, key: jax.Array) -> jax.Array:
-    """Set a random share of the numbers to zero and scale the others to keep the mean.
-
-    The mask takes 16 random bits per number: `rate` is rounded to a multiple of 1/65536. The scale
-    is that of the rounded rate, so the expectation is exactly `x`.
-
-    Args:
-        x: any shape, a floating-point type.
-        rate: share to drop, `0 <= rate < 1`: a number or a scalar array. A traced rate cannot be
-            checked; out of range, it makes the whole result NaN.
-        key: one `jax.random.key`; the same key drops the same numbers.
-
-    Returns:
-        The shape and dtype of `x`: zero with probability `rate`, else `x / (1 - rate)`.
-
-    Raises:
-        ValueError: `rate` is not in [0, 1), or `x` is not of a floating-point type.
-
-    Reference: Srivastava et al., "Dropout", JMLR 15, 2014 (inverted: scaled while training).
-    """
-    check_floating("x", x)
-    # Scaled in 32 bits: 1 / (1 - rate) may overflow float16 where the product does not.
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    if isinstance(rate, jax.core.Tracer):
-        kept = jnp.clip(65536 - jnp.round(rate * 65536).astype(jnp.int32), 1, 65536)
-        valid = (rate >= 0) & (rate < 1)
-        scale = jnp.where(valid, 65536 / kept, jnp.nan).astype(wide.dtype)
-        dropped = jnp.where(valid, 0, jnp.nan).astype(x.dtype)
-        return jnp.where(less_than(key, x.shape, kept), (wide * scale).astype(x.dtype), dropped)
-    whole = max(65536 - round(check_rate(rate) * 65536), 1)
-    if whole == 65536:
-        return x
-    mask = less_than(key, x.shape, whole)
-    return jnp.where(mask, (wide * (65536 / whole)).astype(x.dtype), 0)

@@ -99,10 +99,33 @@ def test_pooling_and_patches(shape: Any) -> None:
     for pool in (ops.max_pool2d, ops.avg_pool2d):
         y = check_gradients(lambda x, pool=pool: pool(x, 2, padding=1), x)
         assert y.shape == (shape[0], 4, 3, shape[3])
+    for whole in (ops.global_average_pool2d, ops.global_max_pool2d):
+        assert check_gradients(whole, x).shape == (shape[0], shape[3])
     rows = check_gradients(lambda x: ops.im2col(x, (3, 2)), x)
     assert rows.shape == (shape[0], 4, 4, 6 * shape[3])
     back = check_gradients(lambda rows: ops.col2im(rows, shape, (3, 2)), rows)
     assert back.shape == shape
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 5, 3), (2, 6, 5, 0)])
+def test_padding_cropping_and_upsampling(shape: Any) -> None:
+    n, _, _, c = shape
+    x = jnp.ones(shape)
+    y = check_gradients(lambda x: ops.zero_pad2d(x, ((1, 0), (2, 1))), x)
+    assert y.shape == (n, 7, 8, c)
+    y = check_gradients(lambda x: ops.crop2d(x, ((1, 0), (2, 1))), x)
+    assert y.shape == (n, 5, 2, c)
+    y = check_gradients(ops.upsample2d, x)
+    assert y.shape == (n, 12, 10, c)
+    y = check_gradients(lambda x: ops.upsample2d(x, 3, interpolation="bilinear"), x)
+    assert y.shape == (n, 18, 15, c)
+
+
+@pytest.mark.parametrize("shape", [(0, 6, 5, 3), (2, 6, 5, 0), (2, 0, 5, 3)])
+def test_dropout_of_maps_and_examples(shape: Any) -> None:
+    for drop in (ops.spatial_dropout2d, ops.stochastic_depth):
+        y = check_gradients(lambda x, drop=drop: drop(x, 0.5, key=KEY), jnp.ones(shape))
+        assert y.shape == shape
 
 
 @pytest.mark.parametrize("n, d, u", [(0, 3, 2), (2, 0, 3), (2, 3, 0)])
