@@ -22,7 +22,7 @@ PACKAGES = {
     "models": "compile layers ops suggest",
     "data": "suggest system",
     "info": "data ops system",
-    "interop": "data",
+    "interop": "data suggest",
     "runs": "config data layers models ops system",
     "train": "compile config data layers models ops runs suggest system",
     "trace": "data ops",
