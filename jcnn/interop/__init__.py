@@ -1,0 +1,1 @@
+"""Files of other libraries: their weights as NumPy arrays. Nothing in a file is executed."""
