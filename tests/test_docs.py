@@ -26,7 +26,7 @@ def test_the_first_example_trains_conv4(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = blocks("docs/models.md")
+    block, _ = blocks("docs/models.md")
     lines = run(block, capsys).splitlines()
     assert int(lines[0]) == (3 * 3 + 1) * 16 + (4 * 4 * 16 + 1) * 10
     assert float(lines[1]) > 0.85
@@ -58,8 +58,13 @@ def test_a_model_is_one_page(
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
+    _, block = blocks("docs/models.md")
+    assert run(block, capsys) in (ROOT / "docs/models.md").read_text(encoding="utf-8")
+
+
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 5
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 6
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -27,7 +27,7 @@ PACKAGES = {
     "runs": "config data layers models ops system",
     "train": "compile config data layers models ops runs suggest system",
     "trace": "data ops",
-    "explore": "compile data layers models ops system",
+    "explore": "compile data graph layers ops system",
     "report": "compile config data layers models ops runs suggest system trace train",
     "bench": ANY,
     "cli": ANY,

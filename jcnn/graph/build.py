@@ -50,7 +50,11 @@ class GraphModel(nnx.Module):
         self.output = graph.output
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Compute every node for images `x (N, H, W, C)`; the result is the output's."""
+        """Compute the output for images `x (N, H, W, C)`."""
+        return self.values(x)[self.output]
+
+    def values(self, x: jax.Array) -> dict[str, jax.Array]:
+        """Compute every node for images `x (N, H, W, C)`; the outputs by name."""
         values = {INPUT: x}
         for name, attribute, inputs in self.steps:
             layer = getattr(self, attribute)
@@ -60,7 +64,7 @@ class GraphModel(nnx.Module):
                 raise
             except (TypeError, ValueError) as error:  # Flax and JAX raise either
                 raise LayerError(f"layer {name!r}: {error}") from error
-        return values[self.output]
+        return values
 
 
 class Constant(nnx.Variable[jax.Array]):

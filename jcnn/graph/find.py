@@ -90,14 +90,15 @@ def _named(
     names: dict[Value, str] = {program.inputs[0]: INPUT}
     taken: set[str] = {INPUT}
     blocks = {parent for equation, _ in found for parent in _parents(equation.layer)}
+    kinds: dict[str, str] = {}  # of the first node of each layer
     nodes = []
     for equation, draft in found:
         inputs = tuple(names[value] for value in draft.inputs if isinstance(value, Value))
         label = str(draft.settings.get("function", draft.kind))
-        if equation.layer and equation.layer not in blocks and equation.layer not in taken:
-            name = equation.layer
-        elif draft.named and equation.layer and equation.layer not in blocks:
-            name = equation.layer  # called again: "#2" is appended
+        whole = equation.layer and equation.layer not in blocks
+        if whole and (equation.layer not in kinds or draft.kind == kinds[equation.layer]):
+            name = equation.layer  # called again, "#2" is appended
+            kinds[equation.layer] = draft.kind
         elif len(inputs) == 1:
             name = f"{inputs[0].split(' ')[0]} {label}"  # the last layer, not all functions since
         else:

@@ -193,8 +193,11 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     ),
     "sigmoid": lambda v: 1 / (1 + math.exp(-v)),
     "tanh": math.tanh,
-    "swish": lambda v: v / (1 + math.exp(-v)),
+    "silu": lambda v: v / (1 + math.exp(-v)),
     "softplus": lambda v: math.log(1 + math.exp(v)),
+    "mish": lambda v: v * math.tanh(math.log(1 + math.exp(v))),
+    "hard_sigmoid": lambda v: min(max(v / 6 + 0.5, 0.0), 1.0),
+    "hard_swish": lambda v: v * min(max(v / 6 + 0.5, 0.0), 1.0),
 }
 
 

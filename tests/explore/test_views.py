@@ -138,7 +138,7 @@ ACTIVATIONS: list[tuple[str, dict[str, float], Callable[[float], float]]] = [
     ("sigmoid", {}, lambda v: 1 / (1 + math.exp(-v))),
     ("tanh", {}, math.tanh),
     ("gelu", {}, lambda v: v * (1 + math.erf(v / math.sqrt(2))) / 2),
-    ("swish", {}, lambda v: v / (1 + math.exp(-v))),
+    ("silu", {}, lambda v: v / (1 + math.exp(-v))),
     ("softplus", {}, lambda v: math.log(1 + math.exp(v))),
     ("elu", {}, lambda v: v if v > 0 else math.expm1(v)),
 ]

@@ -33,29 +33,37 @@ export function showActivation(panel, state) {
       ] : [])));
 }
 
-function activationFormula({ function: name, slope }) {
+function activationFormula({ function: name, slope, alpha = 1 }) {
   const formulas = {
     relu: "f(x) = max(x, 0)",
     leaky_relu: `f(x) = x (x > 0); ${slope} × x (x ≤ 0)`,
     gelu: "f(x) = x × Φ(x),  Φ(x) = (1 + erf(x / √2)) / 2",
     sigmoid: "f(x) = 1 / (1 + exp(−x))",
     tanh: "f(x) = (exp(x) − exp(−x)) / (exp(x) + exp(−x))",
-    swish: "f(x) = x / (1 + exp(−x))",
+    silu: "f(x) = x / (1 + exp(−x))",
     softplus: "f(x) = log(1 + exp(x))",
-    elu: "f(x) = x (x > 0); exp(x) − 1 (x ≤ 0)",
+    elu: `f(x) = x (x > 0); ${alpha === 1 ? "" : `${alpha} × `}(exp(x) − 1) (x ≤ 0)`,
+    relu6: "f(x) = min(max(x, 0), 6)",
+    hard_sigmoid: "f(x) = min(max(x + 3, 0), 6) / 6",
+    hard_swish: "f(x) = x × min(max(x + 3, 0), 6) / 6",
+    mish: "f(x) = x × tanh(log(1 + exp(x)))",
   };
   return formulas[name] ?? `f(x) = ${name}(x)`;
 }
 
 // The formula with x filled in, as the left side of the equation.
-function activationSteps({ function: name, slope }, x) {
+function activationSteps({ function: name, slope, alpha = 1 }, x) {
   const steps = {
     relu: ["max(", x, ", 0)"],
     leaky_relu: x > 0 ? [x] : [slope, " × (", x, ")"],
     sigmoid: ["1 / (1 + exp(", -x, "))"],
-    swish: [x, " / (1 + exp(", -x, "))"],
+    silu: [x, " / (1 + exp(", -x, "))"],
     softplus: ["log(1 + exp(", x, "))"],
-    elu: x > 0 ? [x] : ["exp(", x, ") − 1"],
+    elu: x > 0 ? [x] : [...(alpha === 1 ? [] : [alpha, " × "]), "(exp(", x, ") − 1)"],
+    relu6: ["min(max(", x, ", 0), 6)"],
+    hard_sigmoid: ["min(max(", x, " + 3, 0), 6) / 6"],
+    hard_swish: [x, " × min(max(", x, " + 3, 0), 6) / 6"],
+    mish: [x, " × tanh(log(1 + exp(", x, ")))"],
   };
   return steps[name] ?? [`${name}(`, x, ")"];
 }

@@ -174,10 +174,20 @@ const FUNCTIONS = {
   gelu_tanh: (v) => v * sigmoid(Math.sqrt(8 / Math.PI) * (v + 0.044715 * v ** 3)),
   sigmoid,
   tanh: (v) => Math.tanh(v),
-  swish: (v) => v * sigmoid(v),
   silu: (v) => v * sigmoid(v),
-  softplus: (v) => Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v))),
+  hard_sigmoid: (v) => hardSigmoid(v),
+  hard_swish: (v) => v * hardSigmoid(v),
+  mish: (v) => v * Math.tanh(softplus(v)),
+  softplus,
 };
+
+function softplus(v) {
+  return Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v)));
+}
+
+function hardSigmoid(v) {
+  return Math.min(Math.max(v + 3, 0), 6) / 6;
+}
 
 function sigmoid(v) {
   const power = Math.exp(-Math.abs(v));
