@@ -33,6 +33,11 @@ def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None
     assert "'max_pooling2d': (1, 4, 4, 16)" in lines[-1]
 
 
+def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> None:
+    _, block = blocks("docs/models.md")
+    assert run(block, capsys) == "(2, 8, 8, 16)\n"
+
+
 def test_the_ops_give_the_lectures_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     printed = run(blocks("docs/convolution.md")[0], capsys)
     assert printed.count("[4. 3. 5.]") == 3

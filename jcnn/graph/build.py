@@ -20,8 +20,12 @@ from jcnn.layers import (
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GroupNormalization,
     LayerError,
+    LayerNormalization,
     MaxPooling2D,
+    SpatialDropout2D,
+    StochasticDepth,
 )
 
 Shape = tuple[int, ...]
@@ -168,6 +172,22 @@ def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
     return module
 
 
+def _example_norm(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:
+    def build(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+        has = {"scale": "scale" in node.arrays, "center": "bias" in node.arrays}
+        layer = kind(shapes[0][-1], **node.settings, **has)
+        for role, array in node.arrays.items():
+            setattr(layer, role, nnx.Param(array))
+        module: nnx.Module = layer
+        return module
+
+    return build
+
+
+def _dropout(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
+    return lambda node, shapes, rngs: kind(node.settings["rate"], rngs=rngs)
+
+
 def _pool(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
     def build(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
         how = node.settings
@@ -199,6 +219,10 @@ _BUILD: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {
     "average_pool": _pool(AveragePooling2D),
     "activation": _activation,
     "flatten": lambda node, shapes, rngs: Flatten(),
-    "dropout": lambda node, shapes, rngs: Dropout(node.settings["rate"], rngs=rngs),
+    "dropout": _dropout(Dropout),
+    "spatial_dropout": _dropout(SpatialDropout2D),
+    "stochastic_depth": _dropout(StochasticDepth),
+    "layer_norm": _example_norm(LayerNormalization),
+    "group_norm": _example_norm(GroupNormalization),
     **dict.fromkeys(BETWEEN, _between),
 }

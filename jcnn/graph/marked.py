@@ -9,7 +9,14 @@ from jcnn import ops
 from jcnn.graph.drafts import Draft
 from jcnn.graph.marks import Mark
 from jcnn.graph.program import Value
-from jcnn.layers import BatchNormalization, Dropout
+from jcnn.layers import (
+    BatchNormalization,
+    Dropout,
+    GroupNormalization,
+    LayerNormalization,
+    SpatialDropout2D,
+    StochasticDepth,
+)
 
 Shape = tuple[int, ...]
 Arrays = dict[str, Any]
@@ -177,9 +184,22 @@ def _batch_norm(module: Any, x: Value) -> Draft:
     return Draft("batch_norm", settings, (x,), arrays, named=True)
 
 
-def _dropout(module: Any, x: Value) -> Draft:
-    rate = module.rate if isinstance(module.rate, int | float) else module.rate[...]
-    return Draft("dropout", {"rate": float(rate)}, (x,), named=True)
+def _dropout(kind: str) -> Callable[[Any, Value], Draft]:
+    def draft(module: Any, x: Value) -> Draft:
+        rate = module.rate if isinstance(module.rate, int | float) else module.rate[...]
+        return Draft(kind, {"rate": float(rate)}, (x,), named=True)
+
+    return draft
+
+
+def _layer_norm(module: Any, x: Value) -> Draft:
+    arrays = _arrays(module, scale="scale", bias="bias")
+    return Draft("layer_norm", {"epsilon": module.epsilon}, (x,), arrays, named=True)
+
+
+def _group_norm(module: Any, x: Value) -> Draft:
+    settings = {"epsilon": module.epsilon, "groups": module.groups}
+    return Draft("group_norm", settings, (x,), _arrays(module, scale="scale", bias="bias"), True)
 
 
 def _nnx_conv(module: Any, x: Value) -> Draft:
@@ -229,9 +249,13 @@ def _pair(size: Any) -> tuple[int, int]:
 
 LAYERS: dict[type[nnx.Module], Callable[[Any, Value], Draft]] = {
     BatchNormalization: _batch_norm,
-    Dropout: _dropout,
+    Dropout: _dropout("dropout"),
+    GroupNormalization: _group_norm,
+    LayerNormalization: _layer_norm,
+    SpatialDropout2D: _dropout("spatial_dropout"),
+    StochasticDepth: _dropout("stochastic_depth"),
     nnx.BatchNorm: _batch_norm,
     nnx.Conv: _nnx_conv,
-    nnx.Dropout: _dropout,
+    nnx.Dropout: _dropout("dropout"),
     nnx.Linear: _nnx_linear,
 }

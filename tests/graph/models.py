@@ -5,7 +5,25 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jcnn import ops
-from jcnn.layers import BatchNormalization, Conv2D, Dense, Dropout
+from jcnn.layers import (
+    Add,
+    BatchNormalization,
+    Concatenate,
+    Conv2D,
+    Conv2DTranspose,
+    Cropping2D,
+    Dense,
+    Dropout,
+    GlobalMaxPooling2D,
+    GroupNormalization,
+    LayerNormalization,
+    Multiply,
+    SpatialDropout2D,
+    SqueezeExcitation,
+    StochasticDepth,
+    UpSampling2D,
+    ZeroPadding2D,
+)
 
 
 class Residual(nnx.Module):
@@ -66,3 +84,31 @@ class Branches(nnx.Module):
         means, maxima = x.mean((1, 2)), x.max((1, 2))
         x = jnp.concatenate([means, maxima], 1)
         return jax.nn.softmax(self.head(jax.nn.leaky_relu(x, 0.07)))
+
+
+class Rare(nnx.Module):
+    """The layers that the other models lack; 8 outputs."""
+
+    def __init__(self) -> None:
+        rngs = nnx.Rngs(3)
+        self.conv = Conv2D(3, 4, 3, stride=2, activation=ops.hard_swish, rngs=rngs)
+        self.norm = LayerNormalization(4)
+        self.gate = SqueezeExcitation(4, 2, scale_activation=ops.hard_sigmoid, rngs=rngs)
+        self.spatial = SpatialDropout2D(0.3, rngs=rngs)
+        self.up = UpSampling2D((2, 3), interpolation="bilinear")
+        self.pad = ZeroPadding2D(((1, 0), (0, 2)))
+        self.crop = Cropping2D(((0, 1), (2, 0)))
+        self.transposed = Conv2DTranspose(4, 4, 2, stride=2, rngs=rngs)
+        self.groups = GroupNormalization(4, 2, scale=False)
+        self.depth = StochasticDepth(0.2, rngs=rngs)
+        self.add, self.multiply, self.concatenate = Add(), Multiply(), Concatenate()
+        self.pool = GlobalMaxPooling2D()
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Numbers of `x (N, H, W, 3)`."""
+        x = self.spatial(self.gate(self.norm(self.conv(x))))
+        y = self.crop(self.pad(self.up(x)))
+        x = self.transposed(ops.mish(x))
+        x = self.add([x, self.depth(self.groups(ops.elu(x, 0.7))), x])
+        x = self.multiply((x, ops.upsample2d(ops.max_pool2d(x, 2), 2)))
+        return self.pool(self.concatenate([x, y[:, :, : x.shape[2]]]))
