@@ -13,6 +13,7 @@ from jcnn.layers import (
     Conv2DTranspose,
     Layer,
     Sequential,
+    UpSampling2D,
     as_model,
     eval_mode,
     recorded_calls,
@@ -33,7 +34,7 @@ class LayerRow:
         activation_bytes: memory of its output in the output's dtype.
         receptive_field: rows and columns of the input on which one unit depends; None after the
             feature maps, if the model is not a `Sequential`, and from a transposed convolution
-            on, whose units have different receptive fields.
+            or an upsampling on, whose units have different receptive fields.
     """
 
     name: str
@@ -140,7 +141,7 @@ def _receptive_fields(calls: Sequence[Call]) -> list[tuple[int, int] | None]:
     windows: list[ops.Window] = []
     upsampled = False
     for call in calls:
-        upsampled = upsampled or isinstance(call.module, Conv2DTranspose)
+        upsampled = upsampled or isinstance(call.module, Conv2DTranspose | UpSampling2D)
         window = getattr(call.module, "window", None)
         if window is not None:
             windows.append(window(call.input.shape[1:3]))

@@ -17,6 +17,7 @@ from jcnn.layers import (
     MaxPooling2D,
     SeparableConv2D,
     Sequential,
+    UpSampling2D,
 )
 from jcnn.models import build, intermediates, summary, zoo_summary
 
@@ -140,3 +141,10 @@ def test_a_users_module_has_a_row_for_each_innermost_call() -> None:
 def test_a_summary_names_the_layer_that_cannot_take_its_input() -> None:
     with pytest.raises(ValueError, match=r"layer 'dense': kernel: got shape \(5, 3\) for x \(1, 8"):
         summary([Flatten(), Dense(5, 3, rngs=nnx.Rngs(0))], (2, 2, 2))
+
+
+def test_after_an_upsampling_units_have_no_common_receptive_field() -> None:
+    rngs = nnx.Rngs(0)
+    model = [Conv2D(3, 2, rngs=rngs), UpSampling2D(), Conv2D(2, 2, rngs=rngs)]
+    fields = [layer.receptive_field for layer in summary(model, (6, 8, 3)).layers]
+    assert fields == [(3, 3), None, None]
