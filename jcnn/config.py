@@ -64,6 +64,8 @@ class TrainConfig:
             1 for the others.
         ema: decay of the exponential moving average of the weights, such as 0.999; validation and
             the trained model then use the average. 0 turns it off.
+        freeze: layers that are not trained: paths such as "conv2d" or "layer1/0", or "backbone",
+            all but the last layer with parameters. Their batch statistics stay, too.
         compute_dtype: dtype of the layers' arithmetic; the parameters stay float32.
         monitor: the column of the history that the next five settings use.
         min_delta: a smaller improvement does not count as a gain.
@@ -95,6 +97,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | Mapping[str, float] | None = None
     ema: float = 0.0
+    freeze: Sequence[str] = ()
     compute_dtype: Compute = "float32"
     monitor: Monitor = "val_loss"
     min_delta: float = 0.0
@@ -131,6 +134,8 @@ class TrainConfig:
             self._expect(0 <= _number(getattr(self, name)) < 1, name, f"0 <= {name} < 1")
         factor = _number(self.plateau_factor)
         self._expect(0 < factor < 1, "plateau_factor", "0 < plateau_factor < 1")
+        named = isinstance(self.freeze, tuple) and all(isinstance(x, str) for x in self.freeze)
+        self._expect(named, "freeze", "a sequence of names of layers")
         self._check_class_weights()
         for name, choices in (
             ("optimizer", Optimizer),

@@ -18,7 +18,7 @@ PACKAGES = {
     "config": "suggest",
     "compile": "system",
     "ops": "system",
-    "layers": "ops",
+    "layers": "ops suggest",
     "graph": "layers ops",
     "models": "compile graph layers ops suggest",
     "data": "suggest system",

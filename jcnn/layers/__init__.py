@@ -15,6 +15,7 @@ from jcnn.layers.calls import Call, around_calls, intermediates, recorded_calls
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from jcnn.layers.dropping import SpatialDropout2D, StochasticDepth
 from jcnn.layers.example_normalization import GroupNormalization, LayerNormalization
+from jcnn.layers.freezing import Frozen, freeze, unfreeze
 from jcnn.layers.merging import Add, Concatenate, Multiply
 from jcnn.layers.model import (
     LayerError,
@@ -49,6 +50,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "Frozen",
     "Function",
     "GlobalAveragePooling2D",
     "GlobalMaxPooling2D",
@@ -69,6 +71,7 @@ __all__ = [
     "around_calls",
     "as_model",
     "eval_mode",
+    "freeze",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
@@ -76,4 +79,5 @@ __all__ = [
     "output_shape",
     "recorded_calls",
     "train_mode",
+    "unfreeze",
 ]

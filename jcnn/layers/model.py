@@ -67,13 +67,24 @@ def eval_mode(model: nnx.Module) -> nnx.Module:
 
 
 def train_mode(model: nnx.Module) -> nnx.Module:
-    """A copy in train mode, sharing the arrays: dropout, and each batch's own statistics."""
-    return _with_mode(model, deterministic=False)
+    """A copy in train mode, sharing the arrays: dropout, and each batch's own statistics.
+
+    Frozen layers are in eval mode, see `freeze`.
+    """
+    training = _with_mode(model, deterministic=False)
+    if not any(getattr(module, "frozen", False) for _, module in nnx.iter_modules(model)):
+        return training
+    return _with_mode(
+        training,
+        deterministic=True,
+        only=lambda _, module: getattr(module, "frozen", False),
+    )
 
 
-def _with_mode(model: nnx.Module, *, deterministic: bool) -> nnx.Module:
+def _with_mode(model: nnx.Module, *, deterministic: bool, only: Any = ...) -> nnx.Module:
     return nnx.with_attributes(
         model,
+        only=only,
         deterministic=deterministic,
         use_running_average=deterministic,
         raise_if_not_found=False,

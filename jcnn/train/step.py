@@ -16,6 +16,7 @@ from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
 from jcnn.data.batches import normalise
 from jcnn.data.transforms import mixup_alpha, parse
+from jcnn.layers import Frozen
 from jcnn.layers.model import split_model
 from jcnn.train.metrics import Totals, correct
 from jcnn.train.optimizers import optimizer
@@ -129,13 +130,16 @@ def training_step(
             x, targets = mix(x, targets, mix_key, alpha)
 
         def mean_loss(params: Any) -> tuple[jax.Array, tuple[Any, Totals]]:
-            model = nnx.merge(graphdef, _cast(params, config), streams, state.rest, copy=True)
+            frozen, moving = nnx.split_state(state.rest, Frozen, ...)
+            arrays = _cast(params, config), streams, _cast(frozen, config), moving
+            model = nnx.merge(graphdef, *arrays, copy=True)
             reseed(model, key)
             logits = model(_cast(x, config)).astype(jnp.float32)
             chex.assert_shape(logits, (size, classes))
             losses = _losses(logits, targets, config)
             sums = Totals(jnp.sum(losses), correct(logits, labels))
-            return jnp.mean(losses), (split_model(model).rest, sums)
+            _, moved = nnx.split_state(split_model(model).rest, Frozen, ...)
+            return jnp.mean(losses), (nnx.merge_state(frozen, moved), sums)
 
         gradients, (rest, sums) = jax.grad(mean_loss, has_aux=True)(state.params)
         change_params = update if every == 1 else accumulate

@@ -1,0 +1,85 @@
+"""Freeze layers: their parameters and statistics stay as they are while others are trained."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn.layers.calls import recorded_calls
+from jcnn.layers.model import eval_mode
+from jcnn.suggest import did_you_mean
+
+
+class Frozen(nnx.Variable[jax.Array]):
+    """A parameter that is not trained: it has no gradient and no optimizer state."""
+
+
+def freeze(model: nnx.Module, names: Sequence[str], input_shape: tuple[int, ...]) -> None:
+    """Freeze the layers with these paths, and all layers below them; nothing if `names` is empty.
+
+    A frozen layer stays in eval mode during training: its batch statistics do not move, and it
+    drops nothing.
+
+    Args:
+        model: any NNX module; it is changed.
+        names: paths such as "conv1" or "layer1/0", or "backbone": every layer but the head, which
+            is the last layer with parameters that the model calls.
+        input_shape: `(H, W, C)` of one image.
+
+    Raises:
+        ValueError: a name is no path of a layer, or no parameter is left to train.
+    """
+    modules: dict[str, Any] = {
+        "/".join(map(str, path)): module for path, module in nnx.iter_modules(model)
+    }
+    paths: set[str] = set()
+    for name in names:
+        if name == "backbone":
+            head = _head(model, input_shape)
+            paths |= {path for path in modules if path and not f"{head}/".startswith(f"{path}/")}
+        elif name in modules and name:
+            paths.add(name)
+        else:
+            layers = [path for path in modules if path]
+            guess = did_you_mean(name, layers)
+            accepted = f"backbone, or paths of layers: {', '.join(layers[:8])}" + (
+                ", ..." if len(layers) > 8 else ""
+            )
+            raise ValueError(f"freeze: got {name!r}; accepted: {accepted}{guess}")
+    for path, module in modules.items():
+        if not any(f"{path}/".startswith(f"{one}/") for one in paths):
+            continue
+        module.frozen = True
+        for name, variable in list(vars(module).items()):
+            if isinstance(variable, nnx.Param):
+                setattr(module, name, Frozen(variable[...]))
+    if names and not jax.tree.leaves(nnx.state(model, nnx.Param)):
+        unfreeze(model)
+        raise ValueError(f"freeze: got {', '.join(names)}, which leaves no parameter to train")
+
+
+def unfreeze(model: nnx.Module) -> None:
+    """Undo every `freeze`; the arrays stay."""
+    frozen: list[Any] = [
+        module for _, module in nnx.iter_modules(model) if getattr(module, "frozen", False)
+    ]
+    for module in frozen:
+        del module.frozen
+        for name, variable in list(vars(module).items()):
+            if isinstance(variable, Frozen):
+                setattr(module, name, nnx.Param(variable[...]))
+
+
+def _head(model: nnx.Module, input_shape: tuple[int, ...]) -> str:
+    """Path of the last layer with parameters of its own that the model calls."""
+    module = eval_mode(model)
+    with recorded_calls(module) as calls:
+        jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
+    own = [call.name for call in calls if any(map(_is_param, vars(call.module).values()))]
+    return own[-1].split("#")[0]
+
+
+def _is_param(value: object) -> bool:
+    return isinstance(value, nnx.Param | Frozen)
