@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class ModelsCommand:
-    """List the models of the zoo with their parameters and multiply-adds."""
+    """List the models of the zoo with their parameters, multiply-adds and sources."""
 
     json: bool = False
     """Print [{"name", "params", "multiply_adds", "input_shape", "classes", "source", "layers"}]."""
@@ -35,16 +36,16 @@ class ModelsCommand:
             print(json.dumps(rows))
             return
         table = Table(box=SIMPLE_HEAD)
-        for column in ("name", "parameters", "multiply-adds", "input", "classes", "layers"):
+        for column in ("name", "parameters", "multiply-adds", "input", "source"):
             number = column in ("parameters", "multiply-adds")
-            table.add_column(column, justify="right" if number else "left")
+            justify: Literal["left", "right"] = "right" if number else "left"
+            table.add_column(column, justify=justify, no_wrap=column != "source")
         for name, entry in ZOO.items():
             table.add_row(
                 name,
                 f"{entry.params:,}",
                 f"{entry.multiply_adds:,}",
                 "x".join(map(str, entry.input_shape)),
-                str(entry.classes),
-                f"{entry.source}: {entry.layers}",
+                entry.source,
             )
         print_table(table)

@@ -10,6 +10,7 @@ from flax import nnx
 
 from jcnn.compile import run_once
 from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
+from jcnn.models.alexnet import alexnet
 from jcnn.models.lectures import (
     conv1,
     conv2,
@@ -21,6 +22,10 @@ from jcnn.models.lectures import (
     mnist_cnn,
     tiny_vgg,
 )
+from jcnn.models.lenet import lenet5
+from jcnn.models.resnet import resnet18, resnet18_cifar, resnet34, resnet50
+from jcnn.models.squeezenet import squeezenet1_1
+from jcnn.models.vgg import vgg16
 from jcnn.suggest import did_you_mean
 
 
@@ -133,7 +138,83 @@ LECTURES: dict[str, Entry] = {
     ),
 }
 
-ZOO: dict[str, Entry] = {**LECTURES}
+# Published networks up to 2016.
+CLASSICS: dict[str, Entry] = {
+    "lenet5": Entry(
+        lenet5,
+        (28, 28, 1),
+        10,
+        "LeCun et al. 1998",
+        "(conv 5x5, average pool) x 2, dense 120, dense 84, dense",
+        params=61_706,
+        multiply_adds=416_520,
+    ),
+    "alexnet": Entry(
+        alexnet,
+        (224, 224, 3),
+        1000,
+        "Krizhevsky 2014",
+        "conv 11x11, conv 5x5, conv 3x3 x 3, dense 4096 x 2, dense",
+        params=61_100_840,
+        multiply_adds=714_188_480,
+    ),
+    "vgg16": Entry(
+        vgg16,
+        (224, 224, 3),
+        1000,
+        "Simonyan and Zisserman 2014",
+        "13 conv 3x3, dense 4096 x 2, dense",
+        params=138_357_544,
+        multiply_adds=15_470_264_320,
+    ),
+    "resnet18": Entry(
+        resnet18,
+        (224, 224, 3),
+        1000,
+        "He et al. 2015",
+        "8 residual blocks of 2 conv 3x3, dense",
+        params=11_689_512,
+        multiply_adds=1_814_073_344,
+    ),
+    "resnet34": Entry(
+        resnet34,
+        (224, 224, 3),
+        1000,
+        "He et al. 2015",
+        "16 residual blocks of 2 conv 3x3, dense",
+        params=21_797_672,
+        multiply_adds=3_663_761_408,
+    ),
+    "resnet50": Entry(
+        resnet50,
+        (224, 224, 3),
+        1000,
+        "He et al. 2015",
+        "16 residual blocks of conv 1x1, 3x3, 1x1, dense",
+        params=25_557_032,
+        multiply_adds=4_089_184_256,
+    ),
+    "resnet18_cifar": Entry(
+        resnet18_cifar,
+        (32, 32, 3),
+        10,
+        "He et al. 2015",
+        "resnet18 with a 3x3 stem without pooling",
+        params=11_173_962,
+        multiply_adds=555_422_720,
+    ),
+    "squeezenet1_1": Entry(
+        squeezenet1_1,
+        (224, 224, 3),
+        1000,
+        "Iandola et al. 2016",
+        "8 fire modules of conv 1x1, (1x1, 3x3), conv 1x1",
+        params=1_235_496,
+        multiply_adds=349_151_936,
+    ),
+}
+
+ZOO: dict[str, Entry] = {**LECTURES, **CLASSICS}
 
 
 def build(

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from jcnn import ops
-from jcnn.graph import Graph, graph
+from jcnn.graph import Graph, GraphModel, graph
 from jcnn.layers import Conv2D, Dense, Sequential, eval_mode
 from jcnn.models import ZOO
 from jcnn.models.zoo import LECTURES, trace
@@ -82,10 +82,13 @@ def test_every_model_of_the_zoo_without_its_numbers(name: str) -> None:
     """Also where the parameters are not drawn yet, as in a summary."""
     entry, found = ZOO[name], []
 
-    def build() -> None:
+    def build() -> jax.Array:
         found.append(graph(trace(name), entry.input_shape))
+        again = eval_mode(GraphModel(found[0], rngs=nnx.Rngs(0)))
+        logits: jax.Array = again(jnp.zeros((2, *entry.input_shape)))
+        return logits
 
-    jax.eval_shape(build)
+    assert jax.eval_shape(build).shape == (2, entry.classes)
     (network,) = found
     assert network[network.output].shape == (entry.classes,)
     settings = [json.loads(json.dumps(node.settings)) for node in network.nodes]
