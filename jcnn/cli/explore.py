@@ -87,6 +87,7 @@ class ExploreCommand:
     def _of_run(self) -> "_Subject":
         from jcnn.cli.messages import warn
         from jcnn.cli.predictions import read_test_images
+        from jcnn.data.sources import without_path
         from jcnn.runs import load
         from jcnn.train import check_fit
 
@@ -95,7 +96,7 @@ class ExploreCommand:
         if self._shows_data():
             test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
-        title = f"{config.model} on {config.data}"
+        title = f"{config.model} on {without_path(config.data)}"  # a page may be shared
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
 
     def _of_zoo(self) -> "_Subject":

@@ -6,7 +6,7 @@ from typing import Any
 
 _REPORT = (
     "in a bug report, include this output, the command with its full output, and the run's "
-    "config.json if there is one"
+    "config.json if there is one (it names the folder of the data)"
 )
 
 
@@ -15,7 +15,7 @@ class InfoCommand:
     """Print versions, devices, native kernels, convolution tables, caches and free memory.
 
     In a bug report, include this output, the command with its full output, and the run's
-    config.json if there is one.
+    config.json if there is one (it names the folder of the data).
     """
 
     json: bool = False

@@ -1,13 +1,17 @@
 """`jcnn predict`: classify image files with a trained model."""
 
+import csv
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 class PredictCommand:
     """Classify image files with a trained model.
 
-    Files that cannot be read are reported, and the exit code is then 1.
+    Files that cannot be read are reported and left out, and the exit code is then 1.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
@@ -28,14 +32,27 @@ class PredictCommand:
     converted to the shape of the model's input."""
     flips: bool = False
     """Average the predictions for each image and its mirror image."""
+    top: Annotated[
+        int | None, tyro.conf.arg(metavar="K", help_behavior_hint="(default: the first class)")
+    ] = None
+    """Show the K most probable classes of each image, the most probable first."""
+    on_bad_image: Literal["skip", "error"] = "skip"
+    """Report and skip an image that cannot be read, or stop at it with exit code 2."""
     json: bool = False
     """Print [{"file", "label", "probability", "probabilities"}], and {"file", "error"} for a file
-    that cannot be read."""
+    that cannot be read; with --top also "top": [{"label", "probability"}]."""
+    csv: bool = False
+    """Print a table with the columns file, class, probability; with --top file, class_1,
+    probability_1, class_2, ..."""
 
     def run(self) -> None:
-        """Load the run and the images, and print a line or an object for each image."""
+        """Load the run and the images, and print a line, an object or a row for each image."""
         if not self.images:
             raise ValueError("images: got none; name at least one image file or folder")
+        if self.json and self.csv:
+            raise ValueError("--csv: give either it or --json, not both")
+        if self.top is not None and self.top < 1:
+            raise ValueError(f"--top: got {self.top}; accepted: 1 to the number of classes")
         import numpy as np
 
         from jcnn.cli.messages import PartError, warn
@@ -47,6 +64,9 @@ class PredictCommand:
         use_cache()
         keep_memory()
         model, config = load(self.run_folder, on_damage=warn)
+        classes = len(config.class_names)
+        if self.top is not None and self.top > classes:
+            raise ValueError(f"--top: got {self.top}; accepted: 1 to {classes}, the classes")
         images: dict[Path, npt.NDArray[np.uint8]] = {}
         errors: dict[Path, str] = {}
         files = _files(self.images)
@@ -54,29 +74,64 @@ class PredictCommand:
             try:
                 images[file] = read_image(file, config.input_shape, config.resize)
             except (ValueError, OSError) as error:
+                if self.on_bad_image == "error":
+                    raise
                 errors[file] = " ".join(str(error).split())
         if not images:
             raise ValueError("; ".join(errors.values()))
         rows = predict(model, np.stack(list(images.values())), flips=self.flips)
         results: dict[Path, dict[str, Any]] = {}
+        ranks: dict[Path, list[tuple[str, float]]] = {}
         for file, row in zip(images, rows, strict=True):
-            best = int(row.argmax())
+            ranks[file] = _best(row, config.class_names, self.top or 1)
+            label, probability = ranks[file][0]
             results[file] = {
                 "file": str(file),
-                "label": config.class_names[best],
-                "probability": float(row[best]),
+                "label": label,
+                "probability": probability,
                 "probabilities": dict(zip(config.class_names, row.tolist(), strict=True)),
             }
+            if self.top is not None:
+                named = [{"label": name, "probability": p} for name, p in ranks[file]]
+                results[file]["top"] = named
         for text in errors.values():
             warn(text)
         if self.json:
             wrong = {file: {"file": str(file), "error": text} for file, text in errors.items()}
             print(json.dumps([(results | wrong)[file] for file in files]))
+        elif self.csv:
+            print(_table(ranks, self.top), end="")
         else:
-            for result in results.values():
-                print(f"{result['file']}: {result['label']} ({result['probability']:.1%})")
+            for file, best in ranks.items():
+                print(f"{file}: {', '.join(f'{label} ({p:.1%})' for label, p in best)}")
         if errors:
             raise PartError(f"{len(errors)} of {len(files)} images could not be read")
+
+
+def _best(
+    row: "npt.NDArray[np.floating]", class_names: Sequence[str], count: int
+) -> list[tuple[str, float]]:
+    """The most probable classes and their probabilities, in descending order.
+
+    Args:
+        row: `(K,)`, the probabilities of one image.
+        class_names: K names.
+        count: how many to return, 1 to K.
+    """
+    order = (-row).argsort(kind="stable")[:count]
+    return [(class_names[k], float(row[k])) for k in order]
+
+
+def _table(ranks: dict[Path, list[tuple[str, float]]], top: int | None) -> str:
+    """The classes of each file as CSV; with `top`, a pair of columns for each rank."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    numbers = [""] if top is None else [f"_{rank}" for rank in range(1, top + 1)]
+    names = (f"{column}{number}" for number in numbers for column in ("class", "probability"))
+    writer.writerow(["file", *names])
+    for file, best in ranks.items():
+        writer.writerow([str(file), *(cell for pair in best for cell in pair)])
+    return text.getvalue()
 
 
 def _files(names: tuple[Path, ...]) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
+from jcnn.data.sources import without_path
 from jcnn.report.figure import Picture
 from jcnn.system.files import write_bytes, write_text
 
@@ -67,5 +68,6 @@ def _naming(file: Path) -> Iterator[None]:
 def _name(data: str | None) -> str:
     if data is None:
         return "report"
-    words = "-".join(re.findall(r"[A-Za-z0-9_]+", data)[-2:])[-40:]
+    # Only the last part of a path is shown; the checksum is of the whole.
+    words = "-".join(re.findall(r"[A-Za-z0-9_]+", without_path(data))[-2:])[-40:]
     return f"report-{words}-{crc32(data.encode(errors='surrogatepass')):08x}"

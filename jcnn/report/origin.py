@@ -5,12 +5,13 @@ import json
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from jcnn import __version__
 from jcnn.config import Population, TrainConfig
-from jcnn.data.sources import takes_image_shape
+from jcnn.data.sources import takes_image_shape, without_path
 from jcnn.report.page import Section, code, paragraph, settings
 from jcnn.runs import RunConfig
 from jcnn.system.machine import describe_machine
@@ -22,6 +23,7 @@ _ALWAYS = ("epochs", "batch_size", "learning_rate", "seed")
 def settings_section(run: Path, config: RunConfig) -> Section:
     """The section with settings, versions and machines."""
     content = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    config = _shared(config)
     train = dataclasses.asdict(config.train)
     facts = {
         "model": config.model,
@@ -51,7 +53,7 @@ def other_data(data: str | None) -> str:
     """A line that names the test data if it is not the run's own; else ""."""
     if data is None:
         return ""
-    return paragraph(f"Test images of other data than the run's: {data}") + "\n"
+    return paragraph(f"Test images of other data than the run's: {without_path(data)}") + "\n"
 
 
 def repeat_section(config: RunConfig) -> Section:
@@ -60,7 +62,35 @@ def repeat_section(config: RunConfig) -> Section:
         "This command trains the run again. On the same machine with the same versions it gives "
         "the same numbers, bit for bit. All other settings have their default values."
     )
-    return Section("repeat", "How to repeat it", code(command(config)) + paragraph(note, "soft"))
+    shared = _shared(config)
+    if shared != config:
+        note += (
+            " Paths are cut to their last part, since a report may be shared: run it where the "
+            "data is. The run's config.json has the whole path."
+        )
+    return Section("repeat", "How to repeat it", code(command(shared)) + paragraph(note, "soft"))
+
+
+def headline(model: str, config: RunConfig, data: str | None) -> str:
+    """The title of a report: the model, and the data without its path.
+
+    Args:
+        model: what was trained, such as "conv4" or "5 runs of conv4".
+        config: of the run.
+        data: name of the test data if it is not the run's own.
+    """
+    return f"{model} on {without_path(data or config.data)}"
+
+
+def place(run: Path) -> str:
+    """The line below the title: the name of the run folder, without its parents."""
+    return f'<p class="where soft">{escape(run.resolve().name)}</p>'
+
+
+def _shared(config: RunConfig) -> RunConfig:
+    """The configuration with the last part of each path only: a report is made to be shared."""
+    folder = None if config.data_dir is None else Path(config.data_dir).name or config.data_dir
+    return dataclasses.replace(config, data=without_path(config.data), data_dir=folder)
 
 
 def command(config: RunConfig) -> str:

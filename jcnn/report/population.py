@@ -3,14 +3,20 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from jcnn.report.curves import learning_curves
 from jcnn.report.folder import put_report
-from jcnn.report.origin import as_text, other_data, repeat_section, settings_section
+from jcnn.report.origin import (
+    as_text,
+    headline,
+    other_data,
+    place,
+    repeat_section,
+    settings_section,
+)
 from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, table, tiles
 from jcnn.runs import RunConfig, read_config
 from jcnn.runs.history import History
@@ -62,7 +68,7 @@ def write_population_report(
         settings_section(run, config),
         repeat_section(config),
     ]
-    title = f"{len(histories)} runs of {config.model} on {data or config.data}"
+    title = headline(f"{len(histories)} runs of {config.model}", config, data)
     html = page(title, _intro(run, histories, test_scores, data), sections)
     return put_report(run, html, curves, data)
 
@@ -96,8 +102,7 @@ def _intro(
         "diverged": str(len(histories) - len(found)),
     }
     note = "± is the standard deviation over the runs (n - 1)."
-    where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
-    return f"{where}\n{other_data(data)}{tiles(facts)}\n{paragraph(note, 'soft')}"
+    return f"{place(run)}\n{other_data(data)}{tiles(facts)}\n{paragraph(note, 'soft')}"
 
 
 def _curves(runs: int, sound: int, drawn: str) -> Section:

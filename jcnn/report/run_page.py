@@ -18,7 +18,7 @@ from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
 from jcnn.report.filters import feature_maps, first_filters, layer_outputs
 from jcnn.report.folder import put_report
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
-from jcnn.report.origin import other_data, repeat_section, settings_section
+from jcnn.report.origin import headline, other_data, place, repeat_section, settings_section
 from jcnn.report.page import (
     Cell,
     Section,
@@ -98,9 +98,7 @@ def write_report(
     sections += [_model(module, test), settings_section(run, config), repeat_section(config)]
     return put_report(
         run,
-        page(
-            f"{config.model} on {data or config.data}", _intro(run, found, history, data), sections
-        ),
+        page(headline(config.model, config, data), _intro(run, found, history, data), sections),
         pictures,
         data,
     )
@@ -118,8 +116,7 @@ def _intro(run: Path, found: Scores, history: History, data: str | None) -> str:
         "training time": _duration(sum(history["seconds"])),
         "images per second": f"{np.median(history['images_per_second']):,.0f}",
     }
-    where = f'<p class="where soft">{escape(str(run.resolve()))}</p>'
-    return f"{where}\n{other_data(data)}{tiles(facts)}"
+    return f"{place(run)}\n{other_data(data)}{tiles(facts)}"
 
 
 def _curves(history: History, curves: Sequence[Picture]) -> Section:

@@ -1,5 +1,6 @@
 """`jcnn evaluate` and `jcnn predict`: the library's numbers, for people and as JSON."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
@@ -168,3 +169,65 @@ def test_one_damaged_file_among_good_ones(
     assert [list(entry) for entry in found[1:3]] == [["file", "error"]] * 2
     assert found[1]["error"] == damaged.removeprefix("jcnn: ")
     assert "label" in found[0] and "label" in found[3]
+
+
+def test_the_most_probable_classes(jcnn: Jcnn, trained: Trained, pictures: list[Path]) -> None:
+    found = json.loads(jcnn("predict", trained.run, *pictures, "--json", "--top", "3").out)
+    lines = jcnn("predict", trained.run, *pictures, "--top", "3").out.splitlines()
+    for entry, line in zip(found, lines, strict=True):
+        named = sorted(entry["probabilities"].items(), key=lambda pair: -pair[1])[:3]
+        assert [(best["label"], best["probability"]) for best in entry["top"]] == named
+        assert entry["label"] == entry["top"][0]["label"]
+        said = ", ".join(f"{name} ({probability:.1%})" for name, probability in named)
+        assert line == f"{entry['file']}: {said}"
+    whole = json.loads(jcnn("predict", trained.run, pictures[0], "--json", "--top", "10").out)
+    assert sorted(best["label"] for best in whole[0]["top"]) == list("0123456789")
+
+
+def test_predictions_as_a_table(jcnn: Jcnn, trained: Trained, pictures: list[Path]) -> None:
+    awkward = pictures[0].parent / 'a, "b"\nc.png'
+    shutil.copy(pictures[0], awkward)
+    files = [*pictures, awkward]
+    found = json.loads(jcnn("predict", trained.run, *files, "--json", "--top", "2").out)
+    result = jcnn("predict", trained.run, *files, "--csv")
+    assert (result.code, result.err) == (0, "")
+    header, *rows = csv.reader(result.out.splitlines(keepends=True))
+    assert header == ["file", "class", "probability"]
+    for row, entry in zip(rows, found, strict=True):
+        assert row == [entry["file"], entry["label"], str(entry["probability"])]
+    result = jcnn("predict", trained.run, *files, "--csv", "--top", "2")
+    header, *rows = csv.reader(result.out.splitlines(keepends=True))
+    assert header == ["file", "class_1", "probability_1", "class_2", "probability_2"]
+    for row, entry in zip(rows, found, strict=True):
+        cells = [str(best[key]) for best in entry["top"] for key in ("label", "probability")]
+        assert row == [entry["file"], *cells]
+
+
+def test_a_damaged_file_may_stop_the_prediction(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path]
+) -> None:
+    bad = pictures[0].parent / "b.png"
+    bad.write_bytes(pictures[0].read_bytes()[:60])
+    words = [pictures[0], bad, pictures[1]]
+    result = jcnn("predict", trained.run, *words, "--on-bad-image", "error")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith(f"jcnn: {bad}: damaged image")
+    skipped = jcnn("predict", trained.run, *words, "--on-bad-image", "skip")
+    assert skipped == jcnn("predict", trained.run, *words)
+    table = jcnn("predict", trained.run, *words, "--csv")
+    assert (table.code, table.out.count("\n")) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--top", "0"], "--top: got 0; accepted: 1 to the number of classes"),
+        (["--top", "11"], "--top: got 11; accepted: 1 to 10, the classes"),
+        (["--json", "--csv"], "--csv: give either it or --json, not both"),
+    ],
+)
+def test_options_of_predict_that_do_not_fit(
+    jcnn: Jcnn, trained: Trained, pictures: list[Path], words: list[str], message: str
+) -> None:
+    result = jcnn("predict", trained.run, pictures[0], *words)
+    assert result == Result(2, "", f"jcnn: {message}\n")

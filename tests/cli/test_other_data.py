@@ -85,9 +85,9 @@ def test_a_report_on_other_data_leaves_the_runs_page(jcnn: Jcnn, run: Path, tmp_
         assert (result.code, result.err) == (0, "")
         made = Path(result.out.strip())
         assert made.parent.parent == run
-        assert f"Test images of other data than the run&#x27;s: {source}" in made.read_text(
-            encoding="utf-8"
-        )
+        text = made.read_text(encoding="utf-8")
+        assert f"Test images of other data than the run&#x27;s: npz:{name}<" in text
+        assert source not in text
         assert own.read_bytes() == page
         pages.add(made)
     assert len(pages) == 2

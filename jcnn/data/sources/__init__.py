@@ -180,9 +180,32 @@ def takes_image_shape(name: str) -> bool:
 def absolute(name: str) -> str:
     """The name with its DIR or FILE as an absolute path."""
     prefix, colon, words = name.partition(":")
-    paths = {source.name for source in SOURCES if source.name.endswith((":DIR", ":FILE"))}
-    here = not paths.isdisjoint((f"{prefix}{colon}DIR", f"{prefix}{colon}FILE"))
-    return f"{prefix}:{Path(words).resolve()}" if here else name
+    return f"{prefix}:{Path(words).resolve()}" if colon and _takes_path(prefix) else name
+
+
+def without_path(name: str) -> str:
+    """The name of a data set for pages that are shared: a path is cut to its last part.
+
+    Args:
+        name: as for `load`, such as "folder:/home/ada/pets", which becomes "folder:pets"; or a
+            name and its `data_dir`, such as "cifar10 in /home/ada/files".
+    """
+    first, _, place = name.rpartition(" in ")
+    if first and Path(place).is_absolute():
+        return f"{without_path(first)} in {_last_part(place)}"
+    prefix, colon, words = name.partition(":")
+    if _takes_path(prefix):
+        return f"{prefix}{colon}{_last_part(words)}"
+    return _last_part(name) if Path(name).is_absolute() else name
+
+
+def _last_part(path: str) -> str:
+    return Path(path).name or path
+
+
+def _takes_path(prefix: str) -> bool:
+    names = {source.name for source in SOURCES}
+    return not names.isdisjoint((f"{prefix}:DIR", f"{prefix}:FILE"))
 
 
 def _find(name: str) -> tuple[Source, str]:
