@@ -26,7 +26,7 @@ def test_the_first_example_trains_conv4(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    block, _ = blocks("docs/models.md")
+    block, _, _ = blocks("docs/models.md")
     lines = run(block, capsys).splitlines()
     assert int(lines[0]) == (3 * 3 + 1) * 16 + (4 * 4 * 16 + 1) * 10
     assert float(lines[1]) > 0.85
@@ -34,7 +34,7 @@ def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> None:
-    _, block = blocks("docs/models.md")
+    _, block, _ = blocks("docs/models.md")
     assert run(block, capsys) == "(2, 8, 8, 16)\n"
 
 
@@ -64,12 +64,12 @@ def test_a_model_is_one_page(
 
 
 def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
-    _, block = blocks("docs/models.md")
+    *_, block = blocks("docs/models.md")
     assert run(block, capsys) in (ROOT / "docs/models.md").read_text(encoding="utf-8")
 
 
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 6
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 7
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -52,7 +52,9 @@ def layers_of(node: Node, in_shape: Shape) -> list[Layer]:
     """
     if node.kind not in _CONVERT:
         accepted = ", ".join(_CONVERT)
-        raise ValueError(f"layer {node.name!r}: is a {node.kind}; accepted in a page: {accepted}")
+        raise ValueError(
+            f"layer {node.name!r}: got kind {node.kind!r}; accepted in a page so far: {accepted}"
+        )
     return _CONVERT[node.kind](node, in_shape)
 
 
@@ -98,7 +100,7 @@ def _activation(node: Node, in_shape: Shape) -> list[Layer]:
     function = node.settings["function"]
     if function not in FUNCTIONS:
         accepted = ", ".join(FUNCTIONS)
-        raise ValueError(f"layer {node.name!r}: is {function}; accepted in a page: {accepted}")
+        raise ValueError(f"layer {node.name!r}: got {function!r}; accepted in a page: {accepted}")
     return [Layer(node.name, "activation", dict(node.settings), {}, in_shape, node.shape)]
 
 

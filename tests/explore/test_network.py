@@ -143,13 +143,25 @@ class Between(nnx.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Between(lambda conv, x: conv(x) + x), "layer 'add': is a add; accepted in a page: conv, "),
+        (
+            Between(lambda conv, x: conv(x) + x),
+            "layer 'add': got kind 'add'; accepted in a page so far: conv, ",
+        ),
         (Between(lambda conv, x: conv(jnp.sin(x))), "model: sin "),
         (Between(lambda conv, x: conv(x[:, ::-1])), "model: rev "),
-        (Between(lambda conv, x: conv(conv(x) * 1.001)), "layer 'conv2 multiply': is a multiply"),
-        (Between(lambda conv, x: conv(x), after=lambda y: 2 * y), "layer 'dense multiply': is a "),
+        (
+            Between(lambda conv, x: conv(conv(x) * 1.001)),
+            "layer 'conv2 multiply': got kind 'multiply'",
+        ),
+        (
+            Between(lambda conv, x: conv(x), after=lambda y: 2 * y),
+            "layer 'dense multiply': got kind 'mul",
+        ),
         # The addend is zero for all images of 0..1, so no image reveals it.
-        (Between(lambda conv, x: conv(x) + jnp.maximum(x - 20, 0)), "layer 'conv1 add': is a add"),
+        (
+            Between(lambda conv, x: conv(x) + jnp.maximum(x - 20, 0)),
+            "layer 'conv1 add': got kind 'add'",
+        ),
     ],
 )
 def test_what_is_no_chain_is_refused(model: nnx.Module, message: str) -> None:
@@ -160,7 +172,9 @@ def test_what_is_no_chain_is_refused(model: nnx.Module, message: str) -> None:
 
 def test_a_function_of_the_image_is_no_part_of_the_chain() -> None:
     model = Sequential([lambda x: 2 * x - 1, Flatten(), Dense(60, 3, rngs=nnx.Rngs(0))])
-    with pytest.raises(ValueError, match=r"^layer 'activation': is a multiply; accepted in a page"):
+    with pytest.raises(
+        ValueError, match=r"^layer 'activation': got kind 'multiply'; accepted in a page"
+    ):
         network(model, SHAPE)
 
 
@@ -186,7 +200,7 @@ class Twisted(Conv2D):
         (lambda r: Twisted(2, 2, rngs=r), "sin .*is not a known function; accepted: "),
         (
             lambda r: Conv2DTranspose(2, 2, rngs=r),
-            "is a conv_transpose; accepted in a page: conv, ",
+            "got kind 'conv_transpose'; accepted in a page so far: conv, ",
         ),
         (
             lambda r: nnx.Conv(2, 2, (3, 3), padding="CIRCULAR", rngs=r),
