@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> list[list[str]]:
             config = TrainConfig(epochs=epochs, batch_size=32, augment=augment)
             configs = [replace(config, seed=seed) for seed in range(seeds)]
             models = [build("mnist_cnn", few.image_shape, 10, seed=seed) for seed in range(seeds)]
-            fit_population(models, few, configs)
+            fit_population(models, few, configs, verbose=0)
             found = [evaluate(model, test).accuracy for model in models]
             row.append(f"{np.mean(found):.4f} ± {np.std(found):.4f}")
         rows.append(row)

@@ -52,7 +52,7 @@ def measure(name: str, train: Dataset, test: Dataset, config: TrainConfig, seeds
     shape, classes = train.image_shape, len(train.class_names)
     configs = [replace(config, seed=config.seed + i) for i in range(seeds)]
     models = [build(name, shape, classes, seed=c.seed) for c in configs]
-    histories = fit_population(models, train, configs)
+    histories = fit_population(models, train, configs, verbose=0)
     scores = [evaluate(model, test) for model in models]
     return Row(
         name,

@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> list[list[str]]:
         build("mlp_dropout", train.image_shape, 10, seed=seed, dropout=rate)
         for rate, seed in members
     ]
-    fit_population(models, train, [replace(config, seed=seed) for _, seed in members])
+    configs = [replace(config, seed=seed) for _, seed in members]
+    fit_population(models, train, configs, verbose=0)
 
     numbers = np.array(
         [

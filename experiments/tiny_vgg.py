@@ -41,8 +41,7 @@ def main(arguments: list[str] | None = None) -> float:
         config = TrainConfig(
             epochs=epochs, batch_size=32, augment="flip,rotate=180,shift", learning_rate=3e-3
         )
-        for row in fit(model, train, config).epochs:
-            print(f"epoch {row.epoch}: loss {row.loss:.4f}, accuracy {row.accuracy:.4f}")
+        fit(model, train, config)
         accuracy = evaluate(model, test).accuracy
     print(f"test accuracy {accuracy:.4f} on {len(test)} images")
     return accuracy

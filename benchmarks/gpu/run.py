@@ -121,10 +121,10 @@ def by_jcnn(training: Training) -> Done:
     task = training.task
     config = partial(TrainConfig, batch_size=task.batch, compute_dtype=task.compute)
     start = time.perf_counter()
-    fit(build(task.model), train, config(epochs=1))
+    fit(build(task.model), train, config(epochs=1), verbose=0)
     model = build(task.model)
     began = time.perf_counter()
-    fit(model, train, config(epochs=training.epochs))
+    fit(model, train, config(epochs=training.epochs), verbose=0)
     seconds = time.perf_counter() - began
     return Done(began - start, seconds, evaluate(model, test).accuracy)
 

@@ -154,13 +154,13 @@ class _Run:
         """Train an epoch; return its seconds and the first model's loss."""
         models = [nnx.clone(model) for model in self._fresh]
         if len(models) == 1:
-            history = fit(models[0], self._data, self._configs[0])
+            history = fit(models[0], self._data, self._configs[0], verbose=0)
         else:
-            history = fit_population(models, self._data, self._configs)[0]
+            history = fit_population(models, self._data, self._configs, verbose=0)[0]
         return history["seconds"][0], history["loss"][0]
 
     def alone(self) -> float:
         """The loss of the first model when trained by itself."""
-        history = fit(nnx.clone(self._fresh[0]), self._data, self._configs[0])
+        history = fit(nnx.clone(self._fresh[0]), self._data, self._configs[0], verbose=0)
         loss: float = history["loss"][0]
         return loss

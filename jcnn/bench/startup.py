@@ -30,7 +30,8 @@ rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (int(size), 28, 28, 1)).astype(np.uint8)
 labels = rng.integers(0, 10, int(size)).astype(np.int32)
 data = Dataset(images, labels, tuple("0123456789"))
-print(fit(build(model), data, TrainConfig(epochs=1, batch_size=int(size)))["loss"][0])
+config = TrainConfig(epochs=1, batch_size=int(size))
+print(fit(build(model), data, config, verbose=0)["loss"][0])
 """
 COLD, CACHED = "first step, nothing compiled", "first step, from the cache"
 

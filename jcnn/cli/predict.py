@@ -33,9 +33,9 @@ class PredictCommand:
     flips: bool = False
     """Average the predictions for each image and its mirror image."""
     top: Annotated[
-        int | None, tyro.conf.arg(metavar="K", help_behavior_hint="(default: the first class)")
+        int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: the first class)")
     ] = None
-    """Show the K most probable classes of each image, the most probable first."""
+    """Show this many of the most probable classes of each image, the most probable first."""
     on_bad_image: Literal["skip", "error"] = "skip"
     """Report and skip an image that cannot be read, or stop at it with exit code 2."""
     json: bool = False

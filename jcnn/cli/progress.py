@@ -21,6 +21,7 @@ from jcnn.runs import RunConfig
 from jcnn.runs.history import EpochResult
 from jcnn.train import Compiling, Event
 from jcnn.train import Progress as EpochProgress
+from jcnn.train.lines import epoch_line
 
 
 class Display:
@@ -96,22 +97,9 @@ class Display:
                     event.steps,
                 )
             case EpochResult():
-                self._console.print(_line(event, self._epochs))
+                self._console.print(epoch_line(event, self._epochs))
 
     def _show(self, what: str, done: int, total: int | None) -> None:
         if self._bar.tasks[0].total != total or self._bar.tasks[0].completed > done:
             self._bar.reset(self._task)
         self._bar.update(self._task, description=escape(what), total=total, completed=done)
-
-
-def _line(result: EpochResult, epochs: int) -> str:
-    validation = (
-        ""
-        if result.val_loss is None
-        else f"  val_loss {result.val_loss:.4f}  val_accuracy {result.val_accuracy:.4f}"
-    )
-    return (
-        f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}  loss {result.loss:.4f}  "
-        f"accuracy {result.accuracy:.4f}{validation}  "
-        f"{result.seconds:.1f} s  {result.images_per_second:,.0f} images/s"
-    )

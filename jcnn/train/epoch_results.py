@@ -95,6 +95,45 @@ def has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
     return plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None
 
 
+def ending(config: TrainConfig, histories: Sequence[History]) -> str:
+    """Why a training ended early, and which epoch the model has; "" if neither needs a word.
+
+    Args:
+        config: the settings.
+        histories: of each model, when the training has ended.
+    """
+    done, monitor = len(histories[0]), config.monitor
+    parts = []
+    if done < config.epochs and not has_ended(config, histories):
+        parts.append(f"stopped by a callback after epoch {done} of {config.epochs}")
+    elif config.patience is not None:
+        values = histories[0][monitor]
+        if plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None:
+            by = f" by more than {config.min_delta:g}" if config.min_delta else ""
+            best = plateau.best_epoch(values, **_gain(config)) or 1
+            parts.append(
+                f"early stopping after epoch {done} of {config.epochs}: {monitor} has not improved"
+                f"{by} for {config.patience} epoch{'s' * (config.patience > 1)}, since "
+                f"{values[best - 1]:.4f} in epoch {best}"
+            )
+    if config.restore_best:
+        best_epochs = [plateau.best_epoch(h[monitor], **_gain(config)) or 1 for h in histories]
+        if len(histories) > 1:
+            epochs = ", ".join(map(str, best_epochs))
+            parts.append(
+                f"the models have the parameters of their best epochs by {monitor}, {epochs}"
+            )
+        elif parts or best_epochs[0] != done:
+            parts.append(
+                f"the model has the parameters of epoch {best_epochs[0]}, the best by {monitor}"
+            )
+    elif parts:
+        parts.append(
+            f"the model has the parameters of the last epoch, {done} (restore_best is off)"
+        )
+    return "; ".join(parts)
+
+
 def last_is_best(config: TrainConfig, histories: Sequence[History]) -> np.ndarray:
     """Whether each model's last epoch is its best one; `(M,)` bool."""
     best = [plateau.best_epoch(h[config.monitor], **_gain(config)) for h in histories]

@@ -18,6 +18,7 @@ from jcnn.layers import as_model, freeze, unfreeze
 from jcnn.runs.history import History
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
+from jcnn.train.lines import line_printer
 from jcnn.train.loop import Callback, train
 
 
@@ -31,6 +32,7 @@ def fit(
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
     callbacks: Sequence[Callback] = (),
+    verbose: int = 1,
 ) -> History:
     """Train a model on the cross-entropy of its logits.
 
@@ -52,6 +54,8 @@ def fit(
             `config.epochs`.
         on_event: called with each `Event`.
         callbacks: called after each epoch; see `jcnn.train.callbacks` for examples.
+        verbose: 1 prints a line for each epoch and `Note`, 0 nothing. With `on_event`, which
+            gets the same events, nothing is printed.
 
     Returns:
         A row for each epoch, including those before a resume.
@@ -68,8 +72,9 @@ def fit(
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
-        notify=on_event or (lambda event: None),
+        notify=on_event,
         callbacks=callbacks,
+        verbose=verbose,
     )[0]
 
 
@@ -83,6 +88,7 @@ def fit_population(
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
     callbacks: Sequence[Callback] = (),
+    verbose: int = 1,
 ) -> tuple[History, ...]:
     """Train several models of one structure on the same data, in one compiled program.
 
@@ -92,9 +98,9 @@ def fit_population(
     Args:
         models: they may differ in their parameters and dropout rates.
         configs: one for each model; they may differ in `seed` and `learning_rate`.
-        dataset, validation, run, resume, on_event, callbacks: as for `fit`. Events report means
-            over the models; callbacks are called for each model. A random validation split is
-            drawn with the first model's seed.
+        dataset, validation, run, resume, on_event, callbacks, verbose: as for `fit`. Events and
+            lines report means over the models; callbacks are called for each model. A random
+            validation split is drawn with the first model's seed.
 
     Returns:
         A history for each model.
@@ -112,8 +118,9 @@ def fit_population(
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
-        notify=on_event or (lambda event: None),
+        notify=on_event,
         callbacks=callbacks,
+        verbose=verbose,
     )
 
 
@@ -125,9 +132,14 @@ def _train(
     validation: Dataset | None,
     run: Path | None,
     resume: bool,
-    notify: Callable[[Event], None],
+    notify: Callable[[Event], None] | None,
     callbacks: Sequence[Callback],
+    verbose: int,
 ) -> tuple[History, ...]:
+    if verbose not in (0, 1):
+        raise ValueError(f"verbose: got {verbose!r}; accepted: 0 or 1")
+    if notify is None:
+        notify = line_printer(configs[0].epochs) if verbose else _ignore
     if validation is not None:
         validation = match_classes(validation, dataset.class_names, "validation")
     check_settings(configs, dataset, validation)
@@ -156,6 +168,10 @@ def _train(
         if configs[0].freeze:
             for model in models:
                 unfreeze(model)
+
+
+def _ignore(_event: Event) -> None:
+    """The `notify` of a silent training."""
 
 
 def check_settings(

@@ -17,7 +17,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn.config import TrainConfig
-from jcnn.data import Dataset
+from jcnn.data import Dataset, Note
 from jcnn.layers import eval_mode, train_mode
 from jcnn.layers.model import SplitModel
 from jcnn.runs.history import History, mean_history
@@ -165,6 +165,9 @@ def train(
             while not done:
                 _run_epoch(setup, current, windows)
                 done = _finish_epoch(setup, current)
+        words = epoch_results.ending(setup.config, current.histories)
+        if words:
+            notify(Note(words))
     finally:
         _update_models(setup, current.result)
     return current.histories
