@@ -13,6 +13,9 @@ from jcnn.layers.basic import (
 )
 from jcnn.layers.calls import Call, around_calls, intermediates, recorded_calls
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
+from jcnn.layers.dropping import SpatialDropout2D, StochasticDepth
+from jcnn.layers.example_normalization import GroupNormalization, LayerNormalization
+from jcnn.layers.merging import Add, Concatenate, Multiply
 from jcnn.layers.model import (
     LayerError,
     Sequential,
@@ -22,26 +25,47 @@ from jcnn.layers.model import (
     train_mode,
 )
 from jcnn.layers.normalization import BatchNormalization
+from jcnn.layers.resizing import (
+    Cropping2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from jcnn.layers.squeeze_excitation import SqueezeExcitation
 from jcnn.layers.types import Function, Initializer, Layer, glorot_uniform, he_normal, he_uniform
 
 __all__ = [
     "Activation",
+    "Add",
     "AveragePooling2D",
     "BatchNormalization",
     "Call",
+    "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "Function",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Initializer",
     "Layer",
     "LayerError",
+    "LayerNormalization",
     "MaxPooling2D",
+    "Multiply",
     "SeparableConv2D",
     "Sequential",
+    "SpatialDropout2D",
+    "SqueezeExcitation",
+    "StochasticDepth",
+    "UpSampling2D",
+    "ZeroPadding2D",
     "around_calls",
     "as_model",
     "eval_mode",

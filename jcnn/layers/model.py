@@ -111,7 +111,9 @@ def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[i
 
 
 def _snake_case(name: str) -> str:
-    return re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name).lower()
+    # As Keras does it: the first pattern misses the second of two words, as in MaxPooling.
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
 def _unique(name: str, taken: tuple[str, ...]) -> str:

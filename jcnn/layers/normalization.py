@@ -73,10 +73,7 @@ class BatchNormalization(nnx.BatchNorm):
             use_running_average: whether to use the running statistics; None means by the mode.
             mask: bool, broadcastable to `x`: which numbers count in the batch statistics.
         """
-        if x.ndim < 1 or x.shape[-1] != self.num_features:
-            raise ValueError(
-                f"x: got shape {x.shape}; expected {self.num_features} channels in the last axis"
-            )
+        ops.check_channels(x, self.num_features)
         if x.size == 0:
             return x
         stored = self.use_running_average if use_running_average is None else use_running_average

@@ -1,7 +1,7 @@
 """Pure functions for convolutional networks: arrays in, arrays out; NHWC images, HWIO kernels."""
 
 from jcnn.ops._activations import elu, hard_sigmoid, hard_swish, leaky_relu, relu, relu6, selu
-from jcnn.ops._check import check_rate
+from jcnn.ops._check import check_channels, check_rate
 from jcnn.ops._conv_shapes import conv_output_shape, conv_transpose_output_shape
 from jcnn.ops._count import conv_multiply_adds, multiply_adds
 from jcnn.ops._dense import dense, flatten
@@ -51,6 +51,7 @@ __all__ = [
     "Size",
     "Window",
     "avg_pool2d",
+    "check_channels",
     "check_interpolation",
     "check_padding",
     "check_pair",

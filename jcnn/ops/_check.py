@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jcnn.ops._conv_shapes import NCHW_HINT
+
 
 def check_floating(name: str, array: Any) -> None:
     """Refuse an array whose dtype is not a real floating-point type."""
@@ -19,6 +21,16 @@ def check_rank(name: str, array: jax.Array, axes: str) -> None:
     expected = len(axes.split(","))
     if array.ndim != expected:
         raise ValueError(f"{name}: got shape {array.shape}; expected {expected} axes ({axes})")
+
+
+def check_channels(x: jax.Array, channels: int) -> None:
+    """Refuse an array that is not of a floating-point type with `channels` in its last axis."""
+    check_floating("x", x)
+    if x.ndim < 1 or x.shape[-1] != channels:
+        hint = NCHW_HINT if x.ndim == 4 and x.shape[1] == channels else ""
+        raise ValueError(
+            f"x: got shape {x.shape}; expected {channels} channels in the last axis{hint}"
+        )
 
 
 def check_same_dtype(x: jax.Array, **others: jax.Array | None) -> None:

@@ -20,7 +20,7 @@ from jcnn.ops._window import (
 
 _Shape = tuple[int, int, int, int]
 
-_NCHW = "; x looks like (N, C, H, W), and jcnn takes NHWC: x.transpose(0, 2, 3, 1)"
+NCHW_HINT = "; x looks like (N, C, H, W), and jcnn takes NHWC: x.transpose(0, 2, 3, 1)"
 _OIHW = "; kernel looks like (O, I, KH, KW), and jcnn takes HWIO: kernel.transpose(2, 3, 1, 0)"
 
 
@@ -125,7 +125,7 @@ def conv_transpose_window(
         looks = x_shape[1] == kernel_shape[3]
         raise ValueError(
             f"kernel: got shape {kernel_shape} for x {x_shape}; "
-            f"its last axis must be C = {channels}{_NCHW if looks else ''}"
+            f"its last axis must be C = {channels}{NCHW_HINT if looks else ''}"
         )
     if channels % groups:
         raise ValueError(
@@ -158,7 +158,7 @@ def layout_hint(x_shape: Sequence[int], kernel_shape: Sequence[int], groups: int
     # Kernels are usually square: in PyTorch's layout the last two axes are equal.
     oihw = rest[0] == rest[1] and rows != columns
     channels = (columns if oihw else rest[0]) * groups
-    hint = _NCHW if x_shape[1] == channels else ""
+    hint = NCHW_HINT if x_shape[1] == channels else ""
     return hint + _OIHW if oihw and channels in (x_shape[1], x_shape[3]) else hint
 
 
