@@ -10,6 +10,7 @@ from flax import nnx
 
 from jcnn.compile import run_once
 from jcnn.layers import Dropout, Initializer, LayerError, Sequential, glorot_uniform
+from jcnn.models.efficientnet import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
 from jcnn.models.lectures import (
     conv1,
     conv2,
@@ -28,7 +29,7 @@ from jcnn.suggest import did_you_mean
 class Entry:
     """A model of the zoo, with the default input shape and classes of its lecture."""
 
-    build: Callable[..., Sequential]
+    build: Callable[..., nnx.Module]
     input_shape: tuple[int, int, int]
     classes: int
     source: str
@@ -58,6 +59,16 @@ ZOO: dict[str, Entry] = {
     ),
     "tiny_vgg": Entry(
         tiny_vgg, (64, 64, 3), 10, "CNN Explainer", "(conv 10, conv 10, pool) x 2, dense"
+    ),
+    # Networks with depthwise convolutions.
+    "efficientnet_lite0": Entry(
+        efficientnet_lite0, (224, 224, 3), 1000, "Liu 2020", "conv 32, 16 blocks, conv 1280, dense"
+    ),
+    "efficientnet_lite1": Entry(
+        efficientnet_lite1, (240, 240, 3), 1000, "Liu 2020", "conv 32, 20 blocks, conv 1280, dense"
+    ),
+    "efficientnet_lite2": Entry(
+        efficientnet_lite2, (260, 260, 3), 1000, "Liu 2020", "conv 32, 21 blocks, conv 1280, dense"
     ),
 }
 
