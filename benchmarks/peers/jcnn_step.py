@@ -13,7 +13,7 @@ from jcnn import ops
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import normalise, step_key
-from jcnn.layers import Conv2D, Dense, eval_mode, train_mode
+from jcnn.layers import Conv2D, Dense, Sequential, eval_mode, train_mode
 from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import build
 from jcnn.train.metrics import zero_totals
@@ -101,6 +101,7 @@ def prepared(task: Task) -> tuple[nnx.Module, list[np.ndarray]]:
     """The zoo's model with the task's parameters, and its digest."""
     shape = MODELS[task.model]
     model = build(task.model)
+    assert isinstance(model, Sequential)
     layers = [layer for layer in model if isinstance(layer, Conv2D | Dense)]
     drawn = parameters(shape)
     for layer, kernel, bias in zip(layers, drawn[::2], drawn[1::2], strict=True):

@@ -12,7 +12,7 @@ from jax import lax
 
 from jcnn.bench.record import relative_error
 from jcnn.config import TrainConfig
-from jcnn.layers import Conv2D, train_mode
+from jcnn.layers import Conv2D, Sequential, train_mode
 from jcnn.layers.model import SplitModel, split_model
 from jcnn.models import ZOO, build
 from jcnn.train.metrics import zero_totals
@@ -92,6 +92,7 @@ def training_of(
     for seed in range(models):
         model = build(name, seed=seed)
         if convolution == "nnx.Conv":
+            assert isinstance(model, Sequential)
             for layer_name in model.names:
                 layer = getattr(model, layer_name)
                 if isinstance(layer, Conv2D):

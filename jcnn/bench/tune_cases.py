@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jcnn.layers import Conv2D, recorded_calls
-from jcnn.models.zoo import ZOO, trace
+from jcnn.models.zoo import LECTURES, trace
 from jcnn.ops import Padding, resolve_window
 from jcnn.ops.conv.table.lookup import Conv, Params, Shape
 
@@ -87,7 +87,7 @@ IN_16_BITS = (
 
 
 def default_cases() -> dict[str, Conv]:
-    """The zoo's convolutions at batch 64 and those of `KNOWN` in float32, a few in bfloat16."""
+    """The lectures' convolutions at batch 64 and those of `KNOWN` in float32, a few in bfloat16."""
     platform = jax.default_backend()
     cases = zoo_cases(platform)
     cases |= {name: known_case(known, platform) for name, known in KNOWN.items()}
@@ -99,9 +99,9 @@ def default_cases() -> dict[str, Conv]:
 
 
 def zoo_cases(platform: str) -> dict[str, Conv]:
-    """Every distinct convolution of every model, named "model layer"."""
+    """Every distinct convolution of every model of the lectures, named "model layer"."""
     cases: dict[str, Conv] = {}
-    for name, entry in ZOO.items():
+    for name, entry in LECTURES.items():
 
         def convolutions(x: jax.Array, name: str = name) -> None:
             model = trace(name)

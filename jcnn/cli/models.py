@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ModelsCommand:
-    """List the models of the zoo with their number of parameters."""
+    """List the models of the zoo with their parameters and multiply-adds."""
 
     json: bool = False
-    """Print [{"name", "params", "input_shape", "classes", "source", "layers"}]."""
+    """Print [{"name", "params", "multiply_adds", "input_shape", "classes", "source", "layers"}]."""
 
     def run(self) -> None:
         """Print a row for each model."""
@@ -17,12 +17,13 @@ class ModelsCommand:
         from rich.table import Table
 
         from jcnn.cli.tables import print_table
-        from jcnn.models import ZOO, zoo_summary
+        from jcnn.models import ZOO
 
         rows = [
             {
                 "name": name,
-                "params": zoo_summary(name).params,
+                "params": entry.params,
+                "multiply_adds": entry.multiply_adds,
                 "input_shape": entry.input_shape,
                 "classes": entry.classes,
                 "source": entry.source,
@@ -34,12 +35,14 @@ class ModelsCommand:
             print(json.dumps(rows))
             return
         table = Table(box=SIMPLE_HEAD)
-        for column in ("name", "parameters", "input", "classes", "layers"):
-            table.add_column(column, justify="right" if column == "parameters" else "left")
-        for row, entry in zip(rows, ZOO.values(), strict=True):
+        for column in ("name", "parameters", "multiply-adds", "input", "classes", "layers"):
+            number = column in ("parameters", "multiply-adds")
+            table.add_column(column, justify="right" if number else "left")
+        for name, entry in ZOO.items():
             table.add_row(
-                str(row["name"]),
-                f"{row['params']:,}",
+                name,
+                f"{entry.params:,}",
+                f"{entry.multiply_adds:,}",
                 "x".join(map(str, entry.input_shape)),
                 str(entry.classes),
                 f"{entry.source}: {entry.layers}",

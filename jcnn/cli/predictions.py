@@ -13,7 +13,6 @@ from jcnn import ops
 from jcnn.cli.messages import warn
 from jcnn.cli.progress import Display
 from jcnn.data import Dataset
-from jcnn.layers import Sequential
 from jcnn.report import write_population_report, write_report
 from jcnn.runs import RunConfig, member_folder
 from jcnn.runs import load as load_run
@@ -59,7 +58,7 @@ def predictions(
 
 def predict_test_images(
     run: Path, config: RunConfig, *, flips: bool = False
-) -> tuple[Sequential, Predictions]:
+) -> tuple[nnx.Module, Predictions]:
     """Load a run and run its model on test images.
 
     Args:

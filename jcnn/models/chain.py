@@ -18,13 +18,15 @@ from jcnn.layers import (
 class Chain(nnx.List[Any]):
     """Layers applied in sequence; their paths are numbers, such as "features/0/1/scale".
 
-    A list of layers like `jcnn.layers.Sequential`, whose layers have Keras's names instead.
+    A list of layers like `jcnn.layers.Sequential`, whose layers have Keras's names instead. None
+    keeps the number of a layer that is not needed.
     """
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply every layer to `x`."""
         for layer in self:
-            x = layer(x)
+            if layer is not None:
+                x = layer(x)
         return x
 
 

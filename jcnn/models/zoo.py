@@ -9,8 +9,14 @@ import numpy as np
 from flax import nnx
 
 from jcnn.compile import run_once
-from jcnn.layers import Dropout, Initializer, LayerError, Sequential, glorot_uniform
-from jcnn.models.efficientnet import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
+from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
+from jcnn.models.convnext import convnext_atto, convnext_tiny
+from jcnn.models.efficientnet import (
+    efficientnet_b0,
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+)
 from jcnn.models.lectures import (
     conv1,
     conv2,
@@ -22,30 +28,90 @@ from jcnn.models.lectures import (
     mnist_cnn,
     tiny_vgg,
 )
+from jcnn.models.mobilenet import mobilenet_v2
+from jcnn.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from jcnn.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of the zoo, with the default input shape and classes of its lecture."""
+    """A model of the zoo.
+
+    Attributes:
+        build: `(input_shape, classes, *, kernel_init, rngs)` to the module.
+        input_shape: `(H, W, C)` of its source, the default.
+        classes: number of logits in its source, the default.
+        source: the lecture, paper or program that it comes from.
+        layers: a short text.
+        params: number of parameters for these defaults.
+        multiply_adds: products of an input and a weight, for one image of the default shape.
+    """
 
     build: Callable[..., nnx.Module]
     input_shape: tuple[int, int, int]
     classes: int
     source: str
     layers: str
+    # Written down since tracing all models takes seconds.
+    params: int
+    multiply_adds: int
 
 
-ZOO: dict[str, Entry] = {
-    "mlp": Entry(mlp, (28, 28, 1), 10, "lecture D", "dense 128, dense"),
-    "mlp_dropout": Entry(mlp_dropout, (28, 28, 1), 10, "lecture D", "dense 128, dropout, dense"),
-    "conv1": Entry(conv1, (28, 28, 1), 10, "lecture D", "conv 32, dropout, dense"),
-    "conv2": Entry(conv2, (28, 28, 1), 10, "lecture D", "conv 32, conv 64, dropout, dense"),
+# The models of `jcnn.models.lectures`.
+LECTURES: dict[str, Entry] = {
+    "mlp": Entry(
+        mlp,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "dense 128, dense",
+        params=101_770,
+        multiply_adds=101_632,
+    ),
+    "mlp_dropout": Entry(
+        mlp_dropout,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "dense 128, dropout, dense",
+        params=101_770,
+        multiply_adds=101_632,
+    ),
+    "conv1": Entry(
+        conv1,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "conv 32, dropout, dense",
+        params=251_210,
+        multiply_adds=476_672,
+    ),
+    "conv2": Entry(
+        conv2,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "conv 32, conv 64, dropout, dense",
+        params=520_586,
+        multiply_adds=15_178_240,
+    ),
     "conv2pool": Entry(
-        conv2pool, (28, 28, 1), 10, "lecture D", "conv 32, conv 64, pool, dropout, dense"
+        conv2pool,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "conv 32, conv 64, pool, dropout, dense",
+        params=144_266,
+        multiply_adds=14_801_920,
     ),
     "conv4": Entry(
-        conv4, (28, 28, 1), 10, "lecture D", "(conv, conv, pool, dropout) x 2, dropout, dense"
+        conv4,
+        (28, 28, 1),
+        10,
+        "lecture D",
+        "(conv, conv, pool, dropout) x 2, dropout, dense",
+        params=192_330,
+        multiply_adds=36_415_232,
     ),
     "mnist_cnn": Entry(
         mnist_cnn,
@@ -53,24 +119,115 @@ ZOO: dict[str, Entry] = {
         10,
         "lecture C",
         "conv 32, conv 64, pool, dropout, dense 128, dropout, dense",
+        params=1_199_882,
+        multiply_adds=11_992_448,
     ),
     "creatures": Entry(
-        creatures, (100, 100, 3), 6, "lecture E", "(conv, conv, pool) x 2, dense 512, dense"
+        creatures,
+        (100, 100, 3),
+        6,
+        "lecture E",
+        "(conv, conv, pool) x 2, dense 512, dense",
+        params=17_403_430,
+        multiply_adds=240_175_616,
     ),
     "tiny_vgg": Entry(
-        tiny_vgg, (64, 64, 3), 10, "CNN Explainer", "(conv 10, conv 10, pool) x 2, dense"
-    ),
-    # Networks with depthwise convolutions.
-    "efficientnet_lite0": Entry(
-        efficientnet_lite0, (224, 224, 3), 1000, "Liu 2020", "conv 32, 16 blocks, conv 1280, dense"
-    ),
-    "efficientnet_lite1": Entry(
-        efficientnet_lite1, (240, 240, 3), 1000, "Liu 2020", "conv 32, 20 blocks, conv 1280, dense"
-    ),
-    "efficientnet_lite2": Entry(
-        efficientnet_lite2, (260, 260, 3), 1000, "Liu 2020", "conv 32, 21 blocks, conv 1280, dense"
+        tiny_vgg,
+        (64, 64, 3),
+        10,
+        "CNN Explainer",
+        "(conv 10, conv 10, pool) x 2, dense",
+        params=19_920,
+        multiply_adds=5_608_780,
     ),
 }
+
+# Networks of depthwise convolutions.
+DEPTHWISE: dict[str, Entry] = {
+    "mobilenet_v2": Entry(
+        mobilenet_v2,
+        (224, 224, 3),
+        1000,
+        "Sandler et al. 2018",
+        "conv 32, 17 blocks, conv 1280, dense",
+        params=3_504_872,
+        multiply_adds=300_774_272,
+    ),
+    "mobilenet_v3_small": Entry(
+        mobilenet_v3_small,
+        (224, 224, 3),
+        1000,
+        "Howard et al. 2019",
+        "conv 16, 11 blocks, conv 576, dense 1024, dense",
+        params=2_542_856,
+        multiply_adds=56_510_400,
+    ),
+    "mobilenet_v3_large": Entry(
+        mobilenet_v3_large,
+        (224, 224, 3),
+        1000,
+        "Howard et al. 2019",
+        "conv 16, 15 blocks, conv 960, dense 1280, dense",
+        params=5_483_032,
+        multiply_adds=216_589_760,
+    ),
+    "efficientnet_lite0": Entry(
+        efficientnet_lite0,
+        (224, 224, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 16 blocks, conv 1280, dense",
+        params=4_652_008,
+        multiply_adds=385_187_552,
+    ),
+    "efficientnet_lite1": Entry(
+        efficientnet_lite1,
+        (240, 240, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 20 blocks, conv 1280, dense",
+        params=5_416_680,
+        multiply_adds=600_185_232,
+    ),
+    "efficientnet_lite2": Entry(
+        efficientnet_lite2,
+        (260, 260, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 21 blocks, conv 1280, dense",
+        params=6_092_072,
+        multiply_adds=859_736_272,
+    ),
+    "efficientnet_b0": Entry(
+        efficientnet_b0,
+        (224, 224, 3),
+        1000,
+        "Tan and Le 2019",
+        "conv 32, 16 blocks, conv 1280, dense",
+        params=5_288_548,
+        multiply_adds=385_814_752,
+    ),
+    "convnext_atto": Entry(
+        convnext_atto,
+        (224, 224, 3),
+        1000,
+        "Wightman 2022",
+        "conv 40, 12 blocks, dense",
+        params=3_695_520,
+        multiply_adds=547_332_480,
+    ),
+    "convnext_tiny": Entry(
+        convnext_tiny,
+        (224, 224, 3),
+        1000,
+        "Liu et al. 2022",
+        "conv 96, 18 blocks, dense",
+        params=28_589_128,
+        multiply_adds=4_455_531_264,
+    ),
+}
+
+ZOO: dict[str, Entry] = {**LECTURES, **DEPTHWISE}
 
 
 def build(
@@ -81,7 +238,7 @@ def build(
     seed: int = 0,
     kernel_init: Initializer = glorot_uniform,
     dropout: float | None = None,
-) -> Sequential:
+) -> nnx.Module:
     """Build a model of the zoo, with newly initialised parameters.
 
     Args:
@@ -93,7 +250,7 @@ def build(
         dropout: rate of every dropout layer; None means each layer's own.
 
     Returns:
-        A `Sequential` from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
+        A module from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
 
     Raises:
         ValueError: the name is unknown, or the images are too small for the model.
@@ -104,9 +261,9 @@ def build(
         key = jax.random.key(seed)
         return nnx.split(trace(name, input_shape, classes, seed=key, kernel_init=kernel_init))
 
-    model: Sequential = nnx.merge(*run_once(draw, np.int64(seed)))
+    model: nnx.Module = nnx.merge(*run_once(draw, np.int64(seed)))
     if dropout is not None:
-        for layer in model:
+        for _, layer in nnx.iter_modules(model):
             if isinstance(layer, Dropout):
                 layer.rate = dropout
     return model
@@ -119,7 +276,7 @@ def trace(
     *,
     seed: int | jax.Array = 0,
     kernel_init: Initializer = glorot_uniform,
-) -> Sequential:
+) -> nnx.Module:
     """`build` without compiling: for use inside `jax.eval_shape`, `jit` or `vmap`."""
     entry = zoo_entry(name)
     shape = entry.input_shape if input_shape is None else input_shape

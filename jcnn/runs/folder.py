@@ -26,7 +26,6 @@ from jcnn.data.events import silent
 from jcnn.data.request import OnBadImage, Resize
 from jcnn.data.sources import absolute, takes_image_shape
 from jcnn.data.validation_split import check_validation_split
-from jcnn.layers import Sequential
 from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.in_use import convolution_in_use
@@ -71,7 +70,7 @@ class RunConfig:
     population: Population = field(default_factory=Population)
     validation: str = ""
 
-    def build(self) -> Sequential:
+    def build(self) -> nnx.Module:
         """The model with the initial parameters of this run."""
         return build(
             self.model,
@@ -238,7 +237,7 @@ def read_config(run: Path) -> RunConfig:
 
 def load(
     run: Path | str, *, on_damage: Callable[[str], None] = checkpoint.ignore
-) -> tuple[Sequential, RunConfig]:
+) -> tuple[nnx.Module, RunConfig]:
     """The model of a run's newest intact checkpoint, and the configuration of the run.
 
     Args:

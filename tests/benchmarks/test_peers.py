@@ -39,6 +39,7 @@ KERAS = "keras is not installed: pip install 'keras>=3.15'"
 @pytest.mark.parametrize("name", MODELS)
 def test_a_table_is_the_model_of_the_zoo(name: str) -> None:
     ours = nnx.eval_shape(lambda: trace(name))
+    assert isinstance(ours, layers.Sequential)
     model = MODELS[name]
     weighted = [layer for layer in ours if isinstance(layer, layers.Conv2D | layers.Dense)]
     kernels = [layer.kernel.shape for layer in weighted]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from jcnn.data import digits, mnist5k, read_image
+from jcnn.layers import Sequential
 from jcnn.runs import load
 from tests.cli.conftest import Trained
 from tests.cli.process import Result
@@ -64,6 +65,7 @@ def test_a_runs_own_parameters_and_chosen_pictures(
     assert_shows(content, [image, *test.images[np.array([7, 3])]], labels)
     assert [picture["name"] for picture in content["pictures"]] == ["<x>.png", "test 7", "test 3"]
     model, _ = load(trained.run)
+    assert isinstance(model, Sequential)
     _, shape = content["layers"][-2]["arrays"]["kernel"]
     assert tuple(shape) == model.dense.kernel.shape
 

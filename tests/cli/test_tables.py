@@ -57,7 +57,8 @@ def test_summary_as_a_table(
 def test_models(jcnn: Jcnn) -> None:
     found = json.loads(jcnn("models", "--json").out)
     assert [row["name"] for row in found] == list(ZOO)
-    assert list(found[0]) == ["name", "params", "input_shape", "classes", "source", "layers"]
+    columns = ["name", "params", "multiply_adds", "input_shape", "classes", "source", "layers"]
+    assert list(found[0]) == columns
     params = {row["name"]: row["params"] for row in found}
     assert params["conv4"] == 192330
     assert params["creatures"] == 17403430
@@ -66,6 +67,7 @@ def test_models(jcnn: Jcnn) -> None:
     for row in found:
         assert row["name"] in table.out
         assert f"{row['params']:,}" in table.out
+        assert f"{row['multiply_adds']:,}" in table.out
 
 
 def test_data(jcnn: Jcnn) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn.layers import Conv2D, Dense, Flatten, Layer, eval_mode, recorded_calls
+from jcnn.layers import Conv2D, Dense, Flatten, Layer, Sequential, eval_mode, recorded_calls
 from jcnn.models import build, intermediates
 from jcnn.train import model_output_shape, predict
 
@@ -64,6 +64,7 @@ NET_CALLS = [
 
 def test_a_zoo_model_layer_by_layer() -> None:
     model = build("conv4", (8, 7, 1))
+    assert isinstance(model, Sequential)
     quiet, x = eval_mode(model), image(2, 8, 7, 1)
     logits, outputs = intermediates(model, x)
     assert list(outputs) == list(model.names)

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from flax import nnx
 
-from jcnn.models import ZOO, LayerRow, Summary, summary, zoo_summary
+from jcnn.models import LayerRow, Summary, summary, zoo_summary
+from jcnn.models.zoo import LECTURES
 from jcnn.report import network_diagram
 from jcnn.report.diagram import draw_summary
 from tests.train.small import PlainNet
@@ -30,8 +31,8 @@ def expected_words(row: LayerRow) -> list[str]:
     return [row.name, shape] + ([f"{row.params:,} parameters"] if row.params else [])
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_every_layer_of_the_zoo_has_its_name_shape_and_parameters(name: str) -> None:
+@pytest.mark.parametrize("name", LECTURES)
+def test_every_layer_of_a_chain_has_its_name_shape_and_parameters(name: str) -> None:
     found = zoo_summary(name)
     svg = draw_summary(found)
     head, *layers = places(svg)

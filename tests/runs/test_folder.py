@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from jcnn import __version__, runs
 from jcnn.config import TrainConfig
@@ -34,7 +35,7 @@ CONFIG = RunConfig(
 )
 
 
-def save_model(run: Path, model: Sequential) -> None:
+def save_model(run: Path, model: nnx.Module) -> None:
     parts = split_model(model)
     checkpoint.save(run, 1, {"params": parts.params, "rest": parts.rest}, {})
 
@@ -129,8 +130,11 @@ def test_the_weights_that_are_kept_are_loaded(
     )
     checkpoint.save(tmp_path, 9, {**going_on, "kept": kept}, {"histories": [[]], "step": step})
     loaded, _ = runs.load(tmp_path)
-    kernel = models[apart].dense.kernel[...]
-    np.testing.assert_array_equal(loaded.dense.kernel[...], kernel)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        nnx.state(loaded, nnx.Param),
+        nnx.state(models[apart], nnx.Param),
+    )
 
 
 def test_describe_takes_what_the_data_says() -> None:
@@ -233,6 +237,7 @@ def test_a_loaded_model_predicts_as_the_saved_one(
 ) -> None:
     """Nothing is unpickled, so a run from elsewhere cannot execute code."""
     model = CONFIG.build()
+    assert isinstance(model, Sequential)
     model.conv2d.bias[...] += 0.5
     model.dense.kernel[...] *= -2
     runs.create(tmp_path, CONFIG)
