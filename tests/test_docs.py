@@ -26,11 +26,16 @@ def test_the_first_example_trains_conv4(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = blocks("docs/models.md")
+    block, _ = blocks("docs/models.md")
     lines = run(block, capsys).splitlines()
     assert int(lines[0]) == (3 * 3 + 1) * 16 + (4 * 4 * 16 + 1) * 10
     assert float(lines[1]) > 0.85
     assert "'max_pooling2d': (1, 4, 4, 16)" in lines[-1]
+
+
+def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> None:
+    _, block = blocks("docs/models.md")
+    assert run(block, capsys) == "(2, 8, 8, 16)\n"
 
 
 def test_the_ops_give_the_lectures_numbers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +64,7 @@ def test_a_model_is_one_page(
 
 
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 5
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 6
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,7 +1,7 @@
 """Activations made of pieces: lines, and exponentials below zero.
 
-16-bit inputs are computed in float32 and rounded once. At a corner the gradient is that of the
-piece which is flat, as in PyTorch.
+16-bit inputs are computed in float32 and rounded once. At a corner the gradient is that of one
+piece, which the function's documentation names; `jnp.clip` would take the mean of both.
 """
 
 import jax
@@ -75,6 +75,8 @@ def leaky_relu(x: jax.Array, slope: float = 0.2) -> jax.Array:
 def elu(x: jax.Array, alpha: float = 1.0) -> jax.Array:
     """Exponential linear unit: `x` where positive, `alpha * (exp(x) - 1)` elsewhere.
 
+    Its gradient at 0 is `alpha`.
+
     Args:
         x: any shape, a floating-point type.
         alpha: the result goes to `-alpha` for large negative inputs.
@@ -94,6 +96,8 @@ def elu(x: jax.Array, alpha: float = 1.0) -> jax.Array:
 @recordable
 def selu(x: jax.Array) -> jax.Array:
     """Scaled exponential linear unit: `elu` with two constants that keep mean 0 and variance 1.
+
+    Its gradient at 0 is that of its lower piece, 1.7581.
 
     Args:
         x: any shape, a floating-point type.

@@ -99,7 +99,10 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "axes": (
         Add(),
         [X, X[0]],
-        "inputs[1]: got shape (4, 5, 3) for inputs[0] of shape (2, 4, 5, 3); accepted: as many axes",
+        (
+            "inputs[1]: got shape (4, 5, 3) for inputs[0] of shape (2, 4, 5, 3); "
+            "accepted: as many axes"
+        ),
     ),
     "dtype": (
         Multiply(),
