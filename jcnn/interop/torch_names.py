@@ -9,7 +9,9 @@ The variable "layer1/0/conv1/kernel" is the tensor "layer1.0.conv1.weight":
 | transposed convolution | kernel `(KH, KW, O // groups, C)` | weight `(C, O // groups, KH, KW)` |
 | dense | kernel `(D, U)` | weight `(U, D)` |
 | normalisation | scale, bias, mean, var `(C,)` | weight, bias, running_mean, running_var `(C,)` |
-| any | another name | the same name, with axes of size 1 at its end or without |
+| any | another name | the same name and shape |
+
+Axes of size 1 at the end of a shape may be absent, so a dense layer's weight fits a 1x1 convolution.
 
 A dense layer after `Flatten` of maps larger than 1x1 expects PyTorch's order of its inputs,
 `(C, H, W)`; jcnn's is `(H, W, C)`. This cannot be seen from shapes, so such a layer is not for
@@ -68,17 +70,15 @@ class _Pair:
     is_depthwise: bool
 
     def fits(self, tensor: Array) -> bool:
-        shape = tensor.shape
-        if len(self.shape) == 1 and shape[1:] == (1,) * len(shape[1:]):
-            shape = shape[:1]
-        return shape == self.shape
+        return _without_ones(tensor.shape) == _without_ones(self.shape)
 
     def fits_but_for_classes(self, tensor: Array) -> bool:
-        return len(tensor.shape) == len(self.shape) and tensor.shape[1:] == self.shape[1:]
+        return _without_ones(tensor.shape[1:]) == _without_ones(self.shape[1:])
 
     def array(self, tensor: Array) -> npt.NDArray[Any]:
         """The variable's new value, in jcnn's order of axes."""
         shape = self.variable.shape
+        tensor = tensor.reshape(self.shape)
         if len(shape) == 4 and self.is_depthwise:
             by_channel = tensor.reshape(shape[2], shape[3], *shape[:2])
             return np.ascontiguousarray(by_channel.transpose(2, 3, 0, 1))
@@ -86,7 +86,7 @@ class _Pair:
             return np.ascontiguousarray(tensor.transpose(2, 3, 1, 0))
         if len(shape) == 2:
             return np.ascontiguousarray(tensor.T)
-        return np.ascontiguousarray(tensor.reshape(shape))
+        return np.ascontiguousarray(tensor)
 
 
 def torch_name(path: str) -> str:
@@ -164,6 +164,13 @@ def _shape(shape: tuple[int, ...], is_depthwise: bool) -> tuple[int, ...]:
     if len(shape) == 4:
         return (shape[3], shape[2], *shape[:2])
     return shape[::-1] if len(shape) == 2 else shape
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without the axes of size 1 at its end."""
+    while shape and shape[-1] == 1:
+        shape = shape[:-1]
+    return shape
 
 
 def _has_other_classes(head: dict[str, tuple[_Pair, Array]]) -> bool:
