@@ -11,7 +11,7 @@ The variable "layer1/0/conv1/kernel" is the tensor "layer1.0.conv1.weight":
 | normalisation | scale, bias, mean, var `(C,)` | weight, bias, running_mean, running_var `(C,)` |
 | any | another name | the same name and shape |
 
-Axes of size 1 at the end of a shape may be absent, so a dense layer's weight fits a 1x1 convolution.
+Axes of size 1 at the end of a shape may be absent: a dense layer's weight fits a 1x1 convolution.
 
 A dense layer after `Flatten` of maps larger than 1x1 expects PyTorch's order of its inputs,
 `(C, H, W)`; jcnn's is `(H, W, C)`. This cannot be seen from shapes, so such a layer is not for
