@@ -23,7 +23,7 @@ PACKAGES = {
     "models": "compile graph layers ops suggest",
     "data": "suggest system",
     "info": "data ops system",
-    "interop": "data suggest",
+    "interop": "data layers suggest",
     "runs": "config data layers models ops system",
     "train": "compile config data layers models ops runs suggest system",
     "trace": "data ops",

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import numpy as np
 
 from jcnn import ops
@@ -62,7 +63,9 @@ def _arithmetic(program: Program, equation: Equation) -> Draft | None:
         if equation.primitive in ("sub", "div"):
             return None
         a, b = b, a
-    constant = np.asarray(program.constant(b))
+    constant = program.constant(b)
+    if not isinstance(constant, jax.core.Tracer):  # a parameter that is not drawn yet
+        constant = np.asarray(constant)
     if constant.ndim > 1 and constant.shape[0] != 1 and constant.ndim == len(a.shape):
         return None
     if a.shape != equation.output.shape:

@@ -84,7 +84,9 @@ class BatchNormalization(nnx.BatchNorm):
             shifted, shift, mean, variance = _statistics(x.astype(wide), mask)
             for running, batch in ((self.mean, shift + mean), (self.var, variance)):
                 moved = self.momentum * running[...] + (1 - self.momentum) * batch
-                running[...] = lax.stop_gradient(moved).astype(running.dtype)
+                # Assigned as a whole: for `running[...] =`, Flax compares shardings, for which JAX
+                # formats the whole program while it traces.
+                running.set_value(lax.stop_gradient(moved).astype(running.dtype))
         factor = lax.rsqrt(variance.astype(wide) + self.epsilon)
         if self.scale is not None:
             factor = factor * self.scale[...].astype(wide)

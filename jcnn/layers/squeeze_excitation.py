@@ -1,11 +1,13 @@
 """Squeeze-and-excitation: a gate for each channel, computed from the means of all channels."""
 
+from functools import partial
+
 import jax
 from flax import nnx
 
 from jcnn import ops
 from jcnn.layers.conv import Conv2D
-from jcnn.layers.types import Function
+from jcnn.layers.types import Function, Initializer, glorot_uniform
 
 
 class SqueezeExcitation(nnx.Module):
@@ -19,7 +21,7 @@ class SqueezeExcitation(nnx.Module):
         squeeze_channels: outputs of `fc1`; C / 4 or C / 16 in most networks.
         activation: function between the two convolutions.
         scale_activation: function that makes the gates, such as `jcnn.ops.hard_sigmoid`.
-        rngs: as for `Conv2D`.
+        kernel_init, rngs: as for `Conv2D`.
 
     Raises:
         ValueError: `channels` or `squeeze_channels` is not a positive integer.
@@ -34,12 +36,14 @@ class SqueezeExcitation(nnx.Module):
         *,
         activation: Function = ops.relu,
         scale_activation: Function = ops.sigmoid,
+        kernel_init: Initializer = glorot_uniform,
         rngs: nnx.Rngs,
     ) -> None:
         channels = ops.check_size("channels", channels)
         squeezed = ops.check_size("squeeze_channels", squeeze_channels)
-        self.fc1 = Conv2D(channels, squeezed, 1, activation=activation, rngs=rngs)
-        self.fc2 = Conv2D(squeezed, channels, 1, activation=scale_activation, rngs=rngs)
+        conv = partial(Conv2D, kernel_size=1, kernel_init=kernel_init, rngs=rngs)
+        self.fc1 = conv(channels, squeezed, activation=activation)
+        self.fc2 = conv(squeezed, channels, activation=scale_activation)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the gates to `x (N, H, W, C)`."""

@@ -10,7 +10,15 @@ from flax import nnx
 
 from jcnn.compile import run_once
 from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
+from jcnn.layers.streams import streams
 from jcnn.models.alexnet import alexnet
+from jcnn.models.convnext import convnext_atto, convnext_tiny
+from jcnn.models.efficientnet import (
+    efficientnet_b0,
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+)
 from jcnn.models.lectures import (
     conv1,
     conv2,
@@ -23,6 +31,8 @@ from jcnn.models.lectures import (
     tiny_vgg,
 )
 from jcnn.models.lenet import lenet5
+from jcnn.models.mobilenet import mobilenet_v2
+from jcnn.models.mobilenet_v3 import mobilenet_v3_large, mobilenet_v3_small
 from jcnn.models.resnet import resnet18, resnet18_cifar, resnet34, resnet50
 from jcnn.models.squeezenet import squeezenet1_1
 from jcnn.models.vgg import vgg16
@@ -214,7 +224,92 @@ CLASSICS: dict[str, Entry] = {
     ),
 }
 
-ZOO: dict[str, Entry] = {**LECTURES, **CLASSICS}
+# Networks of depthwise convolutions.
+DEPTHWISE: dict[str, Entry] = {
+    "mobilenet_v2": Entry(
+        mobilenet_v2,
+        (224, 224, 3),
+        1000,
+        "Sandler et al. 2018",
+        "conv 32, 17 blocks, conv 1280, dense",
+        params=3_504_872,
+        multiply_adds=300_774_272,
+    ),
+    "mobilenet_v3_small": Entry(
+        mobilenet_v3_small,
+        (224, 224, 3),
+        1000,
+        "Howard et al. 2019",
+        "conv 16, 11 blocks, conv 576, dense 1024, dense",
+        params=2_542_856,
+        multiply_adds=56_510_400,
+    ),
+    "mobilenet_v3_large": Entry(
+        mobilenet_v3_large,
+        (224, 224, 3),
+        1000,
+        "Howard et al. 2019",
+        "conv 16, 15 blocks, conv 960, dense 1280, dense",
+        params=5_483_032,
+        multiply_adds=216_589_760,
+    ),
+    "efficientnet_lite0": Entry(
+        efficientnet_lite0,
+        (224, 224, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 16 blocks, conv 1280, dense",
+        params=4_652_008,
+        multiply_adds=385_187_552,
+    ),
+    "efficientnet_lite1": Entry(
+        efficientnet_lite1,
+        (240, 240, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 20 blocks, conv 1280, dense",
+        params=5_416_680,
+        multiply_adds=600_185_232,
+    ),
+    "efficientnet_lite2": Entry(
+        efficientnet_lite2,
+        (260, 260, 3),
+        1000,
+        "Liu 2020",
+        "conv 32, 21 blocks, conv 1280, dense",
+        params=6_092_072,
+        multiply_adds=859_736_272,
+    ),
+    "efficientnet_b0": Entry(
+        efficientnet_b0,
+        (224, 224, 3),
+        1000,
+        "Tan and Le 2019",
+        "conv 32, 16 blocks, conv 1280, dense",
+        params=5_288_548,
+        multiply_adds=385_814_752,
+    ),
+    "convnext_atto": Entry(
+        convnext_atto,
+        (224, 224, 3),
+        1000,
+        "Wightman 2022",
+        "conv 40, 12 blocks, dense",
+        params=3_695_520,
+        multiply_adds=547_332_480,
+    ),
+    "convnext_tiny": Entry(
+        convnext_tiny,
+        (224, 224, 3),
+        1000,
+        "Liu et al. 2022",
+        "conv 96, 18 blocks, dense",
+        params=28_589_128,
+        multiply_adds=4_455_531_264,
+    ),
+}
+
+ZOO: dict[str, Entry] = {**LECTURES, **CLASSICS, **DEPTHWISE}
 
 
 def build(
@@ -273,7 +368,7 @@ def trace(
             shape,
             entry.classes if classes is None else classes,
             kernel_init=kernel_init,
-            rngs=nnx.Rngs(key),
+            rngs=streams(key),
         )
     except LayerError as error:
         raise ValueError(f"model: {name!r} cannot take images of shape {shape}: {error}") from error
