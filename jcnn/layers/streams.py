@@ -19,8 +19,11 @@ class Stream(nnx.RngStream):
         return key
 
 
-def streams(key: jax.Array) -> nnx.Rngs:
-    """`nnx.Rngs(key)` of such a stream."""
-    rngs = nnx.Rngs(key)
-    rngs.default = Stream(key, tag="default")
-    return rngs
+class Streams(nnx.Rngs):
+    """`nnx.Rngs(key)` with such a stream."""
+
+    default: nnx.RngStream
+
+    def __init__(self, key: jax.Array) -> None:
+        super().__init__(key)
+        self.default = Stream(key, tag="default")
