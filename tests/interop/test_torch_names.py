@@ -199,7 +199,7 @@ def picture(package: str, name: str) -> Path | None:
     return next((Path(str(file.locate())) for file in files if file.name == name), None)
 
 
-def centre(path: Path) -> npt.NDArray[np.float32]:
+def centre(path: Path) -> npt.NDArray[Any]:
     """224x224 from the centre of a picture whose shorter side becomes 256, `(x - 127) / 128`."""
     opened = Image.open(path).convert("RGB")
     scale = 256 / min(opened.size)
