@@ -1,5 +1,6 @@
 """`Dataset`: images, labels and class names; and functions that split it."""
 
+import io
 import math
 import unicodedata
 from dataclasses import dataclass, replace
@@ -8,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data.streamed import Images, StreamedImages
+
+_NOTEBOOK_WIDTH = 1000  # pixels
 
 
 class DataError(ValueError):
@@ -69,6 +72,18 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def _repr_png_(self) -> bytes | None:
+        """A sheet of images of each class, which a notebook shows; None for other channels."""
+        from jcnn.data.sheet import draw_sheet  # it imports this file
+
+        if self.image_shape[2] not in (1, 3):
+            return None
+        sheet = draw_sheet(self, ())
+        sheet.thumbnail((_NOTEBOOK_WIDTH, sheet.height))
+        file = io.BytesIO()
+        sheet.save(file, "png")
+        return file.getvalue()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

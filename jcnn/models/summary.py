@@ -19,6 +19,7 @@ from jcnn.layers import (
     recorded_calls,
 )
 from jcnn.models.zoo import ZOO, trace
+from jcnn.system.html_table import html_table
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,32 @@ class Summary:
     params: int
     multiply_adds: int
     activation_bytes: int
+
+    def _repr_html_(self) -> str:
+        """A table with a row for each layer, which a notebook shows."""
+        header = ("layer", "type", "output", "parameters", "multiply-adds", "bytes")
+        rows = [
+            (
+                row.name,
+                row.type,
+                _by(row.output_shape),
+                f"{row.params:,}",
+                f"{row.multiply_adds:,}",
+                f"{row.activation_bytes:,}",
+                "-" if row.receptive_field is None else _by(row.receptive_field),
+            )
+            for row in self.layers
+        ]
+        totals = (f"{n:,}" for n in (self.params, self.multiply_adds, self.activation_bytes))
+        return html_table(
+            (*header, "receptive field"),
+            [("input", "", _by(self.input_shape), "", "", "", ""), *rows],
+            ("total", "", "", *totals, ""),
+        )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def summary(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Summary:

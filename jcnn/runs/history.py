@@ -5,12 +5,15 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jcnn.system.files import write_text
+from jcnn.system.html_table import html_table
+
+_EPOCHS_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class History:
-    """The epochs of one training, first to last; `history["loss"]` is one column."""
+    """The epochs of one training, first to last; `history["loss"]` is one column.
+
+    `pandas.DataFrame(history)` has a row for each epoch.
+    """
 
     epochs: tuple[EpochResult, ...] = ()
 
@@ -56,12 +62,31 @@ class History:
             raise KeyError(f"{column!r}; accepted: {', '.join(names)}")
         return [getattr(epoch, column) for epoch in self.epochs]
 
+    def __iter__(self) -> Iterator[EpochResult]:
+        """The epochs; `pandas.DataFrame(history)` makes a column of each attribute."""
+        return iter(self.epochs)
+
+    def _repr_html_(self) -> str:
+        """The last epochs as a table, which a notebook shows."""
+        names = [field.name for field in dataclasses.fields(EpochResult)]
+        shown = [n for n in names if any(value is not None for value in self[n]) or n == "epoch"]
+        rows = [[_cell(getattr(e, n)) for n in shown] for e in self.epochs[-_EPOCHS_SHOWN:]]
+        if len(self) > _EPOCHS_SHOWN:
+            rows.insert(0, ["..."] * len(shown))
+        return html_table([name.replace("_", " ") for name in shown], rows)
+
     def rows(self) -> list[dict[str, Any]]:
         """The epochs as dictionaries for JSON, which has no NaN: it becomes "nan"."""
         return [
             {name: _plain(value) for name, value in dataclasses.asdict(epoch).items()}
             for epoch in self.epochs
         ]
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def _plain(value: float | None) -> float | str | None:
