@@ -82,12 +82,16 @@ class Function(nnx.Module):
         kind: a key of `BETWEEN`.
         settings: its keyword arguments.
         constant: its last argument, or None.
+        trained: whether the constant is a parameter.
     """
 
-    def __init__(self, kind: str, settings: dict[str, Any], constant: Any = None) -> None:
+    def __init__(
+        self, kind: str, settings: dict[str, Any], constant: Any = None, *, trained: bool = False
+    ) -> None:
         self.kind = kind
         self.settings = settings
-        self.constant = None if constant is None else Constant(jnp.asarray(constant))
+        variable = nnx.Param if trained else Constant
+        self.constant = None if constant is None else variable(jnp.asarray(constant))
 
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         """Apply the function to `inputs`, each `(N, ...)`."""
@@ -116,7 +120,8 @@ def _layer(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
 
 
 def _between(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
-    return Function(node.kind, dict(node.settings), node.arrays.get("constant"))
+    constant = node.arrays.get("constant")
+    return Function(node.kind, dict(node.settings), constant, trained="constant" in node.paths)
 
 
 def _convolution(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:

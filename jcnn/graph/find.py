@@ -31,11 +31,11 @@ def graph(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Gr
     module = eval_mode(as_model(model))
     known = {id(one) for _, one in nnx.iter_modules(module) if is_known(one)}
     try:
-        closed = trace(module, tuple(input_shape), lambda one: id(one) in known)
+        closed, arrays = trace(module, tuple(input_shape), lambda one: id(one) in known)
     except (TypeError, ValueError) as error:  # a LayerError names the layer
         reason = str(error).splitlines()[0]
         raise ValueError(f"model: cannot take images of {tuple(input_shape)}: {reason}") from error
-    program = Program(closed)
+    program = Program(closed, arrays)
     if len(program.outputs) != 1:
         raise ValueError(f"model: returns {len(program.outputs)} arrays; accepted: one")
     return _named(program, tuple(input_shape), _drafts(program), _paths(module))

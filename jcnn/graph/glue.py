@@ -63,26 +63,30 @@ def _arithmetic(program: Program, equation: Equation) -> Draft | None:
         if equation.primitive in ("sub", "div"):
             return None
         a, b = b, a
-    constant = program.constant(b)
-    if not isinstance(constant, jax.core.Tracer):  # a parameter that is not drawn yet
-        constant = np.asarray(constant)
-    if constant.ndim > 1 and constant.shape[0] != 1 and constant.ndim == len(a.shape):
+    if len(b.shape) == len(a.shape) > 1 and b.shape[0] != 1:
         return None
     if a.shape != equation.output.shape:
         return None
+    constant = program.constant(b)  # which may be a tracer: a parameter that is not drawn yet
     if equation.primitive == "sub":
         constant = -constant
-    return Draft(name, {}, (a,), {"constant": constant.astype(np.dtype(equation.output.dtype))})
+    if constant.dtype != equation.output.dtype:
+        constant = constant.astype(equation.output.dtype)
+    return Draft(name, {}, (a,), {"constant": constant})  # a variable of the model is that array
 
 
 def _unbroadcast(program: Program, value: Value) -> Value:
-    """What was broadcast to `value` along axes of size 1, or `value` itself."""
+    """What NumPy's rules of broadcasting made `value` of, or `value` itself.
+
+    Of the image, only axes of size 1 are repeated; constants may lack the first axes.
+    """
     equation = program.by(value)
     if equation is None or equation.primitive != "broadcast_in_dim":
         return value
     (before,) = equation.inputs[:1]
-    in_place = tuple(equation.params["broadcast_dimensions"]) == tuple(range(len(value.shape)))
-    return before if in_place and len(before.shape) == len(value.shape) else value
+    rank, missing = len(value.shape), len(value.shape) - len(before.shape)
+    in_place = tuple(equation.params["broadcast_dimensions"]) == tuple(range(missing, rank))
+    return before if in_place and (not missing or program.is_constant(before)) else value
 
 
 def _average_pool(program: Program, equation: Equation) -> Draft | None:

@@ -60,22 +60,37 @@ MARK.def_abstract_eval(_shape)
 
 def trace(
     model: nnx.Module, input_shape: tuple[int, ...], opaque: Callable[[nnx.Module], bool]
-) -> ClosedJaxpr:
+) -> tuple[ClosedJaxpr, list[Any]]:
     """Trace `model` for images of `input_shape`, without the batch axis; nothing is computed.
 
     Args:
         model: in eval mode; its variables may be arrays or tracers.
         input_shape: `(H, W, C)`.
         opaque: whether the call of a module is to be one equation.
+
+    Returns:
+        The program, and the model's arrays, which are its first inputs; the image is its last.
     """
+    originals = {"/".join(map(str, path)): module for path, module in nnx.iter_modules(model)}
+    graphdef, state = nnx.split(model)
+
+    def call(state: Any, x: jax.Array) -> jax.Array:
+        # Merged here, since `nnx.jit` inside a model updates variables of the same trace only.
+        merged: Any = nnx.merge(graphdef, state)
+        with _marks(merged, originals, opaque):
+            result: jax.Array = merged(x)
+        return result
+
     example = jax.ShapeDtypeStruct((BATCH, *input_shape), jnp.float32)
-    # Without `jit`, whose cache may hold functions that were traced without marks.
-    with jax.disable_jit(), _marks(model, opaque):
-        return jax.make_jaxpr(lambda x: model(x))(example)
+    with jax.disable_jit():  # whose cache may hold functions that were traced without marks
+        return jax.make_jaxpr(call)(state, example), jax.tree.leaves(state)
 
 
 @contextmanager
-def _marks(model: nnx.Module, opaque: Callable[[nnx.Module], bool]) -> Iterator[None]:
+def _marks(
+    model: nnx.Module, originals: dict[str, nnx.Module], opaque: Callable[[nnx.Module], bool]
+) -> Iterator[None]:
+    """Mark the calls of `model`, a copy of which `originals` are the modules by path."""
     paths = [""]
 
     def around(path: str, module: nnx.Module, call: Callable[..., Any], args: Any, kw: Any) -> Any:
@@ -83,9 +98,9 @@ def _marks(model: nnx.Module, opaque: Callable[[nnx.Module], bool]) -> Iterator[
         paths.append(path)
         try:
             with jax.named_scope(f"[{inner}]"):  # brackets: JAX and users open scopes, too
-                if not opaque(module) or len(args) != 1 or not _in_eval_mode(kw):
+                if not opaque(originals[path]) or len(args) != 1 or not _in_eval_mode(kw):
                     return call(*args, **kw)
-                return MARK.bind(args[0], mark=Mark(path, None, module, ("x",), {}))
+                return MARK.bind(args[0], mark=Mark(path, None, originals[path], ("x",), {}))
         finally:
             paths.pop()
 

@@ -55,15 +55,24 @@ class Equation:
 
 
 class Program:
-    """Equations in order, and which of them gives each value."""
+    """Equations in order, and which of them gives each value.
 
-    def __init__(self, closed: ClosedJaxpr) -> None:
+    Args:
+        closed: the traced program.
+        given: values of its first inputs, which count as constants.
+    """
+
+    def __init__(self, closed: ClosedJaxpr, given: Sequence[Any] = ()) -> None:
         self.equations: list[Equation] = []
         self._known: dict[Value, Any] = {}
         avals: list[Any] = list(closed.in_avals)
-        inputs = [Value(tuple(aval.shape), aval.dtype) for aval in avals]
+        known = [*given, *[None] * (len(avals) - len(given))]
+        inputs = [
+            Value(tuple(aval.shape), aval.dtype, constant)
+            for aval, constant in zip(avals, known, strict=True)
+        ]
         outputs = self._inline(closed.jaxpr, inputs, _constants(closed))
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs = inputs[len(given) :], outputs
         self.producer = {equation.output: i for i, equation in enumerate(self.equations)}
         self._constant: set[Value] = set()
         for equation in self.equations:

@@ -103,12 +103,14 @@ class Rare(nnx.Module):
         self.depth = StochasticDepth(0.2, rngs=rngs)
         self.add, self.multiply, self.concatenate = Add(), Multiply(), Concatenate()
         self.pool = GlobalMaxPooling2D()
+        self.factors = nnx.Param(jnp.linspace(0.5, 2, 8))
+        self.offset = nnx.Param(jnp.linspace(-1, 1, 4).reshape(1, 1, 1, 4))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Numbers of `x (N, H, W, 3)`."""
         x = self.spatial(self.gate(self.norm(self.conv(x))))
         y = self.crop(self.pad(self.up(x)))
-        x = self.transposed(ops.mish(x))
+        x = self.transposed(ops.mish(x)) + self.offset
         x = self.add([x, self.depth(self.groups(ops.elu(x, 0.7))), x])
         x = self.multiply((x, ops.upsample2d(ops.max_pool2d(x, 2), 2)))
-        return self.pool(self.concatenate([x, y[:, :, : x.shape[2]]]))
+        return self.factors * self.pool(self.concatenate([x, y[:, :, : x.shape[2]]]))
