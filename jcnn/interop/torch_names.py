@@ -166,7 +166,9 @@ def _shape(shape: tuple[int, ...], is_depthwise: bool) -> tuple[int, ...]:
     return shape[::-1] if len(shape) == 2 else shape
 
 
-def _check_flattened(names: list[str], pairs: dict[str, _Pair], given: Mapping[str, Array]) -> None:
+def _check_flattened(
+    names: tuple[str, ...], pairs: dict[str, _Pair], given: Mapping[str, Array]
+) -> None:
     """Raise ValueError where a dense layer has several inputs for each output before it."""
     before = 0
     for name in names:

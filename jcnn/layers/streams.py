@@ -1,7 +1,5 @@
 """Random streams that are fast to trace."""
 
-from typing import Any
-
 import jax
 from flax import nnx
 
@@ -21,9 +19,11 @@ class Stream(nnx.RngStream):
         return key
 
 
-def streams(key: jax.Array) -> nnx.Rngs:
-    """`nnx.Rngs(key)` of such a stream."""
-    made: Any = nnx.Rngs(key)
-    made.default = Stream(key, tag="default")
-    rngs: nnx.Rngs = made
-    return rngs
+class Streams(nnx.Rngs):
+    """`nnx.Rngs(key)` with such a stream."""
+
+    default: nnx.RngStream
+
+    def __init__(self, key: jax.Array) -> None:
+        super().__init__(key)
+        self.default = Stream(key, tag="default")

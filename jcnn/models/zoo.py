@@ -10,7 +10,7 @@ from flax import nnx
 
 from jcnn.compile import run_once
 from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
-from jcnn.layers.streams import streams
+from jcnn.layers.streams import Streams
 from jcnn.models.convnext import convnext_atto, convnext_tiny
 from jcnn.models.efficientnet import (
     efficientnet_b0,
@@ -287,7 +287,7 @@ def trace(
             shape,
             entry.classes if classes is None else classes,
             kernel_init=kernel_init,
-            rngs=streams(key),
+            rngs=Streams(key),
         )
     except LayerError as error:
         raise ValueError(f"model: {name!r} cannot take images of shape {shape}: {error}") from error

@@ -8,19 +8,19 @@ import numpy as np
 from flax import nnx
 
 from jcnn.layers import BatchNormalization, Dropout
-from jcnn.layers.streams import streams
+from jcnn.layers.streams import Streams
 
 
 def test_the_keys_are_those_of_flax() -> None:
     key = jax.random.key(5)
     for ours, theirs in (
-        (streams(key), nnx.Rngs(key)),
-        (streams(key)["dropout"].fork(), nnx.Rngs(key)["dropout"].fork()),
+        (Streams(key), nnx.Rngs(key)),
+        (Streams(key)["dropout"].fork(), nnx.Rngs(key)["dropout"].fork()),
     ):
         draws = [(ours(), theirs()) for _ in range(3)]
         for a, b in draws:
             np.testing.assert_array_equal(jax.random.key_data(a), jax.random.key_data(b))
-    assert type(Dropout(0.5, rngs=streams(key)).rngs) is not nnx.RngStream
+    assert type(Dropout(0.5, rngs=Streams(key)).rngs) is not nnx.RngStream
 
 
 def test_draws_of_a_traced_program_take_less_time_than_flaxs() -> None:
@@ -34,8 +34,8 @@ def test_draws_of_a_traced_program_take_less_time_than_flaxs() -> None:
 
     def draw() -> None:
         key = jax.random.key(0)
-        seconds(streams(key))
-        assert seconds(streams(key)) < 0.5 * seconds(nnx.Rngs(key))
+        seconds(Streams(key))
+        assert seconds(Streams(key)) < 0.5 * seconds(nnx.Rngs(key))
 
     jax.eval_shape(draw)
 

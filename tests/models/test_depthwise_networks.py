@@ -10,7 +10,7 @@ from flax import nnx
 from jcnn.graph import GraphModel, graph
 from jcnn.interop.torch_names import torch_name
 from jcnn.layers import StochasticDepth, eval_mode, train_mode
-from jcnn.layers.streams import streams
+from jcnn.layers.streams import Streams
 from jcnn.models.zoo import trace
 
 zeros = jax.nn.initializers.zeros
@@ -99,7 +99,7 @@ def test_other_images_and_classes_and_the_graph(name: str) -> None:
     def build_all() -> None:
         model = trace(name, (41, 32, 1), 7, kernel_init=zeros)
         shapes.append(jax.eval_shape(eval_mode(model), x).shape)
-        again = GraphModel(graph(model, (41, 32, 1)), rngs=streams(jax.random.key(0)))
+        again = GraphModel(graph(model, (41, 32, 1)), rngs=Streams(jax.random.key(0)))
         shapes.append(jax.eval_shape(eval_mode(again), x).shape)
 
     jax.eval_shape(build_all)
