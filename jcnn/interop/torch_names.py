@@ -13,9 +13,8 @@ The variable "layer1/0/conv1/kernel" is the tensor "layer1.0.conv1.weight":
 
 Axes of size 1 at the end of a shape may be absent: a dense layer's weight fits a 1x1 convolution.
 
-A dense layer after `Flatten` of maps larger than 1x1 expects PyTorch's order of its inputs,
-`(C, H, W)`; jcnn's is `(H, W, C)`. This cannot be seen from shapes, so such a layer is not for
-this function.
+A dense layer after `Flatten` of maps larger than 1x1 is refused: PyTorch's order of its inputs is
+`(C, H, W)`, jcnn's `(H, W, C)`, and H and W are in no shape.
 """
 
 from collections.abc import Iterator, Mapping
@@ -110,8 +109,8 @@ def load_torch_state(
         notify: called with one note that says what was loaded and what was not.
 
     Raises:
-        ValueError: a variable has no tensor or one of another shape, or a tensor holds no
-            floating-point numbers.
+        ValueError: a variable has no tensor or one of another shape, a tensor holds no
+            floating-point numbers, or a dense layer takes flattened maps.
     """
     pairs = dict(_pairs(model))
     given = {name: value for name, value in state.items() if name.split(".")[-1] != _IGNORED}
@@ -138,6 +137,7 @@ def load_torch_state(
             raise ValueError(
                 f"state: {name!r} has shape {given[name].shape}; expected {pairs[name].shape}"
             )
+    _check_flattened(loaded, pairs, given)
     for name in loaded:
         variable = pairs[name].variable
         variable.set_value(jnp.asarray(pairs[name].array(given[name]), variable.dtype))
@@ -164,6 +164,23 @@ def _shape(shape: tuple[int, ...], is_depthwise: bool) -> tuple[int, ...]:
     if len(shape) == 4:
         return (shape[3], shape[2], *shape[:2])
     return shape[::-1] if len(shape) == 2 else shape
+
+
+def _check_flattened(
+    names: tuple[str, ...], pairs: dict[str, _Pair], given: Mapping[str, Array]
+) -> None:
+    """Raise ValueError where a dense layer has several inputs for each output before it."""
+    before = 0
+    for name in names:
+        shape = given[name].shape
+        if len(pairs[name].variable.shape) == 2 and len(shape) == 2 and before > 1:
+            cells, rest = divmod(shape[1], before)
+            if cells > 1 and not rest:
+                raise ValueError(
+                    f"state: {name!r} takes {cells} cells of {before} maps, which PyTorch flattens "
+                    "in another order; accepted: a dense layer after a global pooling"
+                )
+        before = shape[0] if shape else 0
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

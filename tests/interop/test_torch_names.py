@@ -182,6 +182,25 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     jax.tree.map(np.testing.assert_array_equal, before, after)
 
 
+def test_a_dense_layer_of_flattened_maps_is_refused() -> None:
+    """Its shapes fit, but not the order of its inputs."""
+
+    class Flat(nnx.Module):
+        def __init__(self) -> None:
+            rngs = nnx.Rngs(0)
+            self.conv, self.fc = Conv2D(1, 4, rngs=rngs), Dense(4 * 3 * 2, 5, rngs=rngs)
+
+    state: State = {
+        "conv.weight": np.ones((4, 1, 3, 3)),
+        "conv.bias": np.ones(4),
+        "fc.weight": np.ones((5, 24)),
+        "fc.bias": np.ones(5),
+    }
+    message = "state: 'fc.weight' takes 6 cells of 4 maps, which PyTorch flattens in another order"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        load_torch_state(Flat(), state)
+
+
 def test_names() -> None:
     assert torch_name("layer1/0/conv1/kernel") == "layer1.0.conv1.weight"
     assert torch_name("layer1/0/bn1/var") == "layer1.0.bn1.running_var"
