@@ -75,14 +75,14 @@ class BenchCommand:
         print(tune(rounds=self.rounds or 11))
 
     def _measure(self, name: str, question: "Question") -> "Result":
-        from rich.console import Console
         from rich.markup import escape
 
         from jcnn.bench.record import new_result
+        from jcnn.cli.console import progress_console
         from jcnn.system.machine import describe_machine
 
         effort: Effort = "quick" if self.quick else "full" if self.full else "usual"
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = progress_console()
         with console.status(f"{name} ...") as status:
 
             def notify(line: str) -> None:

@@ -5,7 +5,6 @@ from types import TracebackType
 from typing import Self
 
 import jax
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -16,6 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from jcnn.cli.console import progress_console
 from jcnn.data import Note, Reading
 from jcnn.runs import RunConfig
 from jcnn.runs.history import EpochResult
@@ -32,7 +32,7 @@ class Display:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = progress_console()
         self._epochs = 0
         self._bar = Progress(
             SpinnerColumn(),
