@@ -99,13 +99,23 @@ def cases(batch: int) -> dict[str, tuple[Callable[..., jax.Array], list[jax.Arra
         "im2col": (partial(ops.im2col, kernel=3), [maps]),
         "max_pool2d": (partial(ops.max_pool2d, window=2), [maps]),
         "avg_pool2d": (partial(ops.avg_pool2d, window=2), [maps]),
+        "global_average_pool2d": (ops.global_average_pool2d, [maps]),
+        "global_max_pool2d": (ops.global_max_pool2d, [maps]),
+        "zero_pad2d": (ops.zero_pad2d, [maps]),
+        "crop2d": (partial(ops.crop2d, cropping=1), [maps]),
+        "upsample2d": (ops.upsample2d, [maps]),
         "flatten": (ops.flatten, [maps]),
         "dense": (ops.dense, [normal(batch, 6272), normal(6272, 10), normal(10)]),
         "dropout": (lambda x, key: ops.dropout(x, 0.5, key=key), [maps, key]),
+        "spatial_dropout2d": (lambda x, key: ops.spatial_dropout2d(x, 0.5, key=key), [maps, key]),
+        "stochastic_depth": (lambda x, key: ops.stochastic_depth(x, 0.5, key=key), [maps, key]),
         "cross_entropy": (ops.cross_entropy, [normal(batch, 10), labels]),
         "softmax": (ops.softmax, [normal(batch, 10)]),
     }
-    activations = (ops.relu, ops.leaky_relu, ops.gelu, ops.sigmoid, ops.tanh)
+    activations = (
+        *(ops.relu, ops.relu6, ops.leaky_relu, ops.elu, ops.selu, ops.gelu, ops.silu, ops.mish),
+        *(ops.sigmoid, ops.hard_sigmoid, ops.hard_swish, ops.tanh, ops.softplus),
+    )
     return table | {function.__name__: (function, [maps]) for function in activations}
 
 

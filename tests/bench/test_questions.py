@@ -30,8 +30,10 @@ def test_every_public_op_is_timed() -> None:
         *("receptive_field", "resolve_window", "col2im"),
         *("conv_transpose_output_shape", "explain_conv", "im2col_in_chunks"),
         *("check_padding", "check_pair", "check_rate", "check_size"),
+        *("check_channels", "check_interpolation", "check_sides"),
+        *("recordable", "recorded_ops"),
     }
-    types = {"Padding", "Precision", "Size"}
+    types = {"Interpolation", "Padding", "Pads", "Precision", "Size"}
     assert functions - plain - types <= set(eager.cases(1))
 
 
