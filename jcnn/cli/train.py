@@ -104,6 +104,8 @@ class TrainCommand:
                 members = config.members()  # checked before a folder is created
                 check_settings([member.train for member in members], train)
                 zoo_summary(config.model, config.input_shape, len(config.class_names))
+                if config.train.freeze:
+                    _check_freeze(config)
                 create(run, config)
             display.begin(config, run, len(train), len(test))
             if len(config.members()) > 1:
@@ -169,6 +171,20 @@ class TrainCommand:
         if epochs < done:
             raise ValueError(f"--epochs: got {epochs}, but {run} has finished {done}")
         return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
+
+
+def _check_freeze(config: "RunConfig") -> None:
+    """Raise the ValueError of a wrong name in `freeze`, without drawing parameters."""
+    import jax
+
+    from jcnn.layers import freeze
+    from jcnn.models.zoo import trace
+
+    def build() -> None:
+        model = trace(config.model, config.input_shape, len(config.class_names))
+        freeze(model, config.train.freeze, config.input_shape)
+
+    jax.eval_shape(build)
 
 
 def _train_one(

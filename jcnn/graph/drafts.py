@@ -15,13 +15,13 @@ class Draft:
 
     Attributes:
         kind, settings, arrays, function: as of `Node`.
-        inputs: the values that it reads, or drafts of the same equation.
+        inputs: the values that it reads.
         named: whether the node takes the name of its layer; else its kind is appended.
     """
 
     kind: str
     settings: dict[str, Any]
-    inputs: "tuple[Value | Draft, ...]"
+    inputs: tuple[Value, ...]
     arrays: Mapping[str, Any] = field(default_factory=dict)
     named: bool = False
     function: Callable[..., jax.Array] | None = None

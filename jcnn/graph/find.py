@@ -29,9 +29,8 @@ def graph(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Gr
             message names the layer and the line.
     """
     module = eval_mode(as_model(model))
-    known = {id(one) for _, one in nnx.iter_modules(module) if is_known(one)}
     try:
-        closed, arrays = trace(module, tuple(input_shape), lambda one: id(one) in known)
+        closed, arrays = trace(module, tuple(input_shape), is_known)
     except (TypeError, ValueError) as error:  # a LayerError names the layer
         reason = str(error).splitlines()[0]
         raise ValueError(f"model: cannot take images of {tuple(input_shape)}: {reason}") from error
@@ -52,7 +51,7 @@ def _drafts(program: Program) -> list[tuple[Equation, Draft]]:
         if equation.output in needed:
             draft = _draft(program, equation)
             found.append((equation, draft))
-            needed.update(value for value in draft.inputs if isinstance(value, Value))
+            needed.update(draft.inputs)
     return found[::-1]
 
 
@@ -93,7 +92,7 @@ def _named(
     kinds: dict[str, str] = {}  # of the first node of each layer
     nodes = []
     for equation, draft in found:
-        inputs = tuple(names[value] for value in draft.inputs if isinstance(value, Value))
+        inputs = tuple(names[value] for value in draft.inputs)
         label = str(draft.settings.get("function", draft.kind))
         whole = equation.layer and equation.layer not in blocks
         if whole and (equation.layer not in kinds or draft.kind == kinds[equation.layer]):

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.extend.core import ClosedJaxpr, Primitive
 
-from jcnn.layers import around_calls
+from jcnn.layers import around_calls, modules_by_path
 from jcnn.ops import recorded_ops
 
 # The batch size while tracing: no usual height, width or number of channels, so that a reshape of
@@ -66,18 +66,19 @@ def trace(
     Args:
         model: in eval mode; its variables may be arrays or tracers.
         input_shape: `(H, W, C)`.
-        opaque: whether the call of a module is to be one equation.
+        opaque: whether the call of a module is to be one equation; asked before tracing.
 
     Returns:
         The program, and the model's arrays, which are its first inputs; the image is its last.
     """
-    originals = {"/".join(map(str, path)): module for path, module in nnx.iter_modules(model)}
+    modules = modules_by_path(model)
+    whole = {path: module for path, module in modules.items() if path and opaque(module)}
     graphdef, state = nnx.split(model)
 
     def call(state: Any, x: jax.Array) -> jax.Array:
         # Merged here, since `nnx.jit` inside a model updates variables of the same trace only.
         merged: Any = nnx.merge(graphdef, state)
-        with _marks(merged, originals, opaque):
+        with _marks(merged, whole):
             result: jax.Array = merged(x)
         return result
 
@@ -87,10 +88,11 @@ def trace(
 
 
 @contextmanager
-def _marks(
-    model: nnx.Module, originals: dict[str, nnx.Module], opaque: Callable[[nnx.Module], bool]
-) -> Iterator[None]:
-    """Mark the calls of `model`, a copy of which `originals` are the modules by path."""
+def _marks(model: nnx.Module, whole: dict[str, nnx.Module]) -> Iterator[None]:
+    """Mark the calls in `model`, of its functions and of the layers with the paths of `whole`.
+
+    `model` is a copy whose variables are tracers; a mark has the layer of `whole` itself.
+    """
     paths = [""]
 
     def around(path: str, module: nnx.Module, call: Callable[..., Any], args: Any, kw: Any) -> Any:
@@ -98,9 +100,9 @@ def _marks(
         paths.append(path)
         try:
             with jax.named_scope(f"[{inner}]"):  # brackets: JAX and users open scopes, too
-                if not opaque(originals[path]) or len(args) != 1 or not _in_eval_mode(kw):
+                if path not in whole or len(args) != 1 or not _in_eval_mode(kw):
                     return call(*args, **kw)
-                return MARK.bind(args[0], mark=Mark(path, None, originals[path], ("x",), {}))
+                return MARK.bind(args[0], mark=Mark(path, None, whole[path], ("x",), {}))
         finally:
             paths.pop()
 

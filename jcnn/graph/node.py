@@ -16,7 +16,7 @@ class Node:
     Attributes:
         name: path of the layer in the model, such as "conv1" or "stage1/0/conv2"; a function has
             the name of its layer or of its input, then its kind: "conv1 relu", "stage1/0 add".
-        kind: what it computes; a key of `jcnn.graph.KINDS`.
+        kind: what it computes: "conv", "dense", "activation", "add", ...
         settings: depend on the kind; JSON types only, paddings in cells.
         inputs: names of the nodes whose outputs it reads, or "input" for the images.
         arrays: its parameters and statistics by role, such as "kernel" and "bias".

@@ -73,7 +73,7 @@ class Program:
         ]
         outputs = self._inline(closed.jaxpr, inputs, _constants(closed))
         self.inputs, self.outputs = inputs[len(given) :], outputs
-        self.producer = {equation.output: i for i, equation in enumerate(self.equations)}
+        self._producer = {equation.output: equation for equation in self.equations}
         self._constant: set[Value] = set()
         for equation in self.equations:
             if all(self.is_constant(value) for value in equation.inputs):
@@ -81,8 +81,7 @@ class Program:
 
     def by(self, value: Value) -> Equation | None:
         """The equation that gives a value."""
-        index = self.producer.get(value)
-        return None if index is None else self.equations[index]
+        return self._producer.get(value)
 
     def is_constant(self, value: Value) -> bool:
         """Whether a value does not depend on the program's inputs."""

@@ -11,11 +11,17 @@ from jcnn.layers.basic import (
     Flatten,
     MaxPooling2D,
 )
-from jcnn.layers.calls import Call, around_calls, intermediates, recorded_calls
+from jcnn.layers.calls import (
+    Call,
+    around_calls,
+    intermediates,
+    modules_by_path,
+    recorded_calls,
+)
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
 from jcnn.layers.dropping import SpatialDropout2D, StochasticDepth
 from jcnn.layers.example_normalization import GroupNormalization, LayerNormalization
-from jcnn.layers.freezing import Frozen, freeze, unfreeze
+from jcnn.layers.freezing import Frozen, freeze, frozen
 from jcnn.layers.merging import Add, Concatenate, Multiply
 from jcnn.layers.model import (
     LayerError,
@@ -72,12 +78,13 @@ __all__ = [
     "as_model",
     "eval_mode",
     "freeze",
+    "frozen",
     "glorot_uniform",
     "he_normal",
     "he_uniform",
     "intermediates",
+    "modules_by_path",
     "output_shape",
     "recorded_calls",
     "train_mode",
-    "unfreeze",
 ]

@@ -94,9 +94,9 @@ def around_calls(model: nnx.Module, around: Around) -> Iterator[None]:
         around: gets the module's path, the module, the call without it, and the arguments; returns
             the result.
     """
-    paths = {id(module): "/".join(map(str, path)) for path, module in nnx.iter_modules(model)}
-    del paths[id(model)]
-    classes = {type(module) for _, module in nnx.iter_modules(model)}
+    modules = modules_by_path(model)
+    paths = {id(module): path for path, module in modules.items() if module is not model}
+    classes = set(map(type, modules.values()))
     active: set[int] = set()
     thread = threading.get_ident()
 
@@ -133,6 +133,11 @@ def around_calls(model: nnx.Module, around: Around) -> Iterator[None]:
                     del cls.__call__
                 else:
                     cls.__call__ = call
+
+
+def modules_by_path(model: nnx.Module) -> dict[str, nnx.Module]:
+    """The modules of a model by path, parts joined by "/"; "" is the model itself."""
+    return {"/".join(map(str, path)): module for path, module in nnx.iter_modules(model)}
 
 
 def callable_instances(cls: type) -> bool:

@@ -1,13 +1,14 @@
 """Freeze layers: their parameters and statistics stay as they are while others are trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.layers.calls import recorded_calls
+from jcnn.layers.calls import modules_by_path, recorded_calls
 from jcnn.layers.model import eval_mode
 from jcnn.suggest import did_you_mean
 
@@ -31,9 +32,7 @@ def freeze(model: nnx.Module, names: Sequence[str], input_shape: tuple[int, ...]
     Raises:
         ValueError: a name is no path of a layer, or no parameter is left to train.
     """
-    modules: dict[str, Any] = {
-        "/".join(map(str, path)): module for path, module in nnx.iter_modules(model)
-    }
+    modules: dict[str, Any] = modules_by_path(model)
     paths: set[str] = set()
     for name in names:
         if name == "backbone":
@@ -56,16 +55,31 @@ def freeze(model: nnx.Module, names: Sequence[str], input_shape: tuple[int, ...]
             if isinstance(variable, nnx.Param):
                 setattr(module, name, Frozen(variable[...]))
     if names and not jax.tree.leaves(nnx.state(model, nnx.Param)):
-        unfreeze(model)
+        _unfreeze(model)
         raise ValueError(f"freeze: got {', '.join(names)}, which leaves no parameter to train")
 
 
-def unfreeze(model: nnx.Module) -> None:
+@contextmanager
+def frozen(
+    models: Sequence[nnx.Module], names: Sequence[str], input_shape: tuple[int, ...]
+) -> Iterator[None]:
+    """`freeze` models while the context is open."""
+    try:
+        for model in models:
+            freeze(model, names, input_shape)
+        yield
+    finally:
+        if names:
+            for model in models:
+                _unfreeze(model)
+
+
+def _unfreeze(model: nnx.Module) -> None:
     """Undo every `freeze`; the arrays stay."""
-    frozen: list[Any] = [
-        module for _, module in nnx.iter_modules(model) if getattr(module, "frozen", False)
-    ]
-    for module in frozen:
+    modules: list[Any] = list(modules_by_path(model).values())
+    for module in modules:
+        if not getattr(module, "frozen", False):
+            continue
         del module.frozen
         for name, variable in list(vars(module).items()):
             if isinstance(variable, Frozen):

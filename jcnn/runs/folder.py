@@ -26,7 +26,7 @@ from jcnn.data.events import silent
 from jcnn.data.request import OnBadImage, Resize
 from jcnn.data.sources import absolute, takes_image_shape
 from jcnn.data.validation_split import check_validation_split
-from jcnn.layers import freeze, unfreeze
+from jcnn.layers import frozen
 from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.in_use import convolution_in_use
@@ -256,26 +256,22 @@ def load(
             f"{run}: holds {members} models; name one: {run}/member-0 to {run}/member-{members - 1}"
         )
     model = config.build()
-    arrays = _arrays(model, config)
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
         # Within an epoch, the state of the last finished epoch is stored separately too.
         separate = config.train.has_separate_result or meta.get("step")
-        return {"kept": arrays} if separate else arrays
+        return {"kept": _arrays(model)} if separate else _arrays(model)
 
-    saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
-    kept = saved.get("kept", saved)
-    freeze(model, config.train.freeze, config.input_shape)  # the kinds that were saved
-    nnx.update(model, kept["params"], kept["rest"])
-    unfreeze(model)
+    with frozen([model], config.train.freeze, config.input_shape):  # as when it was saved
+        saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
+        kept = saved.get("kept", saved)
+        nnx.update(model, kept["params"], kept["rest"])
     return model, config
 
 
-def _arrays(model: nnx.Module, config: RunConfig) -> dict[str, Any]:
-    """The arrays of a model as training saves them, where frozen parameters are other state."""
-    freeze(model, config.train.freeze, config.input_shape)
+def _arrays(model: nnx.Module) -> dict[str, Any]:
+    """The arrays of a model that a checkpoint stores."""
     parts = split_model(model)
-    unfreeze(model)
     return {"params": parts.params, "rest": parts.rest}
 
 
@@ -288,7 +284,8 @@ def write_members(
     ):
         folder = member_folder(run, i)
         folder.mkdir(exist_ok=True)
-        arrays = _arrays(model, member)
+        with frozen([model], config.train.freeze, config.input_shape):
+            arrays = _arrays(model)
         tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
         write_config(folder, member)

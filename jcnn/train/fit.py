@@ -14,7 +14,7 @@ from jcnn.data import Dataset, Note, split_validation
 from jcnn.data.class_names import match_classes
 from jcnn.data.transforms import parse
 from jcnn.data.validation_split import check_validation_split
-from jcnn.layers import as_model, freeze, unfreeze
+from jcnn.layers import as_model, frozen
 from jcnn.runs.history import History
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
@@ -160,14 +160,8 @@ def _train(
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    try:
-        for model in models:
-            freeze(model, configs[0].freeze, dataset.image_shape)
+    with frozen(models, configs[0].freeze, dataset.image_shape):
         return train(models, dataset, validation, configs, run, resume, notify, callbacks)
-    finally:
-        if configs[0].freeze:
-            for model in models:
-                unfreeze(model)
 
 
 def _ignore(_event: Event) -> None:

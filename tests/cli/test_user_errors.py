@@ -141,6 +141,22 @@ def test_a_run_that_exists_already(jcnn: Jcnn, trained: Trained) -> None:
     assert (trained.run / "config.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["cnv"], "freeze: got 'cnv'; accepted: backbone, or paths of layers: conv2d, "),
+        (["backbone", "dense"], "freeze: got backbone, dense, which leaves no parameter to train"),
+    ],
+)
+def test_a_wrong_layer_to_freeze_leaves_no_run(
+    jcnn: Jcnn, tmp_path: Path, names: list[str], said: str
+) -> None:
+    run = tmp_path / "run"
+    words = ["train", "--model", "conv1", "--data", "digits", "--out", run, "--freeze", *names]
+    assert_refused(jcnn(*words), said)
+    assert not run.exists()
+
+
 def test_a_run_without_its_parts(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
