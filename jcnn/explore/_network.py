@@ -1,8 +1,9 @@
 """Convert a model, by its graph, to the layers that the page shows."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -35,18 +36,22 @@ class Network:
     layers: tuple[Layer, ...]
     ends: tuple[str | None, ...]
 
-    def outputs(self, image: npt.NDArray[np.uint8]) -> list[Floats]:
-        """The output of every layer for `image (H, W, C)`, float32 without the batch axis."""
-        model = eval_mode(GraphModel(self.graph, rngs=nnx.Rngs(0)))
-        graphdef, state = nnx.split(model)
+    @cached_property
+    def _values(self) -> Callable[[jax.Array], dict[str, jax.Array]]:
+        """The compiled program that gives every node's output for an image, by name."""
+        graphdef, state = nnx.split(eval_mode(GraphModel(self.graph, rngs=nnx.Rngs(0))))
 
         def forward(state: Any, image: jax.Array) -> dict[str, jax.Array]:
             module: Any = nnx.merge(graphdef, state)
             values: dict[str, jax.Array] = module.values(normalise(image[None]))
             return values
 
+        return partial(jit(forward), state)
+
+    def outputs(self, image: npt.NDArray[np.uint8]) -> list[Floats]:
+        """The output of every layer for `image (H, W, C)`, float32 without the batch axis."""
         with jax.default_matmul_precision("highest"):
-            values = jit(forward)(state, jnp.asarray(image))
+            values = self._values(jnp.asarray(image))
         found: list[Floats] = []
         for layer, name in zip(self.layers, self.ends, strict=True):
             if name is None and layer.kind in ("flatten", "softmax"):
