@@ -20,7 +20,7 @@ PACKAGES = {
     "ops": "system",
     "layers": "ops suggest",
     "graph": "layers ops",
-    "models": "compile graph layers ops suggest system",
+    "models": "compile layers ops suggest system",
     "data": "suggest system",
     "info": "data ops system",
     "interop": "data layers suggest",

@@ -102,7 +102,7 @@ def _average_pool(program: Program, equation: Equation) -> Draft | None:
     divisor = np.asarray(program.constant(count))
     divisor = 1 / divisor if equation.primitive == "mul" else divisor
     (x,) = sums.inputs
-    cells = _cells(window)
+    cells = window.cells_inside()
     if divisor.ndim == 0:
         cells = cells if (cells == cells.flat[0]).all() else np.zeros(1)
     elif divisor.ndim == 4:
@@ -178,13 +178,3 @@ def _slice(equation: Equation) -> Draft | None:
         return None
     sides: Any = [(int(starts[a]), int(x.shape[a] - limits[a])) for a in (1, 2)]
     return Draft("crop", {"cropping": (sides[0], sides[1])}, (x,))
-
-
-def _cells(window: ops.Window) -> np.ndarray:
-    """The number of cells outside the padding under each window, `(OH, OW)`."""
-    counts = []
-    for axis in (0, 1):
-        starts = np.arange(window.out_size[axis]) * window.stride[axis] - window.padding[axis][0]
-        ends = np.minimum(starts + window.kernel[axis], window.in_size[axis])
-        counts.append(ends - np.maximum(starts, 0))
-    return np.outer(*counts)

@@ -21,6 +21,7 @@ from jcnn.layers import (
     MaxPooling2D,
     output_shape,
 )
+from jcnn.models.chain import Chain
 
 HIDDEN = 4096
 
@@ -49,7 +50,7 @@ class AlexNet(nnx.Module):
     ) -> None:
         conv = partial(Conv2D, kernel_init=kernel_init, rngs=rngs)
         dense = partial(Dense, kernel_init=kernel_init, rngs=rngs)
-        self.features = nnx.List(
+        self.features = Chain(
             [
                 conv(input_shape[2], 64, 11, stride=4, padding=2),
                 Activation(ops.relu),
@@ -67,7 +68,7 @@ class AlexNet(nnx.Module):
             ]
         )
         (size,) = output_shape([*self.features, Flatten()], input_shape)
-        self.classifier = nnx.List(
+        self.classifier = Chain(
             [
                 Dropout(0.5, rngs=rngs),
                 dense(size, HIDDEN),
@@ -81,12 +82,7 @@ class AlexNet(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits `(N, classes)` of `x (N, H, W, C)`."""
-        for layer in self.features:
-            x = layer(x)
-        x = ops.flatten(x)
-        for layer in self.classifier:
-            x = layer(x)
-        return x
+        return self.classifier(ops.flatten(self.features(x)))
 
 
 def alexnet(

@@ -6,13 +6,13 @@ the layers, the paddings and the stride of the bottleneck (in its 3x3 convolutio
 """
 
 from functools import partial
-from typing import Any
 
 import jax
 from flax import nnx
 
 from jcnn import ops
 from jcnn.layers import BatchNormalization, Conv2D, Dense, Initializer, MaxPooling2D
+from jcnn.models.chain import Chain, conv_norm
 
 # Blocks in each of the four stages.
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -44,9 +44,7 @@ class BasicBlock(nnx.Module):
         """Apply the block to `x (N, H, W, C)`."""
         y = ops.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        for layer in self.downsample:
-            x = layer(x)
-        return ops.relu(y + x)
+        return ops.relu(y + self.downsample(x))
 
 
 class Bottleneck(nnx.Module):
@@ -78,9 +76,7 @@ class Bottleneck(nnx.Module):
         y = ops.relu(self.bn1(self.conv1(x)))
         y = ops.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        for layer in self.downsample:
-            x = layer(x)
-        return ops.relu(y + x)
+        return ops.relu(y + self.downsample(x))
 
 
 class ResNet(nnx.Module):
@@ -126,7 +122,7 @@ class ResNet(nnx.Module):
                 stride = 2 if stage > 0 and i == 0 else 1
                 made.append(block(channels, filters, stride, kernel_init=kernel_init, rngs=rngs))
                 channels = block.expansion * filters
-            stages.append(nnx.List(made))
+            stages.append(Chain(made))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.fc = Dense(channels, classes, kernel_init=kernel_init, rngs=rngs)
 
@@ -135,9 +131,7 @@ class ResNet(nnx.Module):
         x = ops.relu(self.bn1(self.conv1(x)))
         if self.maxpool is not None:
             x = self.maxpool(x)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            for block in stage:
-                x = block(x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.global_average_pool2d(x))
 
 
@@ -189,11 +183,10 @@ def _norm(channels: int, rngs: nnx.Rngs) -> BatchNormalization:
 
 def _downsample(
     channels: int, filters: int, stride: int, kernel_init: Initializer, rngs: nnx.Rngs
-) -> nnx.List[Any]:
+) -> Chain:
     """The projection of a block's input to the shape of its output; empty if it has that shape."""
     if stride == 1 and channels == filters:
-        return nnx.List([])
-    conv = Conv2D(
-        channels, filters, 1, stride=stride, use_bias=False, kernel_init=kernel_init, rngs=rngs
+        return Chain([])
+    return conv_norm(
+        channels, filters, 1, stride=stride, activation=None, kernel_init=kernel_init, rngs=rngs
     )
-    return nnx.List([conv, _norm(filters, rngs)])

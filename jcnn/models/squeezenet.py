@@ -14,6 +14,7 @@ from flax import nnx
 
 from jcnn import ops
 from jcnn.layers import Activation, Conv2D, Dropout, Initializer, MaxPooling2D, output_shape
+from jcnn.models.chain import Chain
 
 # Filters of the fire modules: squeeze 1x1, and each of expand 1x1 and 3x3. Max pooling comes before
 # each row.
@@ -83,16 +84,14 @@ class SqueezeNet(nnx.Module):
                 features.append(Fire(channels, squeeze, expand, kernel_init=kernel_init, rngs=rngs))
                 channels = 2 * expand
         output_shape(features, input_shape)  # raises where the images are too small
-        self.features = nnx.List(features)
-        self.classifier = nnx.List(
+        self.features = Chain(features)
+        self.classifier = Chain(
             [Dropout(0.5, rngs=rngs), conv(channels, classes, 1), Activation(ops.relu)]
         )
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits `(N, classes)`, at least 0, of `x (N, H, W, C)`."""
-        for layer in [*self.features, *self.classifier]:
-            x = layer(x)
-        return ops.global_average_pool2d(x)
+        return ops.global_average_pool2d(self.classifier(self.features(x)))
 
 
 def squeezenet1_1(

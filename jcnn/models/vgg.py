@@ -21,6 +21,7 @@ from jcnn.layers import (
     MaxPooling2D,
     output_shape,
 )
+from jcnn.models.chain import Chain
 
 # Filters of the 3x3 convolutions; each row ends with max pooling.
 CONFIGURATION_D = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
@@ -60,8 +61,8 @@ class VGG(nnx.Module):
             features.append(MaxPooling2D(2))
         (size,) = output_shape([*features, Flatten()], input_shape)
         dense = partial(Dense, kernel_init=kernel_init, rngs=rngs)
-        self.features = nnx.List(features)
-        self.classifier = nnx.List(
+        self.features = Chain(features)
+        self.classifier = Chain(
             [
                 dense(size, HIDDEN),
                 Activation(ops.relu),
@@ -75,12 +76,7 @@ class VGG(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Logits `(N, classes)` of `x (N, H, W, C)`."""
-        for layer in self.features:
-            x = layer(x)
-        x = ops.flatten(x)
-        for layer in self.classifier:
-            x = layer(x)
-        return x
+        return self.classifier(ops.flatten(self.features(x)))
 
 
 def vgg16(

@@ -4,7 +4,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jcnn.ops._check import check_floating, check_rank
 from jcnn.ops._recordable import recordable
@@ -72,8 +71,8 @@ def avg_pool2d(
     resolved = _resolve(x, window, stride, padding)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     total = sum(tap.astype(wide) for tap in taps(x, resolved))
-    counts = _counts(resolved) if not count_padding else np.array(math.prod(resolved.kernel))
-    return (total / jnp.asarray(counts, wide)).astype(x.dtype)
+    cells = math.prod(resolved.kernel) if count_padding else resolved.cells_inside()[..., None]
+    return (total / jnp.asarray(cells, wide)).astype(x.dtype)
 
 
 def _resolve(x: jax.Array, window: Size, stride: Size | None, padding: Padding) -> Window:
@@ -89,14 +88,3 @@ def _resolve(x: jax.Array, window: Size, stride: Size | None, padding: Padding) 
                 "the window, or some windows would hold nothing but padding"
             )
     return resolved
-
-
-def _counts(window: Window) -> np.ndarray:
-    """Number of cells of each window inside the input, `(OH, OW, 1)`."""
-    counts = []
-    for axis in (0, 1):
-        first = np.arange(window.out_size[axis]) * window.stride[axis] - window.padding[axis][0]
-        last = first + window.kernel[axis]
-        counts.append(np.minimum(last, window.in_size[axis]) - np.maximum(first, 0))
-    rows, columns = counts
-    return np.asarray(rows[:, None, None] * columns[:, None])

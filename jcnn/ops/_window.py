@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 Size = int | tuple[int, int]
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Padding = Literal["SAME", "VALID"] | int | Pads
@@ -38,6 +40,15 @@ class Window:
             (self.kernel[0] - 1) * self.dilation[0] + 1,
             (self.kernel[1] - 1) * self.dilation[1] + 1,
         )
+
+    def cells_inside(self) -> np.ndarray:
+        """Number of cells of each window without dilation that are no padding, `(OH, OW)`."""
+        counts = []
+        for axis in (0, 1):
+            first = np.arange(self.out_size[axis]) * self.stride[axis] - self.padding[axis][0]
+            last = first + self.kernel[axis]
+            counts.append(np.minimum(last, self.in_size[axis]) - np.maximum(first, 0))
+        return np.outer(*counts)
 
 
 def resolve_window(
