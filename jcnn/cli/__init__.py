@@ -85,6 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "stopped", 130)
+    except SystemError as error:  # C code that had called Python when Ctrl-C came
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            return _fail("stopped", 130)
+        raise
     finally:
         gc.set_threshold(*thresholds)
         warnings.showwarning = shown

@@ -10,10 +10,8 @@ and print after it has raised its error.
 
 import json
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +22,7 @@ import numpy as np
 from jcnn.runs import sealed
 from jcnn.runs.sealed import DamagedError
 from jcnn.system.files import remove_unfinished
+from jcnn.system.interrupts import delay_interrupts
 
 # The newest checkpoint, and the one before it in case the newest is damaged.
 KEEP = 2
@@ -56,7 +55,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
     arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
     texts = {"step": str(step), "meta": json.dumps(meta)}
     file = _file(run, step)
-    with uninterrupted():
+    with delay_interrupts():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             remove_unfinished(file.parent)
@@ -146,22 +145,6 @@ def peek_meta(run: Path) -> dict[str, Any] | None:
             continue
         return meta
     return None
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C until the end of the context."""
-    if threading.current_thread() is not threading.main_thread():  # gets no signals
-        yield
-        return
-    pressed: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-        if pressed:
-            signal.raise_signal(signal.SIGINT)
 
 
 class _Checkpoint(NamedTuple):

@@ -16,6 +16,7 @@ from jcnn.data.transforms import parse
 from jcnn.data.validation_split import check_validation_split
 from jcnn.layers import as_model, frozen
 from jcnn.runs.history import History
+from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
 from jcnn.train.lines import line_printer
@@ -63,7 +64,8 @@ def fit(
     Raises:
         ValueError: an argument is invalid, or the model does not fit the data or the run.
         DivergedError: the loss is no longer finite. The model and the run then hold the last
-            good epoch, as they do when Ctrl-C raises KeyboardInterrupt.
+            good epoch, as they do when Ctrl-C raises KeyboardInterrupt. Ctrl-C waits for the
+            running steps, about a second; a second Ctrl-C does not.
     """
     return _train(
         [as_model(model)],
@@ -160,8 +162,8 @@ def _train(
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    with frozen(models, configs[0].freeze, dataset.image_shape):
-        return train(models, dataset, validation, configs, run, resume, notify, callbacks)
+    with frozen(models, configs[0].freeze, dataset.image_shape), delay_interrupts() as check:
+        return train(models, dataset, validation, configs, run, resume, notify, callbacks, check)
 
 
 def _ignore(_event: Event) -> None:

@@ -58,7 +58,7 @@ class _Setup(NamedTuple):
     """What stays the same during a training.
 
     Attributes:
-        models, dataset, configs, run, notify, callbacks: as for `train`.
+        models, dataset, configs, run, notify, callbacks, check_interrupt: as for `train`.
         steps: number of steps in an epoch.
         axis: `()` for one model, `(M,)` for a population: the leading axis of its arrays.
         parts: the models, split in train mode.
@@ -75,6 +75,7 @@ class _Setup(NamedTuple):
     run: Path | None
     notify: Callable[[Event], None]
     callbacks: Sequence[Callback]
+    check_interrupt: Callable[[], None]
     steps: int
     axis: tuple[int, ...]
     parts: SplitModel
@@ -125,8 +126,13 @@ def train(
     resume: bool,
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
+    check_interrupt: Callable[[], None],
 ) -> tuple[History, ...]:
-    """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each."""
+    """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each.
+
+    `check_interrupt` raises KeyboardInterrupt after a Ctrl-C, and is called between the calls of
+    compiled programs.
+    """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
     order = order_program(len(dataset), shuffle=configs[0].shuffle, population=bool(axis))
@@ -138,6 +144,7 @@ def train(
         run=run,
         notify=notify,
         callbacks=callbacks,
+        check_interrupt=check_interrupt,
         steps=-(-len(dataset) // configs[0].batch_size),
         axis=axis,
         parts=parts,
@@ -162,6 +169,7 @@ def train(
         with open_windows(dataset, setup.order, setup.config, notify, epochs=epochs) as windows:
             if not done:
                 _compile(setup, current, windows)
+                check_interrupt()
             while not done:
                 _run_epoch(setup, current, windows)
                 done = _finish_epoch(setup, current)
@@ -227,6 +235,7 @@ def _run_epoch(
             raise _diverged("the loss became NaN or infinite", epoch, config)
         waiting = (windows.wait_seconds - waited) / current.seconds
         setup.notify(epoch_results.progress(epoch, stop, setup.steps, means, waiting))
+        setup.check_interrupt()
         if stop < setup.steps and time.perf_counter() - saved > SAVE_SECONDS:
             _save(setup, current)
             saved = time.perf_counter()
@@ -274,6 +283,7 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     current.totals, current.step, current.seconds = zero_totals(setup.axis), 0, 0.0
     _save(setup, current)
     setup.notify(mean_history(current.histories).epochs[-1])
+    setup.check_interrupt()
     done = epoch_results.has_ended(config, current.histories)
     if setup.callbacks:
         _update_models(setup, after)

@@ -10,6 +10,7 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
 from jcnn.runs import checkpoint
 from jcnn.runs.history import History, from_rows, mean_history, write_history
+from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.events import Event
 
 # The settings that a resumed training may change: they do not affect finished epochs, except for
@@ -114,7 +115,7 @@ def save_progress(
         "seconds": progress.seconds,
         "facts": fingerprint or {},
     }
-    with checkpoint.uninterrupted():
+    with delay_interrupts():
         checkpoint.save(run, done, _saved_part(tree, separate, progress.step), meta)
         if progress.step == 0:
             write_history(mean_history(progress.histories), run)

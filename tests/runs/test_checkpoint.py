@@ -179,17 +179,6 @@ def test_ctrl_c_waits_for_the_checkpoint(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.usefixtures("_ctrl_c_interrupts")
-def test_ctrl_c_waits_for_the_outermost_context() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), checkpoint.uninterrupted():
-        with checkpoint.uninterrupted():
-            signal.raise_signal(signal.SIGINT)
-            done.append("inner")
-        done.append("outer")
-    assert done == ["inner", "outer"]
-
-
 def history(epochs: int) -> History:
     rows = (EpochResult(n, 1 / n, 0.1 * n, None, None, 0.5, 100.0) for n in range(1, epochs + 1))
     return History(tuple(rows))
