@@ -18,9 +18,12 @@ class Result:
 
 
 def environment(cache: Path) -> dict[str, str]:
-    """The variables of this process, with other cache folders and a wide terminal."""
+    """The variables of this process, with other cache folders and a wide terminal.
+
+    A crash writes the Python stack to stderr.
+    """
     own = {"XDG_CACHE_HOME": str(cache), "TFDS_DATA_DIR": str(cache / "tfds"), "COLUMNS": "120"}
-    return os.environ | own
+    return os.environ | own | {"PYTHONFAULTHANDLER": "1"}
 
 
 def start(cache: Path, *words: str, folder: Path | None = None) -> subprocess.Popen[str]:
