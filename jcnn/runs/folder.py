@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 
 from flax import nnx
 
-from jcnn import __version__
+from jcnn import __version__, checkpoint
 from jcnn.config import Population, TrainConfig, check_dropout
 from jcnn.data import Dataset, Notify
 from jcnn.data import load as load_data
@@ -30,7 +30,6 @@ from jcnn.layers import frozen
 from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.in_use import convolution_in_use
-from jcnn.runs import checkpoint
 from jcnn.runs.history import History, write_history
 from jcnn.system.files import unfinished_in, write_text
 from jcnn.system.machine import describe_machine
@@ -247,7 +246,7 @@ def load(
 
     Raises:
         RunError: the folder is not a run.
-        jcnn.runs.checkpoint.CheckpointError: there is no intact checkpoint of this model.
+        jcnn.checkpoint.CheckpointError: there is no intact checkpoint of this model.
     """
     config = read_config(Path(run))
     members = len(config.members())

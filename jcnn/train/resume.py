@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
-from jcnn.runs import checkpoint
 from jcnn.runs.history import History, from_rows, mean_history, write_history
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.events import Event
@@ -56,7 +56,7 @@ def restore_or_init(
     Raises:
         ValueError: there is no run to resume, the run exists already, or it was trained with
             other settings or data.
-        jcnn.runs.checkpoint.CheckpointError: the run holds another model, or all of its
+        jcnn.checkpoint.CheckpointError: the run holds another model, or all of its
             checkpoints are damaged.
     """
     initial = TrainProgress((History(),) * models)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.runs import checkpoint
+from jcnn import checkpoint
 from tests.cli.process import finish, start
-from tests.runs.disks import small_disk
+from tests.disks import small_disk
 
 WORDS = ["train", "--model", "mlp", "--data", "digits", "--batch-size", "128", "--epochs"]
 

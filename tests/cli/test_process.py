@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from jcnn import checkpoint
 from jcnn.cli import main
-from jcnn.runs import checkpoint
 from tests.cli.conftest import Trained
 from tests.cli.process import environment, finish, start, ways_to_call
 

@@ -10,9 +10,10 @@ import jax
 import numpy as np
 import pytest
 
+from jcnn import checkpoint
 from jcnn.data import digits
 from jcnn.layers.model import split_model
-from jcnn.runs import checkpoint, read_config
+from jcnn.runs import read_config
 from jcnn.train.step import init_state
 from tests.cli.conftest import Trained
 from tests.cli.process import Result, ways_to_call

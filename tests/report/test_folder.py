@@ -14,9 +14,9 @@ from jcnn.report import write_report
 from jcnn.report.figure import Picture
 from jcnn.report.folder import put_report
 from jcnn.runs import RunError
+from tests.disks import small_disk
 from tests.report.conftest import Reported
 from tests.report.pages import read_page
-from tests.runs.disks import small_disk
 
 PICTURE = Picture("one", b"first", 10, "")
 

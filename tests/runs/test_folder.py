@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import __version__, runs
+from jcnn import __version__, checkpoint, runs
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, digits
 from jcnn.layers import Sequential
 from jcnn.layers.model import split_model
 from jcnn.models import build
 from jcnn.ops.conv.native import library as _native
-from jcnn.runs import RunConfig, RunError, checkpoint
+from jcnn.runs import RunConfig, RunError
 from jcnn.system.files import unfinished, write_text
 from jcnn.train import predict
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jcnn.system.files import unfinished, unfinished_in, write_bytes, write_text
-from tests.runs.disks import small_disk
+from tests.disks import small_disk
 
 
 def write_often(file: Path, letter: str, times: int) -> None:

@@ -23,8 +23,7 @@ from PIL import Image
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import BatchNormalization, Dense, Dropout, Flatten, Sequential
-from jcnn.runs import sealed
-from jcnn.system import files
+from jcnn.system import files, sealed
 from jcnn.train import Event, fit, loop, resume
 from tests.train import small
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn import runs
+from jcnn import checkpoint, runs
 from jcnn.config import TrainConfig
-from jcnn.runs import RunConfig, checkpoint, sealed
+from jcnn.runs import RunConfig
+from jcnn.system import sealed
 from tests.train.lives import ACTIVITIES, Activity, Life, Moment, Plan, killed_at_call, live
 
 PLAIN = TrainConfig(epochs=4, batch_size=8, validation_split=0.2, seed=7, steps_per_call=2)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jcnn import checkpoint
+from jcnn.checkpoint import CheckpointError
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import Dense, Flatten, Sequential
-from jcnn.runs import checkpoint, sealed
-from jcnn.runs.checkpoint import CheckpointError
 from jcnn.runs.history import History
+from jcnn.system import sealed
 from jcnn.train import Event, Progress, fit, loop
 from jcnn.train.resume import (
     TrainProgress,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jcnn import checkpoint
 from jcnn.config import TrainConfig
-from jcnn.runs import checkpoint
 from jcnn.runs.history import EpochResult
 from jcnn.train import DivergedError, Event, Progress, fit, loop, step
 from tests.train import small

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jcnn import checkpoint
+from jcnn.checkpoint import CheckpointError
 from jcnn.data import Note
-from jcnn.runs import checkpoint
-from jcnn.runs.checkpoint import CheckpointError
 from jcnn.runs.history import EpochResult, History, from_rows
 from jcnn.train import Event
 from jcnn.train.resume import (

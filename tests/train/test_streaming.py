@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import DataError, Dataset, Note, StreamedImages
 from jcnn.layers.model import split_model
-from jcnn.runs import checkpoint
 from jcnn.train import Event, Progress, evaluate, fit, loop, predict
 from tests.train import small
 

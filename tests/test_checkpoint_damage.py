@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from jcnn.runs import checkpoint
-from jcnn.runs.checkpoint import CheckpointError
-from tests.runs.checkpoints import META, assert_same_bits, model_state
-from tests.runs.disks import small_disk
+from jcnn import checkpoint
+from jcnn.checkpoint import CheckpointError
+from tests.checkpoints import META, assert_same_bits, model_state
+from tests.disks import small_disk
 
 Harm = Callable[[Path, int, random.Random], None]
 

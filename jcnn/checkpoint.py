@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jcnn.runs import sealed
-from jcnn.runs.sealed import DamagedError
+from jcnn.system import sealed
 from jcnn.system.files import remove_unfinished
 from jcnn.system.interrupts import delay_interrupts
+from jcnn.system.sealed import DamagedError
 
 # The newest checkpoint, and the one before it in case the newest is damaged.
 KEEP = 2

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcnn.runs import sealed
-from jcnn.runs.sealed import DamagedError
+from jcnn.system import sealed
+from jcnn.system.sealed import DamagedError
 
 
 def test_a_file_is_what_the_format_says(tmp_path: Path) -> None:

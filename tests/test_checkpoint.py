@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jcnn.runs import checkpoint
-from jcnn.runs.checkpoint import CheckpointError
+from jcnn import checkpoint
+from jcnn.checkpoint import CheckpointError
 from jcnn.runs.history import EpochResult, History, from_rows, write_history
 from jcnn.system.files import unfinished
-from tests.runs.checkpoints import META, assert_same_bits, model_state
+from tests.checkpoints import META, assert_same_bits, model_state
 
 
 @pytest.fixture(scope="module")
