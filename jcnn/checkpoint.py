@@ -90,21 +90,7 @@ def restore(
     Raises:
         CheckpointError: there is no checkpoint, all are damaged, or it is of another model.
     """
-    damaged: dict[int, str] = {}
-    found = _newest_intact(run, damaged)
-    if found is None:
-        if not damaged:
-            raise CheckpointError(
-                f"{run}: has no checkpoint yet; train it with: jcnn train --resume"
-            )
-        step, reason = next(iter(damaged.items()))
-        older = "; no older one is whole" if len(damaged) > 1 else ""
-        raise CheckpointError(f"{run}: the checkpoint of step {step} is damaged: {reason}{older}")
-    for step, reason in damaged.items():
-        on_damage(
-            f"{run}: the checkpoint of step {step} is damaged ({reason}); "
-            f"going back to that of step {found.step}"
-        )
+    found = _newest(run, on_damage)
     place = f"{run}: the checkpoint of step {found.step}"
     saved = found.arrays
     tree = dict(state(found.meta) if callable(state) else state)
@@ -120,6 +106,15 @@ def restore(
     # Copies: the arrays may be donated to a program, and must not share the file's memory.
     leaves = [jnp.array(saved[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
+
+
+def arrays(run: Path, *, on_damage: Callable[[str], None] = ignore) -> dict[str, np.ndarray]:
+    """All arrays of a run's newest intact checkpoint, by path such as "params.conv2d.kernel.value".
+
+    Raises:
+        CheckpointError: there is no checkpoint, or all are damaged.
+    """
+    return _newest(run, on_damage).arrays
 
 
 def steps(run: Path) -> list[int]:
@@ -151,6 +146,26 @@ class _Checkpoint(NamedTuple):
     step: int
     arrays: dict[str, np.ndarray]
     meta: dict[str, Any]
+
+
+def _newest(run: Path, on_damage: Callable[[str], None]) -> _Checkpoint:
+    """The newest intact checkpoint, as for `restore`."""
+    damaged: dict[int, str] = {}
+    found = _newest_intact(run, damaged)
+    if found is None:
+        if not damaged:
+            raise CheckpointError(
+                f"{run}: has no checkpoint yet; train it with: jcnn train --resume"
+            )
+        step, reason = next(iter(damaged.items()))
+        older = "; no older one is whole" if len(damaged) > 1 else ""
+        raise CheckpointError(f"{run}: the checkpoint of step {step} is damaged: {reason}{older}")
+    for step, reason in damaged.items():
+        on_damage(
+            f"{run}: the checkpoint of step {step} is damaged ({reason}); "
+            f"going back to that of step {found.step}"
+        )
+    return found
 
 
 def _newest_intact(run: Path, damaged: dict[int, str] | None = None) -> _Checkpoint | None:

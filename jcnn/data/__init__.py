@@ -3,6 +3,7 @@
 from jcnn.data.dataset import DataError, Dataset, split, stratified_split
 from jcnn.data.events import Note, Notify, Reading
 from jcnn.data.image_files import read_image
+from jcnn.data.preprocessing import Preprocessing
 from jcnn.data.sources import SOURCES, load
 from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.sources.idx import read_idx, read_idx_dir
@@ -16,6 +17,7 @@ __all__ = [
     "Dataset",
     "Note",
     "Notify",
+    "Preprocessing",
     "Reading",
     "StreamedImages",
     "digits",

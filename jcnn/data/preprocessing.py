@@ -1,4 +1,7 @@
-"""`Preprocessing`: how a model's input is made of an image; part of the model."""
+"""`Preprocessing`: how a model's input is made of an image.
+
+It is part of a model, as its attribute `preprocessing`. A model without one takes `x / 255`.
+"""
 
 import dataclasses
 from dataclasses import dataclass
@@ -78,14 +81,24 @@ class Preprocessing:
         if len(shape) != 4 or shape[1:] != self.image_shape:
             expected = ", ".join(map(str, self.image_shape))
             raise ValueError(f"images: got shape {shape}; expected (N, {expected})")
-        x = normalise(images)
+        return self.standardise(normalise(images))
+
+    def standardise(self, x: jax.Array) -> jax.Array:
+        """Convert images in 0..1 to the model's input: `(x - mean) / deviation`.
+
+        Args:
+            x: `(..., C)` floating-point, grey or red, green, blue.
+
+        Returns:
+            The same shape and dtype, in the order of `channels`.
+        """
         if self.channels == "bgr":
             x = x[..., ::-1]
         # Without these operations, the program of a model that needs none is as before.
         if any(self.mean):
-            x = x - jnp.asarray(self.mean, jnp.float32)
+            x = x - jnp.asarray(self.mean, x.dtype)
         if any(deviation != 1 for deviation in self.deviation):
-            x = x / jnp.asarray(self.deviation, jnp.float32)
+            x = x / jnp.asarray(self.deviation, x.dtype)
         return x
 
     def to_json(self) -> dict[str, Any]:
@@ -153,6 +166,17 @@ class Preprocessing:
             and len(values) == _COUNTS[self.channels]
             and all(type(v) in (int, float) and least <= v <= _LARGEST for v in values)
         )
+
+
+def model_input(model: object, x: jax.Array) -> jax.Array:
+    """Convert images to the input of a model.
+
+    Args:
+        model: its attribute `preprocessing`, if it has one, says how.
+        x: `(..., C)` in 0..1, of the size that the model takes.
+    """
+    own = getattr(model, "preprocessing", None)
+    return x if own is None else own.standardise(x)
 
 
 def scaled(image_shape: tuple[int, int, int], resize: Resize = "stretch") -> Preprocessing:

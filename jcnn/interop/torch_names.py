@@ -28,36 +28,13 @@ from flax import nnx
 
 from jcnn.data import Note, Notify
 from jcnn.data.events import silent
+from jcnn.interop.loaded import Loaded
 from jcnn.interop.torch_state import Array
 from jcnn.layers import DepthwiseConv2D
 from jcnn.suggest import did_you_mean
 
 _NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
 _IGNORED = "num_batches_tracked"
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What `load_torch_state` did, in PyTorch's names.
-
-    Attributes:
-        loaded: tensors that were copied into the model.
-        new: tensors of the head that were not, since it has another number of classes.
-        left_over: tensors that the model has no variable for.
-    """
-
-    loaded: tuple[str, ...]
-    new: tuple[str, ...]
-    left_over: tuple[str, ...]
-
-    def describe(self) -> str:
-        """One line, such as "309 tensors loaded; made anew: _fc.weight, _fc.bias"."""
-        text = f"{len(self.loaded)} tensors loaded"
-        for words, names in (("made anew", self.new), ("left over", self.left_over)):
-            if names:
-                more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-                text += f"; {words}: {', '.join(names[:4])}{more}"
-        return text
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def freeze(model: nnx.Module, names: Sequence[str], input_shape: tuple[int, ...]
     paths: set[str] = set()
     for name in names:
         if name == "backbone":
-            head = _head(model, input_shape)
+            head = head_path(model, input_shape)
             paths |= {path for path in modules if path and not f"{head}/".startswith(f"{path}/")}
         elif name in modules and name:
             paths.add(name)
@@ -74,6 +74,20 @@ def frozen(
                 _unfreeze(model)
 
 
+def head_path(model: nnx.Module, input_shape: tuple[int, ...]) -> str:
+    """Path of a model's head, the last layer with parameters of its own that the model calls.
+
+    Args:
+        model: any NNX module.
+        input_shape: `(H, W, C)` of one image.
+    """
+    module = eval_mode(model)
+    with recorded_calls(module) as calls:
+        jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
+    own = [call.name for call in calls if any(map(_is_param, vars(call.module).values()))]
+    return own[-1].split("#")[0]
+
+
 def _unfreeze(model: nnx.Module) -> None:
     """Undo every `freeze`; the arrays stay."""
     modules: list[Any] = list(modules_by_path(model).values())
@@ -84,15 +98,6 @@ def _unfreeze(model: nnx.Module) -> None:
         for name, variable in list(vars(module).items()):
             if isinstance(variable, Frozen):
                 setattr(module, name, nnx.Param(variable[...]))
-
-
-def _head(model: nnx.Module, input_shape: tuple[int, ...]) -> str:
-    """Path of the last layer with parameters of its own that the model calls."""
-    module = eval_mode(model)
-    with recorded_calls(module) as calls:
-        jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
-    own = [call.name for call in calls if any(map(_is_param, vars(call.module).values()))]
-    return own[-1].split("#")[0]
 
 
 def _is_param(value: object) -> bool:

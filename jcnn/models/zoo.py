@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from jcnn.compile import run_once
+from jcnn.data import Notify
+from jcnn.data.events import silent
+from jcnn.interop.weights import load_weights, weights_preprocessing
 from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
 from jcnn.layers.streams import Streams
 from jcnn.models.alexnet import alexnet
@@ -38,6 +43,13 @@ from jcnn.models.squeezenet import squeezenet1_1
 from jcnn.models.vgg import vgg16
 from jcnn.suggest import did_you_mean
 
+Standard = tuple[tuple[float, ...], tuple[float, ...]]
+
+# Of ImageNet's training images, as for all weights of torchvision.
+_IMAGENET: Standard = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# TensorFlow's `(x - 127) / 128`.
+_LITE: Standard = ((127 / 255,) * 3, (128 / 255,) * 3)
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -51,6 +63,8 @@ class Entry:
         layers: a short text.
         params: number of parameters for these defaults.
         multiply_adds: products of an input and a weight, for one image of the default shape.
+        standard: mean and deviation, for each channel, of the images `x / 255` that published
+            weights were trained on.
     """
 
     build: Callable[..., nnx.Module]
@@ -61,6 +75,7 @@ class Entry:
     # Written down since tracing all models takes seconds.
     params: int
     multiply_adds: int
+    standard: Standard | None = None
 
 
 # The models of `jcnn.models.lectures`.
@@ -167,6 +182,7 @@ CLASSICS: dict[str, Entry] = {
         "conv 11x11, conv 5x5, conv 3x3 x 3, dense 4096 x 2, dense",
         params=61_100_840,
         multiply_adds=714_188_480,
+        standard=_IMAGENET,
     ),
     "vgg16": Entry(
         vgg16,
@@ -176,6 +192,7 @@ CLASSICS: dict[str, Entry] = {
         "13 conv 3x3, dense 4096 x 2, dense",
         params=138_357_544,
         multiply_adds=15_470_264_320,
+        standard=_IMAGENET,
     ),
     "resnet18": Entry(
         resnet18,
@@ -185,6 +202,7 @@ CLASSICS: dict[str, Entry] = {
         "8 residual blocks of 2 conv 3x3, dense",
         params=11_689_512,
         multiply_adds=1_814_073_344,
+        standard=_IMAGENET,
     ),
     "resnet34": Entry(
         resnet34,
@@ -194,6 +212,7 @@ CLASSICS: dict[str, Entry] = {
         "16 residual blocks of 2 conv 3x3, dense",
         params=21_797_672,
         multiply_adds=3_663_761_408,
+        standard=_IMAGENET,
     ),
     "resnet50": Entry(
         resnet50,
@@ -203,6 +222,7 @@ CLASSICS: dict[str, Entry] = {
         "16 residual blocks of conv 1x1, 3x3, 1x1, dense",
         params=25_557_032,
         multiply_adds=4_089_184_256,
+        standard=_IMAGENET,
     ),
     "resnet18_cifar": Entry(
         resnet18_cifar,
@@ -221,6 +241,7 @@ CLASSICS: dict[str, Entry] = {
         "8 fire modules of conv 1x1, (1x1, 3x3), conv 1x1",
         params=1_235_496,
         multiply_adds=349_151_936,
+        standard=_IMAGENET,
     ),
 }
 
@@ -234,6 +255,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 32, 17 blocks, conv 1280, dense",
         params=3_504_872,
         multiply_adds=300_774_272,
+        standard=_IMAGENET,
     ),
     "mobilenet_v3_small": Entry(
         mobilenet_v3_small,
@@ -243,6 +265,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 16, 11 blocks, conv 576, dense 1024, dense",
         params=2_542_856,
         multiply_adds=56_510_400,
+        standard=_IMAGENET,
     ),
     "mobilenet_v3_large": Entry(
         mobilenet_v3_large,
@@ -252,6 +275,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 16, 15 blocks, conv 960, dense 1280, dense",
         params=5_483_032,
         multiply_adds=216_589_760,
+        standard=_IMAGENET,
     ),
     "efficientnet_lite0": Entry(
         efficientnet_lite0,
@@ -261,6 +285,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 32, 16 blocks, conv 1280, dense",
         params=4_652_008,
         multiply_adds=385_187_552,
+        standard=_LITE,
     ),
     "efficientnet_lite1": Entry(
         efficientnet_lite1,
@@ -270,6 +295,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 32, 20 blocks, conv 1280, dense",
         params=5_416_680,
         multiply_adds=600_185_232,
+        standard=_LITE,
     ),
     "efficientnet_lite2": Entry(
         efficientnet_lite2,
@@ -279,6 +305,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 32, 21 blocks, conv 1280, dense",
         params=6_092_072,
         multiply_adds=859_736_272,
+        standard=_LITE,
     ),
     "efficientnet_b0": Entry(
         efficientnet_b0,
@@ -288,6 +315,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 32, 16 blocks, conv 1280, dense",
         params=5_288_548,
         multiply_adds=385_814_752,
+        standard=_IMAGENET,
     ),
     "convnext_atto": Entry(
         convnext_atto,
@@ -297,6 +325,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 40, 12 blocks, dense",
         params=3_695_520,
         multiply_adds=547_332_480,
+        standard=_IMAGENET,
     ),
     "convnext_tiny": Entry(
         convnext_tiny,
@@ -306,6 +335,7 @@ DEPTHWISE: dict[str, Entry] = {
         "conv 96, 18 blocks, dense",
         params=28_589_128,
         multiply_adds=4_455_531_264,
+        standard=_IMAGENET,
     ),
 }
 
@@ -320,35 +350,54 @@ def build(
     seed: int = 0,
     kernel_init: Initializer = glorot_uniform,
     dropout: float | None = None,
+    weights: str | Path | None = None,
+    notify: Notify = silent,
 ) -> nnx.Module:
-    """Build a model of the zoo, with newly initialised parameters.
+    """Build a model of the zoo, with newly initialised or with trained parameters.
 
     Args:
         name: a name in `ZOO`.
-        input_shape: `(H, W, C)` of the images; None means that of the model's lecture.
-        classes: number of logits; None means that of the model's lecture.
+        input_shape: `(H, W, C)` of the images; None means that of the model's lecture or paper.
+        classes: number of logits; None means that of the model's lecture or paper.
         seed: seed of the parameters.
         kernel_init: as for `jcnn.layers.Conv2D`.
         dropout: rate of every dropout layer; None means each layer's own.
+        weights: trained weights, as for `jcnn.interop.load_weights`: "auto", a file or a run
+            folder. The model then has the `preprocessing` that it was trained with. A head of
+            another number of classes starts at zero, as in Kolesnikov et al. 2019 (BiT), and
+            `seed` and `kernel_init` have no effect.
+        notify: called with a note that says which weights were loaded.
 
     Returns:
         A module from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
 
     Raises:
-        ValueError: the name is unknown, or the images are too small for the model.
+        ValueError: the name is unknown, the images are too small for the model, or the weights
+            do not fit.
     """
-    zoo_entry(name)
+    entry = zoo_entry(name)
+    init = kernel_init if weights is None else zeros
 
     def draw(seed: jax.Array) -> Any:
         key = jax.random.key(seed)
-        return nnx.split(trace(name, input_shape, classes, seed=key, kernel_init=kernel_init))
+        return nnx.split(trace(name, input_shape, classes, seed=key, kernel_init=init))
 
-    model: nnx.Module = nnx.merge(*run_once(draw, np.int64(seed)))
+    model: Any = nnx.merge(*run_once(draw, np.int64(seed)))
     if dropout is not None:
         for _, layer in nnx.iter_modules(model):
             if isinstance(layer, Dropout):
                 layer.rate = dropout
-    return model
+    if weights is not None:
+        shape = entry.input_shape if input_shape is None else input_shape
+        load_weights(model, weights, name=name, input_shape=shape, notify=notify)
+        model.preprocessing = weights_preprocessing(weights, entry.standard, shape)
+    module: nnx.Module = model
+    return module
+
+
+def zeros(_key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
+    """An initialiser for parameters that are replaced; drawing those of a large model is slow."""
+    return jnp.zeros(shape, dtype)
 
 
 def trace(

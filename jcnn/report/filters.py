@@ -11,6 +11,7 @@ from matplotlib import colormaps
 
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
+from jcnn.data.preprocessing import model_input
 from jcnn.layers import Call, eval_mode, recorded_calls
 from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes
 
@@ -65,7 +66,7 @@ def layer_outputs(
     def forward(state: Any, image: jax.Array) -> list[tuple[jax.Array, jax.Array | None]]:
         module = nnx.merge(graphdef, state)
         with recorded_calls(module) as calls:
-            module(normalise(image[None]))
+            module(model_input(module, normalise(image[None])))
         called = [call.name for call in calls]
         leaves = [c for c in calls if not any(name.startswith(f"{c.name}/") for name in called)]
         chosen = [c for c in leaves if every or kernel_of(c.module) is not None or _pools(c)]

@@ -19,16 +19,18 @@ from flax import nnx
 
 from jcnn import __version__, checkpoint
 from jcnn.config import Population, TrainConfig, check_dropout
-from jcnn.data import Dataset, Notify
+from jcnn.data import Dataset, Notify, Preprocessing
 from jcnn.data import load as load_data
 from jcnn.data.class_names import match_classes
 from jcnn.data.events import silent
 from jcnn.data.request import OnBadImage, Resize
 from jcnn.data.sources import absolute, takes_image_shape
 from jcnn.data.validation_split import check_validation_split
+from jcnn.interop.weights import AUTO, weights_preprocessing
 from jcnn.layers import frozen
 from jcnn.layers.model import split_model
-from jcnn.models import build
+from jcnn.models import build, zoo_entry
+from jcnn.models.zoo import zeros
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.runs.history import History, write_history
 from jcnn.system.files import unfinished_in, write_text
@@ -56,6 +58,9 @@ class RunConfig:
         dropout: rate of every dropout layer; None keeps the rates of the model.
         population: the models that are trained together.
         validation: text on how the validation images were chosen; "" without validation.
+        weights: the trained weights that the training started from, as for `jcnn.models.build`;
+            None means newly initialised parameters.
+        preprocessing: how the model's input is made of an image; None means `x / 255`.
     """
 
     model: str
@@ -69,16 +74,37 @@ class RunConfig:
     dropout: float | None = None
     population: Population = field(default_factory=Population)
     validation: str = ""
+    weights: str | None = None
+    preprocessing: Preprocessing | None = None
 
-    def build(self) -> nnx.Module:
-        """The model with the initial parameters of this run."""
-        return build(
-            self.model,
-            self.input_shape,
-            len(self.class_names),
-            seed=self.train.seed,
-            dropout=self.dropout,
+    def build(self, notify: Notify = silent) -> nnx.Module:
+        """The model with the initial parameters of this run.
+
+        Raises:
+            ValueError: its weights cannot be read.
+        """
+        return self._prepared(
+            build(
+                *self._kind(),
+                seed=self.train.seed,
+                dropout=self.dropout,
+                weights=self.weights,
+                notify=notify,
+            )
         )
+
+    def structure(self) -> nnx.Module:
+        """The model with parameters that are to be replaced; faster than `build`."""
+        return self._prepared(build(*self._kind(), dropout=self.dropout, kernel_init=zeros))
+
+    def _kind(self) -> tuple[str, tuple[int, int, int], int]:
+        return self.model, self.input_shape, len(self.class_names)
+
+    def _prepared(self, model: Any) -> nnx.Module:
+        if self.preprocessing is not None:
+            model.preprocessing = self.preprocessing
+        module: nnx.Module = model
+        return module
 
     def members(self) -> "list[RunConfig]":
         """The configuration of each model of the population, as for training it alone."""
@@ -133,6 +159,7 @@ def describe(
     on_bad_image: OnBadImage = "error",
     dropout: float | None = None,
     population: Population | None = None,
+    weights: str | None = None,
 ) -> RunConfig:
     """The `RunConfig` for training a model of the zoo on a loaded data set.
 
@@ -144,6 +171,12 @@ def describe(
     _, validation = check_validation_split(dataset, train.validation_split, train.seed)
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
+    preprocessing = None
+    if weights is not None:
+        standard = zoo_entry(model).standard
+        own = weights_preprocessing(weights, standard, dataset.image_shape)
+        preprocessing = dataclasses.replace(own, resize=resize)
+        weights = weights if weights == AUTO else str(Path(weights).resolve())
     return RunConfig(
         model,
         dataset.image_shape,
@@ -156,6 +189,8 @@ def describe(
         dropout,
         population or Population(),
         validation,
+        weights,
+        preprocessing,
     )
 
 
@@ -254,7 +289,7 @@ def load(
         raise RunError(
             f"{run}: holds {members} models; name one: {run}/member-0 to {run}/member-{members - 1}"
         )
-    model = config.build()
+    model = config.structure()
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
         # Within an epoch, the state of the last finished epoch is stored separately too.
@@ -299,7 +334,7 @@ def member_folder(run: Path, member: int) -> Path:
 
 def _parse(content: dict[str, Any]) -> RunConfig:
     height, width, channels = content["input_shape"]
-    dropout = content.get("dropout")
+    dropout, preprocessing = content.get("dropout"), content.get("preprocessing")
     check_dropout("dropout", dropout)
     return RunConfig(
         model=str(content["model"]),
@@ -313,6 +348,8 @@ def _parse(content: dict[str, Any]) -> RunConfig:
         dropout=dropout,
         population=_settings(Population, content.get("population", {})),
         validation=str(content.get("validation", "")),
+        weights=None if content.get("weights") is None else str(content["weights"]),
+        preprocessing=None if preprocessing is None else Preprocessing.from_json(preprocessing),
     )
 
 

@@ -16,7 +16,8 @@ from safetensors.numpy import save
 
 from jcnn.system.files import write_bytes
 
-_DTYPES = {
+# The name of a dtype by its code in a safetensors file.
+DTYPES = {
     "BOOL": "bool",
     "U8": "uint8",
     "I8": "int8",
@@ -33,7 +34,7 @@ _DTYPES = {
 }
 _LONGEST_HEADER = 100_000_000  # the limit of the safetensors package
 
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 # An array's name, the code of its dtype, its shape and its bytes.
 _Part = tuple[str, str, list[int], bytes | memoryview]
@@ -87,7 +88,7 @@ def read(file: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if _checksum(parts, texts) != checksum:
         raise DamagedError("it does not match its checksum")
     arrays = {
-        name: np.frombuffer(numbers, jnp.dtype(_DTYPES[code])).reshape(shape)
+        name: np.frombuffer(numbers, jnp.dtype(DTYPES[code])).reshape(shape)
         for name, code, shape, numbers in parts
     }
     return arrays, texts

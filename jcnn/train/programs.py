@@ -15,6 +15,7 @@ from jax import lax
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
+from jcnn.data.preprocessing import model_input
 from jcnn.train.metrics import Totals
 from jcnn.train.step import Carry, TrainState, init_state, training_step
 
@@ -204,7 +205,8 @@ def logits_program(graphdef: Any, batch_size: int, *, population: bool = False) 
         starts = np.minimum(np.arange(0, n, size), n - size)
 
         def one_batch(start: jax.Array) -> jax.Array:
-            y: jax.Array = model(normalise(lax.dynamic_slice_in_dim(images, start, size)))
+            x = normalise(lax.dynamic_slice_in_dim(images, start, size))
+            y: jax.Array = model(model_input(model, x))
             chex.assert_shape(y, (size, None))
             return y
 

@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from flax import nnx
 
+from jcnn.data.preprocessing import Preprocessing
+
 # Attributes of these types are immutable, or equal only if identical.
 _CONSTANTS = (
     bool,
@@ -25,6 +27,7 @@ _CONSTANTS = (
     type,
     enum.Enum,
     np.dtype,
+    Preprocessing,
     types.FunctionType,
     types.BuiltinFunctionType,
     jax.custom_jvp,

@@ -15,6 +15,7 @@ from jcnn import ops
 from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
 from jcnn.data.batches import normalise
+from jcnn.data.preprocessing import model_input
 from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import Frozen
 from jcnn.layers.model import split_model
@@ -134,7 +135,7 @@ def training_step(
             arrays = _cast(params, config), streams, _cast(frozen, config), moving
             model = nnx.merge(graphdef, *arrays, copy=True)
             reseed(model, key)
-            logits = model(_cast(x, config)).astype(jnp.float32)
+            logits = model(_cast(model_input(model, x), config)).astype(jnp.float32)
             chex.assert_shape(logits, (size, classes))
             losses = _losses(logits, targets, config)
             sums = Totals(jnp.sum(losses), correct(logits, labels))

@@ -99,7 +99,7 @@ def test_logits_are_those_of_the_tensors() -> None:
     done = load_torch_state(model, state, notify=notes.append)
     assert sorted(done.loaded) == sorted(SHAPES)
     assert (done.new, done.left_over) == ((), ())
-    assert notes == [Note("weights: 10 tensors loaded")]
+    assert notes == [Note("weights: 10 arrays loaded")]
 
     x = np.random.default_rng(8).normal(size=(3, 5, 6, 4))
     y = convolved(x.transpose(0, 3, 1, 2), state["features.0.0.weight"], 2)
@@ -123,7 +123,7 @@ def test_a_head_with_other_classes_stays_and_is_reported() -> None:
     done = load_torch_state(model, state, notify=notes.append)
     assert done.new == ("fc.weight", "fc.bias")
     assert done.left_over == ("aux.weight",)
-    text = "weights: 8 tensors loaded; made anew: fc.weight, fc.bias; left over: aux.weight"
+    text = "weights: 8 arrays loaded; made anew: fc.weight, fc.bias; left over: aux.weight"
     assert notes == [Note(text)]
     np.testing.assert_array_equal(model.fc.kernel, before)
     kernel = np.asarray(model.features[0][0].kernel)
@@ -253,7 +253,7 @@ def test_lite0_names_what_pictures_show() -> None:
     ]
     model = build("efficientnet_lite0", kernel_init=jax.nn.initializers.zeros)
     state = read_torch_legacy(weights_file("efficientnet_lite0"))
-    assert load_torch_state(model, state).describe() == "247 tensors loaded"
+    assert load_torch_state(model, state).describe() == "247 arrays loaded"
     images = np.stack([centre(path) for path, _, _ in shown])
     probabilities = np.asarray(jax.nn.softmax(jax.jit(eval_mode(model))(images)))
     names = imagenet_classes()

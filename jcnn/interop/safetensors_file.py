@@ -1,0 +1,43 @@
+"""Reads the arrays of a safetensors file, such as those of timm and torchvision."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, deserialize
+
+from jcnn.interop.torch_state import Array
+from jcnn.interop.torch_zip import check_file, shown
+from jcnn.system.sealed import DTYPES
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file that starts with these 9 bytes may be a safetensors file."""
+    return len(head) >= 9 and int.from_bytes(head[:8], "little") < 2**40 and head[8:9] == b"{"
+
+
+def read_safetensors(path: str | Path) -> dict[str, Array]:
+    """Read a safetensors file.
+
+    Returns:
+        By name, in the order of the file; read-only.
+
+    Raises:
+        ValueError: the file is damaged, or holds a dtype that NumPy and ml_dtypes lack.
+        FileNotFoundError: there is no such file.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        parts = deserialize(path.read_bytes())  # it checks all positions and sizes
+    except SafetensorError as error:
+        raise ValueError(f"{shown(path)}: no valid safetensors file: {error}") from None
+    found: dict[str, Array] = {}
+    for name, part in parts:
+        if part["dtype"] not in DTYPES:
+            raise ValueError(
+                f"{shown(path)}: {name!r} has dtype {part['dtype']}; accepted: {', '.join(DTYPES)}"
+            )
+        flat = np.frombuffer(part["data"], jnp.dtype(DTYPES[part["dtype"]]))
+        found[name] = flat.reshape(part["shape"])
+    return found
