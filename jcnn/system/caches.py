@@ -3,6 +3,7 @@
 CACHE/data              decoded data sets
 CACHE/tfds              indexes of prepared data sets
 CACHE/bad_images        images that cannot be read, of streamed folders
+CACHE/features          features of frozen layers
 CACHE/native            the compiled library of `jcnn.ops`
 CACHE/xla               compiled programs
 CACHE/conv_table.json   measurements of this machine

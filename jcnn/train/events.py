@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from jcnn.data.events import Note
+from jcnn.data.events import Note, Reading
 from jcnn.runs.history import EpochResult
 
 
@@ -32,7 +32,7 @@ class Progress:
     waiting: float = 0.0
 
 
-Event = Note | Compiling | Progress | EpochResult
+Event = Note | Reading | Compiling | Progress | EpochResult
 
 
 class DivergedError(ArithmeticError):

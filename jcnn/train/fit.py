@@ -19,6 +19,7 @@ from jcnn.runs.history import History
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
+from jcnn.train.features import from_features
 from jcnn.train.lines import line_printer
 from jcnn.train.loop import Callback, train
 
@@ -162,7 +163,11 @@ def _train(
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    with frozen(models, configs[0].freeze, dataset.image_shape), delay_interrupts() as check:
+    with (
+        frozen(models, configs[0].freeze, dataset.image_shape),
+        from_features(models, dataset, validation, configs[0], notify) as (dataset, validation),
+        delay_interrupts() as check,
+    ):
         return train(models, dataset, validation, configs, run, resume, notify, callbacks, check)
 
 

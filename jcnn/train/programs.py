@@ -15,7 +15,7 @@ from jax import lax
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
-from jcnn.data.preprocessing import model_input
+from jcnn.train.features import call
 from jcnn.train.metrics import Totals
 from jcnn.train.step import Carry, TrainState, init_state, training_step
 
@@ -192,21 +192,19 @@ def logits_program(graphdef: Any, batch_size: int, *, population: bool = False) 
 
     Returns:
         `logits(params, streams, rest, images (N, H, W, C) uint8)` to `(N, K)`, or `(M, N, K)`
-        for a population of M.
+        for a population of M. Instead of images it takes features (`jcnn.train.features`).
     """
 
     def logits(params: Any, streams: Any, rest: Any, images: jax.Array) -> jax.Array:
         model = nnx.merge(graphdef, params, streams, rest, copy=True)
-        chex.assert_rank(images, 4)
-        chex.assert_type(images, jnp.uint8)
         n = len(images)
         size = min(batch_size, n)
         # All batches have the same size: the last one overlaps the one before it.
         starts = np.minimum(np.arange(0, n, size), n - size)
 
         def one_batch(start: jax.Array) -> jax.Array:
-            x = normalise(lax.dynamic_slice_in_dim(images, start, size))
-            y: jax.Array = model(model_input(model, x))
+            batch = lax.dynamic_slice_in_dim(images, start, size)
+            y: jax.Array = call(model, normalise(batch) if batch.dtype == jnp.uint8 else batch)
             chex.assert_shape(y, (size, None))
             return y
 

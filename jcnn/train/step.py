@@ -15,10 +15,10 @@ from jcnn import ops
 from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
 from jcnn.data.batches import normalise
-from jcnn.data.preprocessing import model_input
 from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import Frozen
 from jcnn.layers.model import split_model
+from jcnn.train.features import call
 from jcnn.train.metrics import Totals, correct
 from jcnn.train.optimizers import optimizer
 from jcnn.train.schedules import learning_rate_factor
@@ -118,12 +118,14 @@ def training_step(
     ) -> Carry:
         state, totals = carry
         size = len(images)
-        chex.assert_rank(images, 4)
         chex.assert_shape(labels, (size,))
-        chex.assert_type([images, labels], [jnp.uint8, jnp.int32])
+        chex.assert_type(labels, jnp.int32)
         # No path in a model starts with "//": this key differs from those of its random streams.
         augment_key, mix_key = jax.random.split(jax.random.fold_in(key, crc32(b"//augment")))
-        x = augment(normalise(images), augment_key, transforms)
+        x = images
+        if images.dtype == jnp.uint8:  # otherwise features
+            chex.assert_rank(images, 4)
+            x = augment(normalise(images), augment_key, transforms)
         targets = labels
         if alpha or config.label_smoothing:
             targets = jax.nn.one_hot(labels, classes)
@@ -135,7 +137,7 @@ def training_step(
             arrays = _cast(params, config), streams, _cast(frozen, config), moving
             model = nnx.merge(graphdef, *arrays, copy=True)
             reseed(model, key)
-            logits = model(_cast(model_input(model, x), config)).astype(jnp.float32)
+            logits = call(model, x, config.compute_dtype).astype(jnp.float32)
             chex.assert_shape(logits, (size, classes))
             losses = _losses(logits, targets, config)
             sums = Totals(jnp.sum(losses), correct(logits, labels))

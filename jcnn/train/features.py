@@ -1,0 +1,246 @@
+"""Features of frozen layers, computed once for all epochs.
+
+If the first layers of a model are frozen and no augmentation changes the images, each epoch would
+compute the same features of the same images. They are computed before the first epoch, and the
+training starts from them: the program calls the model on an image of zeros and gives the first
+trained layer the features as its input. The compiler removes the layers before it, since nothing
+depends on them any more.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from jcnn.compile import jit
+from jcnn.config import TrainConfig
+from jcnn.data import Dataset, Note, Reading
+from jcnn.data.batches import normalise
+from jcnn.data.memory import memory_budget
+from jcnn.data.preprocessing import model_input
+from jcnn.data.transforms import parse
+from jcnn.layers import Frozen, eval_mode
+from jcnn.layers.calls import around_calls
+from jcnn.layers.model import split_model
+from jcnn.train.events import Event
+from jcnn.train.feature_cache import cached_features, key_of
+
+# The images of one batch, and the batches of one call of the program.
+_BATCH, _BATCHES = 32, 8
+_WHAT = "computing the features of the frozen layers"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training from features starts; the model's attribute `start` while it is trained.
+
+    Attributes:
+        layer: path of the layer whose input is the features.
+        image_shape: `(H, W, C)` of the images.
+    """
+
+    layer: str
+    image_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Features(Dataset):
+    """A data set whose images are features `(N, ...)` float32.
+
+    Args:
+        of: `(H, W, C)` of the images.
+    """
+
+    of: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        pass
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Of the images, by which a resumed run knows its data."""
+        return self.of
+
+
+def call(model: Any, x: jax.Array, dtype: Any = jnp.float32) -> Any:
+    """Call a model on a batch.
+
+    Args:
+        model: any NNX module.
+        x: `(B, H, W, C)`, images in 0..1; or features, if the model has a `start` and their
+            shape is not that of its images.
+        dtype: of the computation.
+    """
+    start: Start | None = getattr(model, "start", None)
+    if start is None or x.shape[1:] == start.image_shape:
+        return model(model_input(model, x).astype(dtype))
+    return _from_features(model, start, x.astype(dtype))
+
+
+@contextmanager
+def from_features(
+    models: Sequence[Any],
+    dataset: Dataset,
+    validation: Dataset | None,
+    config: TrainConfig,
+    notify: Callable[[Event], None],
+) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """The data sets to train and validate on: features where that is possible, or as they are.
+
+    It is possible for one model whose first layers are frozen, without augmentation, if the
+    features fit in memory.
+
+    Args:
+        models: frozen already; the attribute `start` is set while the context is open.
+        dataset, validation: images.
+        config: the settings.
+        notify: called with progress and a note.
+    """
+    start = None
+    if len(models) == 1 and config.freeze and not parse(config.augment):
+        start = find_start(models[0], dataset.image_shape)
+    if start is None:
+        yield dataset, validation
+        return
+    model, parts = models[0], (dataset, validation)
+    width = _feature_shape(model, start)
+    if sum(map(len, filter(None, parts))) * int(np.prod(width)) * 4 > memory_budget():
+        yield parts
+        return
+    computed = [None if part is None else _features(model, start, part, notify) for part in parts]
+    shape = " x ".join(map(str, width))
+    notify(Note(f"trained from {shape} features of each image, the input of {start.layer}"))
+    assert computed[0] is not None
+    model.start = start
+    try:
+        yield computed[0], computed[1]
+    finally:
+        del model.start
+
+
+def find_start(model: nnx.Module, image_shape: tuple[int, int, int]) -> Start | None:
+    """The first layer that changes in training, if all else depends on the images through it."""
+    module = eval_mode(model)
+    paths: list[str] = []
+
+    def around(path: str, layer: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
+        paths.append(path)
+        return call(*args, **kwargs)
+
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    modules = {"/".join(map(str, path)): layer for path, layer in nnx.iter_modules(model)}
+    if _changes(model):
+        return None
+    with around_calls(module, around):
+        jax.eval_shape(module, image)
+    changing = [i for i, path in enumerate(paths) if _changes(modules[path])]
+    if not changing or changing[0] == 0:
+        return None
+    start = Start(paths[changing[0]], image_shape)
+    return start if paths.count(start.layer) == 1 and _is_cut(module, start) else None
+
+
+def _changes(module: nnx.Module) -> bool:
+    """Whether a module itself, without those in it, differs between two steps of a training."""
+    own = [value for value in vars(module).values() if isinstance(value, nnx.Variable)]
+    inside = [value for value in vars(module).values() if isinstance(value, nnx.RngStream)]
+    if getattr(module, "frozen", False):
+        return False
+    return bool(inside) or any(not isinstance(variable, Frozen) for variable in own)
+
+
+def _is_cut(module: nnx.Module, start: Start) -> bool:
+    """Whether the output depends on the images only through the features."""
+    shape = _feature_shape(module, start)
+
+    def output(image: jax.Array, features: jax.Array) -> Any:
+        return _from_features(module, start, features, image)
+
+    closed = jax.make_jaxpr(output)(
+        jax.ShapeDtypeStruct((1, *start.image_shape), jnp.float32),
+        jax.ShapeDtypeStruct((1, *shape), jnp.float32),
+    )
+    needed = {id(var) for var in closed.jaxpr.outvars}
+    for equation in reversed(closed.jaxpr.eqns):
+        if any(id(var) in needed for var in equation.outvars):
+            needed |= {id(var) for var in equation.invars}
+    return id(closed.jaxpr.invars[0]) not in needed
+
+
+def _from_features(
+    model: nnx.Module, start: Start, features: jax.Array, image: jax.Array | None = None
+) -> Any:
+    """A model's output for features `(B, ...)`; `image` has no effect where `_is_cut`."""
+
+    def around(path: str, _layer: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
+        return call(features, *args[1:], **kwargs) if path == start.layer else call(*args, **kwargs)
+
+    if image is None:
+        image = jnp.zeros((len(features), *start.image_shape), features.dtype)
+    with around_calls(model, around):
+        return model(image)
+
+
+def _to_features(model: nnx.Module, start: Start, x: jax.Array) -> jax.Array:
+    """The input of the first trained layer, for images `(B, H, W, C)` in 0..1."""
+    found: list[jax.Array] = []
+
+    def around(path: str, _layer: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
+        if path == start.layer:
+            found.append(args[0])
+        return call(*args, **kwargs)
+
+    with around_calls(model, around):
+        model(model_input(model, x))
+    return found[0].astype(jnp.float32)
+
+
+def _feature_shape(model: nnx.Module, start: Start) -> tuple[int, ...]:
+    """Of one image."""
+    module = eval_mode(model)
+    image = jax.ShapeDtypeStruct((1, *start.image_shape), jnp.float32)
+    return tuple(jax.eval_shape(lambda x: _to_features(module, start, x), image).shape[1:])
+
+
+def _features(
+    model: nnx.Module, start: Start, dataset: Dataset, notify: Callable[[Event], None]
+) -> Features:
+    parts = split_model(eval_mode(model))
+    graphdef, states = parts.graphdef, (parts.params, parts.streams, parts.rest)
+
+    def compute(states: Any, images: jax.Array) -> jax.Array:
+        module = nnx.merge(graphdef, *states, copy=True)
+        batches = images.reshape(-1, _BATCH, *images.shape[1:])
+        found = jax.lax.map(lambda batch: _to_features(module, start, normalise(batch)), batches)
+        return jnp.concatenate(found)
+
+    program = jit(compute)
+    count = len(dataset)
+    size = _BATCH * min(_BATCHES, -(-count // _BATCH))
+    starts = range(0, count, size)
+
+    def chunk(first: int) -> npt.NDArray[np.uint8]:
+        rows = np.minimum(np.arange(first, first + size), count - 1)  # all chunks have one size
+        return np.asarray(dataset.images[rows])
+
+    def make() -> npt.NDArray[np.float32]:
+        chunks = []
+        for first in starts:
+            notify(Reading(_WHAT, first, count))
+            chunks.append(np.asarray(program(states, chunk(first))))
+        notify(Reading(_WHAT, count, count))
+        return np.concatenate(chunks)[:count]
+
+    text = program.lower(states, chunk(0)).as_text()
+    arrays = (np.asarray(x) for x in jax.tree.leaves((parts.params, parts.rest)))
+    key = key_of(text, (*arrays, *map(chunk, starts)))
+    images: Any = cached_features(key, make, notify)
+    return Features(
+        images, dataset.labels, dataset.class_names, dataset.stratify, None, of=dataset.image_shape
+    )
