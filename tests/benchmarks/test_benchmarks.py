@@ -55,6 +55,7 @@ def test_transposed_and_depthwise_agree_with_pytorch() -> None:
     assert done.stdout.count("auto / it: ") == 4 * 8
 
 
+@pytest.mark.slow
 def test_the_page_shows_changes_and_takes_them_back() -> None:
     if not (shutil.which("chromium") or shutil.which("google-chrome")):
         pytest.skip("no browser; looked for chromium and google-chrome on the path")

@@ -22,7 +22,13 @@ MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = 
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+# The others have the layers of these two, in the sizes that users train.
+LARGE = ("conv4", "tiny_vgg")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in MODELS]
+)
 def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
     """A unit of each layer, in both languages: its number, its views, and sums that add up."""
     make, shape, classes = MODELS[name]

@@ -77,7 +77,13 @@ def test_every_way_in_which_branches_meet() -> None:
     assert found.nodes[-1].settings == {"function": "softmax"}
 
 
-@pytest.mark.parametrize("name", ZOO)
+# Deeper or wider forms of others, of the same blocks.
+SIBLINGS = ("resnet34", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v3_large")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SIBLINGS else n for n in ZOO]
+)
 def test_every_model_of_the_zoo_without_its_numbers(name: str) -> None:
     """Also where the parameters are not drawn yet, as in a summary."""
     entry, found = ZOO[name], []
