@@ -21,7 +21,6 @@ _COUNTS = {"grey": 1, "rgb": 3, "bgr": 3}
 _NAMES = {"grey": "grey", "rgb": "RGB", "bgr": "BGR"}
 # Beyond these, a division in float32 may lose everything.
 _SMALLEST, _LARGEST = 1e-6, 1e6
-_DONE = {"stretch": "stretched", "crop": "cropped", "pad": "padded"}
 
 
 @dataclass(frozen=True)
@@ -142,24 +141,6 @@ class Preprocessing:
         channels = _NAMES[self.channels]
         return f"resized to {height} x {width} ({self.resize}), {channels}, {formula}"
 
-    def effect(self, image_shape: tuple[int, int, int]) -> str:
-        """What it does to images of a shape: "32 x 32 RGB becomes 28 x 28 grey".
-
-        Args:
-            image_shape: `(H, W, C)` of a data set's images.
-
-        Raises:
-            ValueError: `image_shape` is not such a tuple.
-        """
-        check_image_shape(image_shape)
-        (height, width, channels), (to_height, to_width) = image_shape, self.size
-        before = _image(image_shape, "grey" if channels == 1 else "rgb")
-        after = _image(self.image_shape, self.channels)
-        if before == after:
-            return f"{before} stays as it is"
-        same_ratio = height * to_width == width * to_height
-        return f"{before} becomes {after}" + ("" if same_ratio else f", {_DONE[self.resize]}")
-
     def _are_numbers(self, values: object, least: float) -> bool:
         return (
             isinstance(values, tuple)
@@ -214,11 +195,6 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _wrong(name: str, value: object, accepted: str) -> ValueError:
     return ValueError(f"preprocessing: {name}: got {_short(value)}; accepted: {accepted}")
-
-
-def _image(image_shape: tuple[int, int, int], channels: Channels) -> str:
-    height, width, _ = image_shape
-    return f"{height} x {width} {_NAMES[channels]}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

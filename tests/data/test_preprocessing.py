@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from jcnn.data.batches import normalise
-from jcnn.data.preprocessing import Channels, Preprocessing, scaled
+from jcnn.data.preprocessing import Preprocessing, scaled
 
 RANDOM = np.random.default_rng(11)
 IMAGENET = Preprocessing((5, 4), "crop", "rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -144,29 +144,3 @@ def test_it_describes_itself() -> None:
     assert CAFFE.describe() == (
         "resized to 5 x 4 (pad), BGR, (x / 255 - (0.41, 0.46, 0.48)) / 0.003922"
     )
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "channels", "text"),
-    [
-        ((32, 32, 3), (28, 28), "grey", "32 x 32 RGB becomes 28 x 28 grey"),
-        ((28, 28, 1), (28, 28), "grey", "28 x 28 grey stays as it is"),
-        ((28, 28, 3), (28, 28), "bgr", "28 x 28 RGB becomes 28 x 28 BGR"),
-        ((480, 640, 3), (224, 224), "rgb", "480 x 640 RGB becomes 224 x 224 RGB, cropped"),
-        ((480, 640, 1), (240, 320), "rgb", "480 x 640 grey becomes 240 x 320 RGB"),
-    ],
-)
-def test_it_says_what_it_does_to_images(
-    before: tuple[int, int, int], after: tuple[int, int], channels: Channels, text: str
-) -> None:
-    count = 1 if channels == "grey" else 3
-    of = Preprocessing(after, "crop", channels, (0.0,) * count, (1.0,) * count)
-    assert of.effect(before) == text
-    with pytest.raises(ValueError, match=r"^image_shape: got \(3, 3, 2\); expected"):
-        of.effect((3, 3, 2))
-
-
-def test_the_resize_rule_is_named_where_proportions_change() -> None:
-    for resize, word in (("stretch", "stretched"), ("crop", "cropped"), ("pad", "padded")):
-        of = Preprocessing.from_json(GOOD | {"resize": resize})
-        assert of.effect((5, 8, 3)) == f"5 x 8 RGB becomes 5 x 4 RGB, {word}"

@@ -9,7 +9,8 @@ beforehand, since only decoding finds the bad ones.
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,11 +26,14 @@ from jcnn.data.json_cache import read_cached, write_cached
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
 from jcnn.data.request import Request
+from jcnn.data.resizing import resizing
 from jcnn.data.sources.class_folders import Listing, list_images
 from jcnn.data.streamed import StreamedImages
 from jcnn.system.caches import cache_folder
 
 _FORMAT = 2  # increase it when `read_image` gives other pixels, or `list_images` another order
+
+_LOOKED_AT = 200  # images, for the line on what resizing does
 
 Shape = tuple[int, int, int]
 Bad = dict[int, str]  # from the number of an image to the reason why it cannot be read
@@ -54,6 +58,17 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
     if listing.bad and request.on_bad_image == "error":
         path, reason = listing.bad[0]
         raise DataError(f"{show(path)}: {reason}")
+    train, test = _read(listing, request)
+    if shape is not None:
+        words = resizing(_some_shapes(listing), shape, request.resize)
+        if words:
+            request.notify(Note(words))
+    return train, test
+
+
+def _read(listing: Listing, request: Request) -> tuple[Dataset, Dataset]:
+    """The images as they are cached, or streamed if they do not fit in memory."""
+    shape = request.image_shape
     if not _fits(listing, shape or _largest_shape(listing, request)):
         shape = shape or _common_shape(listing, request)
         if not _fits(listing, shape):
@@ -62,6 +77,13 @@ def read_folder(request: Request) -> tuple[Dataset, Dataset]:
     return cached(
         "folder", _key(listing, request), lambda: _decoded(listing, request), request.notify
     )
+
+
+def _some_shapes(listing: Listing) -> Iterator[Shape]:
+    """The shapes of up to `_LOOKED_AT` images, evenly chosen, from the headers of their files."""
+    for path in listing.paths[:: -(-len(listing.paths) // _LOOKED_AT)]:
+        with suppress(DataError, FileNotFoundError):
+            yield read_image_shape(path)
 
 
 def _fits(listing: Listing, shape: Shape) -> bool:

@@ -24,6 +24,7 @@ from jcnn.data.image_files import fit_image
 from jcnn.data.memory import memory_budget
 from jcnn.data.parallel import in_parallel
 from jcnn.data.request import Request, Resize
+from jcnn.data.resizing import resizing
 from jcnn.data.sources.tfds.builders import PATCHED
 from jcnn.data.sources.tfds.folder import (
     TfdsName,
@@ -91,14 +92,25 @@ def read_tfds(request: Request, name: str) -> tuple[Dataset, Dataset]:
         by, (size, limit) = " x ".join(map(str, shape)), sizes
         why = f"{count} images of {by} take {size}, more than the {limit} of memory for them"
         request.notify(Note(f"{why}: streamed from disk"))
+        _tell_resizing(index, shape, request)
         return _parts(index, lambda split: _streamed(index, split, shape, request))
     key = f"tfds {_FORMAT} {fingerprint(folder)} {shape} {request.resize}"
-    return cached(
+    parts = cached(
         f"tfds-{wanted.name}",
         key,
         lambda: _parts(index, lambda split: _decoded(index, split, shape, request)),
         request.notify,
     )
+    _tell_resizing(index, shape, request)
+    return parts
+
+
+def _tell_resizing(index: Index, shape: tuple[int, int, int], request: Request) -> None:
+    height, width, channels = index.image_shape
+    if height is not None and width is not None and channels is not None:
+        words = resizing([(height, width, channels)], shape, request.resize)
+        if words:
+            request.notify(Note(words))
 
 
 def _prepared(wanted: TfdsName, request: Request) -> Path:
