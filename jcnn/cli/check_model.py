@@ -3,7 +3,7 @@
 import jax
 
 from jcnn.data import Dataset
-from jcnn.layers import freeze, frozen
+from jcnn.layers import freeze, frozen, set_dropout
 from jcnn.models import zoo_summary
 from jcnn.models.file import ModelFile
 from jcnn.models.zoo import trace
@@ -22,14 +22,23 @@ def check_model(config: RunConfig, file: ModelFile | None, train: Dataset) -> No
         train: the training examples.
 
     Raises:
-        ValueError: the model does not fit the data, or `freeze` names no layer of it.
+        ValueError: the model does not fit the data, `freeze` names no layer of it, or it
+            has no dropout layer for `dropout`.
     """
     shape, classes, names = config.input_shape, len(config.class_names), config.train.freeze
+    member = config.members()[0]
     if file is not None:
-        model = config.members()[0].build(file)
+        model = member.build(file)
         check_fit(model, train)
         with frozen([model], names, shape):
             return
     zoo_summary(config.model, shape, classes)
-    if names:
-        jax.eval_shape(lambda: freeze(trace(config.model, shape, classes), names, shape))
+
+    def build() -> None:
+        model = trace(config.model, shape, classes)
+        freeze(model, names, shape)
+        if member.dropout is not None:
+            set_dropout(model, member.dropout)
+
+    if names or member.dropout is not None:
+        jax.eval_shape(build)

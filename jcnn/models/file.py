@@ -21,7 +21,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn.compile import run_once
-from jcnn.layers import Dropout, as_model, eval_mode, train_mode
+from jcnn.layers import as_model, eval_mode, set_dropout, train_mode
 from jcnn.layers.streams import Streams
 from jcnn.suggest import did_you_mean
 
@@ -112,8 +112,8 @@ class ModelFile:
             raise
         except (Exception, SystemExit) as error:
             raise self._failed(error) from error
-        if dropout is not None and not _set_dropout(model, dropout):
-            raise ValueError(f"dropout: got {dropout}, but {self.label} has no dropout layer")
+        if dropout is not None:
+            set_dropout(model, dropout)
         try:
             _trace(model, input_shape)
         except (Exception, SystemExit) as error:
@@ -239,15 +239,6 @@ def _drawn(draw: Callable[[Any], nnx.Module], seed: int) -> nnx.Module:
     except Exception:
         return draw(seed)
     return model
-
-
-def _set_dropout(model: nnx.Module, rate: float) -> bool:
-    """Set the rate of every dropout layer; False if there is none."""
-    kinds = Dropout | nnx.Dropout
-    layers = [layer for _, layer in nnx.iter_modules(model) if isinstance(layer, kinds)]
-    for layer in layers:
-        layer.rate = rate
-    return bool(layers)
 
 
 def _trace(model: nnx.Module, input_shape: tuple[int, int, int]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn.compile import run_once
-from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
+from jcnn.layers import Initializer, LayerError, glorot_uniform, set_dropout
 from jcnn.layers.streams import Streams
 from jcnn.models.alexnet import alexnet
 from jcnn.models.convnext import convnext_atto, convnext_tiny
@@ -335,7 +335,8 @@ def build(
         A module from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
 
     Raises:
-        ValueError: the name is unknown, or the images are too small for the model.
+        ValueError: the name is unknown, the images are too small for the model, or `dropout` is
+            given and there is no dropout layer.
     """
     zoo_entry(name)
 
@@ -345,9 +346,7 @@ def build(
 
     model: nnx.Module = nnx.merge(*run_once(draw, np.int64(seed)))
     if dropout is not None:
-        for _, layer in nnx.iter_modules(model):
-            if isinstance(layer, Dropout):
-                layer.rate = dropout
+        set_dropout(model, dropout)
     return model
 
 

@@ -231,7 +231,7 @@ def _check_same(run: Path, config: RunConfig, file: ModelFile, model: str) -> No
         raise RunError(f"{run}: its model is built by {name!r} of its file, not by {file.name!r}")
     if file.sha256 == config.model_sha256:
         return
-    said = f"{run}: its model was built by another text of {file.file} than {model}"
+    said = f"{run}: its model was built by another text than that of {model}"
     text = _recorded_text(run, config)
     if text is None:
         raise RunError(
