@@ -50,7 +50,8 @@ def fit(
         validation: examples to validate on after each epoch. Without them, they are taken from
             `dataset` according to `config.validation_split`, or from `dataset.validation` (see
             `jcnn.data.split_validation`), and a `Note` reports how. Classes are matched by name.
-        run: folder for a checkpoint of each epoch, `history.jsonl` and `history.csv`.
+        run: folder for a checkpoint of each epoch, `history.jsonl`, `history.csv` and the settings;
+            `jcnn.runs.load(run, model=...)` reads it.
         resume: continue from the run's newest intact checkpoint, up to a total of
             `config.epochs`.
         on_event: called with each `Event`.
