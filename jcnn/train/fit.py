@@ -103,7 +103,8 @@ def fit_population(
         configs: one for each model; they may differ in `seed` and `learning_rate`.
         dataset, validation, run, resume, on_event, callbacks, verbose: as for `fit`. Events and
             lines report means over the models; callbacks are called for each model. A random
-            validation split is drawn with the first model's seed.
+            validation split is drawn with the first model's seed. `run` gets no settings;
+            `jcnn.runs.save` writes a folder for one of the models.
 
     Returns:
         A history for each model.
