@@ -27,6 +27,8 @@ from jcnn.system.sealed import DamagedError
 # The newest checkpoint, and the one before it in case the newest is damaged.
 KEEP = 2
 
+_DIFFERENCES_SHOWN = 4
+
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, damaged, of another model or cannot be written; it is named."""
@@ -80,8 +82,8 @@ def restore(
 
     Args:
         run: the run folder; it is not changed.
-        state: a tree of arrays like the saved one, or a part of it, which selects the arrays to
-            read; or a function from `meta` to this tree.
+        state: a tree of arrays like the saved one, or some of its top entries, which select the
+            arrays to read; or a function from `meta` to this tree.
         on_damage: called with a line for each newer checkpoint that is skipped.
 
     Returns:
@@ -95,14 +97,13 @@ def restore(
     saved = found.arrays
     tree = dict(state(found.meta) if callable(state) else state)
     wanted = _flatten(tree)
-    for name, array in wanted.items():
-        if name not in saved:
-            raise CheckpointError(f"{place} is of another model: it has no {name}")
-        theirs, ours = _describe(saved[name]), _describe(array)
-        if theirs != ours:
-            raise CheckpointError(
-                f"{place} is of another model: its {name} is {theirs}, this model's {ours}"
-            )
+    differing = _differences(saved, wanted, tuple(f"{part}." for part in tree))
+    if differing:
+        shown = "; ".join(differing[:_DIFFERENCES_SHOWN])
+        more = len(differing) - _DIFFERENCES_SHOWN
+        raise CheckpointError(
+            f"{place} is of another model: {shown}" + (f"; and {more} more" if more > 0 else "")
+        )
     # Copies: the arrays may be donated to a program, and must not share the file's memory.
     leaves = [jnp.array(saved[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
@@ -246,6 +247,21 @@ def _file(run: Path, step: int) -> Path:
 def _reason(error: OSError | ValueError) -> str:
     """The reason of an error, without the file name that an `OSError` adds."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _differences(
+    saved: Mapping[str, Any], wanted: Mapping[str, Any], parts: tuple[str, ...]
+) -> list[str]:
+    """In what the saved arrays of these parts differ from those of this model, array by array."""
+    found = []
+    for name, array in wanted.items():
+        ours = _describe(array)
+        if name not in saved:
+            found.append(f"it has no {name}")
+        elif (theirs := _describe(saved[name])) != ours:
+            found.append(f"its {name} is {theirs}, this model's {ours}")
+    extra = (name for name in sorted(saved) if name.startswith(parts) and name not in wanted)
+    return found + [f"this model has no {name}" for name in extra]
 
 
 def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,12 +128,28 @@ def test_another_models_checkpoint_is_refused(saved: Path) -> None:
         "its params.dense.kernel.value is (500, 4) of float32, this model's (6, 4) of float32",
     )
     half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), model_state()["params"])
+    shapes = {
+        "batch_normalization.bias": "(4,)",
+        "batch_normalization.scale": "(4,)",
+        "dense.bias": "(4,)",
+        "dense.kernel": "(500, 4)",
+    }
     refused(
         {"params": half},
-        "its params.batch_normalization.bias.value is (4,) of float32, this model's (4,) of "
-        "bfloat16",
+        "; ".join(
+            f"its params.{name}.value is {shape} of float32, this model's {shape} of bfloat16"
+            for name, shape in shapes.items()
+        ),
     )
-    refused({"params": {"conv": jnp.zeros(3)}}, "it has no params.conv")
+    refused(
+        {"params": {"conv": jnp.zeros(3)}},
+        "it has no params.conv; "
+        + "; ".join(f"this model has no params.{name}.value" for name in [*shapes][:3])
+        + "; and 1 more",
+    )
+    part = model_state()["params"]
+    del part["dense"]["bias"]
+    refused({"params": part}, "this model has no params.dense.bias.value")
 
 
 @pytest.mark.parametrize(

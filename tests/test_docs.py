@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from jcnn.models import count_params
+from jcnn.models.file import ModelFile
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -32,15 +35,29 @@ def test_the_first_example_trains_conv4(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    block, _, _ = blocks("docs/models.md")
+    block, *_ = blocks("docs/models.md")
     lines = after_training(run(block, capsys))
     assert int(lines[0]) == (3 * 3 + 1) * 16 + (4 * 4 * 16 + 1) * 10
     assert float(lines[1]) > 0.85
     assert "'max_pooling2d': (1, 4, 4, 16)" in lines[-1]
 
 
+def test_a_model_file_builds_a_model() -> None:
+    _, block, _, _ = blocks("docs/models.md")
+    assert count_params(ModelFile("net.py", "small", block).build((8, 8, 1), 10)) == 10410
+
+
+def test_a_model_is_saved_and_loaded(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = (text for text in blocks("docs/training.md") if "runs.save" in text)
+    run(block, capsys)
+    assert (tmp_path / "runs" / "given" / "config.json").exists()
+
+
 def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> None:
-    _, block, _ = blocks("docs/models.md")
+    _, _, block, _ = blocks("docs/models.md")
     assert run(block, capsys) == "(2, 8, 8, 16)\n"
 
 
@@ -75,7 +92,7 @@ def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 7
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 9
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,17 +7,17 @@ from typing import Annotated
 import tyro
 
 from jcnn.cli.model_options import ModelOptions
+from jcnn.cli.run_options import BuiltBy, RunFolder
 from jcnn.cli.values import parse_padding
 
-_Run = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
 _Png = Annotated[Path, tyro.conf.arg(metavar="FILE.png")]
 
 
 @dataclass(frozen=True)
-class StripsCommand:
+class StripsCommand(BuiltBy):
     """Draw every layer's output for one image, one heat map per channel."""
 
-    run_folder: _Run
+    run_folder: RunFolder
     """Run folder written by jcnn train."""
     image: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="IMAGE")]
     """Image file; it is converted to the shape of the model's input."""
@@ -33,24 +33,22 @@ class StripsCommand:
     def run(self) -> None:
         """Load the run and the image, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.messages import warn
         from jcnn.compile import use_cache
         from jcnn.data import read_image
         from jcnn.report import activation_strips
-        from jcnn.runs import load
 
         use_cache()
-        model, config = load(self.run_folder, on_damage=warn)
+        model, config = self.load(self.run_folder)
         image = read_image(self.image, config.input_shape, config.resize)
         layers = self.layers or None
         _write(self.out, activation_strips(model, image, layers=layers, most=self.most).png)
 
 
 @dataclass(frozen=True)
-class FiltersCommand:
+class FiltersCommand(BuiltBy):
     """Draw the kernels of one convolution layer of a trained model."""
 
-    run_folder: _Run
+    run_folder: RunFolder
     """Run folder written by jcnn train."""
     layer: Annotated[
         str | None,
@@ -65,11 +63,9 @@ class FiltersCommand:
     def run(self) -> None:
         """Load the run, draw, and print the file's name."""
         _check_out(self.out, ".png")
-        from jcnn.cli.messages import warn
         from jcnn.report import filter_sheet
-        from jcnn.runs import load
 
-        model, _ = load(self.run_folder, on_damage=warn)
+        model, _ = self.load(self.run_folder)
         _write(self.out, filter_sheet(model, self.layer, most=self.most).png)
 
 

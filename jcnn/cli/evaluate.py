@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from jcnn.cli.run_options import BuiltBy, RunFolder
+
 if TYPE_CHECKING:
     from jcnn.train.scores import Scores
 
 
 @dataclass(frozen=True)
-class EvaluateCommand:
+class EvaluateCommand(BuiltBy):
     """Evaluate a trained model on test images: accuracy, loss, calibration and class scores."""
 
-    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
+    run_folder: RunFolder
     """Run folder written by jcnn train."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
@@ -39,7 +41,7 @@ class EvaluateCommand:
         use_cache()
         keep_memory()
         config = read_config(self.run_folder).with_data(self.data, self.data_dir)
-        found = predict_test_images(self.run_folder, config, flips=self.flips)[1].scores()
+        found = predict_test_images(self.run_folder, config, self, flips=self.flips)[1].scores()
         if self.json:
             print(json.dumps(found.to_json()))
         else:

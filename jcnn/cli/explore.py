@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from jcnn.cli.run_options import BuiltBy
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -18,14 +20,15 @@ _CLASSES_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class ExploreCommand:
+class ExploreCommand(BuiltBy):
     """Write an interactive HTML page with every layer's output for some images.
 
-    The page works offline and is self-contained. A model named from the zoo is untrained.
+    The page works offline and is self-contained. Only the model of a run is trained.
     """
 
-    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL")]
-    """Run folder written by jcnn train, or a model of the zoo; jcnn models lists them."""
+    subject: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL", name="model")]
+    """Run folder written by jcnn train, a model of the zoo (jcnn models lists them), or
+    FILE.py:NAME."""
     image: Annotated[
         tuple[Path, ...],
         tyro.conf.arg(metavar="FILE [FILE ...]", help_behavior_hint="(default: none)"),
@@ -61,7 +64,7 @@ class ExploreCommand:
 
         use_cache()
         keep_memory()
-        subject = self._of_run() if Path(self.model).is_dir() else self._of_zoo()
+        subject = self._of_run() if Path(self.subject).is_dir() else self._untrained()
         images = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
         labels: list[int | None] = [None] * len(images)
@@ -85,41 +88,59 @@ class ExploreCommand:
             print(f"left out: {sentence}")
 
     def _of_run(self) -> "_Subject":
-        from jcnn.cli.messages import warn
         from jcnn.cli.predictions import read_test_images
         from jcnn.data.sources import without_path
-        from jcnn.runs import load
         from jcnn.train import check_fit
 
-        model, config = load(self.model, on_damage=warn)
+        model, config = self.load(Path(self.subject))
         test = None
         if self._shows_data():
             test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
-        title = f"{config.model} on {without_path(config.data)}"  # a page may be shared
+        on = f" on {without_path(config.data)}" if config.data else ""  # a page may be shared
+        title = f"{config.model}{on}"
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
 
-    def _of_zoo(self) -> "_Subject":
+    def _untrained(self) -> "_Subject":
         from jcnn.cli.progress import Display
         from jcnn.data import load
         from jcnn.data.sources import takes_image_shape
         from jcnn.models import ZOO, build
+        from jcnn.models.file import is_model_file, read_model_file
         from jcnn.suggest import did_you_mean
+        from jcnn.train import check_fit
 
-        if self.model not in ZOO:
-            guess = did_you_mean(self.model, ZOO)
+        if self.model is not None or self.trust:
+            option = "--trust" if self.trust else "--model"
+            raise ValueError(f"{option}: is for a run folder; {self.subject} is none")
+        random = "with random parameters, not trained"
+        if is_model_file(self.subject):
+            file = read_model_file(self.subject)
+            if self.data is None:
+                raise ValueError(
+                    f"--data: got none; {file.label} takes any shape of image: name it"
+                )
+            with Display() as display:
+                _, shown = load(self.data, self.data_dir, notify=display)
+            module = file.build(shown.image_shape, len(shown.class_names))
+            check_fit(module, shown)
+            title = f"{file.label} {random}"
+            return _Subject(module, shown.image_shape, shown.class_names, title, "stretch", shown)
+        if self.subject not in ZOO:
+            guess = did_you_mean(self.subject, ZOO)
             raise ValueError(
-                f"model: got {self.model!r}; accepted: a run folder, or {', '.join(ZOO)}{guess}"
+                f"model: got {self.subject!r}; accepted: a run folder, FILE.py:NAME, or "
+                f"{', '.join(ZOO)}{guess}"
             )
-        entry = ZOO[self.model]
-        title = f"{self.model} with random parameters, not trained"
+        entry = ZOO[self.subject]
+        title = f"{self.subject} {random}"
         test, shape, classes = None, entry.input_shape, tuple(map(str, range(entry.classes)))
         if self._shows_data():
             data = self.data
             if data is None:
                 if shape != (28, 28, 1):
                     raise ValueError(
-                        f"images: {self.model} takes {'x'.join(map(str, shape))}; name some "
+                        f"images: {self.subject} takes {'x'.join(map(str, shape))}; name some "
                         "with --image or --data"
                     )
                 data = "mnist5k"
@@ -129,7 +150,7 @@ class ExploreCommand:
                     data, self.data_dir, image_shape=shape if free else None, notify=display
                 )
             shape, classes = test.image_shape, test.class_names
-        model = build(self.model, shape, len(classes))
+        model = build(self.subject, shape, len(classes))
         return _Subject(model, shape, classes, title, "stretch", test)
 
     def _shows_data(self) -> bool:

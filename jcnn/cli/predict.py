@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from jcnn.cli.run_options import BuiltBy, RunFolder
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
 
 @dataclass(frozen=True)
-class PredictCommand:
+class PredictCommand(BuiltBy):
     """Classify image files with a trained model.
 
     Files that cannot be read are reported and left out, and the exit code is then 1.
     """
 
-    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
+    run_folder: RunFolder
     """Run folder written by jcnn train."""
     images: Annotated[
         tyro.conf.Positional[tuple[Path, ...]],
@@ -58,12 +60,11 @@ class PredictCommand:
         from jcnn.cli.messages import PartError, warn
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
-        from jcnn.runs import load
         from jcnn.train import predict
 
         use_cache()
         keep_memory()
-        model, config = load(self.run_folder, on_damage=warn)
+        model, config = self.load(self.run_folder)
         classes = len(config.class_names)
         if self.top is not None and self.top > classes:
             raise ValueError(f"--top: got {self.top}; accepted: 1 to {classes}, the classes")

@@ -1,6 +1,6 @@
 """Predictions of a trained model for test images, as evaluate, report and train need them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,11 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn import ops
-from jcnn.cli.messages import warn
 from jcnn.cli.progress import Display
+from jcnn.cli.run_options import BuiltBy
 from jcnn.data import Dataset
 from jcnn.report import write_population_report, write_report
 from jcnn.runs import RunConfig, member_folder
-from jcnn.runs import load as load_run
 from jcnn.runs.history import read_history
 from jcnn.train import check_fit, predict_logits
 from jcnn.train.scores import Scores, scores
@@ -57,16 +56,17 @@ def predictions(
 
 
 def predict_test_images(
-    run: Path, config: RunConfig, *, flips: bool = False
+    run: Path, config: RunConfig, built_by: BuiltBy, *, flips: bool = False
 ) -> tuple[nnx.Module, Predictions]:
     """Load a run and run its model on test images.
 
     Args:
         run: the run folder.
         config: the run's configuration, with the data to predict.
+        built_by: what builds its model.
         flips: as in `jcnn.train.predict`.
     """
-    model, _ = load_run(run, on_damage=warn)
+    model, _ = built_by.load(run)
     test = read_test_images(config)
     return model, predictions(model, test, config.train.batch_size, flips=flips)
 
@@ -82,7 +82,7 @@ def report_population(
     run: Path,
     config: RunConfig,
     test: Dataset,
-    models: Sequence[nnx.Module] | None = None,
+    models: Sequence[nnx.Module] | Callable[[Path], tuple[nnx.Module, RunConfig]],
     data: str | None = None,
 ) -> tuple[Path, dict[str, Scores]]:
     """Evaluate every model of a population on test images, and write the report.
@@ -91,7 +91,7 @@ def report_population(
         run: the population's folder, which contains the members' folders.
         config: the run's configuration.
         test: the images.
-        models: the members' models; None loads them from their folders.
+        models: the members' models, or what loads one from its folder.
         data: as in `jcnn.report.write_report`.
 
     Returns:
@@ -101,7 +101,7 @@ def report_population(
     evaluated, histories = {}, {}
     for i in range(len(config.members())):
         folder = member_folder(run, i)
-        model = load_run(folder, on_damage=warn)[0] if models is None else models[i]
+        model = models(folder)[0] if callable(models) else models[i]
         found = predictions(model, test, config.train.batch_size)
         if np.isfinite(found.probabilities).all():  # else it diverged
             evaluated[folder.name] = found.scores()

@@ -59,8 +59,8 @@ class Display:
         models = len(config.members())
         many = f"{models} models of " if models > 1 else ""
         self._console.print(
-            f"{many}[bold]{config.model}[/bold] on {escape(config.data)} ({train} training and "
-            f"{test} test images), {self._epochs} epochs, device "
+            f"{many}[bold]{escape(config.model)}[/bold] on {escape(config.data)} ({train} training "
+            f"and {test} test images), {self._epochs} epochs, device "
             f"{jax.devices()[0].device_kind}, run folder {escape(str(run))}"
         )
 

@@ -6,16 +6,18 @@ from typing import Annotated
 
 import tyro
 
+from jcnn.cli.run_options import BuiltBy, RunFolder
+
 
 @dataclass(frozen=True)
-class ReportCommand:
+class ReportCommand(BuiltBy):
     """Write a report on a run: curves, confusion matrix, mistakes, filters and settings.
 
     The page, RUN/report/index.html, works offline and is self-contained; PNG files of its figures
     are written next to it. A report on other data than the run's goes to a folder RUN/report-...
     """
 
-    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN", name="run")]
+    run_folder: RunFolder
     """Run folder written by jcnn train."""
     data: Annotated[
         str | None, tyro.conf.arg(metavar="SOURCE", help_behavior_hint="(default: the run's)")
@@ -38,7 +40,8 @@ class ReportCommand:
         asked = config.with_data(self.data, self.data_dir)
         data = asked.other_data(config)
         if len(config.members()) > 1:
-            print(report_population(self.run_folder, config, read_test_images(asked), data=data)[0])
+            test = read_test_images(asked)
+            print(report_population(self.run_folder, config, test, self.load, data=data)[0])
             return
-        model, found = predict_test_images(self.run_folder, asked)
+        model, found = predict_test_images(self.run_folder, asked, self)
         print(found.report(self.run_folder, model, data))

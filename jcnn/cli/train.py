@@ -1,4 +1,4 @@
-"""`jcnn train`: train a model of the zoo, train a population, or resume a run."""
+"""`jcnn train`: train a model or a population, or resume a run."""
 
 import contextlib
 import dataclasses
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
+    from jcnn.models.file import ModelFile
     from jcnn.runs import RunConfig
     from jcnn.train import Callback
     from jcnn.train.scores import Scores
 
 # The options that a resumed run accepts; all other settings come from its folder.
-_WITH_RESUME = ("--resume", "--epochs", "--tensorboard")
+_WITH_RESUME = ("--resume", "--epochs", "--tensorboard", "--model", "--trust")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class TrainCommand:
     """
 
     model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
-    """Model to train; jcnn models lists them."""
+    """Model to train: one of the zoo (jcnn models lists them), or FILE.py:NAME, a function
+    (input_shape, classes, *, rngs) that returns an nnx.Module or a list of layers. The file is
+    executed; its text is kept in the run folder."""
     weights: Annotated[
         str | None,
         tyro.conf.arg(metavar="WEIGHTS", help_behavior_hint="(default: new parameters)"),
@@ -86,37 +89,48 @@ class TrainCommand:
         Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")
     ] = None
     """Run folder to resume; all settings except --epochs are the run's."""
+    trust: bool = False
+    """With --resume: execute the run's own copy of its model file, instead of naming it again with
+    --model FILE.py:NAME: only for a folder whose origin you know."""
     words: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> None:
         """Train, print the test accuracy, and print commands to try next."""
+        from jcnn.cli.check_model import check_model
         from jcnn.cli.progress import Display
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
-        from jcnn.models import zoo_summary
-        from jcnn.runs import create, differences, write_config
+        from jcnn.models.file import is_model_file, read_model_file
+        from jcnn.runs import create, differences, resolve, write_config
         from jcnn.train import check_settings
 
         use_cache()
         keep_memory()
+        if self.trust and not self.resume:
+            raise ValueError("--trust: is for --resume; a new run executes the file of --model")
+        file = None  # the user's, for a model that is not of the zoo
         with Display() as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
+                named = self.model if "--model" in self._given() else None
+                _, file = resolve(run, config, named, trust=self.trust)
                 train, test = config.load_data(display)
                 for line in differences(run):
                     display(Note(line))
                 write_config(run, config)
-                models = _to_resume(run, config)
+                models = _to_resume(run, config, file)
             else:
-                train, test, config = self._described(display)
+                if is_model_file(self.model):
+                    file = read_model_file(self.model)
+                    file.function()  # its mistakes are told before the data is read
+                train, test, config = self._described(file, display)
                 run = self.out or _free_folder(config.model, config.data)
                 members = config.members()  # checked before a folder is created
                 check_settings([member.train for member in members], train)
-                zoo_summary(config.model, config.input_shape, len(config.class_names))
-                if config.train.freeze:
-                    _check_freeze(config)
-                models = [members[0].build(display), *(other.build() for other in members[1:])]
-                create(run, config)
+                check_model(config, file, train)
+                first, *others = members
+                models = [first.build(file, display), *(other.build(file) for other in others)]
+                create(run, config, file)
             display.begin(config, run, len(train), len(test))
             if len(config.members()) > 1:
                 result = _train_population(run, config, models, train, test, display, self)
@@ -124,7 +138,9 @@ class TrainCommand:
                 result = _train_one(run, config, models[0], train, test, display, self)
         print(result)
 
-    def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":
+    def _described(
+        self, file: "ModelFile | None", notify: "Notify"
+    ) -> "tuple[Dataset, Dataset, RunConfig]":
         """The training and test data and the run's configuration, from the options."""
         from jcnn.data import load
         from jcnn.data.sources import takes_image_shape
@@ -137,7 +153,15 @@ class TrainCommand:
             option = "--image-size" if self.image_size else "--color"
             raise ValueError(f"{option}: {self.data!r} takes none; its images have a fixed shape")
         if chosen or self.data.startswith("folder:"):
-            height, width, channels = zoo_entry(self.model).input_shape
+            if file is None:
+                height, width, channels = zoo_entry(self.model).input_shape
+            elif self.image_size:
+                height, width, channels = 0, 0, 3
+            else:
+                raise ValueError(
+                    f"--image-size: got none; needed for {self.data!r} with {file.label}, which "
+                    "has no size of its own"
+                )
             height, width = self.image_size or (height, width)
             channels = {None: channels, "grey": 1, "rgb": 3}[self.color]
             shape = (height, width, channels)
@@ -162,6 +186,7 @@ class TrainCommand:
                 on_bad_image=self.on_bad_image,
                 dropout=self.dropout,
                 population=self.population,
+                file=file,
                 weights=self.weights,
             ),
         )
@@ -172,7 +197,12 @@ class TrainCommand:
         from jcnn.train.resume import finished_epochs
 
         config = read_config(run)
-        given = [word.partition("=")[0].replace("_", "-") for word in self.words]
+        if config.model_from == "python":
+            raise ValueError(
+                f"{run}: was made in Python ({config.model}) and can be resumed only there: "
+                "fit(model, ..., run=..., resume=True)"
+            )
+        given = self._given()
         fixed = [word for word in given if word.startswith("--") and word not in _WITH_RESUME]
         if fixed:
             raise ValueError(f"{', '.join(fixed)}: cannot change with --resume; only --epochs can")
@@ -183,27 +213,17 @@ class TrainCommand:
             raise ValueError(f"--epochs: got {epochs}, but {run} has finished {done}")
         return dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=epochs))
 
-
-def _check_freeze(config: "RunConfig") -> None:
-    """Raise the ValueError of a wrong name in `freeze`, without drawing parameters."""
-    import jax
-
-    from jcnn.layers import freeze
-    from jcnn.models.zoo import trace
-
-    def build() -> None:
-        model = trace(config.model, config.input_shape, len(config.class_names))
-        freeze(model, config.train.freeze, config.input_shape)
-
-    jax.eval_shape(build)
+    def _given(self) -> list[str]:
+        """The words of the command line, options without their value after "="."""
+        return [word.partition("=")[0].replace("_", "-") for word in self.words]
 
 
-def _to_resume(run: Path, config: "RunConfig") -> "list[nnx.Module]":
+def _to_resume(run: Path, config: "RunConfig", file: "ModelFile | None") -> "list[nnx.Module]":
     """The models of a run; if it has a checkpoint, with parameters that are to be replaced."""
     from jcnn import checkpoint
 
-    saved = checkpoint.steps(run)
-    return [member.structure() if saved else member.build() for member in config.members()]
+    saved, members = checkpoint.steps(run), config.members()
+    return [member.structure(file) if saved else member.build(file) for member in members]
 
 
 def _train_one(
@@ -218,7 +238,7 @@ def _train_one(
     """Train one model, evaluate it and write its report; return the text to print."""
     from jcnn.train import fit
 
-    with _with_advice(run):
+    with _with_advice(run, command):
         history = fit(
             model,
             train,
@@ -234,7 +254,7 @@ def _train_one(
     result, page = found.scores(), found.report(run, model)
     numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
     lines = [f"{numbers} ({result.n} images)", f"report {page}"]
-    return "\n".join([*lines, _next_steps(run, config, len(history))])
+    return "\n".join([*lines, _next_steps(run, config, len(history), command)])
 
 
 def _train_population(
@@ -253,7 +273,7 @@ def _train_population(
     from jcnn.train import fit_population
 
     members = config.members()
-    with _with_advice(run):
+    with _with_advice(run, command):
         histories = fit_population(
             models,
             train,
@@ -279,7 +299,8 @@ def _train_population(
             f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
             f"(mean and standard deviation of {len(accuracies)} models, {len(test)} images)"
         )
-    return "\n".join([*lines, f"report {page}", _next_steps(run, config, len(histories[0]))])
+    steps = _next_steps(run, config, len(histories[0]), command)
+    return "\n".join([*lines, f"report {page}", steps])
 
 
 def _result(scores: "Scores | None") -> str:
@@ -295,7 +316,7 @@ def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
 
 
 @contextlib.contextmanager
-def _with_advice(run: Path) -> Iterator[None]:
+def _with_advice(run: Path, command: TrainCommand) -> Iterator[None]:
     """Add to an interruption or a divergence how to continue."""
     from jcnn.train import DivergedError
     from jcnn.train.resume import finished_epochs
@@ -305,30 +326,37 @@ def _with_advice(run: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         done = finished_epochs(run)
         saved = f"epoch {done} is saved" if done else "no epoch is finished yet"
-        again = f"{_program()} train --resume {shlex.quote(str(run))}"
+        again = f"{_program()} train --resume {shlex.quote(str(run))}{_built_by(command)}"
         raise KeyboardInterrupt(f"stopped; {saved}; resume with: {again}") from None
     except DivergedError as error:
         raise DivergedError(f"{error} and another run folder than {run}") from None
 
 
 def _free_folder(model: str, source: str) -> Path:
-    name = f"{model}-{source.split(':')[0]}"
+    name = f"{model.split('.py:')[0]}-{source.split(':')[0]}"
     numbers = (number for number in range(1, 10**6))
     return next(
         folder for n in numbers if not os.path.lexists(folder := Path("runs") / f"{name}-{n}")
     )
 
 
-def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
-    jcnn, folder = _program(), shlex.quote(str(run))
+def _built_by(command: TrainCommand) -> str:
+    """The option with which further commands build the model of this run; "" for the zoo."""
+    if command.trust:
+        return " --trust"
+    return f" --model {shlex.quote(command.model)}" if ".py:" in command.model else ""
+
+
+def _next_steps(run: Path, config: "RunConfig", epochs: int, command: TrainCommand) -> str:
+    jcnn, folder, built_by = _program(), shlex.quote(str(run)), _built_by(command)
     one = folder if len(config.members()) == 1 else f"{folder}/member-0"
     return "\n".join(
         [
             "next:",
-            f"  {jcnn} evaluate {one}",
-            f"  {jcnn} predict {one} IMAGE...",
-            f"  {jcnn} train --resume {folder} --epochs {2 * epochs}",
-            f"  {jcnn} summary {config.model}",
+            f"  {jcnn} evaluate {one}{built_by}",
+            f"  {jcnn} predict {one} IMAGE...{built_by}",
+            f"  {jcnn} train --resume {folder} --epochs {2 * epochs}{built_by}",
+            *([] if config.model_from == "file" else [f"  {jcnn} summary {config.model}"]),
         ]
     )
 

@@ -149,6 +149,11 @@ class Preprocessing:
         )
 
 
+def set_preprocessing(model: Any, preprocessing: Preprocessing) -> None:
+    """Make a preprocessing part of a model, as its attribute `preprocessing`."""
+    model.preprocessing = preprocessing
+
+
 def model_input(model: object, x: jax.Array) -> jax.Array:
     """Convert images to the input of a model.
 

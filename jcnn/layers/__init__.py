@@ -19,7 +19,7 @@ from jcnn.layers.calls import (
     recorded_calls,
 )
 from jcnn.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D, SeparableConv2D
-from jcnn.layers.dropping import SpatialDropout2D, StochasticDepth
+from jcnn.layers.dropping import SpatialDropout2D, StochasticDepth, set_dropout
 from jcnn.layers.example_normalization import GroupNormalization, LayerNormalization
 from jcnn.layers.freezing import Frozen, freeze, frozen
 from jcnn.layers.merging import Add, Concatenate, Multiply
@@ -86,5 +86,6 @@ __all__ = [
     "modules_by_path",
     "output_shape",
     "recorded_calls",
+    "set_dropout",
     "train_mode",
 ]

@@ -26,6 +26,20 @@ class SpatialDropout2D(Dropout):
         return ops.spatial_dropout2d(x, rate, key=self.rngs())
 
 
+def set_dropout(model: nnx.Module, rate: float) -> None:
+    """Set the rate of every dropout layer of a model, Flax's too.
+
+    Raises:
+        ValueError: there is none.
+    """
+    kinds = Dropout | nnx.Dropout
+    layers = [layer for _, layer in nnx.iter_modules(model) if isinstance(layer, kinds)]
+    if not layers:
+        raise ValueError(f"dropout: got {rate}, but the model has no dropout layer")
+    for layer in layers:
+        layer.rate = rate
+
+
 class StochasticDepth(nnx.Module):
     """Drop a residual branch for a random share of the examples in train mode.
 

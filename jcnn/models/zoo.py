@@ -13,8 +13,9 @@ from flax import nnx
 from jcnn.compile import run_once
 from jcnn.data import Notify
 from jcnn.data.events import silent
+from jcnn.data.preprocessing import set_preprocessing
 from jcnn.interop.weights import load_weights, weights_preprocessing
-from jcnn.layers import Dropout, Initializer, LayerError, glorot_uniform
+from jcnn.layers import Initializer, LayerError, glorot_uniform, set_dropout
 from jcnn.layers.streams import Streams
 from jcnn.models.alexnet import alexnet
 from jcnn.models.convnext import convnext_atto, convnext_tiny
@@ -372,8 +373,8 @@ def build(
         A module from `(N, H, W, C)` float32 in 0..1 to `(N, classes)` logits.
 
     Raises:
-        ValueError: the name is unknown, the images are too small for the model, or the weights
-            do not fit.
+        ValueError: the name is unknown, the images are too small for the model, the weights do
+            not fit, or `dropout` is given and there is no dropout layer.
     """
     entry = zoo_entry(name)
     init = kernel_init if weights is None else zeros
@@ -382,17 +383,14 @@ def build(
         key = jax.random.key(seed)
         return nnx.split(trace(name, input_shape, classes, seed=key, kernel_init=init))
 
-    model: Any = nnx.merge(*run_once(draw, np.int64(seed)))
+    model: nnx.Module = nnx.merge(*run_once(draw, np.int64(seed)))
     if dropout is not None:
-        for _, layer in nnx.iter_modules(model):
-            if isinstance(layer, Dropout):
-                layer.rate = dropout
+        set_dropout(model, dropout)
     if weights is not None:
         shape = entry.input_shape if input_shape is None else input_shape
         load_weights(model, weights, name=name, input_shape=shape, notify=notify)
-        model.preprocessing = weights_preprocessing(weights, entry.standard, shape)
-    module: nnx.Module = model
-    return module
+        set_preprocessing(model, weights_preprocessing(weights, entry.standard, shape))
+    return model
 
 
 def zeros(_key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:

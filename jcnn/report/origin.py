@@ -27,13 +27,17 @@ def settings_section(run: Path, config: RunConfig) -> Section:
     train = dataclasses.asdict(config.train)
     facts = {
         "model": config.model,
-        "data": config.data,
+        "data": as_text(config.data),
         "data_dir": as_text(config.data_dir),
         "input_shape": "x".join(map(str, config.input_shape)),
         "resize": config.resize,
         "on_bad_image": config.on_bad_image,
         "dropout": as_text(config.dropout),
-    } | {name: as_text(value) for name, value in train.items()}
+    }
+    if config.model_sha256:
+        facts["model_sha256"] = config.model_sha256
+    if config.trained:
+        facts |= {name: as_text(value) for name, value in train.items()}
     if len(config.members()) > 1:
         population = dataclasses.asdict(config.population)
         facts |= {name: as_text(value) for name, value in population.items()}
@@ -43,7 +47,8 @@ def settings_section(run: Path, config: RunConfig) -> Section:
         f"<h3>Versions</h3>{settings(_strings(content.get('versions', {})))}",
     ]
     if "machine" in content:
-        parts.append(f"<h3>Trained on</h3>{settings(_strings(content['machine']))}")
+        done = "Trained" if config.trained else "Saved"
+        parts.append(f"<h3>{done} on</h3>{settings(_strings(content['machine']))}")
     made = {"time": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "jcnn": __version__}
     parts.append(f"<h3>Report made on</h3>{settings(describe_machine() | made)}")
     return Section("settings", "Settings, versions and machine", "\n".join(parts))
@@ -58,11 +63,16 @@ def other_data(data: str | None) -> str:
 
 def repeat_section(config: RunConfig) -> Section:
     """The section with the command that repeats the run."""
+    if config.model_from == "python":
+        made = "The model was trained" if config.trained else "The model was saved"
+        return Section("repeat", "How to repeat it", paragraph(f"{made} by a Python program."))
     note = (
         "This command trains the run again. On the same machine with the same versions it gives "
         "the same numbers, bit for bit. All other settings have their default values."
     )
     shared = _shared(config)
+    if config.model_from == "file":
+        note += f" The text of {config.model.rpartition(':')[0]} is model.py of the run folder."
     if shared != config:
         note += (
             " Paths are cut to their last part, since a report may be shared: run it where the "
@@ -79,7 +89,8 @@ def headline(model: str, config: RunConfig, data: str | None) -> str:
         config: of the run.
         data: name of the test data if it is not the run's own.
     """
-    return f"{model} on {without_path(data or config.data)}"
+    on = data or config.data
+    return f"{model} on {without_path(on)}" if on else model
 
 
 def place(run: Path) -> str:
@@ -90,7 +101,8 @@ def place(run: Path) -> str:
 def _shared(config: RunConfig) -> RunConfig:
     """The configuration with the last part of each path only: a report is made to be shared."""
     folder = None if config.data_dir is None else Path(config.data_dir).name or config.data_dir
-    return dataclasses.replace(config, data=without_path(config.data), data_dir=folder)
+    data = without_path(config.data) if config.data else ""
+    return dataclasses.replace(config, data=data, data_dir=folder)
 
 
 def command(config: RunConfig) -> str:

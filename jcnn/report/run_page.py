@@ -71,7 +71,8 @@ def write_report(
             the classes of `test` are not those of the run.
     """
     run = Path(run)
-    config, history = read_config(run), read_history(run / "history.jsonl")
+    config = read_config(run)
+    history = read_history(run / "history.jsonl") if config.trained else History()
     if test.class_names != config.class_names:
         raise ValueError(
             f"test: got the classes {', '.join(test.class_names)}; accepted: those of {run}, in "
@@ -79,12 +80,12 @@ def write_report(
         )
     found = scores(probabilities, test.labels, test.class_names, logits=logits)
     module = as_model(model)
-    curves = learning_curves([history])
+    curves = learning_curves([history]) if config.trained else []
     confusion, reliability = confusion_matrix(found), reliability_diagram(found)
     mistakes = worst_mistakes(test, probabilities)
     pictures = [*curves, confusion, reliability]
     sections = [
-        _curves(history, curves),
+        *([_curves(history, curves)] if curves else []),
         _classes(found),
         _confusion(found, confusion),
         _mistakes(mistakes),
@@ -112,10 +113,13 @@ def _intro(run: Path, found: Scores, history: History, data: str | None) -> str:
         "test loss": f"{found.loss:.4f}",
         "calibration error": f"{found.ece:.4f}",
         "test images": f"{found.n:,}",
-        "epochs": str(len(history)),
-        "training time": _duration(sum(history["seconds"])),
-        "images per second": f"{np.median(history['images_per_second']):,.0f}",
     }
+    if len(history):
+        facts |= {
+            "epochs": str(len(history)),
+            "training time": _duration(sum(history["seconds"])),
+            "images per second": f"{np.median(history['images_per_second']):,.0f}",
+        }
     return f"{place(run)}\n{other_data(data)}{tiles(facts)}"
 
 

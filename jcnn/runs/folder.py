@@ -1,217 +1,93 @@
 """Run folders: the model, data and settings of a training, so that it can be used and repeated.
 
 RUN/config.json     the model, the data, the settings and the versions
+RUN/model.py        the text of the user's file, for a model that is not of the zoo
 RUN/history.jsonl   one line per epoch; history.csv is the same as a table
 RUN/checkpoints/    the newest checkpoints
 RUN/member-0/ ...   a run folder for each model of a population
 """
 
-import dataclasses
 import json
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 from flax import nnx
 
 from jcnn import __version__, checkpoint
-from jcnn.config import Population, TrainConfig, check_dropout
-from jcnn.data import Dataset, Notify, Preprocessing
-from jcnn.data import load as load_data
-from jcnn.data.class_names import match_classes
-from jcnn.data.events import silent
-from jcnn.data.request import OnBadImage, Resize
-from jcnn.data.sources import absolute, takes_image_shape
-from jcnn.data.validation_split import check_validation_split
-from jcnn.interop.weights import AUTO, weights_preprocessing
+from jcnn.config import TrainConfig
+from jcnn.data import Dataset
 from jcnn.layers import frozen
 from jcnn.layers.model import split_model
-from jcnn.models import build, zoo_entry
-from jcnn.models.zoo import zeros
+from jcnn.models.file import ModelFile, read_text
 from jcnn.ops.conv.in_use import convolution_in_use
+from jcnn.runs.config import RunConfig, RunError, from_json, to_json
 from jcnn.runs.history import History, write_history
 from jcnn.system.files import unfinished_in, write_text
 from jcnn.system.machine import describe_machine
 
-T = TypeVar("T")
+MODEL_FILE = "model.py"
 
 
-class RunError(ValueError):
-    """A run folder cannot be used; the message names it and gives the reason."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """The configuration of a run.
-
-    Attributes:
-        model: name of the model in the zoo.
-        input_shape: `(H, W, C)` of the images.
-        class_names: names of the labels, in order.
-        data, data_dir: as for `jcnn.data.load`.
-        train: the settings.
-        resize: how images of another size are resized to `input_shape`.
-        on_bad_image: what happens with images that cannot be read.
-        dropout: rate of every dropout layer; None keeps the rates of the model.
-        population: the models that are trained together.
-        validation: text on how the validation images were chosen; "" without validation.
-        weights: the trained weights that the training started from, as for `jcnn.models.build`;
-            None means newly initialised parameters.
-        preprocessing: how the model's input is made of an image; None means `x / 255`.
-    """
-
-    model: str
-    input_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    data: str
-    data_dir: str | None
-    train: TrainConfig
-    resize: Resize = "stretch"
-    on_bad_image: OnBadImage = "error"
-    dropout: float | None = None
-    population: Population = field(default_factory=Population)
-    validation: str = ""
-    weights: str | None = None
-    preprocessing: Preprocessing | None = None
-
-    def build(self, notify: Notify = silent) -> nnx.Module:
-        """The model with the initial parameters of this run.
-
-        Raises:
-            ValueError: its weights cannot be read.
-        """
-        return self._prepared(
-            build(
-                *self._kind(),
-                seed=self.train.seed,
-                dropout=self.dropout,
-                weights=self.weights,
-                notify=notify,
-            )
-        )
-
-    def structure(self) -> nnx.Module:
-        """The model with parameters that are to be replaced; faster than `build`."""
-        return self._prepared(build(*self._kind(), dropout=self.dropout, kernel_init=zeros))
-
-    def _kind(self) -> tuple[str, tuple[int, int, int], int]:
-        return self.model, self.input_shape, len(self.class_names)
-
-    def _prepared(self, model: Any) -> nnx.Module:
-        if self.preprocessing is not None:
-            model.preprocessing = self.preprocessing
-        module: nnx.Module = model
-        return module
-
-    def members(self) -> "list[RunConfig]":
-        """The configuration of each model of the population, as for training it alone."""
-        return [
-            dataclasses.replace(self, train=train, dropout=dropout, population=Population())
-            for train, dropout in self.population.members(self.train, self.dropout)
-        ]
-
-    def load_data(self, notify: Notify = silent) -> tuple[Dataset, Dataset]:
-        """The training and the test part of the run's data set, read as in the run.
-
-        Labels are indices into `class_names`, for any order of the classes in the data.
-
-        Raises:
-            ValueError: the data has other classes, or as in `jcnn.data.load`.
-        """
-        free = takes_image_shape(self.data)
-        train, test = load_data(
-            self.data,
-            self.data_dir,
-            image_shape=self.input_shape if free else None,
-            resize=self.resize,
-            on_bad_image=self.on_bad_image,
-            notify=notify,
-        )
-        of = f"data: {self.data}"
-        return match_classes(train, self.class_names, of), match_classes(test, self.class_names, of)
-
-    def with_data(self, data: str | None, data_dir: Path | str | None) -> "RunConfig":
-        """The same run on other data; unchanged if both are None or name the run's own data."""
-        name = self.data if data is None else absolute(data)
-        place = None if data_dir is None else str(Path(data_dir).resolve())
-        if name == self.data and place is None:
-            place = self.data_dir
-        return dataclasses.replace(self, data=name, data_dir=place)
-
-    def other_data(self, run: "RunConfig") -> str | None:
-        """A text that names this data if it differs from that of `run`, else None."""
-        if (self.data, self.data_dir) == (run.data, run.data_dir):
-            return None
-        return self.data if self.data_dir is None else f"{self.data} in {self.data_dir}"
-
-
-def describe(
-    model: str,
-    dataset: Dataset,
-    data: str,
-    data_dir: Path | str | None,
-    train: TrainConfig,
-    *,
-    resize: Resize = "stretch",
-    on_bad_image: OnBadImage = "error",
-    dropout: float | None = None,
-    population: Population | None = None,
-    weights: str | None = None,
-) -> RunConfig:
-    """The `RunConfig` for training a model of the zoo on a loaded data set.
-
-    Raises:
-        ValueError: the settings do not fit the data set.
-    """
-    train = train.with_class_weights_of(dataset.class_names)
-    # Raises before training if the split leaves no examples.
-    _, validation = check_validation_split(dataset, train.validation_split, train.seed)
-    check_dropout("dropout", dropout)
-    place = None if data_dir is None else str(Path(data_dir).resolve())
-    preprocessing = None
-    if weights is not None:
-        standard = zoo_entry(model).standard
-        own = weights_preprocessing(weights, standard, dataset.image_shape)
-        preprocessing = dataclasses.replace(own, resize=resize)
-        weights = weights if weights == AUTO else str(Path(weights).resolve())
-    return RunConfig(
-        model,
-        dataset.image_shape,
-        dataset.class_names,
-        absolute(data),
-        place,
-        train,
-        resize,
-        on_bad_image,
-        dropout,
-        population or Population(),
-        validation,
-        weights,
-        preprocessing,
-    )
-
-
-def create(run: Path, config: RunConfig) -> None:
-    """Create a run folder and write its `config.json`.
+def create(run: Path, config: RunConfig, file: ModelFile | None = None) -> None:
+    """Create a run folder and write its `config.json`, and the user's model file before it.
 
     Raises:
         RunError: the folder exists and is not empty.
     """
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
-    # A process that was killed here leaves only unfinished files, which are no run.
-    if run.is_dir() and not set(run.iterdir()) <= set(unfinished_in(run, "config.json")):
+    # A process that was killed here leaves no config.json, so these files are no run.
+    copy = run / MODEL_FILE
+    leftover = {*unfinished_in(run, "config.json"), *unfinished_in(run, MODEL_FILE)}
+    if file is not None and copy.is_file() and copy.read_bytes() == file.text.encode():
+        leftover.add(copy)
+    if run.is_dir() and not set(run.iterdir()) <= leftover:
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
+    if file is not None:
+        write_text(copy, file.text)
     write_config(run, config)
+
+
+def record(
+    run: Path | None, models: Sequence[nnx.Module], dataset: Dataset, train: TrainConfig
+) -> None:
+    """Write `config.json` for a training that was started in Python; nothing for a population.
+
+    The configuration of a run that the command line created is left alone.
+
+    Args:
+        run: the run folder; None writes nothing.
+        models: those that are trained.
+        dataset: the training examples.
+        train: the settings.
+    """
+    if run is None or len(models) > 1:
+        return
+    if (run / "config.json").exists() and read_config(run).model_from != "python":
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    write_config(run, describe_object(models[0], dataset.image_shape, dataset.class_names, train))
+
+
+def describe_object(
+    model: nnx.Module,
+    input_shape: tuple[int, int, int],
+    class_names: tuple[str, ...],
+    train: TrainConfig,
+) -> RunConfig:
+    """The `RunConfig` of a model that is an object of a Python program, on unknown data."""
+    kind = type(model)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return RunConfig(name, input_shape, class_names, "", None, train, model_from="python")
 
 
 def write_config(run: Path, config: RunConfig) -> None:
     """Write `config.json`: the configuration, the versions and the convolution kernels in use."""
-    content = dataclasses.asdict(config) | {
+    content = to_json(config) | {
         "versions": {
             "jcnn": __version__,
             "python": platform.python_version(),
@@ -265,45 +141,12 @@ def read_config(run: Path) -> RunConfig:
     except (OSError, ValueError) as error:
         raise RunError(f"{file}: cannot be read: {error}") from error
     try:
-        return _parse(content)
+        return from_json(content)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file}: is not a run's configuration: {error!r}") from error
 
 
-def load(
-    run: Path | str, *, on_damage: Callable[[str], None] = checkpoint.ignore
-) -> tuple[nnx.Module, RunConfig]:
-    """The model of a run's newest intact checkpoint, and the configuration of the run.
-
-    Args:
-        run: the run folder.
-        on_damage: called with a line for each newer checkpoint that is damaged.
-
-    Raises:
-        RunError: the folder is not a run.
-        jcnn.checkpoint.CheckpointError: there is no intact checkpoint of this model.
-    """
-    config = read_config(Path(run))
-    members = len(config.members())
-    if members > 1:
-        raise RunError(
-            f"{run}: holds {members} models; name one: {run}/member-0 to {run}/member-{members - 1}"
-        )
-    model = config.structure()
-
-    def wanted(meta: dict[str, Any]) -> dict[str, Any]:
-        # Within an epoch, the state of the last finished epoch is stored separately too.
-        separate = config.train.has_separate_result or meta.get("step")
-        return {"kept": _arrays(model)} if separate else _arrays(model)
-
-    with frozen([model], config.train.freeze, config.input_shape):  # as when it was saved
-        saved, _ = checkpoint.restore(Path(run), wanted, on_damage=on_damage)
-        kept = saved.get("kept", saved)
-        nnx.update(model, kept["params"], kept["rest"])
-    return model, config
-
-
-def _arrays(model: nnx.Module) -> dict[str, Any]:
+def model_arrays(model: nnx.Module) -> dict[str, Any]:
     """The arrays of a model that a checkpoint stores."""
     parts = split_model(model)
     return {"params": parts.params, "rest": parts.rest}
@@ -319,9 +162,11 @@ def write_members(
         folder = member_folder(run, i)
         folder.mkdir(exist_ok=True)
         with frozen([model], config.train.freeze, config.input_shape):
-            arrays = _arrays(model)
+            arrays = model_arrays(model)
         tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
+        if config.model_from == "file":
+            write_text(folder / MODEL_FILE, read_text(run / MODEL_FILE))
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)
         write_history(history, folder)
@@ -330,35 +175,3 @@ def write_members(
 def member_folder(run: Path, member: int) -> Path:
     """The run folder of one model of a population."""
     return run / f"member-{member}"
-
-
-def _parse(content: dict[str, Any]) -> RunConfig:
-    height, width, channels = content["input_shape"]
-    dropout, preprocessing = content.get("dropout"), content.get("preprocessing")
-    check_dropout("dropout", dropout)
-    return RunConfig(
-        model=str(content["model"]),
-        input_shape=(int(height), int(width), int(channels)),
-        class_names=tuple(map(str, content["class_names"])),
-        data=str(content["data"]),
-        data_dir=None if content["data_dir"] is None else str(content["data_dir"]),
-        train=_settings(TrainConfig, content["train"]),
-        resize=_one_of(Resize, content.get("resize", "stretch")),
-        on_bad_image=_one_of(OnBadImage, content.get("on_bad_image", "error")),
-        dropout=dropout,
-        population=_settings(Population, content.get("population", {})),
-        validation=str(content.get("validation", "")),
-        weights=None if content.get("weights") is None else str(content["weights"]),
-        preprocessing=None if preprocessing is None else Preprocessing.from_json(preprocessing),
-    )
-
-
-def _one_of(choices: Any, value: Any) -> Any:
-    if value not in get_args(choices):
-        raise ValueError(f"got {value!r}; accepted: {', '.join(get_args(choices))}")
-    return value
-
-
-def _settings(kind: Callable[..., T], content: dict[str, Any]) -> T:
-    """Settings from JSON, where tuples are lists."""
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})

@@ -51,7 +51,8 @@ def fit(
         validation: examples to validate on after each epoch. Without them, they are taken from
             `dataset` according to `config.validation_split`, or from `dataset.validation` (see
             `jcnn.data.split_validation`), and a `Note` reports how. Classes are matched by name.
-        run: folder for a checkpoint of each epoch, `history.jsonl` and `history.csv`.
+        run: folder for a checkpoint of each epoch, `history.jsonl`, `history.csv` and the settings;
+            `jcnn.runs.load(run, model=...)` reads it.
         resume: continue from the run's newest intact checkpoint, up to a total of
             `config.epochs`.
         on_event: called with each `Event`.
@@ -103,7 +104,8 @@ def fit_population(
         configs: one for each model; they may differ in `seed` and `learning_rate`.
         dataset, validation, run, resume, on_event, callbacks, verbose: as for `fit`. Events and
             lines report means over the models; callbacks are called for each model. A random
-            validation split is drawn with the first model's seed.
+            validation split is drawn with the first model's seed. `run` gets no settings;
+            `jcnn.runs.save` writes a folder for one of the models.
 
     Returns:
         A history for each model.

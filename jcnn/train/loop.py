@@ -20,6 +20,7 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
 from jcnn.layers import eval_mode, train_mode
 from jcnn.layers.model import SplitModel
+from jcnn.runs import record
 from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
@@ -195,6 +196,7 @@ def _start(setup: _Setup, resume: bool) -> _Current:
         separate=setup.config.has_separate_result,
         fingerprint=setup.fingerprint,
     )
+    record(setup.run, setup.models, setup.dataset, setup.config)
     return _Current(*from_tree(tree), *progress)
 
 

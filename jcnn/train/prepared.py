@@ -105,6 +105,11 @@ def _output_shape(module: nnx.Module, image_shape: tuple[int, ...]) -> tuple[int
     example = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
         with recorded_calls(module):
-            return tuple(jax.eval_shape(module, example).shape[1:])
+            found = jax.eval_shape(module, example)
     except LayerError as error:
         raise ValueError(f"model: cannot take images of {image_shape}: {error}") from error
+    if not isinstance(found, jax.ShapeDtypeStruct):
+        raise ValueError(
+            f"model: gives an object of type {type(found).__name__}; expected an array of logits"
+        )
+    return tuple(found.shape[1:])

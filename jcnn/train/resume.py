@@ -70,6 +70,11 @@ def restore_or_init(
         raise ValueError(f"run: {run} already holds a training; resume it or name another")
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
+        if "saved" in meta:
+            raise checkpoint.CheckpointError(
+                f"{run}: holds a model without the state of a training; load it, and train it in "
+                "another folder"
+            )
         if len(meta["histories"]) != models:
             raise checkpoint.CheckpointError(
                 f"{run}: holds a training of {len(meta['histories'])} models, not of {models}"

@@ -176,7 +176,7 @@ def test_a_run_is_not_resumed_to_fewer_epochs(jcnn: Jcnn, trained: Trained, tmp_
     [
         (("--seed", "0"), "--seed"),
         (("--learning-rate", "0.1"), "--learning-rate"),
-        (("--model", "conv1", "--batch-size", "64"), "--model, --batch-size"),
+        (("--seed", "0", "--batch-size", "64"), "--seed, --batch-size"),
         (("--out", "elsewhere"), "--out"),
     ],
 )
@@ -186,6 +186,11 @@ def test_resuming_changes_nothing_but_the_epochs(
     result = jcnn("train", "--resume", trained.run, *words)
     message = f"jcnn: {named}: cannot change with --resume; only --epochs can\n"
     assert result == Result(2, "", message)
+
+
+def test_resuming_with_another_model_is_refused(jcnn: Jcnn, trained: Trained) -> None:
+    result = jcnn("train", "--resume", trained.run, "--model", "conv2")
+    assert result == Result(2, "", f"jcnn: {trained.run}: its model is conv1, not conv2\n")
 
 
 # --- a training that fails ------------------------------------------------------------------------

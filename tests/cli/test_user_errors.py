@@ -96,7 +96,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("report", "RUN"),
         ("report nowhere", "nowhere: is no run folder"),
         ("explore", "RUN|MODEL"),
-        ("explore nowhere", "model: got 'nowhere'; accepted: a run folder, or mlp, "),
+        ("explore nowhere", "model: got 'nowhere'; accepted: a run folder, FILE.py:NAME, or "),
         ("explore tiny_vgg", "images: tiny_vgg takes 64x64x3; name some with --image or --data"),
         ("explore mlp --image nowhere.png", "nowhere.png"),
         ("explore mlp --index 1000", "--index: got 1000; accepted: 0 to 999"),
