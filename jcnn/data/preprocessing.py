@@ -154,6 +154,12 @@ def set_preprocessing(model: Any, preprocessing: Preprocessing) -> None:
     model.preprocessing = preprocessing
 
 
+def preprocessing_of(model: object) -> Preprocessing | None:
+    """The preprocessing of a model; None if it takes `x / 255`."""
+    own: Preprocessing | None = getattr(model, "preprocessing", None)
+    return own
+
+
 def model_input(model: object, x: jax.Array) -> jax.Array:
     """Convert images to the input of a model.
 
@@ -161,7 +167,7 @@ def model_input(model: object, x: jax.Array) -> jax.Array:
         model: its attribute `preprocessing`, if it has one, says how.
         x: `(..., C)` in 0..1, of the size that the model takes.
     """
-    own = getattr(model, "preprocessing", None)
+    own = preprocessing_of(model)
     return x if own is None else own.standardise(x)
 
 

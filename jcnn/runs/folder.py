@@ -19,6 +19,7 @@ from flax import nnx
 from jcnn import __version__, checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
+from jcnn.data.preprocessing import preprocessing_of
 from jcnn.layers import frozen
 from jcnn.layers.model import split_model
 from jcnn.models.file import ModelFile, read_text
@@ -80,9 +81,18 @@ def describe_object(
     train: TrainConfig,
 ) -> RunConfig:
     """The `RunConfig` of a model that is an object of a Python program, on unknown data."""
-    kind = type(model)
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    return RunConfig(name, input_shape, class_names, "", None, train, model_from="python")
+    kind, own = type(model), preprocessing_of(model)
+    return RunConfig(
+        f"{kind.__module__}.{kind.__qualname__}",
+        input_shape,
+        class_names,
+        data="",
+        data_dir=None,
+        train=train,
+        resize="stretch" if own is None else own.resize,
+        model_from="python",
+        preprocessing=own,
+    )
 
 
 def write_config(run: Path, config: RunConfig) -> None:

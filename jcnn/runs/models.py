@@ -18,7 +18,7 @@ from flax import nnx
 from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
-from jcnn.data.preprocessing import Preprocessing, set_preprocessing
+from jcnn.data.preprocessing import Preprocessing, preprocessing_of, set_preprocessing
 from jcnn.layers import Layer, as_model, frozen, output_shape
 from jcnn.models import zoo_entry
 from jcnn.models.file import ModelFile, is_model_file, read_model_file, read_text
@@ -138,7 +138,8 @@ def save(
         run: the folder; it must not exist, or be empty.
         class_names: a name for each logit, in order.
         input_shape: `(H, W, C)` of the images; None takes that of `preprocessing`.
-        preprocessing: how the model's input is made of an image; None means `x / 255`.
+        preprocessing: how the model's input is made of an image; None means the model's own, or
+            `x / 255` if it has none.
 
     Raises:
         RunError: the folder exists and is not empty.
@@ -146,12 +147,14 @@ def save(
         jcnn.checkpoint.CheckpointError: the folder cannot be written.
     """
     run, module = Path(run), as_model(model)
+    preprocessing = preprocessing or preprocessing_of(module)
     shape, names = _checked(module, class_names, input_shape, preprocessing)
     if run.is_file() or (run.is_dir() and any(run.iterdir())):
         raise RunError(f"{run}: exists already; name another folder")
     config = dataclasses.replace(
         describe_object(module, shape, names, TrainConfig()),
         preprocessing=preprocessing,
+        resize="stretch" if preprocessing is None else preprocessing.resize,
         trained=False,
     )
     run.parent.mkdir(parents=True, exist_ok=True)

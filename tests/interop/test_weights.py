@@ -16,7 +16,7 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, Preprocessing
 from jcnn.layers import eval_mode, frozen
 from jcnn.models import build
-from jcnn.runs import create, describe, load
+from jcnn.runs import create, describe, load, save
 from jcnn.train import fit, predict
 
 SHAPE = (12, 11, 1)
@@ -166,3 +166,15 @@ def test_a_frozen_run_has_its_arrays_in_other_groups(run: Path) -> None:
     np.testing.assert_array_equal(variables(model)["conv2d/kernel"], initial["conv2d/kernel"])
     with frozen([model], ("conv2d",), SHAPE):
         assert variables(model).keys() == initial.keys()
+
+
+def test_preprocessing_travels_from_python_to_a_run(tmp_path: Path) -> None:
+    own = Preprocessing(SHAPE[:2], "crop", "grey", (0.3,), (0.2,))
+    model: Any = build("conv1", SHAPE, 3)
+    model.preprocessing = own
+    fit(model, data(), TrainConfig(epochs=1), run=tmp_path / "fitted", verbose=0)
+    save(model, tmp_path / "saved", class_names=("a", "b", "c"))
+    for name in ("fitted", "saved"):
+        again, config = load(tmp_path / name, model=build("conv1", SHAPE, 3, seed=1))
+        assert (config.preprocessing, config.resize) == (own, "crop")
+        np.testing.assert_array_equal(predict(again, data().images), predict(model, data().images))
