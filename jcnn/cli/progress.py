@@ -90,9 +90,10 @@ class Display:
             case EpochProgress():
                 # Waiting for images is worth showing only above a twentieth of the time.
                 waiting = f"  waiting for images {event.waiting:.0%}"
+                accuracy = "" if event.accuracy is None else f"  accuracy {event.accuracy:.4f}"
                 self._show(
-                    f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}  "
-                    f"accuracy {event.accuracy:.4f}{waiting if event.waiting > 0.05 else ''}",
+                    f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}"
+                    f"{accuracy}{waiting if event.waiting > 0.05 else ''}",
                     event.step,
                     event.steps,
                 )

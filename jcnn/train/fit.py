@@ -1,12 +1,14 @@
 """`fit` trains a model and `fit_population` several together; both check their arguments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
+import optax
 from flax import nnx
 
 from jcnn.config import TrainConfig
@@ -19,6 +21,7 @@ from jcnn.runs.history import History
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
+from jcnn.train.functions import Functions, PerExample, check_functions, check_labels, functions_of
 from jcnn.train.lines import line_printer
 from jcnn.train.loop import Callback, train
 
@@ -29,13 +32,16 @@ def fit(
     config: TrainConfig | None = None,
     *,
     validation: Dataset | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: PerExample | None = None,
+    metrics: Mapping[str, PerExample] | None = None,
     run: Path | str | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
     callbacks: Sequence[Callback] = (),
     verbose: int = 1,
 ) -> History:
-    """Train a model on the cross-entropy of its logits.
+    """Train a model on the cross-entropy of its logits, or on another loss.
 
     Each epoch uses every example once. Order, augmentation and dropout depend only on the seed,
     the epoch and the step: the same seed gives the same bits, and a resumed run gives the bits of
@@ -50,6 +56,13 @@ def fit(
         validation: examples to validate on after each epoch. Without them, they are taken from
             `dataset` according to `config.validation_split`, or from `dataset.validation` (see
             `jcnn.data.split_validation`), and a `Note` reports how. Classes are matched by name.
+        optimizer: an Optax transformation with its own learning rate, in place of the optimizer of
+            the settings. Settings that it replaces must have their defaults (see
+            `jcnn.train.functions.REPLACED`); accumulated gradients and `ema` work as before.
+        loss: a function of the logits `(N, K)` float32 and the labels to the loss of each
+            example, `(N,)`. None is the cross-entropy. Labels `(N, K)` float32 need one.
+        metrics: functions of the same arguments by name. Their means are columns of the history,
+            NAME and val_NAME. Labels `(N,)` also have the accuracy.
         run: folder for a checkpoint of each epoch, `history.jsonl` and `history.csv`.
         resume: continue from the run's newest intact checkpoint, up to a total of
             `config.epochs`.
@@ -62,7 +75,8 @@ def fit(
         A row for each epoch, including those before a resume.
 
     Raises:
-        ValueError: an argument is invalid, or the model does not fit the data or the run.
+        ValueError: an argument is invalid, or the model does not fit the data or the run. A run
+            is resumed with an optimizer of the same kind of state, and functions of the same name.
         DivergedError: the loss is no longer finite. The model and the run then hold the last
             good epoch, as they do when Ctrl-C raises KeyboardInterrupt. Ctrl-C waits for the
             running steps, about a second; a second Ctrl-C does not.
@@ -71,6 +85,7 @@ def fit(
         [as_model(model)],
         dataset,
         [config or TrainConfig()],
+        functions=functions_of(loss, metrics, optimizer),
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
@@ -86,6 +101,9 @@ def fit_population(
     configs: Sequence[TrainConfig],
     *,
     validation: Dataset | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: PerExample | None = None,
+    metrics: Mapping[str, PerExample] | None = None,
     run: Path | str | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
@@ -100,9 +118,10 @@ def fit_population(
     Args:
         models: they may differ in their parameters and dropout rates.
         configs: one for each model; they may differ in `seed` and `learning_rate`.
-        dataset, validation, run, resume, on_event, callbacks, verbose: as for `fit`. Events and
-            lines report means over the models; callbacks are called for each model. A random
-            validation split is drawn with the first model's seed.
+        dataset, validation, optimizer, loss, metrics: as for `fit`. A random validation split is
+            drawn with the first model's seed.
+        run, resume, on_event, callbacks, verbose: as for `fit`. Events and lines report means over
+            the models; callbacks are called for each model.
 
     Returns:
         A history for each model.
@@ -117,6 +136,7 @@ def fit_population(
         [as_model(model) for model in models],
         dataset,
         configs,
+        functions=functions_of(loss, metrics, optimizer),
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
@@ -131,6 +151,7 @@ def _train(
     dataset: Dataset,
     configs: Sequence[TrainConfig],
     *,
+    functions: Functions,
     validation: Dataset | None,
     run: Path | None,
     resume: bool,
@@ -144,6 +165,10 @@ def _train(
         notify = line_printer(configs[0].epochs) if verbose else _ignore
     if validation is not None:
         validation = match_classes(validation, dataset.class_names, "validation")
+        if validation.has_classes != dataset.has_classes:
+            got, wanted = validation.labels.dtype, dataset.labels.dtype
+            raise ValueError(f"validation: got labels of {got}; expected {wanted}, as for training")
+    check_labels(functions, dataset)
     check_settings(configs, dataset, validation)
     configs = [config.with_class_weights_of(dataset.class_names) for config in configs]
     for model in models:
@@ -154,7 +179,7 @@ def _train(
         dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
         if words:
             notify(Note(words))
-    if dataset.labels.min() == dataset.labels.max():
+    if dataset.has_classes and dataset.labels.min() == dataset.labels.max():
         only = dataset.class_names[dataset.labels[0]]
         raise ValueError(
             f"dataset: got training images of class {only!r} only; accepted: two or more classes"
@@ -163,7 +188,19 @@ def _train(
         if part is not None:
             check_fit(models[0], part)
     with frozen(models, configs[0].freeze, dataset.image_shape), delay_interrupts() as check:
-        return train(models, dataset, validation, configs, run, resume, notify, callbacks, check)
+        check_functions(functions, configs, dataset, models[0], saved=run is not None)
+        return train(
+            models,
+            dataset,
+            validation,
+            configs,
+            functions,
+            run,
+            resume,
+            notify,
+            callbacks,
+            check,
+        )
 
 
 def _ignore(_event: Event) -> None:
@@ -213,7 +250,7 @@ def check_settings(
         )
 
 
-def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
+def _check_trains(config: TrainConfig, labels: npt.NDArray[Any]) -> None:
     """Refuse settings with which training would change no weight of the result.
 
     Training computes in float32, where a small setting may round to 0 or a large one to 1.
@@ -246,7 +283,7 @@ def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
             "whose learning rate would be 0"
         )
     weights = config.class_weights
-    if weights is not None and not np.asarray(weights)[labels].any():
+    if weights is not None and labels.ndim == 1 and not np.asarray(weights)[labels].any():
         raise ValueError(
             f"class_weights: got {weights}, which is 0 for each class that has an image; "
             "accepted: one above 0 for one of these"

@@ -24,6 +24,7 @@ from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event
+from jcnn.train.functions import Functions, describe
 from jcnn.train.metrics import Totals, zero_totals
 from jcnn.train.model_state import (
     ModelState,
@@ -58,7 +59,8 @@ class _Setup(NamedTuple):
     """What stays the same during a training.
 
     Attributes:
-        models, dataset, configs, run, notify, callbacks, check_interrupt: as for `train`.
+        models, dataset, configs, functions, run, notify, callbacks, check_interrupt: as for
+            `train`.
         steps: number of steps in an epoch.
         axis: `()` for one model, `(M,)` for a population: the leading axis of its arrays.
         parts: the models, split in train mode.
@@ -72,6 +74,7 @@ class _Setup(NamedTuple):
     models: Sequence[nnx.Module]
     dataset: Dataset
     configs: Sequence[TrainConfig]
+    functions: Functions
     run: Path | None
     notify: Callable[[Event], None]
     callbacks: Sequence[Callback]
@@ -89,6 +92,14 @@ class _Setup(NamedTuple):
     def config(self) -> TrainConfig:
         """The settings that all models share."""
         return self.configs[0]
+
+    def zero_totals(self) -> Totals:
+        """The totals of no example."""
+        return zero_totals(self.axis, [name for name, _ in self.functions.metrics])
+
+    def means(self, totals: Totals, seen: int) -> epoch_results.Means:
+        """The totals divided by the number of examples seen."""
+        return epoch_results.means(totals, seen, of_classes=self.dataset.has_classes)
 
 
 @dataclass
@@ -122,6 +133,7 @@ def train(
     dataset: Dataset,
     validation: Dataset | None,
     configs: Sequence[TrainConfig],
+    functions: Functions,
     run: Path | None,
     resume: bool,
     notify: Callable[[Event], None],
@@ -141,6 +153,7 @@ def train(
         models=models,
         dataset=dataset,
         configs=configs,
+        functions=functions,
         run=run,
         notify=notify,
         callbacks=callbacks,
@@ -156,11 +169,17 @@ def train(
             examples=len(dataset),
             classes=len(dataset.class_names),
             population=population_mode() if axis else None,
+            functions=functions,
         ),
         evaluate=partial(
-            evaluate_population, evaluated, len(models), validation, configs[0].batch_size
+            evaluate_population,
+            evaluated,
+            len(models),
+            validation,
+            configs[0].batch_size,
+            functions=functions,
         ),
-        fingerprint=fingerprint_of(configs, dataset),
+        fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
     )
     current = _start(setup, resume)
     done = epoch_results.has_ended(setup.config, current.histories)
@@ -184,12 +203,14 @@ def train(
 def _start(setup: _Setup, resume: bool) -> _Current:
     """The initial state, or that of the run's newest checkpoint."""
     params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
-    init = init_program(compiled_part(setup.config), population=bool(setup.axis))
+    init = init_program(
+        compiled_part(setup.config), population=bool(setup.axis), functions=setup.functions
+    )
     state = init(params, rest)
     tree, progress = restore_or_init(
         setup.run,
         resume,
-        to_tree(state, zero_totals(setup.axis), copy(ModelState(params, rest))),
+        to_tree(state, setup.zero_totals(), copy(ModelState(params, rest))),
         len(setup.models),
         setup.notify,
         separate=setup.config.has_separate_result,
@@ -229,10 +250,10 @@ def _run_epoch(
         stop = _next_stop(current.step, end, current.seconds, config)
         _call(setup, current, (*window, key, rate, before), current.step, stop)
         seen = min(stop * config.batch_size, len(setup.dataset))
-        means = epoch_results.means(current.totals, seen)
+        means = setup.means(current.totals, seen)
         current.step, current.seconds = stop, time.perf_counter() - began
         if not np.isfinite(means.loss).any():
-            raise _diverged("the loss became NaN or infinite", epoch, config)
+            raise _diverged("the loss became NaN or infinite", setup, epoch)
         waiting = (windows.wait_seconds - waited) / current.seconds
         setup.notify(epoch_results.progress(epoch, stop, setup.steps, means, waiting))
         setup.check_interrupt()
@@ -259,12 +280,12 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     config, epoch, examples = setup.config, current.epoch, len(setup.dataset)
     finite = all_finite(current.state.params, bool(setup.axis))
     if not finite.any():
-        raise _diverged("the parameters became infinite or NaN", epoch, config)
+        raise _diverged("the parameters became infinite or NaN", setup, epoch)
     params = current.state.average if config.ema else current.state.params
     after = ModelState(*copy((params, current.state.rest)))
     results = epoch_results.results(
         epoch,
-        epoch_results.means(current.totals, examples),
+        setup.means(current.totals, examples),
         finite,
         setup.evaluate(after),
         _last_rates(setup, current),
@@ -280,7 +301,7 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
         if config.restore_best
         else after
     )
-    current.totals, current.step, current.seconds = zero_totals(setup.axis), 0, 0.0
+    current.totals, current.step, current.seconds = setup.zero_totals(), 0, 0.0
     _save(setup, current)
     setup.notify(mean_history(current.histories).epochs[-1])
     setup.check_interrupt()
@@ -293,8 +314,10 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     return done
 
 
-def _last_rates(setup: _Setup, current: _Current) -> np.ndarray:
-    """The learning rate of each model at the last update of the epoch."""
+def _last_rates(setup: _Setup, current: _Current) -> np.ndarray | None:
+    """The learning rate of each model at the last update of the epoch, if jcnn sets it."""
+    if setup.functions.optimizer is not None:
+        return None
     every = setup.config.accumulate_steps
     factor = learning_rate_factor(setup.config, setup.steps / every)
     last = factor(jnp.int32((current.epoch * setup.steps - 1) // every))
@@ -318,10 +341,11 @@ def _update_models(setup: _Setup, state: ModelState) -> None:
         nnx.update(model, *member_states(state, i if setup.axis else None))
 
 
-def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
+def _diverged(what: str, setup: _Setup, epoch: int) -> DivergedError:
+    below = f"{setup.config.learning_rate:g}" if setup.functions.optimizer is None else "its own"
     return DivergedError(
         f"{what} in epoch {epoch}; the last good epoch is {epoch - 1}; "
-        f"try a learning rate below {config.learning_rate:g}"
+        f"try a learning rate below {below}"
     )
 
 

@@ -121,12 +121,15 @@ def save_progress(
             write_history(mean_history(progress.histories), run)
 
 
-def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str, Any]:
+def fingerprint_of(
+    configs: Sequence[TrainConfig], dataset: Dataset, functions: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The settings and properties of the data that a resumed training must share, as JSON.
 
     Args:
         configs: the settings of each model.
         dataset: the training examples, without those for validation.
+        functions: from `jcnn.train.functions.describe`.
     """
     settings = [dataclasses.asdict(config) for config in configs]
     fingerprint = {
@@ -137,6 +140,7 @@ def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str
             {name: value for name, value in row.items() if name not in MAY_CHANGE}
             for row in settings
         ],
+        **(functions or {}),
     }
     plain: dict[str, Any] = json.loads(json.dumps(fingerprint))
     return plain
