@@ -141,8 +141,12 @@ def test_what_is_no_setting_is_named(settings: dict[str, Any], named: str) -> No
 
 def test_class_weights_by_name() -> None:
     config = TrainConfig(class_weights={"dog": 2.5, "cat": 0})
-    assert config.with_class_weights_of(("cat", "dog", "horse")).class_weights == (0, 2.5, 1.0)
+    assert config.with_class_weights_of(("cat", "dog", "horse"), (1, 1, 1)).class_weights == (
+        0,
+        2.5,
+        1.0,
+    )
     with pytest.raises(
         ValueError, match=r"^class_weights: got 'cat'; accepted: names of dog, cow$"
     ):
-        config.with_class_weights_of(("dog", "cow"))
+        config.with_class_weights_of(("dog", "cow"), (1, 1))

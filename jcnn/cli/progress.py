@@ -29,10 +29,14 @@ class Display:
 
     It is the `notify` of `jcnn.data.load` and the `on_event` of `jcnn.train.fit`. On a terminal
     it shows a moving bar, elsewhere only lines.
+
+    Args:
+        quiet: show nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._console = progress_console()
+        self._console.quiet = quiet
         self._epochs = 0
         self._bar = Progress(
             SpinnerColumn(),
@@ -42,7 +46,7 @@ class Display:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=None)
 

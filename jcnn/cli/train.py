@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from jcnn.cli.messages import PartError
 from jcnn.config import Population, TrainConfig
 
 if TYPE_CHECKING:
     from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
     from jcnn.runs import RunConfig
+    from jcnn.runs.history import History
     from jcnn.train import Callback
     from jcnn.train.scores import Scores
 
 # The options that a resumed run accepts; all other settings come from its folder.
-_WITH_RESUME = ("--resume", "--epochs", "--tensorboard")
+_WITH_RESUME = ("--resume", "--epochs", "--time-limit", "--tensorboard", "--quiet")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class TrainCommand:
     ] = None
     """Rate of every dropout layer, from 0 to 1."""
     population: Annotated[Population, tyro.conf.arg(name="")] = field(default_factory=Population)
+    config: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """TOML file with the keys of a run's config.json, or such a file; other options given here
+    have precedence."""
+    find_lr: bool = False
+    """Test learning rates instead of training: print a suggestion and draw the losses to
+    RUN-learning-rates.png. No run folder is made."""
+    quiet: bool = False
+    """Print only errors, warnings and the test accuracy."""
     tensorboard: bool = False
     """Also write a TensorBoard log to RUN/tensorboard; needs pip install 'jcnn[tensorboard]'."""
     out: Annotated[
@@ -77,11 +89,12 @@ class TrainCommand:
     resume: Annotated[
         Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")
     ] = None
-    """Run folder to resume; all settings except --epochs are the run's."""
+    """Run folder to resume; all settings except --epochs and --time-limit are the run's."""
     words: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> None:
-        """Train, print the test accuracy, and print commands to try next."""
+        """Train, print the test accuracy and commands to try next; or test learning rates."""
+        from jcnn.cli.find_lr import find_lr
         from jcnn.cli.progress import Display
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
@@ -91,7 +104,7 @@ class TrainCommand:
 
         use_cache()
         keep_memory()
-        with Display() as display:
+        with Display(quiet=self.quiet) as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 train, test = config.load_data(display)
@@ -106,9 +119,12 @@ class TrainCommand:
                 zoo_summary(config.model, config.input_shape, len(config.class_names))
                 if config.train.freeze:
                     _check_freeze(config)
-                create(run, config)
+                if not self.find_lr:
+                    create(run, config)
             display.begin(config, run, len(train), len(test))
-            if len(config.members()) > 1:
+            if self.find_lr:
+                result = find_lr(config, train, run, display)
+            elif len(config.members()) > 1:
                 result = _train_population(run, config, train, test, display, self)
             else:
                 result = _train_one(run, config, train, test, display, self)
@@ -164,7 +180,13 @@ class TrainCommand:
         given = [word.partition("=")[0].replace("_", "-") for word in self.words]
         fixed = [word for word in given if word.startswith("--") and word not in _WITH_RESUME]
         if fixed:
-            raise ValueError(f"{', '.join(fixed)}: cannot change with --resume; only --epochs can")
+            raise ValueError(
+                f"{', '.join(fixed)}: cannot change with --resume; only --epochs and --time-limit "
+                "can"
+            )
+        if "--time-limit" in given:
+            limited = dataclasses.replace(config.train, time_limit=self.settings.time_limit)
+            config = dataclasses.replace(config, train=limited)
         if "--epochs" not in given:
             return config
         epochs, done = self.settings.epochs, finished_epochs(run)
@@ -209,13 +231,16 @@ def _train_one(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
+    _check_finished(run, history)
     from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
 
     found = predictions(model, test, config.train.batch_size)
     result, page = found.scores(), found.report(run, model)
+    if command.quiet:
+        return f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
     numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
     lines = [f"{numbers} ({result.n} images)", f"report {page}"]
-    return "\n".join([*lines, _next_steps(run, config, len(history))])
+    return "\n".join([*lines, _next_steps(run, config, history)])
 
 
 def _train_population(
@@ -244,6 +269,7 @@ def _train_population(
             on_event=display,
             callbacks=_callbacks(run, command),
         )
+    _check_finished(run, histories[0])
     write_members(run, config, models, histories)
     from jcnn.cli.predictions import report_population  # with Matplotlib, as above
 
@@ -260,7 +286,19 @@ def _train_population(
             f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
             f"(mean and standard deviation of {len(accuracies)} models, {len(test)} images)"
         )
-    return "\n".join([*lines, f"report {page}", _next_steps(run, config, len(histories[0]))])
+    if command.quiet:
+        return "\n".join(lines)
+    return "\n".join([*lines, f"report {page}", _next_steps(run, config, histories[0])])
+
+
+def _check_finished(run: Path, history: "History") -> None:
+    """Raise PartError if the time limit came before the end of the first epoch."""
+    if not len(history):
+        raise PartError(f"no epoch is finished; resume with: {_resume_command(run)}")
+
+
+def _resume_command(run: Path) -> str:
+    return f"{_program()} train --resume {shlex.quote(str(run))}"
 
 
 def _result(scores: "Scores | None") -> str:
@@ -286,8 +324,7 @@ def _with_advice(run: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         done = finished_epochs(run)
         saved = f"epoch {done} is saved" if done else "no epoch is finished yet"
-        again = f"{_program()} train --resume {shlex.quote(str(run))}"
-        raise KeyboardInterrupt(f"stopped; {saved}; resume with: {again}") from None
+        raise KeyboardInterrupt(f"stopped; {saved}; resume with: {_resume_command(run)}") from None
     except DivergedError as error:
         raise DivergedError(f"{error} and another run folder than {run}") from None
 
@@ -300,7 +337,12 @@ def _free_folder(model: str, source: str) -> Path:
     )
 
 
-def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
+def _next_steps(run: Path, config: "RunConfig", history: "History") -> str:
+    from jcnn.train.epoch_results import has_ended
+
+    resume, epochs = _resume_command(run), len(history)
+    if has_ended(config.train, [history]):
+        resume = f"{resume} --epochs {2 * epochs}"
     jcnn, folder = _program(), shlex.quote(str(run))
     one = folder if len(config.members()) == 1 else f"{folder}/member-0"
     return "\n".join(
@@ -308,7 +350,7 @@ def _next_steps(run: Path, config: "RunConfig", epochs: int) -> str:
             "next:",
             f"  {jcnn} evaluate {one}",
             f"  {jcnn} predict {one} IMAGE...",
-            f"  {jcnn} train --resume {folder} --epochs {2 * epochs}",
+            f"  {resume}",
             f"  {jcnn} summary {config.model}",
         ]
     )

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+import numpy as np
 from flax import nnx
 
 from jcnn import __version__
@@ -140,9 +141,10 @@ def describe(
     Raises:
         ValueError: the settings do not fit the data set.
     """
-    train = train.with_class_weights_of(dataset.class_names)
     # Raises before training if the split leaves no examples.
-    _, validation = check_validation_split(dataset, train.validation_split, train.seed)
+    labels, validation = check_validation_split(dataset, train.validation_split, train.seed)
+    names = dataset.class_names
+    train = train.with_class_weights_of(names, np.bincount(labels, minlength=len(names)).tolist())
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
     return RunConfig(

@@ -122,16 +122,21 @@ def has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
     return plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None
 
 
-def ending(config: TrainConfig, histories: Sequence[History]) -> str:
+def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "") -> str:
     """Why a training ended early, and which epoch the model has; "" if neither needs a word.
 
     Args:
         config: the settings.
         histories: of each model, when the training has ended.
+        stopped: why it was stopped before the settings' end, other than by a callback.
     """
     done, monitor = len(histories[0]), config.monitor
     parts = []
-    if done < config.epochs and not has_ended(config, histories):
+    if stopped:
+        parts.append(stopped)
+        if not done:
+            return f"{stopped}; no epoch is finished, and the model is as before"
+    elif done < config.epochs and not has_ended(config, histories):
         parts.append(f"stopped by a callback after epoch {done} of {config.epochs}")
     elif config.patience is not None:
         values = histories[0][monitor]

@@ -170,7 +170,8 @@ def _train(
             raise ValueError(f"validation: got labels of {got}; expected {wanted}, as for training")
     check_labels(functions, dataset)
     check_settings(configs, dataset, validation)
-    configs = [config.with_class_weights_of(dataset.class_names) for config in configs]
+    counts = class_counts(dataset, configs[0], validation)
+    configs = [config.with_class_weights_of(dataset.class_names, counts) for config in configs]
     for model in models:
         if not jax.tree.leaves(nnx.state(model, nnx.Param)):
             raise ValueError("model: has no parameters (nnx.Param); there is nothing to train")
@@ -219,7 +220,7 @@ def check_settings(
     Raises:
         ValueError: names the setting that does not fit.
     """
-    config = configs[0].with_class_weights_of(dataset.class_names)
+    config = configs[0]
     labels, validated = dataset.labels, True
     if validation is None:
         labels, words = check_validation_split(dataset, config.validation_split, config.seed)
@@ -227,8 +228,10 @@ def check_settings(
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
     parse(config.augment)
+    counts = class_counts(dataset, config, validation)
+    config = config.with_class_weights_of(dataset.class_names, counts)
     for other in configs:
-        _check_trains(other.with_class_weights_of(dataset.class_names), labels)
+        _check_trains(other.with_class_weights_of(dataset.class_names, counts), labels)
     uses_monitor = [config.patience, config.plateau_patience, config.restore_best or None]
     if config.monitor.startswith("val_") and not validated and any(uses_monitor):
         raise ValueError(
@@ -239,7 +242,7 @@ def check_settings(
         return
     for other in configs:
         alike = replace(other, seed=config.seed, learning_rate=config.learning_rate)
-        if alike.with_class_weights_of(dataset.class_names) != config:
+        if alike.with_class_weights_of(dataset.class_names, counts) != config:
             raise ValueError("configs: members may differ in seed and learning_rate only")
     if config.patience is not None:
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
@@ -248,6 +251,16 @@ def check_settings(
             "dataset: its images do not fit on the device, where several models share them; "
             "accepted: smaller or fewer images, or one model at a time"
         )
+
+
+def class_counts(dataset: Dataset, config: TrainConfig, validation: Dataset | None) -> list[int]:
+    """The number of training images of each class; empty without classes."""
+    if not dataset.has_classes:
+        return []
+    share = config.validation_split if validation is None else 0.0
+    labels, _ = check_validation_split(replace(dataset, validation=None), share, config.seed)
+    counts: list[int] = np.bincount(labels, minlength=len(dataset.class_names)).tolist()
+    return counts
 
 
 def _check_trains(config: TrainConfig, labels: npt.NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ An epoch is one compiled program (`jcnn.train.programs`) that runs from any step
 Python calls it for about a second at a time, and reports progress, saves or stops between calls.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ Callback = Callable[[nnx.Module, History], bool | None]
 
 # A longer epoch is also saved before its end, once in this time.
 SAVE_SECONDS = 600.0
+# An epoch that would take longer is stopped by a time limit before its end.
+PATIENCE_SECONDS = 60.0
 
 
 class _Setup(NamedTuple):
@@ -69,6 +72,7 @@ class _Setup(NamedTuple):
         program: from `epoch_program`.
         evaluate: evaluates a `ModelState` on the validation examples.
         fingerprint: from `fingerprint_of`.
+        deadline: when the time limit is reached, by `time.monotonic`.
     """
 
     models: Sequence[nnx.Module]
@@ -87,6 +91,7 @@ class _Setup(NamedTuple):
     program: Any
     evaluate: Callable[[ModelState], list[Evaluation | None]]
     fingerprint: dict[str, Any]
+    deadline: float
 
     @property
     def config(self) -> TrainConfig:
@@ -180,6 +185,7 @@ def train(
             functions=functions,
         ),
         fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
+        deadline=time.monotonic() + 60 * (configs[0].time_limit or math.inf),
     )
     current = _start(setup, resume)
     done = epoch_results.has_ended(setup.config, current.histories)
@@ -189,10 +195,13 @@ def train(
             if not done:
                 _compile(setup, current, windows)
                 check_interrupt()
-            while not done:
-                _run_epoch(setup, current, windows)
-                done = _finish_epoch(setup, current)
-        words = epoch_results.ending(setup.config, current.histories)
+            late = False
+            while not (done or late):
+                whole = _run_epoch(setup, current, windows)
+                done = whole and _finish_epoch(setup, current)
+                late = not done and _is_late(setup)
+        stopped = _late_words(setup, current) if late else ""
+        words = epoch_results.ending(setup.config, current.histories, stopped)
         if words:
             notify(Note(words))
     finally:
@@ -232,8 +241,11 @@ def _compile(
 
 def _run_epoch(
     setup: _Setup, current: _Current, windows: ResidentWindows | PrefetchedWindows
-) -> None:
+) -> bool:
     """Run the remaining steps of an epoch; report progress, and save a long epoch.
+
+    Returns:
+        False if the time limit has stopped the epoch before its end; it is then saved.
 
     Raises:
         DivergedError: no model has a finite loss.
@@ -260,6 +272,27 @@ def _run_epoch(
         if stop < setup.steps and time.perf_counter() - saved > SAVE_SECONDS:
             _save(setup, current)
             saved = time.perf_counter()
+        ahead = current.seconds / stop * (setup.steps - stop)
+        if ahead > PATIENCE_SECONDS and _is_late(setup):
+            _save(setup, current)
+            return False
+    return True
+
+
+def _is_late(setup: _Setup) -> bool:
+    return time.monotonic() > setup.deadline
+
+
+def _late_words(setup: _Setup, current: _Current) -> str:
+    """Where the time limit has stopped a training."""
+    done, where = len(current.histories[0]), ""
+    if current.step:
+        kept = "saved" if setup.run else "not kept without a run folder"
+        where = f"{current.step} of {setup.steps} steps into epoch {done + 1}, which are {kept}"
+    return (
+        f"time limit of {setup.config.time_limit:g} minutes: stopped "
+        f"{where or f'after epoch {done}'} (of {setup.config.epochs} epochs)"
+    )
 
 
 def _call(

@@ -183,6 +183,7 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         plateau_patience=None,
         plateau_factor=0.1,
         steps_per_call=None,
+        time_limit=None,
     )
 
 

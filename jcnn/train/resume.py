@@ -15,7 +15,7 @@ from jcnn.train.events import Event
 
 # The settings that a resumed training may change: they do not affect finished epochs, except for
 # the learning rate, which the user may want to lower, and a schedule over all epochs.
-MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call")
+MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call", "time_limit")
 
 
 class TrainProgress(NamedTuple):

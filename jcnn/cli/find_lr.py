@@ -1,0 +1,45 @@
+"""`jcnn train --find-lr`: a learning rate range test, as one line and a picture."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jcnn.cli.progress import Display
+    from jcnn.data import Dataset
+    from jcnn.runs import RunConfig
+
+
+def find_lr(config: "RunConfig", train: "Dataset", run: Path, display: "Display") -> str:
+    """Test learning rates, and draw the losses to RUN-learning-rates.png; return one line.
+
+    Args:
+        config: of the run that would be trained.
+        train: the training images.
+        run: its folder, which is not made.
+        display: shows the progress.
+
+    Raises:
+        ValueError: the settings are those of several models, or do not fit the data.
+    """
+    from jcnn.train import find_learning_rate
+
+    if len(config.members()) > 1:
+        raise ValueError(
+            "--find-lr: tests one model; give no --seeds, --learning-rates, --dropouts"
+        )
+    found = find_learning_rate(config.build(), train, config.train, on_event=display)
+    from jcnn.report.learning_rates import draw_learning_rates  # with Matplotlib
+    from jcnn.system.files import write_bytes
+
+    picture = run.with_name(f"{run.name}-learning-rates.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(picture, [draw_learning_rates(found).png])
+    if found.suggestion is None:
+        return (
+            f"no learning rate is suggested: the loss never fell; curve {shlex.quote(str(picture))}"
+        )
+    return (
+        f"suggested: --learning-rate {found.suggestion:.1g} (a tenth of {found.lowest:.1g}, where "
+        f"the loss is lowest); curve {shlex.quote(str(picture))}"
+    )
