@@ -54,6 +54,8 @@ def _read(file: Path) -> dict[str, Any]:
         raise ValueError(f"--config: {file}: is not {kind}: {error}") from None
     # A run's facts, such as its versions, are no settings; they are only allowed.
     facts = {"versions", "convolution", "machine"}
+    for name in sorted(set(content) & _names(TrainConfig)):
+        raise ValueError(f"--config: {file}: unknown key {name}; it is one of the table [train]")
     _check_keys(file, "", content, _names(RunConfig) | facts)
     _check_keys(file, "train", content.get("train", {}), _names(TrainConfig))
     _check_keys(file, "population", content.get("population", {}), _names(Population))

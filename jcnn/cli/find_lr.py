@@ -35,11 +35,10 @@ def find_lr(config: "RunConfig", train: "Dataset", run: Path, display: "Display"
     picture = run.with_name(f"{run.name}-learning-rates.png")
     picture.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(picture, [draw_learning_rates(found).png])
+    curve = f"curve {shlex.quote(str(picture))}"
     if found.suggestion is None:
-        return (
-            f"no learning rate is suggested: the loss never fell; curve {shlex.quote(str(picture))}"
-        )
+        return f"no learning rate is suggested: the loss did not fall; {curve}"
     return (
         f"suggested: --learning-rate {found.suggestion:.1g} (a tenth of {found.lowest:.1g}, where "
-        f"the loss is lowest); curve {shlex.quote(str(picture))}"
+        f"the loss is lowest); {curve}"
     )

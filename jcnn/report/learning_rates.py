@@ -12,7 +12,7 @@ def draw_learning_rates(test: LearningRateTest) -> Picture:
     rates = test.learning_rates
     axes.semilogx(rates, test.losses, color=GREY, alpha=0.5, linewidth=1.0, label="of each update")
     axes.semilogx(rates, test.smooth, color=BLUE, linewidth=1.8, label="moving average")
-    words = "none, the loss never fell"
+    words = "none, the loss did not fall"
     if test.suggestion is not None:
         words = f"{test.suggestion:.1g}"
         axes.axvline(test.suggestion, color=ORANGE, linewidth=1.8, label=f"suggested: {words}")

@@ -35,6 +35,8 @@ SMOOTHING = 0.9
 DIVERGED = 4.0
 # The suggestion is the learning rate of the smallest loss divided by this, as in fastai.
 MARGIN = 10.0
+# The losses of batches differ also where nothing is learned.
+LEAST_FALL = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class LearningRateTest:
         losses: mean over the images of each update, before it.
         smooth: their exponential moving average, with bias correction.
         lowest: the learning rate at the smallest average.
-        suggestion: a tenth of it; None if the loss never fell.
+        suggestion: a tenth of it; None if the average fell by less than a twentieth.
     """
 
     learning_rates: tuple[float, ...]
@@ -182,7 +184,8 @@ def _result(rates: np.ndarray, losses: list[float]) -> LearningRateTest:
     if not smooth:
         raise ValueError("model: its loss is not finite before the first update")
     best = int(np.argmin(smooth))
+    fell = smooth[0] - smooth[best] > LEAST_FALL * abs(smooth[0])
     used = tuple(map(float, rates[: len(finite)]))
     return LearningRateTest(
-        used, tuple(finite), tuple(smooth), used[best], used[best] / MARGIN if best else None
+        used, tuple(finite), tuple(smooth), used[best], used[best] / MARGIN if fell else None
     )
