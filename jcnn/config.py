@@ -185,12 +185,12 @@ class TrainConfig:
 
         Args:
             class_names: of the data.
-            counts: number of training images of each class.
+            counts: number of training images of each class; only "balanced" reads them.
 
         Raises:
             ValueError: the number of weights or a name does not match the classes.
         """
-        if self.class_weights is None:
+        if self.class_weights is None or (self.class_weights == "balanced" and not any(counts)):
             return self
         if self.class_weights == "balanced":  # as scikit-learn's `compute_class_weight`
             share = sum(counts) / sum(count > 0 for count in counts)

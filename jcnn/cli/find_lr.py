@@ -22,13 +22,21 @@ def find_lr(config: "RunConfig", train: "Dataset", run: Path, display: "Display"
     Raises:
         ValueError: the settings are those of several models, or do not fit the data.
     """
-    from jcnn.train import find_learning_rate
+    from jcnn.data import Reading
+    from jcnn.train import Event, Progress, find_learning_rate
 
     if len(config.members()) > 1:
         raise ValueError(
             "--find-lr: tests one model; give no --seeds, --learning-rates, --dropouts"
         )
-    found = find_learning_rate(config.build(), train, config.train, on_event=display)
+
+    def show(event: Event) -> None:
+        if isinstance(event, Progress):
+            display(Reading("testing learning rates", event.step, event.steps))
+        else:
+            display(event)
+
+    found = find_learning_rate(config.build(), train, config.train, on_event=show)
     from jcnn.report.learning_rates import draw_learning_rates  # with Matplotlib
     from jcnn.system.files import write_bytes
 

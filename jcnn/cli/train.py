@@ -121,13 +121,13 @@ class TrainCommand:
                     _check_freeze(config)
                 if not self.find_lr:
                     create(run, config)
-            display.begin(config, run, len(train), len(test))
             if self.find_lr:
                 result = find_lr(config, train, run, display)
-            elif len(config.members()) > 1:
-                result = _train_population(run, config, train, test, display, self)
             else:
-                result = _train_one(run, config, train, test, display, self)
+                display.begin(config, run, len(train), len(test))
+                several = len(config.members()) > 1
+                train_them = _train_population if several else _train_one
+                result = train_them(run, config, train, test, display, self)
         print(result)
 
     def _described(self, notify: "Notify") -> "tuple[Dataset, Dataset, RunConfig]":

@@ -131,11 +131,12 @@ def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "")
         stopped: why it was stopped before the settings' end, other than by a callback.
     """
     done, monitor = len(histories[0]), config.monitor
+    model = "the model has" if len(histories) == 1 else "each model has"
     parts = []
     if stopped:
         parts.append(stopped)
         if not done:
-            return f"{stopped}; no epoch is finished, and the model is as before"
+            return f"{stopped}; no epoch is finished, and {model} its initial parameters"
     elif done < config.epochs and not has_ended(config, histories):
         parts.append(f"stopped by a callback after epoch {done} of {config.epochs}")
     elif config.patience is not None:
@@ -160,9 +161,7 @@ def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "")
                 f"the model has the parameters of epoch {best_epochs[0]}, the best by {monitor}"
             )
     elif parts:
-        parts.append(
-            f"the model has the parameters of the last epoch, {done} (restore_best is off)"
-        )
+        parts.append(f"{model} the parameters of the last epoch, {done} (restore_best is off)")
     return "; ".join(parts)
 
 

@@ -254,8 +254,8 @@ def check_settings(
 
 
 def class_counts(dataset: Dataset, config: TrainConfig, validation: Dataset | None) -> list[int]:
-    """The number of training images of each class; empty without classes."""
-    if not dataset.has_classes:
+    """The number of training images of each class; empty if the class weights do not need it."""
+    if config.class_weights != "balanced" or not dataset.has_classes:
         return []
     share = config.validation_split if validation is None else 0.0
     labels, _ = check_validation_split(replace(dataset, validation=None), share, config.seed)

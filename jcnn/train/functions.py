@@ -1,7 +1,7 @@
 """The functions that `fit` takes from a user: loss, metrics and optimizer, checked by tracing."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -68,12 +68,15 @@ def functions_of(
             f"optimizer: got {optimizer!r}; accepted: an optax.GradientTransformation, such as "
             "optax.adam(1e-3); jcnn's own have names, as in TrainConfig(optimizer='adam')"
         )
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise ValueError(f"metrics: got {metrics!r}; accepted: a dictionary of names and functions")
     columns = {field.name for field in dataclasses.fields(EpochResult)}
     for name, function in {"loss": loss, **(metrics or {})}.items():
-        if function is not None and not callable(function):
+        if function is not None and not (callable(function) and isinstance(function, Hashable)):
             what = "loss" if function is loss else f"metrics: {name}"
             raise ValueError(
-                f"{what}: got {function!r}; accepted: a function of the logits and the labels"
+                f"{what}: got {function!r}; accepted: a function of the logits and the labels, "
+                "which is hashable"
             )
     for name in metrics or {}:
         if not str(name).isidentifier() or name in columns or name.startswith("val_"):
@@ -120,8 +123,9 @@ def check_labels(functions: Functions, dataset: Dataset) -> None:
             "such as lambda logits, labels: optax.sigmoid_binary_cross_entropy(logits, "
             "labels).mean(-1)"
         )
-    size = 3
-    logits = jax.ShapeDtypeStruct((size, len(dataset.class_names)), jnp.float32)
+    classes = len(dataset.class_names)
+    size = classes + 2  # a mean over the wrong axis has another shape
+    logits = jax.ShapeDtypeStruct((size, classes), jnp.float32)
     labels = jax.ShapeDtypeStruct((size, *dataset.labels.shape[1:]), dataset.labels.dtype)
     named = [("loss", functions.loss)] if functions.loss else []
     named += [(f"metrics: {name}", metric) for name, metric in functions.metrics]

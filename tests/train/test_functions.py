@@ -39,6 +39,17 @@ def needs_value(updates: Any, state: Any, params: Any = None, **extra: Any) -> A
     return updates, state
 
 
+@dataclasses.dataclass
+class Unhashable:
+    """A loss that cannot be in the key of a compiled program."""
+
+    weight: float = 1.0
+
+    def __call__(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
+        """Another number."""
+        return self.weight * logits[:, 0]
+
+
 NEEDS_VALUE = optax.GradientTransformationExtraArgs(lambda _: (), needs_value)
 
 
@@ -306,6 +317,9 @@ def test_settings_that_an_own_optimizer_replaces_are_refused(name: str) -> None:
     [
         (DATA, {}, {"optimizer": "adam"}, r"^optimizer: got 'adam'; accepted: an optax\.Gradient"),
         (DATA, {}, {"loss": 3}, "^loss: got 3; accepted: a function"),
+        (DATA, {}, {"loss": Unhashable()}, "^loss: got .*; accepted: a function"),
+        (DATA, {}, {"loss": lambda z, _: z.mean(0)}, r"^loss: gives \(3,\) of float32 for 5"),
+        (DATA, {}, {"metrics": ["accuracy"]}, r"^metrics: got \['accuracy'\]; accepted: a dict"),
         (DATA, {}, {"metrics": {"loss": rows}}, "^metrics: got the name 'loss'"),
         (DATA, {}, {"metrics": {"val_a": rows}}, "^metrics: got the name 'val_a'"),
         (DATA, {}, {"metrics": {"a b": rows}}, "^metrics: got the name 'a b'"),
@@ -315,12 +329,13 @@ def test_settings_that_an_own_optimizer_replaces_are_refused(name: str) -> None:
             NUMBERS,
             {},
             {"loss": optax.squared_error},
-            r"^loss: gives \(3, 3\) of float32 for 3 examples; expected a number for each",
+            r"^loss: gives \(5, 3\) of float32 for 5 examples; expected a number for each",
         ),
-        (DATA, {}, {"loss": lambda z, y: y}, r"^loss: gives \(3,\) of int32 for 3 examples"),
+        (DATA, {}, {"loss": lambda z, y: y}, r"^loss: gives \(5,\) of int32 for 5 examples"),
         (DATA, {}, {"metrics": {"a": lambda z, y: z.mean()}}, r"^metrics: a: gives \(\) of float"),
         (DATA, {"label_smoothing": 0.1}, {"loss": rows}, "^label_smoothing: got 0.1 together"),
         (DATA, {"class_weights": (1, 2, 3)}, {"loss": rows}, "^class_weights: got .* together"),
+        (NUMBERS, {"class_weights": "balanced"}, {"loss": squares}, "^class_weights: got 'bal"),
         (DATA, {"augment": "mixup"}, {"loss": rows}, "^augment: got mixup together with fit"),
         (
             NUMBERS,

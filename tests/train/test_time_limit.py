@@ -60,7 +60,7 @@ def test_a_long_epoch_is_stopped_within_and_each_call_goes_on(
     assert calls == 4  # steps
     assert said == [
         f"time limit of 1e-09 minutes: stopped {step} of 4 steps into epoch 1, which are saved "
-        "(of 1 epochs); no epoch is finished, and the model is as before"
+        "(of 1 epochs); no epoch is finished, and the model has its initial parameters"
         for step in (1, 2, 3)
     ]
     small.assert_same_bits(whole, parts)
