@@ -97,14 +97,14 @@ def test_class_weights_alone_take_the_labels_as_numbers() -> None:
 
 
 def test_balanced_class_weights_are_those_of_the_training_part(tmp_path: Path) -> None:
-    data = small.dataset(20)
-    # The last 8 images are for validation.
-    counts = np.bincount(data.labels[:12], minlength=3)
+    data = small.dataset(50)
+    # The last 20 images are for validation.
+    counts = np.bincount(data.labels[:30], minlength=3)
     assert len(set(counts.tolist())) > 1
-    config = still(epochs=2, batch_size=6, validation_split=0.4)
+    config = still(epochs=2, batch_size=15, validation_split=0.4)
     balanced = replace(config, class_weights="balanced")
     by_hand, model, resumed = linear(), linear(), linear()
-    fit(by_hand, data, replace(config, class_weights=12 / (3 * counts)))
+    fit(by_hand, data, replace(config, class_weights=(30 / (3 * counts)).tolist()))
     fit(model, data, balanced)
     small.assert_same_bits(model, by_hand)
     fit(resumed, data, replace(balanced, epochs=1), run=tmp_path)
