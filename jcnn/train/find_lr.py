@@ -36,7 +36,7 @@ DIVERGED = 4.0
 # The suggestion is the learning rate of the smallest loss divided by this, as in fastai.
 MARGIN = 10.0
 # The losses of batches differ also where nothing is learned.
-LEAST_FALL = 0.05
+LEAST_FALL = 0.02
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class LearningRateTest:
         losses: mean over the images of each update, before it.
         smooth: their exponential moving average, with bias correction.
         lowest: the learning rate at the smallest average.
-        suggestion: a tenth of it; None if the average fell by less than a twentieth.
+        suggestion: a tenth of it; None if that average is not 2 % below the mean loss of the first
+            quarter of the updates.
     """
 
     learning_rates: tuple[float, ...]
@@ -184,7 +185,8 @@ def _result(rates: np.ndarray, losses: list[float]) -> LearningRateTest:
     if not smooth:
         raise ValueError("model: its loss is not finite before the first update")
     best = int(np.argmin(smooth))
-    fell = smooth[0] - smooth[best] > LEAST_FALL * abs(smooth[0])
+    first = float(np.mean(finite[: -(-len(finite) // 4)]))
+    fell = first - smooth[best] > LEAST_FALL * abs(first)
     used = tuple(map(float, rates[: len(finite)]))
     return LearningRateTest(
         used, tuple(finite), tuple(smooth), used[best], used[best] / MARGIN if fell else None
