@@ -61,7 +61,8 @@ class TrainConfig:
         label_smoothing: share of the target that is spread over all classes; in training, not
             in validation.
         class_weights: factors of the loss: one for each class, or by name for some classes, with
-            1 for the others.
+            1 for the others; or "balanced": N / (K N_k) for the N training images, of which N_k
+            are of this class, and K classes with images.
         ema: decay of the exponential moving average of the weights, such as 0.999; validation and
             the trained model then use the average. 0 turns it off.
         freeze: layers that are not trained: paths such as "conv2d" or "layer1/0", or "backbone",
@@ -74,6 +75,8 @@ class TrainConfig:
         plateau_patience: epochs without a gain after which the learning rate is lowered.
         plateau_factor: factor by which it is then lowered.
         steps_per_call: steps between two reports of progress; None means about one second.
+        time_limit: minutes after which training stops and can be resumed: after the epoch, or
+            within one that would take another minute.
     """
 
     epochs: int = 5
@@ -95,7 +98,7 @@ class TrainConfig:
     global_clip_norm: float | None = None
     accumulate_steps: int = 1
     label_smoothing: float = 0.0
-    class_weights: Sequence[float] | Mapping[str, float] | None = None
+    class_weights: Sequence[float] | Mapping[str, float] | Literal["balanced"] | None = None
     ema: float = 0.0
     freeze: Sequence[str] = ()
     compute_dtype: Compute = "float32"
@@ -106,6 +109,7 @@ class TrainConfig:
     plateau_patience: int | None = None
     plateau_factor: float = 0.1
     steps_per_call: int | None = None
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         _make_plain(self)
@@ -121,7 +125,7 @@ class TrainConfig:
         self._expect(isinstance(self.augment, str), "augment", "text such as 'shift,flip'")
         for name in ("learning_rate", "decay_rate"):
             self._expect(_number(getattr(self, name)) > 0, name, "a number > 0")
-        for name in ("clip_value", "clip_norm", "global_clip_norm"):
+        for name in ("clip_value", "clip_norm", "global_clip_norm", "time_limit"):
             value = getattr(self, name)
             fine = value is None or _number(value) > 0
             self._expect(fine, name, "None, or a number > 0")
@@ -158,9 +162,12 @@ class TrainConfig:
 
     def _check_class_weights(self) -> None:
         given = self.class_weights
-        if given is None:
+        if given is None or given == "balanced":
             return
-        accepted = "numbers >= 0, one above 0; one for each class, or by the names of some classes"
+        accepted = (
+            "numbers >= 0, one above 0; one for each class, or by the names of some classes; or "
+            "balanced"
+        )
         fine = isinstance(given, tuple) and len(given) > 0
         self._expect(fine, "class_weights", accepted)
         names, weights = _names_and_weights(given)
@@ -171,14 +178,25 @@ class TrainConfig:
         # A class without a name in the mapping has weight 1.
         self._expect(fine and (names is not None or any(weights)), "class_weights", accepted)
 
-    def with_class_weights_of(self, class_names: Sequence[str]) -> "TrainConfig":
-        """The settings with one class weight for each class, if the weights were given by name.
+    def with_class_weights_of(
+        self, class_names: Sequence[str], counts: Sequence[int]
+    ) -> "TrainConfig":
+        """The settings with one class weight for each class, if they were by name or "balanced".
+
+        Args:
+            class_names: of the data.
+            counts: number of training images of each class; only "balanced" reads them.
 
         Raises:
             ValueError: the number of weights or a name does not match the classes.
         """
-        if self.class_weights is None:
+        if self.class_weights is None or (self.class_weights == "balanced" and not any(counts)):
             return self
+        if self.class_weights == "balanced":  # as scikit-learn's `compute_class_weight`
+            share = sum(counts) / sum(count > 0 for count in counts)
+            # A class without images has no loss to weigh.
+            weights = [share / count if count else 1.0 for count in counts]
+            return replace(self, class_weights=tuple(weights))
         names, weights = _names_and_weights(self.class_weights)
         if names is None:
             if len(weights) != len(class_names):

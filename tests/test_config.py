@@ -124,6 +124,8 @@ def test_sequences_of_other_settings_are_made_plain() -> None:
         ({"class_weights": {"cat": -1}}, "class_weights: got (('cat', -1),);"),
         ({"class_weights": {}}, "class_weights: got ();"),
         ({"class_weights": 2.0}, "class_weights: got 2.0;"),
+        ({"class_weights": "balance"}, "class_weights: got 'balance'; accepted: numbers >= 0, one"),
+        ({"time_limit": 0}, "time_limit: got 0; accepted: None, or a number > 0"),
         ({"class_weights": (1.0, float("nan"))}, "class_weights: got (1.0, nan);"),
         ({"schedule": "piecewise", "decay_epochs": 1.0}, "decay_epochs: got 1.0;"),
         ({"schedule": "piecewise", "decay_epochs": (1, float("inf"))}, "decay_epochs: got (1, inf"),
@@ -139,10 +141,21 @@ def test_what_is_no_setting_is_named(settings: dict[str, Any], named: str) -> No
         TrainConfig(**settings)
 
 
+def test_balanced_class_weights() -> None:
+    """As scikit-learn's: 8 images, of which 1, 5 and 2 are of a class, and none of the third."""
+    config = TrainConfig(class_weights="balanced")
+    found = config.with_class_weights_of(("a", "b", "c", "d"), (1, 5, 0, 2)).class_weights
+    assert found == (8 / 3, 8 / 15, 1.0, 8 / 6)
+
+
 def test_class_weights_by_name() -> None:
     config = TrainConfig(class_weights={"dog": 2.5, "cat": 0})
-    assert config.with_class_weights_of(("cat", "dog", "horse")).class_weights == (0, 2.5, 1.0)
+    assert config.with_class_weights_of(("cat", "dog", "horse"), (1, 1, 1)).class_weights == (
+        0,
+        2.5,
+        1.0,
+    )
     with pytest.raises(
         ValueError, match=r"^class_weights: got 'cat'; accepted: names of dog, cow$"
     ):
-        config.with_class_weights_of(("dog", "cow"))
+        config.with_class_weights_of(("dog", "cow"), (1, 1))

@@ -61,6 +61,11 @@ def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> Non
     assert run(block, capsys) == "(2, 8, 8, 16)\n"
 
 
+def test_an_own_loss_trains_two_tags(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = (text for text in blocks("docs/training.md") if "sigmoid" in text)
+    assert float(run(block, capsys).split()[-1]) > 0.85
+
+
 def test_the_ops_give_the_lectures_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     printed = run(blocks("docs/convolution.md")[0], capsys)
     assert printed.count("[4. 3. 5.]") == 3
@@ -92,7 +97,7 @@ def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 9
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from jcnn import __version__
 from jcnn.cli.bench import BenchCommand
+from jcnn.cli.config_file import words_of_file
 from jcnn.cli.data import DataCommand
 from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
@@ -74,6 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
         command: Command = parse_command(Command, DESCRIPTION, words)
         if isinstance(command, TrainCommand):  # which options were given explicitly
             command = dataclasses.replace(command, words=tuple(words[1:]))
+            if command.config is not None:
+                command = _with_file(command, command.config)
         command.run()
         sys.stdout.flush()
     except (ValueError, NotImplementedError, OSError) as error:
@@ -93,6 +97,19 @@ def main(arguments: list[str] | None = None) -> int:
         gc.set_threshold(*thresholds)
         warnings.showwarning = shown
     return 0
+
+
+def _with_file(command: TrainCommand, file: Path) -> TrainCommand:
+    """The command with the settings of a file, where its words do not give them."""
+    settings = words_of_file(file)
+    try:
+        parse_command(Command, DESCRIPTION, ["train", *settings])
+    except ValueError as error:
+        raise ValueError(f"--config: {file}: {error}") from None
+    together: TrainCommand = parse_command(
+        Command, DESCRIPTION, ["train", *settings, *command.words]
+    )
+    return dataclasses.replace(together, words=command.words)
 
 
 def _fail(message: str, code: int) -> int:

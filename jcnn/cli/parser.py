@@ -22,7 +22,9 @@ _KINDS = {
     "FLOAT": "a number",
     "RATE": "a number",
     "[FLOAT [FLOAT ...]]": "numbers",
-    "{[FLOAT [FLOAT ...]]}|{[STR FLOAT [STR FLOAT ...]]}": "numbers, or class names and numbers",
+    "{[FLOAT [FLOAT ...]]}|{[STR FLOAT [STR FLOAT ...]]}|{balanced}": (
+        "numbers, class names and numbers, or balanced"
+    ),
 }
 
 

@@ -29,10 +29,14 @@ class Display:
 
     It is the `notify` of `jcnn.data.load` and the `on_event` of `jcnn.train.fit`. On a terminal
     it shows a moving bar, elsewhere only lines.
+
+    Args:
+        quiet: show nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._console = progress_console()
+        self._console.quiet = quiet
         self._epochs = 0
         self._bar = Progress(
             SpinnerColumn(),
@@ -42,7 +46,7 @@ class Display:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
         self._task = self._bar.add_task("starting", total=None)
 
@@ -90,9 +94,10 @@ class Display:
             case EpochProgress():
                 # Waiting for images is worth showing only above a twentieth of the time.
                 waiting = f"  waiting for images {event.waiting:.0%}"
+                accuracy = "" if event.accuracy is None else f"  accuracy {event.accuracy:.4f}"
                 self._show(
-                    f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}  "
-                    f"accuracy {event.accuracy:.4f}{waiting if event.waiting > 0.05 else ''}",
+                    f"epoch {event.epoch}/{self._epochs}  loss {event.loss:.4f}"
+                    f"{accuracy}{waiting if event.waiting > 0.05 else ''}",
                     event.step,
                     event.steps,
                 )

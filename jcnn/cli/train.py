@@ -1,12 +1,7 @@
 """`jcnn train`: train a model or a population, or resume a run."""
 
-import contextlib
 import dataclasses
 import os
-import shlex
-import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,15 +13,14 @@ from jcnn.config import Population, TrainConfig
 if TYPE_CHECKING:
     from flax import nnx
 
-    from jcnn.cli.progress import Display
     from jcnn.data import Dataset, Notify
     from jcnn.models.file import ModelFile
     from jcnn.runs import RunConfig
-    from jcnn.train import Callback
-    from jcnn.train.scores import Scores
 
 # The options that a resumed run accepts; all other settings come from its folder.
-_WITH_RESUME = ("--resume", "--epochs", "--tensorboard", "--model", "--trust")
+_WITH_RESUME = (
+    *("--resume", "--epochs", "--time-limit", "--tensorboard", "--quiet", "--model", "--trust"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,16 @@ class TrainCommand:
     ] = None
     """Rate of every dropout layer, from 0 to 1."""
     population: Annotated[Population, tyro.conf.arg(name="")] = field(default_factory=Population)
+    config: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """TOML file with the keys of a run's config.json, or such a file; other options given here
+    have precedence."""
+    find_lr: bool = False
+    """Test learning rates instead of training: print a suggestion and draw the losses to
+    RUN-learning-rates.png. No run folder is made."""
+    quiet: bool = False
+    """Print only errors, warnings and the test accuracy."""
     tensorboard: bool = False
     """Also write a TensorBoard log to RUN/tensorboard; needs pip install 'jcnn[tensorboard]'."""
     out: Annotated[
@@ -88,16 +92,18 @@ class TrainCommand:
     resume: Annotated[
         Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")
     ] = None
-    """Run folder to resume; all settings except --epochs are the run's."""
+    """Run folder to resume; all settings except --epochs and --time-limit are the run's."""
     trust: bool = False
     """With --resume: execute the run's own copy of its model file, instead of naming it again with
     --model FILE.py:NAME: only for a folder whose origin you know."""
     words: tyro.conf.Suppress[tuple[str, ...]] = ()
 
     def run(self) -> None:
-        """Train, print the test accuracy, and print commands to try next."""
+        """Train, print the test accuracy and commands to try next; or test learning rates."""
         from jcnn.cli.check_model import check_model
+        from jcnn.cli.find_lr import find_lr
         from jcnn.cli.progress import Display
+        from jcnn.cli.train_run import train_one, train_population
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
         from jcnn.models.file import is_model_file, read_model_file
@@ -109,7 +115,7 @@ class TrainCommand:
         if self.trust and not self.resume:
             raise ValueError("--trust: is for --resume; a new run executes the file of --model")
         file = None  # the user's, for a model that is not of the zoo
-        with Display() as display:
+        with Display(quiet=self.quiet) as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 named = self.model if "--model" in self._given() else None
@@ -130,12 +136,16 @@ class TrainCommand:
                 check_model(config, file, train)
                 first, *others = members
                 models = [first.build(file, display), *(other.build(file) for other in others)]
-                create(run, config, file)
-            display.begin(config, run, len(train), len(test))
-            if len(config.members()) > 1:
-                result = _train_population(run, config, models, train, test, display, self)
+                if not self.find_lr:
+                    create(run, config, file)
+            if self.find_lr:
+                result = find_lr(models, config, train, run, display)
             else:
-                result = _train_one(run, config, models[0], train, test, display, self)
+                display.begin(config, run, len(train), len(test))
+                if len(models) > 1:
+                    result = train_population(run, config, models, train, test, display, self)
+                else:
+                    result = train_one(run, config, models[0], train, test, display, self)
         print(result)
 
     def _described(
@@ -205,7 +215,13 @@ class TrainCommand:
         given = self._given()
         fixed = [word for word in given if word.startswith("--") and word not in _WITH_RESUME]
         if fixed:
-            raise ValueError(f"{', '.join(fixed)}: cannot change with --resume; only --epochs can")
+            raise ValueError(
+                f"{', '.join(fixed)}: cannot change with --resume; only --epochs and --time-limit "
+                "can"
+            )
+        if "--time-limit" in given:
+            limited = dataclasses.replace(config.train, time_limit=self.settings.time_limit)
+            config = dataclasses.replace(config, train=limited)
         if "--epochs" not in given:
             return config
         epochs, done = self.settings.epochs, finished_epochs(run)
@@ -226,145 +242,9 @@ def _to_resume(run: Path, config: "RunConfig", file: "ModelFile | None") -> "lis
     return [member.structure(file) if saved else member.build(file) for member in members]
 
 
-def _train_one(
-    run: Path,
-    config: "RunConfig",
-    model: "nnx.Module",
-    train: "Dataset",
-    test: "Dataset",
-    display: "Display",
-    command: TrainCommand,
-) -> str:
-    """Train one model, evaluate it and write its report; return the text to print."""
-    from jcnn.train import fit
-
-    with _with_advice(run, command):
-        history = fit(
-            model,
-            train,
-            config.members()[0].train,
-            run=run,
-            resume=command.resume is not None,
-            on_event=display,
-            callbacks=_callbacks(run, command),
-        )
-    from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
-
-    found = predictions(model, test, config.train.batch_size)
-    result, page = found.scores(), found.report(run, model)
-    numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
-    lines = [f"{numbers} ({result.n} images)", f"report {page}"]
-    return "\n".join([*lines, _next_steps(run, config, len(history), command)])
-
-
-def _train_population(
-    run: Path,
-    config: "RunConfig",
-    models: "list[nnx.Module]",
-    train: "Dataset",
-    test: "Dataset",
-    display: "Display",
-    command: TrainCommand,
-) -> str:
-    """Train a population, evaluate it and write its report; return the text to print."""
-    import numpy as np
-
-    from jcnn.runs import write_members
-    from jcnn.train import fit_population
-
-    members = config.members()
-    with _with_advice(run, command):
-        histories = fit_population(
-            models,
-            train,
-            [member.train for member in members],
-            run=run,
-            resume=command.resume is not None,
-            on_event=display,
-            callbacks=_callbacks(run, command),
-        )
-    write_members(run, config, models, histories)
-    from jcnn.cli.predictions import report_population  # with Matplotlib, as above
-
-    page, found = report_population(run, config, test, models)
-    accuracies = [result.accuracy for result in found.values()]
-    lines = [
-        f"member-{i}: seed {member.train.seed}, learning rate {member.train.learning_rate:g}"
-        + ("" if member.dropout is None else f", dropout {member.dropout:g}")
-        + _result(found.get(f"member-{i}"))
-        for i, member in enumerate(members)
-    ]
-    if len(accuracies) > 1:
-        lines.append(
-            f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
-            f"(mean and standard deviation of {len(accuracies)} models, {len(test)} images)"
-        )
-    steps = _next_steps(run, config, len(histories[0]), command)
-    return "\n".join([*lines, f"report {page}", steps])
-
-
-def _result(scores: "Scores | None") -> str:
-    if scores is None:
-        return ": diverged"
-    return f": test accuracy {scores.accuracy:.4f}, test loss {scores.loss:.4f}"
-
-
-def _callbacks(run: Path, command: TrainCommand) -> "list[Callback]":
-    from jcnn.train.callbacks import tensorboard_log
-
-    return [tensorboard_log(run / "tensorboard")] if command.tensorboard else []
-
-
-@contextlib.contextmanager
-def _with_advice(run: Path, command: TrainCommand) -> Iterator[None]:
-    """Add to an interruption or a divergence how to continue."""
-    from jcnn.train import DivergedError
-    from jcnn.train.resume import finished_epochs
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        done = finished_epochs(run)
-        saved = f"epoch {done} is saved" if done else "no epoch is finished yet"
-        again = f"{_program()} train --resume {shlex.quote(str(run))}{_built_by(command)}"
-        raise KeyboardInterrupt(f"stopped; {saved}; resume with: {again}") from None
-    except DivergedError as error:
-        raise DivergedError(f"{error} and another run folder than {run}") from None
-
-
 def _free_folder(model: str, source: str) -> Path:
     name = f"{model.split('.py:')[0]}-{source.split(':')[0]}"
     numbers = (number for number in range(1, 10**6))
     return next(
         folder for n in numbers if not os.path.lexists(folder := Path("runs") / f"{name}-{n}")
     )
-
-
-def _built_by(command: TrainCommand) -> str:
-    """The option with which further commands build the model of this run; "" for the zoo."""
-    if command.trust:
-        return " --trust"
-    return f" --model {shlex.quote(command.model)}" if ".py:" in command.model else ""
-
-
-def _next_steps(run: Path, config: "RunConfig", epochs: int, command: TrainCommand) -> str:
-    jcnn, folder, built_by = _program(), shlex.quote(str(run)), _built_by(command)
-    one = folder if len(config.members()) == 1 else f"{folder}/member-0"
-    return "\n".join(
-        [
-            "next:",
-            f"  {jcnn} evaluate {one}{built_by}",
-            f"  {jcnn} predict {one} IMAGE...{built_by}",
-            f"  {jcnn} train --resume {folder} --epochs {2 * epochs}{built_by}",
-            *([] if config.model_from == "file" else [f"  {jcnn} summary {config.model}"]),
-        ]
-    )
-
-
-def _program() -> str:
-    """The command that runs jcnn in this shell: its name, its path, or its module."""
-    if shutil.which("jcnn"):
-        return "jcnn"
-    here = Path(sys.executable).with_name("jcnn")
-    short = here.relative_to(Path.cwd()) if here.is_relative_to(Path.cwd()) else here
-    return shlex.quote(str(short)) if here.exists() else "python -m jcnn"

@@ -12,7 +12,7 @@ class Window(NamedTuple):
 
     Attributes:
         images: `(M, H, W, C)` uint8.
-        labels: `(M,)` int32.
+        labels: `(M,)` int32, or `(M, K)` float32.
         order: int32, the rows in the order of the steps.
         first: the step of the epoch whose batch is at the start of `order`.
     """
@@ -59,7 +59,7 @@ def take_batch(
         batch_size: examples in every earlier batch.
 
     Returns:
-        `(size, H, W, C)` uint8 and `(size,)` int32.
+        `(size, H, W, C)` uint8, and `(size,)` int32 or `(size, K)` float32.
     """
     start = (step - window.first) * batch_size
     rows = lax.dynamic_slice_in_dim(window.order, start, size)

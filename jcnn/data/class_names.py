@@ -34,6 +34,8 @@ def match_classes(dataset: Dataset, class_names: Sequence[str], of: str = "data"
             f"accepted: the model's {len(wanted)} classes, {_listed(wanted)}, in any order"
         )
     places = np.array([wanted.index(name) for name in names], np.int32)
+    if not dataset.has_classes:
+        return Dataset(dataset.images, dataset.labels[:, np.argsort(places)], wanted)
     return Dataset(dataset.images, places[dataset.labels], wanted)
 
 

@@ -4,6 +4,7 @@ import io
 import math
 import unicodedata
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +25,9 @@ class Dataset:
     Args:
         images: `(N, H, W, C)` uint8, at least one image: an array (it may be mapped from a
             file), or `StreamedImages`, which are decoded on access.
-        labels: `(N,)` int32, each in 0..K-1.
-        class_names: K different names; label `k` is class `class_names[k]`.
+        labels: `(N,)` int32, each in 0..K-1; or `(N, K)` float32, K finite numbers for each image,
+            such as 0 or 1 for each of K labels, or K quantities to predict.
+        class_names: K different names; label `k` is class `class_names[k]`, or column `k`.
         stratify: whether `split_validation` draws the same share of every class. True for a
             folder of images; rows that are sorted by class are stratified in any case.
         validation: the source's own validation set, of the same image shape and classes; `fit`
@@ -36,14 +38,14 @@ class Dataset:
     """
 
     images: Images
-    labels: npt.NDArray[np.int32]
+    labels: npt.NDArray[Any]
     class_names: tuple[str, ...]
     stratify: bool = False
     validation: "Dataset | None" = None
 
     def __post_init__(self) -> None:
         _check_array("images", self.images, "uint8", "N, H, W, C")
-        _check_array("labels", self.labels, "int32", "N")
+        _check_labels(self.labels)
         if 0 in self.images.shape:
             raise ValueError(f"images: got shape {self.images.shape}; expected every size >= 1")
         if len(self.labels) != len(self.images):
@@ -57,33 +59,55 @@ class Dataset:
             if unicodedata.normalize("NFC", name) in seen:
                 raise ValueError(f"class_names: got {name!r} more than once; expected unique names")
             seen.add(unicodedata.normalize("NFC", name))
-        low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(names):
-            wrong = low if low < 0 else high
+        if self.has_classes:
+            self._check_classes()
+        elif self.labels.shape[1] != len(names):
             raise ValueError(
-                f"labels: got {wrong} for {len(names)} class names; expected 0 to {len(names) - 1}"
+                f"labels: got {self.labels.shape[1]} columns for {len(names)} class names"
             )
+        elif not np.isfinite(self.labels).all():
+            raise ValueError("labels: got NaN or an infinite number; expected finite numbers")
+        elif self.stratify:
+            raise ValueError("stratify: got True for labels (N, K); expected False")
         own = self.validation
         if own is not None and (own.image_shape, own.class_names) != (self.image_shape, names):
             raise ValueError(
                 f"validation: got images of {own.image_shape} of the classes {own.class_names}; "
                 f"expected {self.image_shape} and {names}"
             )
+        if own is not None and own.has_classes != self.has_classes:
+            raise ValueError(
+                f"validation: got labels of {own.labels.dtype}; expected {self.labels.dtype}"
+            )
+
+    def _check_classes(self) -> None:
+        names = self.class_names
+        low, high = int(self.labels.min()), int(self.labels.max())
+        if low < 0 or high >= len(names):
+            wrong = low if low < 0 else high
+            raise ValueError(
+                f"labels: got {wrong} for {len(names)} class names; expected 0 to {len(names) - 1}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def _repr_png_(self) -> bytes | None:
-        """A sheet of images of each class, which a notebook shows; None for other channels."""
+        """A sheet of images of each class, which a notebook shows; None if it cannot be drawn."""
         from jcnn.data.sheet import draw_sheet  # it imports this file
 
-        if self.image_shape[2] not in (1, 3):
+        if self.image_shape[2] not in (1, 3) or not self.has_classes:
             return None
         sheet = draw_sheet(self, ())
         sheet.thumbnail((_NOTEBOOK_WIDTH, sheet.height))
         file = io.BytesIO()
         sheet.save(file, "png")
         return file.getvalue()
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether an image has one class, labels `(N,)`, and not K numbers, labels `(N, K)`."""
+        return self.labels.ndim == 1
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -145,13 +169,15 @@ def stratified_split(dataset: Dataset, test_share: float, seed: int) -> tuple[Da
         The training set and the test set; together they hold every image once.
 
     Raises:
-        ValueError: the share is outside `(0, 1)`, the seed is negative, or a class has too few
-            images for both sets.
+        ValueError: the share is outside `(0, 1)`, the seed is negative, the images have no
+            classes, or a class has too few images for both sets.
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share: got {test_share}; expected 0 < share < 1")
     if seed < 0:
         raise ValueError(f"seed: got {seed}; expected an int >= 0")
+    if not dataset.has_classes:
+        raise ValueError("dataset: got labels (N, K); expected one class for each image, (N,)")
     bits = np.random.PCG64(seed)
     chosen = shuffled_rows(bits, len(dataset))
     sizes = np.bincount(dataset.labels, minlength=len(dataset.class_names))
@@ -218,6 +244,19 @@ def shuffled_rows(bits: np.random.PCG64, count: int) -> npt.NDArray[np.intp]:
     `Generator.permutation`. A stable sort orders equal keys, which are very unlikely.
     """
     return np.argsort(bits.random_raw(count), kind="stable")
+
+
+def _check_labels(labels: object) -> None:
+    """Raise ValueError unless the labels are `(N,)` int32 or `(N, K)` float32."""
+    dtype = getattr(labels, "dtype", None)
+    if dtype == np.float32:
+        _check_array("labels", labels, "float32", "N, K")
+    elif dtype is None or dtype == np.int32:
+        _check_array("labels", labels, "int32", "N")
+    else:
+        raise ValueError(
+            f"labels: got dtype {dtype}; expected int32 for classes, or float32 for numbers (N, K)"
+        )
 
 
 def _check_array(name: str, array: object, dtype: str, axes: str) -> None:

@@ -43,11 +43,13 @@ def draw_sheet(
         pixels after each.
 
     Raises:
-        ValueError: the images have another number of channels.
+        ValueError: the images have another number of channels, or no classes.
         DataError: a streamed image cannot be read.
     """
     if dataset.image_shape[2] not in (1, 3):
         raise ValueError(f"images: got {dataset.image_shape[2]} channels; accepted: 1 or 3")
+    if not dataset.has_classes:
+        raise ValueError("dataset: got labels (N, K); accepted: one class for each image, (N,)")
     chosen = _choose(dataset, rows, 1 if transforms else COLUMNS, seed)
     cells = [[*dataset.images[numbers]] for numbers in chosen]
     if transforms:

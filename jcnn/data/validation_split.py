@@ -1,7 +1,7 @@
 """Splits a data set for validation: the last rows, or the same share of every class."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def split_validation(dataset: Dataset, validation_split: float, seed: int) -> Va
 
 def check_validation_split(
     dataset: Dataset, validation_split: float, seed: int
-) -> tuple[npt.NDArray[np.int32], str]:
+) -> tuple[npt.NDArray[Any], str]:
     """The labels of `split_validation`'s training set and its description. Copies no images.
 
     Raises:
@@ -99,6 +99,9 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
     head, tail = split(dataset, share)  # raises if a set would be empty
     if tail is None:
         return n, ""
+    last = len(head), f"validation: the last {len(tail):,} of {n:,} training images"
+    if not dataset.has_classes:
+        return last
     by_class = sorted_by_class(dataset.labels)
     if by_class or dataset.stratify:
         marks = _of_every_class(dataset, share, seed)
@@ -115,7 +118,7 @@ def _chosen(dataset: Dataset, share: float, seed: int) -> tuple[int | npt.NDArra
                 f"{dataset.class_names[label]!r}, because the last {len(tail)} of {n} rows are "
                 f"for validation; accepted: another share, or a separate validation set"
             )
-    return len(head), f"validation: the last {len(tail):,} of {n:,} training images"
+    return last
 
 
 def _of_every_class(dataset: Dataset, share: float, seed: int) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+import numpy as np
 from flax import nnx
 
 from jcnn.config import Population, TrainConfig, check_dropout
@@ -183,9 +184,10 @@ def describe(
     Raises:
         ValueError: the settings do not fit the data set.
     """
-    train = train.with_class_weights_of(dataset.class_names)
     # Raises before training if the split leaves no examples.
-    _, validation = check_validation_split(dataset, train.validation_split, train.seed)
+    labels, validation = check_validation_split(dataset, train.validation_split, train.seed)
+    names = dataset.class_names
+    train = train.with_class_weights_of(names, np.bincount(labels, minlength=len(names)).tolist())
     check_dropout("dropout", dropout)
     place = None if data_dir is None else str(Path(data_dir).resolve())
     preprocessing = None

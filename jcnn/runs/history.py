@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -22,25 +23,57 @@ class EpochResult:
 
     Attributes:
         epoch: 1 for the first.
-        loss: mean over the training images, each with the parameters of its step, in nats.
-        accuracy: mean over the same images, in 0..1.
+        loss: mean over the training images, each with the parameters of its step, in nats; or of
+            the loss that was given.
+        accuracy: mean over the same images, in 0..1; None for labels `(N, K)`.
         val_loss: loss on the validation images after the epoch; None without validation.
-        val_accuracy: accuracy on the same images; None without validation.
+        val_accuracy: accuracy on the same images; None without it or without validation.
         seconds: duration of the training steps, without compilation and validation.
         images_per_second: number of training images divided by `seconds`.
-        learning_rate: learning rate of the last step; None in histories of older versions.
+        learning_rate: learning rate of the last step; None where the optimizer has its own, and in
+            histories of older versions.
+
+    A training with metrics has two more columns for each, `NAME` and `val_NAME`.
 
     The loss of a diverged model of a population is NaN.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     val_loss: float | None
     val_accuracy: float | None
     seconds: float
     images_per_second: float
     learning_rate: float | None = None
+
+
+def epoch_result(**columns: Any) -> EpochResult:
+    """The `EpochResult` of these columns, of which some may be metrics."""
+    names = {field.name for field in dataclasses.fields(EpochResult)}
+    return _row_type(tuple(name for name in columns if name not in names))(**columns)
+
+
+@functools.cache
+def _row_type(metrics: tuple[str, ...]) -> type[EpochResult]:
+    """`EpochResult` with fields for metrics, so that a table of epochs has a column for each."""
+    if not metrics:
+        return EpochResult
+
+    def pickled(row: Any) -> Any:
+        return _from_columns, (dataclasses.asdict(row),)
+
+    return dataclasses.make_dataclass(
+        "EpochResult",
+        [(name, float | None, None) for name in metrics],
+        bases=(EpochResult,),
+        namespace={"__reduce__": pickled},
+        frozen=True,
+    )
+
+
+def _from_columns(columns: dict[str, Any]) -> EpochResult:
+    return epoch_result(**columns)
 
 
 @dataclass(frozen=True)
@@ -57,7 +90,7 @@ class History:
 
     def __getitem__(self, column: str) -> list[Any]:
         """One value for each epoch, such as `history["val_accuracy"]`."""
-        names = [field.name for field in dataclasses.fields(EpochResult)]
+        names = _columns(self)
         if column not in names:
             raise KeyError(f"{column!r}; accepted: {', '.join(names)}")
         return [getattr(epoch, column) for epoch in self.epochs]
@@ -68,7 +101,7 @@ class History:
 
     def _repr_html_(self) -> str:
         """The last epochs as a table, which a notebook shows."""
-        names = [field.name for field in dataclasses.fields(EpochResult)]
+        names = _columns(self)
         shown = [n for n in names if any(value is not None for value in self[n]) or n == "epoch"]
         rows = [[_cell(getattr(e, n)) for n in shown] for e in self.epochs[-_EPOCHS_SHOWN:]]
         if len(self) > _EPOCHS_SHOWN:
@@ -81,6 +114,12 @@ class History:
             {name: _plain(value) for name, value in dataclasses.asdict(epoch).items()}
             for epoch in self.epochs
         ]
+
+
+def _columns(history: History) -> list[str]:
+    """The columns of its first epoch: all epochs have the same."""
+    of = history.epochs[0] if history.epochs else EpochResult
+    return [field.name for field in dataclasses.fields(of)]
 
 
 def _cell(value: float | None) -> str:
@@ -99,7 +138,7 @@ def from_rows(rows: list[dict[str, Any]]) -> History:
     def number(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
 
-    return History(tuple(EpochResult(**{name: number(row[name]) for name in row}) for row in rows))
+    return History(tuple(epoch_result(**{name: number(row[name]) for name in row}) for row in rows))
 
 
 def mean_history(histories: Sequence[History]) -> History:
@@ -113,10 +152,10 @@ def mean_history(histories: Sequence[History]) -> History:
     for rows in zip(*(history.epochs for history in histories), strict=True):
         sound = [row for row in rows if math.isfinite(row.loss)] or list(rows)
         columns: dict[str, Any] = {}
-        for field in dataclasses.fields(EpochResult):
-            values = [getattr(row, field.name) for row in sound]
-            columns[field.name] = None if None in values else sum(values) / len(values)
-        epochs.append(EpochResult(**columns | {"epoch": rows[0].epoch}))
+        for name in _columns(histories[0]):
+            values = [getattr(row, name) for row in sound]
+            columns[name] = None if None in values else sum(values) / len(values)
+        epochs.append(epoch_result(**columns | {"epoch": rows[0].epoch}))
     return History(tuple(epochs))
 
 
@@ -129,7 +168,7 @@ def write_history(history: History, run: Path) -> None:
 def csv_text(history: History) -> str:
     """The history as CSV: a line of column names, and a line for each epoch."""
     table = io.StringIO()
-    names = [field.name for field in dataclasses.fields(EpochResult)]
+    names = _columns(history)
     writer = csv.DictWriter(table, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(history.rows())

@@ -11,6 +11,7 @@ from jcnn.train.evaluate import (
     predict_logits,
 )
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
+from jcnn.train.find_lr import LearningRateTest, find_learning_rate
 from jcnn.train.fit import check_settings, fit, fit_population
 from jcnn.train.loop import Callback
 
@@ -20,12 +21,14 @@ __all__ = [
     "DivergedError",
     "Evaluation",
     "Event",
+    "LearningRateTest",
     "Model",
     "Progress",
     "TrainConfig",
     "check_fit",
     "check_settings",
     "evaluate",
+    "find_learning_rate",
     "fit",
     "fit_population",
     "model_output_shape",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jcnn.config import TrainConfig
-from jcnn.runs.history import EpochResult, History
+from jcnn.runs.history import EpochResult, History, epoch_result
 from jcnn.train import plateau
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Progress
@@ -15,23 +15,38 @@ from jcnn.train.metrics import Totals
 
 
 class Means(NamedTuple):
-    """Loss and accuracy `(M,)` of each model, as means over the examples of the epoch so far."""
+    """Numbers `(M,)` of each model, as means over the examples of the epoch so far.
+
+    Attributes:
+        loss: of the training.
+        accuracy: None for labels `(N, K)`.
+        metrics: by name.
+    """
 
     loss: np.ndarray
-    accuracy: np.ndarray
+    accuracy: np.ndarray | None
+    metrics: dict[str, np.ndarray]
 
 
-def means(totals: Totals, seen: int) -> Means:
-    """Divide the totals by the number of examples seen."""
-    loss, correct = (np.atleast_1d(np.asarray(total, np.float64)) for total in totals)
-    return Means(loss / seen, correct / seen)
+def means(totals: Totals, seen: int, *, of_classes: bool = True) -> Means:
+    """Divide the totals by the number of examples seen; `of_classes` is for labels `(N,)`."""
+
+    def mean(total: Any) -> np.ndarray:
+        return np.atleast_1d(np.asarray(total, np.float64)) / seen
+
+    named = dict(totals.metrics or {})
+    return Means(
+        mean(totals.loss),
+        mean(totals.correct) if of_classes else None,
+        {name: mean(total) for name, total in named.items()},
+    )
 
 
 def progress(epoch: int, step: int, steps: int, means: Means, waiting: float) -> Progress:
     """The progress of an epoch, as a mean over the models whose loss is finite."""
     finite = np.isfinite(means.loss)
-    loss, accuracy = float(means.loss[finite].mean()), float(means.accuracy[finite].mean())
-    return Progress(epoch, step, steps, loss, accuracy, waiting)
+    accuracy = None if means.accuracy is None else float(means.accuracy[finite].mean())
+    return Progress(epoch, step, steps, float(means.loss[finite].mean()), accuracy, waiting)
 
 
 def results(
@@ -39,7 +54,7 @@ def results(
     means: Means,
     finite: np.ndarray,
     evaluations: Sequence[Evaluation | None],
-    rates: np.ndarray,
+    rates: np.ndarray | None,
     seconds: float,
     examples: int,
 ) -> list[EpochResult]:
@@ -50,20 +65,32 @@ def results(
         means: over all examples of the epoch.
         finite: `(M,)` bool, whether all parameters are finite.
         evaluations: on the validation examples, one for each model.
-        rates: `(M,)`, learning rates of the last update.
+        rates: `(M,)`, learning rates of the last update; None if the optimizer has its own.
         seconds: time that the steps took.
         examples: number of training examples.
     """
+
+    def metrics(i: int, evaluation: Evaluation | None) -> dict[str, float | None]:
+        named: dict[str, float | None] = {}
+        for name, values in means.metrics.items():
+            named[name] = float(values[i])
+            named[f"val_{name}"] = None if evaluation is None else evaluation.metrics[name]
+        return named
+
+    accuracies = means.accuracy
     return [
-        EpochResult(
+        epoch_result(
             epoch=epoch,
             loss=float(means.loss[i]) if finite[i] else math.nan,
-            accuracy=float(means.accuracy[i]),
+            accuracy=None if accuracies is None else float(accuracies[i]),
             val_loss=None if evaluation is None else evaluation.loss,
-            val_accuracy=None if evaluation is None else evaluation.accuracy,
+            val_accuracy=(
+                None if evaluation is None or accuracies is None else evaluation.accuracy
+            ),
             seconds=seconds,
             images_per_second=examples * len(evaluations) / seconds,
-            learning_rate=float(rates[i]),
+            learning_rate=None if rates is None else float(rates[i]),
+            **metrics(i, evaluation),
         )
         for i, evaluation in enumerate(evaluations)
     ]
@@ -95,16 +122,22 @@ def has_ended(config: TrainConfig, histories: Sequence[History]) -> bool:
     return plateau.stopped_at(values, patience=config.patience, **_gain(config)) is not None
 
 
-def ending(config: TrainConfig, histories: Sequence[History]) -> str:
+def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "") -> str:
     """Why a training ended early, and which epoch the model has; "" if neither needs a word.
 
     Args:
         config: the settings.
         histories: of each model, when the training has ended.
+        stopped: why it was stopped before the settings' end, other than by a callback.
     """
     done, monitor = len(histories[0]), config.monitor
+    model = "the model has" if len(histories) == 1 else "each model has"
     parts = []
-    if done < config.epochs and not has_ended(config, histories):
+    if stopped:
+        parts.append(stopped)
+        if not done:
+            return f"{stopped}; no epoch is finished, and {model} its initial parameters"
+    elif done < config.epochs and not has_ended(config, histories):
         parts.append(f"stopped by a callback after epoch {done} of {config.epochs}")
     elif config.patience is not None:
         values = histories[0][monitor]
@@ -128,9 +161,7 @@ def ending(config: TrainConfig, histories: Sequence[History]) -> str:
                 f"the model has the parameters of epoch {best_epochs[0]}, the best by {monitor}"
             )
     elif parts:
-        parts.append(
-            f"the model has the parameters of the last epoch, {done} (restore_best is off)"
-        )
+        parts.append(f"{model} the parameters of the last epoch, {done} (restore_best is off)")
     return "; ".join(parts)
 
 

@@ -1,8 +1,8 @@
 """`evaluate` and `predict`: a model's scores and probabilities, in eval mode."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import chex
@@ -17,6 +17,7 @@ from jcnn.data.class_names import match_classes
 from jcnn.data.memory import memory_budget
 from jcnn.data.streamed import Images
 from jcnn.layers import Layer, as_model
+from jcnn.train.functions import NONE, Functions, PerExample, check_labels, functions_of
 from jcnn.train.metrics import correct
 from jcnn.train.prepared import prepare
 from jcnn.train.programs import logits_program
@@ -29,11 +30,19 @@ CHUNK_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss in nats and accuracy in 0..1 over `n` examples."""
+    """Means over `n` examples.
+
+    Attributes:
+        loss: the cross-entropy in nats, or the given loss.
+        accuracy: in 0..1; NaN for labels `(N, K)`, which are no classes.
+        n: number of examples.
+        metrics: the given metrics by name.
+    """
 
     loss: float
     accuracy: float
     n: int
+    metrics: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 def evaluate(
@@ -43,6 +52,8 @@ def evaluate(
     batch_size: int = 64,
     flips: bool = False,
     class_names: Sequence[str] | None = None,
+    loss: PerExample | None = None,
+    metrics: Mapping[str, PerExample] | None = None,
 ) -> Evaluation:
     """Mean loss and accuracy of a model, in eval mode.
 
@@ -53,15 +64,21 @@ def evaluate(
         flips: evaluate the mean of the probabilities for each image and its mirror image.
         class_names: names of the model's logits, in order; the labels are matched by name. With
             None, label `k` belongs to logit `k`.
+        loss, metrics: as for `fit`; None is the cross-entropy, and no metric.
 
     Raises:
-        ValueError: the model does not fit the data, or the classes differ.
+        ValueError: the model does not fit the data, the classes differ, or a loss or metric gives
+            no number for each example.
     """
+    functions = functions_of(loss, metrics)
+    check_labels(functions, dataset)
+    if flips and not dataset.has_classes:
+        raise ValueError("flips: got True for labels (N, K); it is a mean of probabilities")
     if class_names is not None:
         dataset = match_classes(dataset, class_names)
     check_fit(as_model(model), dataset)
     logits = predict_logits(model, dataset.images, batch_size=batch_size, flips=flips)
-    return evaluate_logits(logits, dataset.labels)
+    return evaluate_logits(logits, dataset.labels, functions)
 
 
 def predict(
@@ -153,12 +170,19 @@ def _log_mean(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.logaddexp(one, other) - math.log(2)
 
 
-def evaluate_logits(logits: jax.Array, labels: np.ndarray) -> Evaluation:
-    """Loss and accuracy of logits `(N, K)` for labels `(N,)`."""
+def evaluate_logits(
+    logits: jax.Array, labels: np.ndarray, functions: Functions = NONE
+) -> Evaluation:
+    """Loss, accuracy and metrics of logits `(N, K)` for labels `(N,)` or `(N, K)`."""
     chex.assert_rank(logits, 2)
     target = jnp.asarray(labels)
-    loss = jnp.mean(ops.cross_entropy(logits, target))
-    return Evaluation(float(loss), int(correct(logits, target)) / len(labels), len(labels))
+    loss = jnp.mean((functions.loss or ops.cross_entropy)(logits, target))
+    accuracy = int(correct(logits, target)) / len(labels) if labels.ndim == 1 else math.nan
+    metrics = {
+        name: float(jnp.mean(metric(logits, target).astype(jnp.float32)))
+        for name, metric in functions.metrics
+    }
+    return Evaluation(float(loss), accuracy, len(labels), metrics)
 
 
 def compute_logits(

@@ -20,7 +20,7 @@ class Progress:
         step: number of finished steps.
         steps: number of steps in the epoch.
         loss: mean over the epoch so far, and over the models of a population.
-        accuracy: mean over the same examples, in 0..1.
+        accuracy: mean over the same examples, in 0..1; None for labels `(N, K)`.
         waiting: share of the epoch's time spent waiting for images, 0..1.
     """
 
@@ -28,7 +28,7 @@ class Progress:
     step: int
     steps: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     waiting: float = 0.0
 
 

@@ -1,12 +1,14 @@
 """`fit` trains a model and `fit_population` several together; both check their arguments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
+import optax
 from flax import nnx
 
 from jcnn.config import TrainConfig
@@ -20,6 +22,7 @@ from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
 from jcnn.train.features import from_features
+from jcnn.train.functions import Functions, PerExample, check_functions, check_labels, functions_of
 from jcnn.train.lines import line_printer
 from jcnn.train.loop import Callback, train
 
@@ -30,13 +33,16 @@ def fit(
     config: TrainConfig | None = None,
     *,
     validation: Dataset | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: PerExample | None = None,
+    metrics: Mapping[str, PerExample] | None = None,
     run: Path | str | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
     callbacks: Sequence[Callback] = (),
     verbose: int = 1,
 ) -> History:
-    """Train a model on the cross-entropy of its logits.
+    """Train a model on the cross-entropy of its logits, or on another loss.
 
     Each epoch uses every example once. Order, augmentation and dropout depend only on the seed,
     the epoch and the step: the same seed gives the same bits, and a resumed run gives the bits of
@@ -51,6 +57,13 @@ def fit(
         validation: examples to validate on after each epoch. Without them, they are taken from
             `dataset` according to `config.validation_split`, or from `dataset.validation` (see
             `jcnn.data.split_validation`), and a `Note` reports how. Classes are matched by name.
+        optimizer: an Optax transformation with its own learning rate, in place of the optimizer of
+            the settings. Settings that it replaces must have their defaults (see
+            `jcnn.train.functions.REPLACED`); accumulated gradients and `ema` work as before.
+        loss: a function of the logits `(N, K)` float32 and the labels to the loss of each
+            example, `(N,)`. None is the cross-entropy. Labels `(N, K)` float32 need one.
+        metrics: functions of the same arguments by name. Their means are columns of the history,
+            NAME and val_NAME. Labels `(N,)` also have the accuracy.
         run: folder for a checkpoint of each epoch, `history.jsonl`, `history.csv` and the settings;
             `jcnn.runs.load(run, model=...)` reads it.
         resume: continue from the run's newest intact checkpoint, up to a total of
@@ -64,7 +77,8 @@ def fit(
         A row for each epoch, including those before a resume.
 
     Raises:
-        ValueError: an argument is invalid, or the model does not fit the data or the run.
+        ValueError: an argument is invalid, or the model does not fit the data or the run. A run
+            is resumed with an optimizer of the same kind of state, and functions of the same name.
         DivergedError: the loss is no longer finite. The model and the run then hold the last
             good epoch, as they do when Ctrl-C raises KeyboardInterrupt. Ctrl-C waits for the
             running steps, about a second; a second Ctrl-C does not.
@@ -73,6 +87,7 @@ def fit(
         [as_model(model)],
         dataset,
         [config or TrainConfig()],
+        functions=functions_of(loss, metrics, optimizer),
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
@@ -88,6 +103,9 @@ def fit_population(
     configs: Sequence[TrainConfig],
     *,
     validation: Dataset | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: PerExample | None = None,
+    metrics: Mapping[str, PerExample] | None = None,
     run: Path | str | None = None,
     resume: bool = False,
     on_event: Callable[[Event], None] | None = None,
@@ -102,9 +120,10 @@ def fit_population(
     Args:
         models: they may differ in their parameters and dropout rates.
         configs: one for each model; they may differ in `seed` and `learning_rate`.
-        dataset, validation, run, resume, on_event, callbacks, verbose: as for `fit`. Events and
-            lines report means over the models; callbacks are called for each model. A random
-            validation split is drawn with the first model's seed. `run` gets no settings;
+        dataset, validation, optimizer, loss, metrics: as for `fit`. A random validation split is
+            drawn with the first model's seed.
+        run, resume, on_event, callbacks, verbose: as for `fit`. Events and lines report means over
+            the models; callbacks are called for each model. `run` gets no settings;
             `jcnn.runs.save` writes a folder for one of the models.
 
     Returns:
@@ -120,6 +139,7 @@ def fit_population(
         [as_model(model) for model in models],
         dataset,
         configs,
+        functions=functions_of(loss, metrics, optimizer),
         validation=validation,
         run=Path(run) if run else None,
         resume=resume,
@@ -134,6 +154,7 @@ def _train(
     dataset: Dataset,
     configs: Sequence[TrainConfig],
     *,
+    functions: Functions,
     validation: Dataset | None,
     run: Path | None,
     resume: bool,
@@ -147,8 +168,13 @@ def _train(
         notify = line_printer(configs[0].epochs) if verbose else _ignore
     if validation is not None:
         validation = match_classes(validation, dataset.class_names, "validation")
+        if validation.has_classes != dataset.has_classes:
+            got, wanted = validation.labels.dtype, dataset.labels.dtype
+            raise ValueError(f"validation: got labels of {got}; expected {wanted}, as for training")
+    check_labels(functions, dataset)
     check_settings(configs, dataset, validation)
-    configs = [config.with_class_weights_of(dataset.class_names) for config in configs]
+    counts = class_counts(dataset, configs[0], validation)
+    configs = [config.with_class_weights_of(dataset.class_names, counts) for config in configs]
     for model in models:
         if not jax.tree.leaves(nnx.state(model, nnx.Param)):
             raise ValueError("model: has no parameters (nnx.Param); there is nothing to train")
@@ -157,7 +183,7 @@ def _train(
         dataset, validation, words = split_validation(dataset, config.validation_split, config.seed)
         if words:
             notify(Note(words))
-    if dataset.labels.min() == dataset.labels.max():
+    if dataset.has_classes and dataset.labels.min() == dataset.labels.max():
         only = dataset.class_names[dataset.labels[0]]
         raise ValueError(
             f"dataset: got training images of class {only!r} only; accepted: two or more classes"
@@ -170,7 +196,19 @@ def _train(
         from_features(models, dataset, validation, configs[0], notify) as (dataset, validation),
         delay_interrupts() as check,
     ):
-        return train(models, dataset, validation, configs, run, resume, notify, callbacks, check)
+        check_functions(functions, configs, dataset, models[0], saved=run is not None)
+        return train(
+            models,
+            dataset,
+            validation,
+            configs,
+            functions,
+            run,
+            resume,
+            notify,
+            callbacks,
+            check,
+        )
 
 
 def _ignore(_event: Event) -> None:
@@ -189,7 +227,7 @@ def check_settings(
     Raises:
         ValueError: names the setting that does not fit.
     """
-    config = configs[0].with_class_weights_of(dataset.class_names)
+    config = configs[0]
     labels, validated = dataset.labels, True
     if validation is None:
         labels, words = check_validation_split(dataset, config.validation_split, config.seed)
@@ -197,8 +235,10 @@ def check_settings(
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
     parse(config.augment)
+    counts = class_counts(dataset, config, validation)
+    config = config.with_class_weights_of(dataset.class_names, counts)
     for other in configs:
-        _check_trains(other.with_class_weights_of(dataset.class_names), labels)
+        _check_trains(other.with_class_weights_of(dataset.class_names, counts), labels)
     uses_monitor = [config.patience, config.plateau_patience, config.restore_best or None]
     if config.monitor.startswith("val_") and not validated and any(uses_monitor):
         raise ValueError(
@@ -209,7 +249,7 @@ def check_settings(
         return
     for other in configs:
         alike = replace(other, seed=config.seed, learning_rate=config.learning_rate)
-        if alike.with_class_weights_of(dataset.class_names) != config:
+        if alike.with_class_weights_of(dataset.class_names, counts) != config:
             raise ValueError("configs: members may differ in seed and learning_rate only")
     if config.patience is not None:
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
@@ -220,7 +260,17 @@ def check_settings(
         )
 
 
-def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
+def class_counts(dataset: Dataset, config: TrainConfig, validation: Dataset | None) -> list[int]:
+    """The number of training images of each class; empty if the class weights do not need it."""
+    if config.class_weights != "balanced" or not dataset.has_classes:
+        return []
+    share = config.validation_split if validation is None else 0.0
+    labels, _ = check_validation_split(replace(dataset, validation=None), share, config.seed)
+    counts: list[int] = np.bincount(labels, minlength=len(dataset.class_names)).tolist()
+    return counts
+
+
+def _check_trains(config: TrainConfig, labels: npt.NDArray[Any]) -> None:
     """Refuse settings with which training would change no weight of the result.
 
     Training computes in float32, where a small setting may round to 0 or a large one to 1.
@@ -253,7 +303,7 @@ def _check_trains(config: TrainConfig, labels: npt.NDArray[np.int32]) -> None:
             "whose learning rate would be 0"
         )
     weights = config.class_weights
-    if weights is not None and not np.asarray(weights)[labels].any():
+    if weights is not None and labels.ndim == 1 and not np.asarray(weights)[labels].any():
         raise ValueError(
             f"class_weights: got {weights}, which is 0 for each class that has an image; "
             "accepted: one above 0 for one of these"

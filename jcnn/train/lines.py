@@ -1,10 +1,14 @@
 """Plain lines about a training: what `fit` prints, and the command line's line for an epoch."""
 
+import dataclasses
 from collections.abc import Callable
 
 from jcnn.data.events import Note
 from jcnn.runs.history import EpochResult
 from jcnn.train.events import Compiling, Event
+
+# The columns of a line that are written in another way or not at all.
+_NOT_SHOWN = ("epoch", "seconds", "images_per_second", "learning_rate")
 
 
 def line_printer(epochs: int) -> Callable[[Event], None]:
@@ -28,13 +32,15 @@ def line_printer(epochs: int) -> Callable[[Event], None]:
 
 def epoch_line(result: EpochResult, epochs: int) -> str:
     """The results of one of `epochs` epochs as a line of text."""
-    validation = (
-        ""
-        if result.val_loss is None
-        else f"  val_loss {result.val_loss:.4f}  val_accuracy {result.val_accuracy:.4f}"
+    columns = dataclasses.asdict(result)
+    for name in _NOT_SHOWN:
+        del columns[name]
+    numbers = "".join(
+        f"{name} {columns[name]:.4f}  "
+        for name in sorted(columns, key=lambda name: name.startswith("val_"))
+        if columns[name] is not None
     )
     return (
-        f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}  loss {result.loss:.4f}  "
-        f"accuracy {result.accuracy:.4f}{validation}  "
+        f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}  {numbers}"
         f"{result.seconds:.1f} s  {result.images_per_second:,.0f} images/s"
     )

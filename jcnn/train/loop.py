@@ -4,6 +4,7 @@ An epoch is one compiled program (`jcnn.train.programs`) that runs from any step
 Python calls it for about a second at a time, and reports progress, saves or stops between calls.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event
+from jcnn.train.functions import Functions, describe
 from jcnn.train.metrics import Totals, zero_totals
 from jcnn.train.model_state import (
     ModelState,
@@ -53,13 +55,16 @@ Callback = Callable[[nnx.Module, History], bool | None]
 
 # A longer epoch is also saved before its end, once in this time.
 SAVE_SECONDS = 600.0
+# An epoch that would take longer is stopped by a time limit before its end.
+PATIENCE_SECONDS = 60.0
 
 
 class _Setup(NamedTuple):
     """What stays the same during a training.
 
     Attributes:
-        models, dataset, configs, run, notify, callbacks, check_interrupt: as for `train`.
+        models, dataset, configs, functions, run, notify, callbacks, check_interrupt: as for
+            `train`.
         steps: number of steps in an epoch.
         axis: `()` for one model, `(M,)` for a population: the leading axis of its arrays.
         parts: the models, split in train mode.
@@ -68,11 +73,13 @@ class _Setup(NamedTuple):
         program: from `epoch_program`.
         evaluate: evaluates a `ModelState` on the validation examples.
         fingerprint: from `fingerprint_of`.
+        deadline: when the time limit is reached, by `time.monotonic`.
     """
 
     models: Sequence[nnx.Module]
     dataset: Dataset
     configs: Sequence[TrainConfig]
+    functions: Functions
     run: Path | None
     notify: Callable[[Event], None]
     callbacks: Sequence[Callback]
@@ -85,11 +92,20 @@ class _Setup(NamedTuple):
     program: Any
     evaluate: Callable[[ModelState], list[Evaluation | None]]
     fingerprint: dict[str, Any]
+    deadline: float
 
     @property
     def config(self) -> TrainConfig:
         """The settings that all models share."""
         return self.configs[0]
+
+    def zero_totals(self) -> Totals:
+        """The totals of no example."""
+        return zero_totals(self.axis, [name for name, _ in self.functions.metrics])
+
+    def means(self, totals: Totals, seen: int) -> epoch_results.Means:
+        """The totals divided by the number of examples seen."""
+        return epoch_results.means(totals, seen, of_classes=self.dataset.has_classes)
 
 
 @dataclass
@@ -123,6 +139,7 @@ def train(
     dataset: Dataset,
     validation: Dataset | None,
     configs: Sequence[TrainConfig],
+    functions: Functions,
     run: Path | None,
     resume: bool,
     notify: Callable[[Event], None],
@@ -142,6 +159,7 @@ def train(
         models=models,
         dataset=dataset,
         configs=configs,
+        functions=functions,
         run=run,
         notify=notify,
         callbacks=callbacks,
@@ -157,11 +175,18 @@ def train(
             examples=len(dataset),
             classes=len(dataset.class_names),
             population=population_mode() if axis else None,
+            functions=functions,
         ),
         evaluate=partial(
-            evaluate_population, evaluated, len(models), validation, configs[0].batch_size
+            evaluate_population,
+            evaluated,
+            len(models),
+            validation,
+            configs[0].batch_size,
+            functions=functions,
         ),
-        fingerprint=fingerprint_of(configs, dataset),
+        fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
+        deadline=time.monotonic() + 60 * (configs[0].time_limit or math.inf),
     )
     current = _start(setup, resume)
     done = epoch_results.has_ended(setup.config, current.histories)
@@ -171,10 +196,13 @@ def train(
             if not done:
                 _compile(setup, current, windows)
                 check_interrupt()
-            while not done:
-                _run_epoch(setup, current, windows)
-                done = _finish_epoch(setup, current)
-        words = epoch_results.ending(setup.config, current.histories)
+            late = False
+            while not (done or late):
+                whole = _run_epoch(setup, current, windows)
+                done = whole and _finish_epoch(setup, current)
+                late = not done and _is_late(setup)
+        stopped = _late_words(setup, current) if late else ""
+        words = epoch_results.ending(setup.config, current.histories, stopped)
         if words:
             notify(Note(words))
     finally:
@@ -185,12 +213,14 @@ def train(
 def _start(setup: _Setup, resume: bool) -> _Current:
     """The initial state, or that of the run's newest checkpoint."""
     params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
-    init = init_program(compiled_part(setup.config), population=bool(setup.axis))
+    init = init_program(
+        compiled_part(setup.config), population=bool(setup.axis), functions=setup.functions
+    )
     state = init(params, rest)
     tree, progress = restore_or_init(
         setup.run,
         resume,
-        to_tree(state, zero_totals(setup.axis), copy(ModelState(params, rest))),
+        to_tree(state, setup.zero_totals(), copy(ModelState(params, rest))),
         len(setup.models),
         setup.notify,
         separate=setup.config.has_separate_result,
@@ -213,8 +243,11 @@ def _compile(
 
 def _run_epoch(
     setup: _Setup, current: _Current, windows: ResidentWindows | PrefetchedWindows
-) -> None:
+) -> bool:
     """Run the remaining steps of an epoch; report progress, and save a long epoch.
+
+    Returns:
+        False if the time limit has stopped the epoch before its end; it is then saved.
 
     Raises:
         DivergedError: no model has a finite loss.
@@ -231,16 +264,37 @@ def _run_epoch(
         stop = _next_stop(current.step, end, current.seconds, config)
         _call(setup, current, (*window, key, rate, before), current.step, stop)
         seen = min(stop * config.batch_size, len(setup.dataset))
-        means = epoch_results.means(current.totals, seen)
+        means = setup.means(current.totals, seen)
         current.step, current.seconds = stop, time.perf_counter() - began
         if not np.isfinite(means.loss).any():
-            raise _diverged("the loss became NaN or infinite", epoch, config)
+            raise _diverged("the loss became NaN or infinite", setup, epoch)
         waiting = (windows.wait_seconds - waited) / current.seconds
         setup.notify(epoch_results.progress(epoch, stop, setup.steps, means, waiting))
         setup.check_interrupt()
         if stop < setup.steps and time.perf_counter() - saved > SAVE_SECONDS:
             _save(setup, current)
             saved = time.perf_counter()
+        ahead = current.seconds / stop * (setup.steps - stop)
+        if ahead > PATIENCE_SECONDS and _is_late(setup):
+            _save(setup, current)
+            return False
+    return True
+
+
+def _is_late(setup: _Setup) -> bool:
+    return time.monotonic() > setup.deadline
+
+
+def _late_words(setup: _Setup, current: _Current) -> str:
+    """Where the time limit has stopped a training."""
+    done, where = len(current.histories[0]), ""
+    if current.step:
+        kept = "saved" if setup.run else "not kept without a run folder"
+        where = f"{current.step} of {setup.steps} steps into epoch {done + 1}, which are {kept}"
+    return (
+        f"time limit of {setup.config.time_limit:g} minutes: stopped "
+        f"{where or f'after epoch {done}'} (of {setup.config.epochs} epochs)"
+    )
 
 
 def _call(
@@ -261,12 +315,12 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     config, epoch, examples = setup.config, current.epoch, len(setup.dataset)
     finite = all_finite(current.state.params, bool(setup.axis))
     if not finite.any():
-        raise _diverged("the parameters became infinite or NaN", epoch, config)
+        raise _diverged("the parameters became infinite or NaN", setup, epoch)
     params = current.state.average if config.ema else current.state.params
     after = ModelState(*copy((params, current.state.rest)))
     results = epoch_results.results(
         epoch,
-        epoch_results.means(current.totals, examples),
+        setup.means(current.totals, examples),
         finite,
         setup.evaluate(after),
         _last_rates(setup, current),
@@ -282,7 +336,7 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
         if config.restore_best
         else after
     )
-    current.totals, current.step, current.seconds = zero_totals(setup.axis), 0, 0.0
+    current.totals, current.step, current.seconds = setup.zero_totals(), 0, 0.0
     _save(setup, current)
     setup.notify(mean_history(current.histories).epochs[-1])
     setup.check_interrupt()
@@ -295,8 +349,10 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     return done
 
 
-def _last_rates(setup: _Setup, current: _Current) -> np.ndarray:
-    """The learning rate of each model at the last update of the epoch."""
+def _last_rates(setup: _Setup, current: _Current) -> np.ndarray | None:
+    """The learning rate of each model at the last update of the epoch, if jcnn sets it."""
+    if setup.functions.optimizer is not None:
+        return None
     every = setup.config.accumulate_steps
     factor = learning_rate_factor(setup.config, setup.steps / every)
     last = factor(jnp.int32((current.epoch * setup.steps - 1) // every))
@@ -320,10 +376,11 @@ def _update_models(setup: _Setup, state: ModelState) -> None:
         nnx.update(model, *member_states(state, i if setup.axis else None))
 
 
-def _diverged(what: str, epoch: int, config: TrainConfig) -> DivergedError:
+def _diverged(what: str, setup: _Setup, epoch: int) -> DivergedError:
+    below = f"{setup.config.learning_rate:g}" if setup.functions.optimizer is None else "its own"
     return DivergedError(
         f"{what} in epoch {epoch}; the last good epoch is {epoch - 1}; "
-        f"try a learning rate below {config.learning_rate:g}"
+        f"try a learning rate below {below}"
     )
 
 

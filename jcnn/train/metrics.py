@@ -1,6 +1,7 @@
 """Running totals of an epoch: each example counts once, for any batch size."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,16 +9,25 @@ import numpy as np
 
 
 class Totals(NamedTuple):
-    """Sums over the examples so far: the loss, float32, and the correct predictions, int32."""
+    """Sums over the examples so far.
+
+    Attributes:
+        loss: float32.
+        correct: the correct predictions, int32; 0 for labels `(N, K)`.
+        metrics: float32 by name; () without metrics.
+    """
 
     loss: jax.Array
     correct: jax.Array
+    metrics: Any = ()
 
 
-def zero_totals(shape: tuple[int, ...] = ()) -> Totals:
+def zero_totals(shape: tuple[int, ...] = (), metrics: Sequence[str] = ()) -> Totals:
     """Totals of no example; `shape` is `(M,)` for a population."""
     # Copied to the device: `jnp.zeros` would compile two programs.
-    return Totals(*jax.device_put((np.zeros(shape, np.float32), np.zeros(shape, np.int32))))
+    named = {name: np.zeros(shape, np.float32) for name in metrics}
+    totals = (np.zeros(shape, np.float32), np.zeros(shape, np.int32), named or ())
+    return Totals(*jax.device_put(totals))
 
 
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -28,7 +28,9 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 WEIGHT_DECAY = {"adamw": 0.004, "muon": 0.004}
 
 
-def optimizer(config: TrainConfig) -> optax.GradientTransformationExtraArgs:
+def optimizer(
+    config: TrainConfig, own: optax.GradientTransformation | None = None
+) -> optax.GradientTransformationExtraArgs:
     """The optimizer of the settings, with gradient clipping and weight decay, as in Keras.
 
     Gradients are clipped first. Weight decay is decoupled from the gradients: an update also
@@ -37,12 +39,15 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformationExtraArgs:
     Args:
         config: its `optimizer`, `weight_decay`, `weight_decay_mask`, `clip_value`, `clip_norm`
             and `global_clip_norm`.
+        own: a transformation of the user's to take instead, with its own learning rate.
 
     Returns:
         `init(params)` to a state, a tree of arrays; and `update(gradients, state, params,
         learning_rate=lr)`, where `lr` is a float32 scalar, to `(updates, state)`. Add the updates
         to the parameters. Both functions work under `jit` and `vmap`.
     """
+    if own is not None:
+        return _own(own)
     rule = _RULES[config.optimizer]
     share = config.weight_decay
     if share is None:
@@ -59,6 +64,17 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformationExtraArgs:
         return (jax.tree.map(decayed, updates, params) if share else updates), state
 
     return optax.GradientTransformationExtraArgs(rule.init, update)
+
+
+def _own(given: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    def init(params: Any) -> Any:
+        # Copies: a state may hold the parameters themselves, and both are donated to a program.
+        return jax.tree.map(jnp.copy, given.init(params))
+
+    def update(updates: Any, state: Any, params: Any = None, **_extra: Any) -> tuple[Any, Any]:
+        return given.update(updates, state, params)
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _clip(gradients: Any, config: TrainConfig) -> Any:

@@ -12,6 +12,7 @@ from jcnn.layers import Dropout
 from jcnn.layers.basic import DropoutRate
 from jcnn.layers.model import SplitModel, split_model
 from jcnn.train.evaluate import Evaluation, compute_logits, evaluate_logits
+from jcnn.train.functions import NONE, Functions
 from jcnn.train.programs import PopulationMode
 
 
@@ -67,6 +68,7 @@ def evaluate_population(
     dataset: Dataset | None,
     batch_size: int,
     states: tuple[Any, Any],
+    functions: Functions = NONE,
 ) -> list[Evaluation | None]:
     """Loss and accuracy of each model; None for each without a data set.
 
@@ -76,13 +78,15 @@ def evaluate_population(
         dataset: the validation examples.
         batch_size: number of images in a batch.
         states: the `params` and `rest` of the models.
+        functions: the user's loss and metrics.
     """
     if dataset is None:
         return [None] * models
     many = models > 1
     split = (states[0], parts.streams, states[1])
     logits = compute_logits(parts.graphdef, split, dataset.images, batch_size, population=many)
-    return [evaluate_logits(rows, dataset.labels) for rows in (logits if many else [logits])]
+    by_model = logits if many else [logits]
+    return [evaluate_logits(rows, dataset.labels, functions) for rows in by_model]
 
 
 def _rates(model: nnx.Module) -> tuple[float | DropoutRate, ...]:

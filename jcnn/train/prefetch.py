@@ -162,10 +162,11 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
         shape = (size, *self._dataset.image_shape)
-        pixels, classes = np.zeros(shape, np.uint8), np.zeros(size, np.int32)
+        given = self._dataset.labels
+        pixels, labels = np.zeros(shape, np.uint8), np.zeros((size, *given.shape[1:]), given.dtype)
         pixels[: len(rows)] = self._dataset.images[rows]
-        classes[: len(rows)] = self._dataset.labels[rows]
-        images, labels, order = jax.device_put((pixels, classes, np.arange(size, dtype=np.int32)))
+        labels[: len(rows)] = given[rows]
+        images, labels, order = jax.device_put((pixels, labels, np.arange(size, dtype=np.int32)))
         return Window(images, labels, order, first)
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
 from jcnn.train.features import call
+from jcnn.train.functions import NONE, Functions
 from jcnn.train.metrics import Totals
 from jcnn.train.step import Carry, TrainState, init_state, training_step
 
@@ -25,17 +26,18 @@ PopulationMode = Literal["vmap", "map"]
 
 
 @functools.lru_cache(maxsize=16)
-def init_program(config: TrainConfig, *, population: bool) -> Any:
+def init_program(config: TrainConfig, *, population: bool, functions: Functions = NONE) -> Any:
     """The compiled `init_state`: one program, instead of one for each array of the optimizer.
 
     Args:
         config: the settings, from `compiled_part`.
         population: whether `params` and `rest` have a leading axis, one row for each model.
+        functions: the user's optimizer is taken.
 
     Returns:
         `init(params, rest)` to a `TrainState` with these `params` and `rest`.
     """
-    init = functools.partial(init_state, config=config)
+    init = functools.partial(init_state, config=config, functions=functions)
     return jit(jax.vmap(init) if population else init)
 
 
@@ -47,6 +49,7 @@ def epoch_program(
     examples: int,
     classes: int,
     population: PopulationMode | None = None,
+    functions: Functions = NONE,
 ) -> Any:
     """The compiled steps of an epoch, from step `start` to step `stop`.
 
@@ -61,6 +64,7 @@ def epoch_program(
         population: None for one model. Otherwise states, totals, orders, keys and learning rates
             have a leading axis, one row for each model, and the program maps over it: "vmap"
             runs the models together, "map" one after another.
+        functions: the user's loss, metrics and optimizer.
 
     Returns:
         `run(state, streams, totals, *window, key, learning_rate, done, start, stop)` to
@@ -84,7 +88,9 @@ def epoch_program(
         start: jax.Array,
         stop: jax.Array,
     ) -> Carry:
-        step = training_step(graphdef, streams, config, steps=steps, classes=classes)
+        step = training_step(
+            graphdef, streams, config, steps=steps, classes=classes, functions=functions
+        )
         window = Window(images, labels, order, first)
 
         def run_step(i: jax.Array | int, carry: Carry, size: int) -> Carry:
@@ -178,6 +184,7 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         plateau_patience=None,
         plateau_factor=0.1,
         steps_per_call=None,
+        time_limit=None,
     )
 
 

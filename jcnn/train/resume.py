@@ -15,7 +15,7 @@ from jcnn.train.events import Event
 
 # The settings that a resumed training may change: they do not affect finished epochs, except for
 # the learning rate, which the user may want to lower, and a schedule over all epochs.
-MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call")
+MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call", "time_limit")
 
 
 class TrainProgress(NamedTuple):
@@ -126,12 +126,15 @@ def save_progress(
             write_history(mean_history(progress.histories), run)
 
 
-def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str, Any]:
+def fingerprint_of(
+    configs: Sequence[TrainConfig], dataset: Dataset, functions: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The settings and properties of the data that a resumed training must share, as JSON.
 
     Args:
         configs: the settings of each model.
         dataset: the training examples, without those for validation.
+        functions: from `jcnn.train.functions.describe`.
     """
     settings = [dataclasses.asdict(config) for config in configs]
     fingerprint = {
@@ -142,6 +145,7 @@ def fingerprint_of(configs: Sequence[TrainConfig], dataset: Dataset) -> dict[str
             {name: value for name, value in row.items() if name not in MAY_CHANGE}
             for row in settings
         ],
+        **(functions or {}),
     }
     plain: dict[str, Any] = json.loads(json.dumps(fingerprint))
     return plain

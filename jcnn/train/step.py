@@ -19,6 +19,7 @@ from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import Frozen
 from jcnn.layers.model import split_model
 from jcnn.train.features import call
+from jcnn.train.functions import NONE, Functions
 from jcnn.train.metrics import Totals, correct
 from jcnn.train.optimizers import optimizer
 from jcnn.train.schedules import learning_rate_factor
@@ -47,19 +48,27 @@ class TrainState(NamedTuple):
 Carry = tuple[TrainState, Totals]
 
 
-def init_state(params: Any, rest: Any, config: TrainConfig) -> TrainState:
+def init_state(
+    params: Any, rest: Any, config: TrainConfig, functions: Functions = NONE
+) -> TrainState:
     """The state before the first step."""
     return TrainState(
         params,
         rest,
-        optimizer(config).init(params),
+        optimizer(config, functions.optimizer).init(params),
         jax.tree.map(jnp.copy, params) if config.ema else (),
         jax.tree.map(jnp.zeros_like, params) if config.accumulate_steps > 1 else (),
     )
 
 
 def training_step(
-    graphdef: Any, streams: Any, config: TrainConfig, *, steps: int, classes: int
+    graphdef: Any,
+    streams: Any,
+    config: TrainConfig,
+    *,
+    steps: int,
+    classes: int,
+    functions: Functions = NONE,
 ) -> Callable[..., Carry]:
     """Return one training step, a pure function of its batch and key, to be compiled.
 
@@ -68,14 +77,16 @@ def training_step(
         config: the settings; the step does not use their learning rate and seed.
         steps: number of steps in an epoch, for the learning rate schedule.
         classes: K, the number of classes.
+        functions: the user's loss, metrics and optimizer.
 
     Returns:
-        `step((state, totals), images (B, H, W, C) uint8, labels (B,) int32, key, count,
-        learning_rate)` to the next `(state, totals)`. The key determines dropout and
-        augmentation; `count` is the number of steps taken before this one, in all epochs.
+        `step((state, totals), images (B, H, W, C) uint8, labels, key, count, learning_rate)` to
+        the next `(state, totals)`, for labels `(B,)` int32 or `(B, K)` float32. The key
+        determines dropout and augmentation; `count` is the number of steps taken before this
+        one, in all epochs.
     """
     every = config.accumulate_steps
-    change = optimizer(config)
+    change = optimizer(config, functions.optimizer)
     factor = learning_rate_factor(config, steps / every)
     transforms = parse(config.augment)
     alpha = mixup_alpha(transforms)
@@ -118,8 +129,9 @@ def training_step(
     ) -> Carry:
         state, totals = carry
         size = len(images)
-        chex.assert_shape(labels, (size,))
-        chex.assert_type(labels, jnp.int32)
+        of_classes = labels.ndim == 1
+        chex.assert_shape(labels, (size,) if of_classes else (size, classes))
+        chex.assert_type(labels, jnp.int32 if of_classes else jnp.float32)
         # No path in a model starts with "//": this key differs from those of its random streams.
         augment_key, mix_key = jax.random.split(jax.random.fold_in(key, crc32(b"//augment")))
         x = images
@@ -127,7 +139,7 @@ def training_step(
             chex.assert_rank(images, 4)
             x = augment(normalise(images), augment_key, transforms)
         targets = labels
-        if alpha or config.label_smoothing:
+        if of_classes and (alpha or config.label_smoothing):
             targets = jax.nn.one_hot(labels, classes)
         if alpha:
             x, targets = mix(x, targets, mix_key, alpha)
@@ -139,8 +151,11 @@ def training_step(
             reseed(model, key)
             logits = call(model, x, config.compute_dtype).astype(jnp.float32)
             chex.assert_shape(logits, (size, classes))
-            losses = _losses(logits, targets, config)
-            sums = Totals(jnp.sum(losses), correct(logits, labels))
+            if functions.loss is None:
+                losses = _losses(logits, targets, config)
+            else:
+                losses = functions.loss(logits, targets)
+            sums = _totals(losses, logits, labels, functions)
             _, moved = nnx.split_state(split_model(model).rest, Frozen, ...)
             return jnp.mean(losses), (nnx.merge_state(frozen, moved), sums)
 
@@ -154,6 +169,20 @@ def training_step(
 
 def _cast(tree: Any, config: TrainConfig) -> Any:
     return jax.tree.map(lambda x: x.astype(config.compute_dtype), tree)
+
+
+def _totals(
+    losses: jax.Array, logits: jax.Array, labels: jax.Array, functions: Functions
+) -> Totals:
+    """The sums over one batch."""
+    chex.assert_shape(losses, (len(labels),))
+    loss = jnp.sum(losses)
+    right = correct(logits, labels) if labels.ndim == 1 else jnp.int32(0)
+    named = {
+        name: jnp.sum(metric(logits, labels).astype(jnp.float32))
+        for name, metric in functions.metrics
+    }
+    return Totals(loss, right, named or ())
 
 
 def _losses(logits: jax.Array, targets: jax.Array, config: TrainConfig) -> jax.Array:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jcnn.data import Dataset, split, stratified_split
+from jcnn.data import Dataset, split, split_validation, stratified_split
+from jcnn.data.class_names import match_classes
+from jcnn.data.sheet import draw_sheet
 
 IMAGES = np.arange(3 * 2 * 4 * 1, dtype=np.uint8).reshape(3, 2, 4, 1)
 LABELS = np.array([1, 0, 1], np.int32)
@@ -26,6 +28,29 @@ def numbered(labels: list[int], classes: int) -> Dataset:
 def numbers(dataset: Dataset) -> list[int]:
     pixels = np.asarray(dataset.images).reshape(len(dataset), 2).astype(int)
     return [int(high * 256 + low) for high, low in pixels]
+
+
+NUMBERS = np.arange(6, dtype=np.float32).reshape(3, 2) - 1.5
+
+
+def test_holds_numbers_for_each_image() -> None:
+    dataset = Dataset(IMAGES, NUMBERS, NAMES)
+    assert dataset.labels is NUMBERS
+    assert not dataset.has_classes
+    assert Dataset(IMAGES, LABELS, NAMES).has_classes
+    assert dataset._repr_png_() is None
+    np.testing.assert_array_equal(dataset.take(np.array([2, 0])).labels, NUMBERS[[2, 0]])
+    first, last = split(dataset, 0.4)
+    assert last is not None
+    np.testing.assert_array_equal(np.concatenate([first.labels, last.labels]), NUMBERS)
+    # The last rows, also where the rows would count as sorted by class.
+    parts = split_validation(dataset, 0.4, 0)
+    assert parts.description == "validation: the last 2 of 3 training images"
+    other = match_classes(dataset, ("dog", "cat"))
+    np.testing.assert_array_equal(other.labels, NUMBERS[:, ::-1])
+    for refusing in (lambda: stratified_split(dataset, 0.5, 0), lambda: draw_sheet(dataset, ())):
+        with pytest.raises(ValueError, match=r"^dataset: got labels \(N, K\)"):
+            refusing()
 
 
 def test_holds_what_it_is_given() -> None:
@@ -48,6 +73,10 @@ def test_holds_what_it_is_given() -> None:
         (IMAGES, LABELS.astype(int), NAMES, "labels: got dtype int64; expected int32"),
         (IMAGES, LABELS[:, None], NAMES, "labels: got shape (3, 1); expected 1 axes (N)"),
         (IMAGES, LABELS[:2], NAMES, "labels: got 2 for 3 images"),
+        (IMAGES, NUMBERS[:, 0], NAMES, "labels: got shape (3,); expected 2 axes (N, K)"),
+        (IMAGES, NUMBERS[:, :1], NAMES, "labels: got 1 columns for 2 class names"),
+        (IMAGES, NUMBERS * np.float32(np.inf), NAMES, "labels: got NaN or an infinite number"),
+        (IMAGES, NUMBERS > 0, NAMES, "labels: got dtype bool; expected int32 for classes, or"),
         (IMAGES, LABELS + 1, NAMES, "labels: got 2 for 2 class names; expected 0 to 1"),
         (IMAGES, LABELS - 1, NAMES, "labels: got -1 for 2 class names; expected 0 to 1"),
         (IMAGES, LABELS, ["cat", "dog"], "class_names: got ['cat', 'dog']; expected a tuple"),

@@ -61,7 +61,7 @@ def test_a_diverged_member_is_in_no_mean() -> None:
 
 def test_an_infinite_loss_is_in_no_mean_of_the_progress() -> None:
     means = epoch_results.Means(
-        np.array([1.0, math.inf, 3.0, math.nan]), np.array([0.5, 0, 0.75, 0])
+        np.array([1.0, math.inf, 3.0, math.nan]), np.array([0.5, 0, 0.75, 0]), {}
     )
     told = epoch_results.progress(2, 3, 4, means, 0.25)
     assert told == Progress(2, 3, 4, 2.0, 0.625, 0.25)

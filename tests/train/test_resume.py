@@ -50,7 +50,13 @@ def resume(run: Path, configs: list[TrainConfig], data: Dataset = DATA) -> Train
 
 @pytest.mark.parametrize(
     "changed",
-    [{"epochs": 7}, {"learning_rate": 0.5}, {"patience": 3}, {"steps_per_call": 2}],
+    [
+        {"epochs": 7},
+        {"learning_rate": 0.5},
+        {"patience": 3},
+        {"steps_per_call": 2},
+        {"time_limit": 3},
+    ],
 )
 def test_what_may_change(tmp_path: Path, changed: dict[str, Any]) -> None:
     saved(tmp_path, fingerprint_of([CONFIG], DATA))
@@ -77,7 +83,7 @@ def test_a_setting_that_may_not_change_is_named(
     saved(tmp_path, fingerprint_of([CONFIG], DATA))
     message = (
         f"resume: {tmp_path} was trained with {said}; "
-        "what may change: epochs, learning_rate, patience, steps_per_call"
+        "what may change: epochs, learning_rate, patience, steps_per_call, time_limit"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         resume(tmp_path, [replace(CONFIG, **changed)])

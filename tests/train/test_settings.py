@@ -1,6 +1,7 @@
 """Every setting of `TrainConfig` does to the training what its line says."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -93,6 +94,22 @@ def test_class_weights_alone_take_the_labels_as_numbers() -> None:
     oracle.step(*oracle.losses(slice(None), np.array([3.0, 0.1, 1.0]))[1:])
     fit(model, data, still(epochs=1, batch_size=20, class_weights=(3.0, 0.1, 1.0)))
     assert_equals(model, oracle)
+
+
+def test_balanced_class_weights_are_those_of_the_training_part(tmp_path: Path) -> None:
+    data = small.dataset(50)
+    # The last 20 images are for validation.
+    counts = np.bincount(data.labels[:30], minlength=3)
+    assert len(set(counts.tolist())) > 1
+    config = still(epochs=2, batch_size=15, validation_split=0.4)
+    balanced = replace(config, class_weights="balanced")
+    by_hand, model, resumed = linear(), linear(), linear()
+    fit(by_hand, data, replace(config, class_weights=(30 / (3 * counts)).tolist()))
+    fit(model, data, balanced)
+    small.assert_same_bits(model, by_hand)
+    fit(resumed, data, replace(balanced, epochs=1), run=tmp_path)
+    fit(resumed, data, balanced, run=tmp_path, resume=True)
+    small.assert_same_bits(resumed, by_hand)
 
 
 def test_gradients_of_several_steps_make_one_update() -> None:
