@@ -67,6 +67,12 @@ class TrainConfig:
             the trained model then use the average. 0 turns it off.
         freeze: layers that are not trained: paths such as "conv2d" or "layer1/0", or "backbone",
             all but the last layer with parameters. Their batch statistics stay, too.
+        unfreeze_at: epochs after which frozen layers are trained, too, with a new state of the
+            optimizer; None never unfreezes.
+        unfreeze_from: path of the first layer that is then trained, with all that are called after
+            it; without unfreeze_at, from the first epoch. None means all.
+        backbone_lr_factor: factor of the learning rate of all layers but the last one with
+            parameters.
         compute_dtype: dtype of the layers' arithmetic; the parameters stay float32.
         monitor: the column of the history that the next five settings use.
         min_delta: a smaller improvement does not count as a gain.
@@ -101,6 +107,9 @@ class TrainConfig:
     class_weights: Sequence[float] | Mapping[str, float] | Literal["balanced"] | None = None
     ema: float = 0.0
     freeze: Sequence[str] = ()
+    unfreeze_at: int | None = None
+    unfreeze_from: str | None = None
+    backbone_lr_factor: float = 1.0
     compute_dtype: Compute = "float32"
     monitor: Monitor = "val_loss"
     min_delta: float = 0.0
@@ -115,7 +124,7 @@ class TrainConfig:
         _make_plain(self)
         for name in ("epochs", "batch_size", "accumulate_steps"):
             self._check_int(name, 1)
-        for name in ("patience", "plateau_patience", "steps_per_call"):
+        for name in ("patience", "plateau_patience", "steps_per_call", "unfreeze_at"):
             if getattr(self, name) is not None:
                 self._check_int(name, 1)
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
@@ -123,7 +132,7 @@ class TrainConfig:
         for name in ("shuffle", "restore_best"):
             self._expect(isinstance(getattr(self, name), bool), name, "True or False")
         self._expect(isinstance(self.augment, str), "augment", "text such as 'shift,flip'")
-        for name in ("learning_rate", "decay_rate"):
+        for name in ("learning_rate", "decay_rate", "backbone_lr_factor"):
             self._expect(_number(getattr(self, name)) > 0, name, "a number > 0")
         for name in ("clip_value", "clip_norm", "global_clip_norm", "time_limit"):
             value = getattr(self, name)
@@ -154,6 +163,9 @@ class TrainConfig:
         self._check_decay_epochs()
         self._check_warmup_epochs()
         self._check_one_clip()
+        for name in ("unfreeze_at", "unfreeze_from"):
+            if getattr(self, name) is not None:
+                self._expect(bool(self.freeze), name, "None without freeze")
 
     @property
     def has_separate_result(self) -> bool:

@@ -1,13 +1,15 @@
 """Check the model of a training before a folder is made for it."""
 
 import jax
+from flax import nnx
 
 from jcnn.data import Dataset
-from jcnn.layers import freeze, frozen, set_dropout
+from jcnn.layers import frozen, set_dropout
 from jcnn.models import zoo_summary
 from jcnn.models.file import ModelFile
 from jcnn.models.zoo import trace
 from jcnn.runs import RunConfig
+from jcnn.runs.unfreezing import frozen_layers
 from jcnn.train import check_fit
 
 
@@ -22,23 +24,31 @@ def check_model(config: RunConfig, file: ModelFile | None, train: Dataset) -> No
         train: the training examples.
 
     Raises:
-        ValueError: the model does not fit the data, `freeze` names no layer of it, or it
-            has no dropout layer for `dropout`.
+        ValueError: the model does not fit the data, `freeze` or `unfreeze_from` names no layer of
+            it, or it has no dropout layer for `dropout`.
     """
-    shape, classes, names = config.input_shape, len(config.class_names), config.train.freeze
+    shape, classes = config.input_shape, len(config.class_names)
     member = config.members()[0]
     if file is not None:
         model = member.build(file)
         check_fit(model, train)
-        with frozen([model], names, shape):
-            return
+        _check_frozen(model, config)
+        return
     zoo_summary(config.model, shape, classes)
 
     def build() -> None:
         model = trace(config.model, shape, classes)
-        freeze(model, names, shape)
+        _check_frozen(model, config)
         if member.dropout is not None:
             set_dropout(model, member.dropout)
 
-    if names or member.dropout is not None:
+    if config.train.freeze or member.dropout is not None:
         jax.eval_shape(build)
+
+
+def _check_frozen(model: nnx.Module, config: RunConfig) -> None:
+    """Raise the ValueError of a name that is no layer."""
+    for unfrozen in (False, True):
+        names = frozen_layers(model, config.train, config.input_shape, unfrozen=unfrozen)
+        with frozen([model], names, config.input_shape):
+            pass

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.layers.calls import modules_by_path, recorded_calls
+from jcnn.layers.calls import around_calls, modules_by_path, recorded_calls
 from jcnn.layers.model import eval_mode
 from jcnn.suggest import did_you_mean
 
@@ -72,6 +72,46 @@ def frozen(
         if names:
             for model in models:
                 _unfreeze(model)
+
+
+def frozen_before(
+    model: nnx.Module, names: Sequence[str], layer: str, input_shape: tuple[int, ...]
+) -> tuple[str, ...]:
+    """The layers that `freeze` would freeze and that the model calls before a layer.
+
+    Args:
+        model: any NNX module; it is not changed.
+        names, input_shape: as for `freeze`.
+        layer: path of the first layer that is not frozen, or of a module that contains it.
+
+    Returns:
+        Their paths, each without those below it.
+
+    Raises:
+        ValueError: a name is no path of a layer, or the model does not call `layer`.
+    """
+    module = eval_mode(model)
+    order: list[str] = []
+
+    def around(path: str, _module: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
+        order.append(path)
+        return call(*args, **kwargs)
+
+    with around_calls(module, around):
+        jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
+    if layer not in order:
+        guess = did_you_mean(layer, order)
+        raise ValueError(
+            f"unfreeze_from: got {layer!r}; accepted: a path of a layer that the model calls: "
+            f"{', '.join(order[:8])}{', ...' if len(order) > 8 else ''}{guess}"
+        )
+    with frozen([model], names, input_shape):
+        modules: dict[str, Any] = modules_by_path(model)
+        chosen = {path for path, one in modules.items() if getattr(one, "frozen", False)}
+    before = set(order[: order.index(layer)])
+    # A module that contains the layer is called before it, but is not frozen as a whole.
+    stay = {p for p in chosen & before if not f"{layer}/".startswith(f"{p}/")}
+    return tuple(sorted(p for p in stay if not any(p.startswith(f"{other}/") for other in stay)))
 
 
 def head_path(model: nnx.Module, input_shape: tuple[int, ...]) -> str:

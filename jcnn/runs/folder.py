@@ -26,6 +26,7 @@ from jcnn.models.file import ModelFile, read_text
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.runs.config import RunConfig, RunError, from_json, to_json
 from jcnn.runs.history import History, write_history
+from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished_in, write_text
 from jcnn.system.machine import describe_machine
 
@@ -171,7 +172,9 @@ def write_members(
     ):
         folder = member_folder(run, i)
         folder.mkdir(exist_ok=True)
-        with frozen([model], config.train.freeze, config.input_shape):
+        unfrozen = is_unfrozen(config.train, len(history))
+        names = frozen_layers(model, config.train, config.input_shape, unfrozen=unfrozen)
+        with frozen([model], names, config.input_shape):
             arrays = model_arrays(model)
         tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from jcnn.runs.folder import (
     read_config,
     write_config,
 )
+from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished
 
 
@@ -71,11 +73,15 @@ def load(
             set_preprocessing(module, config.preprocessing)
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
+        # As when it was saved: frozen parameters are stored as other state.
+        unfrozen = is_unfrozen(config.train, len(meta["histories"][0]), int(meta.get("step", 0)))
+        names = frozen_layers(module, config.train, config.input_shape, unfrozen=unfrozen)
+        stack.enter_context(frozen([module], names, config.input_shape))
         # Within an epoch, the state of the last finished epoch is stored separately too.
         separate = config.train.has_separate_result or meta.get("step")
         return {"kept": model_arrays(module)} if separate else model_arrays(module)
 
-    with frozen([module], config.train.freeze, config.input_shape):  # as when it was saved
+    with ExitStack() as stack:
         saved, _ = checkpoint.restore(run, wanted, on_damage=on_damage)
         kept = saved.get("kept", saved)
         nnx.update(module, kept["params"], kept["rest"])

@@ -16,15 +16,14 @@ from jcnn.data import Dataset, Note, split_validation
 from jcnn.data.class_names import match_classes
 from jcnn.data.transforms import parse
 from jcnn.data.validation_split import check_validation_split
-from jcnn.layers import as_model, frozen
+from jcnn.layers import as_model
 from jcnn.runs.history import History
-from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
-from jcnn.train.features import from_features
-from jcnn.train.functions import Functions, PerExample, check_functions, check_labels, functions_of
+from jcnn.train.functions import Functions, PerExample, check_labels, functions_of
 from jcnn.train.lines import line_printer
-from jcnn.train.loop import Callback, train
+from jcnn.train.loop import Callback
+from jcnn.train.parts import train_in_parts
 
 
 def fit(
@@ -191,24 +190,9 @@ def _train(
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    with (
-        frozen(models, configs[0].freeze, dataset.image_shape),
-        from_features(models, dataset, validation, configs[0], notify) as (dataset, validation),
-        delay_interrupts() as check,
-    ):
-        check_functions(functions, configs, dataset, models[0], saved=run is not None)
-        return train(
-            models,
-            dataset,
-            validation,
-            configs,
-            functions,
-            run,
-            resume,
-            notify,
-            callbacks,
-            check,
-        )
+    return train_in_parts(
+        models, dataset, validation, configs, functions, run, resume, notify, callbacks
+    )
 
 
 def _ignore(_event: Event) -> None:

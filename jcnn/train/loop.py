@@ -20,6 +20,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
 from jcnn.layers import eval_mode, train_mode
+from jcnn.layers.freezing import head_path
 from jcnn.layers.model import SplitModel
 from jcnn.runs import record
 from jcnn.runs.history import History, mean_history
@@ -145,11 +146,19 @@ def train(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
     check_interrupt: Callable[[], None],
+    histories: tuple[History, ...] | None = None,
+    until: int | None = None,
 ) -> tuple[History, ...]:
     """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each.
 
-    `check_interrupt` raises KeyboardInterrupt after a Ctrl-C, and is called between the calls of
-    compiled programs.
+    Args:
+        models, dataset, validation, configs, run, resume, notify, callbacks: as for `fit`.
+        functions: the loss, metrics and optimizer.
+        check_interrupt: raises KeyboardInterrupt after a Ctrl-C; called between the calls of
+            compiled programs.
+        histories: of the epochs before, for the second part of a training that unfreezes layers.
+            With None, a training starts, or is resumed.
+        until: the epoch after which the first part ends; None for the last.
     """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
@@ -176,6 +185,7 @@ def train(
             classes=len(dataset.class_names),
             population=population_mode() if axis else None,
             functions=functions,
+            head=_head(models[0], dataset, configs[0]),
         ),
         evaluate=partial(
             evaluate_population,
@@ -188,9 +198,15 @@ def train(
         fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
         deadline=time.monotonic() + 60 * (configs[0].time_limit or math.inf),
     )
-    current = _start(setup, resume)
-    done = epoch_results.has_ended(setup.config, current.histories)
-    epochs = 0 if done else setup.config.epochs
+    current = _start(setup, resume, histories)
+    last = setup.config.epochs if until is None else min(until, setup.config.epochs)
+
+    def has_ended() -> bool:
+        finished = len(current.histories[0])
+        return finished >= last or epoch_results.has_ended(setup.config, current.histories)
+
+    done = has_ended()
+    epochs = 0 if done else last
     try:
         with open_windows(dataset, setup.order, setup.config, notify, epochs=epochs) as windows:
             if not done:
@@ -199,28 +215,36 @@ def train(
             late = False
             while not (done or late):
                 whole = _run_epoch(setup, current, windows)
-                done = whole and _finish_epoch(setup, current)
+                done = whole and (_finish_epoch(setup, current) or has_ended())
                 late = not done and _is_late(setup)
         stopped = _late_words(setup, current) if late else ""
         words = epoch_results.ending(setup.config, current.histories, stopped)
-        if words:
+        if words and (late or until is None):
             notify(Note(words))
     finally:
         _update_models(setup, current.result)
     return current.histories
 
 
-def _start(setup: _Setup, resume: bool) -> _Current:
+def _head(model: nnx.Module, dataset: Dataset, config: TrainConfig) -> str:
+    """The path of the layer that keeps its learning rate, if others have another one."""
+    return head_path(model, dataset.image_shape) if config.backbone_lr_factor != 1 else ""
+
+
+def _start(setup: _Setup, resume: bool, histories: tuple[History, ...] | None) -> _Current:
     """The initial state, or that of the run's newest checkpoint."""
     params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
     init = init_program(
         compiled_part(setup.config), population=bool(setup.axis), functions=setup.functions
     )
     state = init(params, rest)
+    tree = to_tree(state, setup.zero_totals(), copy(ModelState(params, rest)))
+    if histories is not None:
+        return _Current(*from_tree(tree), *TrainProgress(histories))
     tree, progress = restore_or_init(
         setup.run,
         resume,
-        to_tree(state, setup.zero_totals(), copy(ModelState(params, rest))),
+        tree,
         len(setup.models),
         setup.notify,
         separate=setup.config.has_separate_result,

@@ -50,6 +50,7 @@ def epoch_program(
     classes: int,
     population: PopulationMode | None = None,
     functions: Functions = NONE,
+    head: str = "",
 ) -> Any:
     """The compiled steps of an epoch, from step `start` to step `stop`.
 
@@ -65,6 +66,7 @@ def epoch_program(
             have a leading axis, one row for each model, and the program maps over it: "vmap"
             runs the models together, "map" one after another.
         functions: the user's loss, metrics and optimizer.
+        head: as for `training_step`.
 
     Returns:
         `run(state, streams, totals, *window, key, learning_rate, done, start, stop)` to
@@ -89,7 +91,11 @@ def epoch_program(
         stop: jax.Array,
     ) -> Carry:
         step = training_step(
-            graphdef, streams, config, steps=steps, classes=classes, functions=functions
+            *(graphdef, streams, config),
+            steps=steps,
+            classes=classes,
+            functions=functions,
+            head=head,
         )
         window = Window(images, labels, order, first)
 
@@ -184,6 +190,8 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         plateau_patience=None,
         plateau_factor=0.1,
         steps_per_call=None,
+        unfreeze_at=None,
+        unfreeze_from=None,
         time_limit=None,
     )
 

@@ -69,6 +69,7 @@ def training_step(
     steps: int,
     classes: int,
     functions: Functions = NONE,
+    head: str = "",
 ) -> Callable[..., Carry]:
     """Return one training step, a pure function of its batch and key, to be compiled.
 
@@ -78,6 +79,7 @@ def training_step(
         steps: number of steps in an epoch, for the learning rate schedule.
         classes: K, the number of classes.
         functions: the user's loss, metrics and optimizer.
+        head: path of the layer to which `config.backbone_lr_factor` does not apply.
 
     Returns:
         `step((state, totals), images (B, H, W, C) uint8, labels, key, count, learning_rate)` to
@@ -97,6 +99,8 @@ def training_step(
         updates, moments = change.update(
             gradients, state.optimizer, state.params, learning_rate=learning_rate * factor(count)
         )
+        if config.backbone_lr_factor != 1:
+            updates = _slowed(updates, head, config.backbone_lr_factor)
         params = optax.apply_updates(state.params, updates)
         average = state.average
         if config.ema:
@@ -165,6 +169,16 @@ def training_step(
         return state, jax.tree.map(jnp.add, totals, sums)
 
     return step
+
+
+def _slowed(updates: Any, head: str, factor: float) -> Any:
+    """The updates of a model's parameters, those outside the head times a factor."""
+
+    def scaled(path: tuple[Any, ...], update: jax.Array) -> jax.Array:
+        name = "/".join(str(getattr(key, "key", key)) for key in path)
+        return update if name.startswith(f"{head}/") else factor * update
+
+    return jax.tree_util.tree_map_with_path(scaled, updates)
 
 
 def _cast(tree: Any, config: TrainConfig) -> Any:
