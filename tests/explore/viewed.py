@@ -59,14 +59,15 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
         "network": {
             "classes": state.pop("classes", []),
             "layers": [
-                layer
+                {"inputs": [i]}  # a chain, unless said otherwise
+                | layer
                 | {
                     "arrays": {
                         name: [np.asarray(array, np.float32).ravel().tolist(), list(array.shape)]
                         for name, array in layer.get("arrays", {}).items()
                     }
                 }
-                for layer in layers
+                for i, layer in enumerate(layers)
             ],
         },
         "x": x.ravel().tolist(),

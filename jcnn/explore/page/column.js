@@ -3,9 +3,8 @@
 import { cssColour, drawMap, rangeOf } from "./colour.js";
 import { setNumeral } from "./digits.js";
 import { make } from "./dom.js";
-import { sizeOf } from "./forward.js";
 import { drawPicture, isPicture } from "./pictures.js";
-import { placeOf, unitAt } from "./terms.js";
+import { placeOf, sizeOf, unitAt } from "./shapes.js";
 import { typeOf, words } from "./words.js";
 
 const BARS = 128; // vectors of up to this many units are bars, longer vectors a strip of cells
@@ -93,10 +92,16 @@ function gridOf(form, shape, network, index) {
   const units = sizeOf(shape);
   if (form === "bars") return { rows: units, columns: 1 };
   // A flattened map has the channels of one pixel in each row, unless there are too few or too many.
-  const before = network.layers.slice(0, index).map((layer) => layer.in).filter((s) => s.length === 3);
-  const channels = before.at(-1)?.[2] ?? 0;
+  const channels = mapBefore(network, index)?.at(-1) ?? 0;
   const columns = channels >= 8 && channels <= 64 ? channels : 32;
   return { rows: Math.ceil(units / columns), columns };
+}
+
+// The shape of the last map from which the vector outputs[index] is computed.
+function mapBefore(network, index) {
+  if (index === 0) return null;
+  const { in: shape, inputs } = network.layers[index - 1];
+  return shape.length === 3 ? shape : mapBefore(network, inputs[0]);
 }
 
 function boxesOf(column, network) {

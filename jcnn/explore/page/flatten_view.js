@@ -5,7 +5,7 @@ import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
-import { placeOf } from "./terms.js";
+import { placeOf } from "./shapes.js";
 import { cellText, choiceButton, fillPanel, placeFields } from "./view_panel.js";
 import { selectUnit, viewed, viewHead, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";

@@ -7,10 +7,10 @@ import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
 import { fieldMark, fieldSentence } from "./field_view.js";
-import { sizeOf } from "./forward.js";
 import { receptiveFields } from "./receptive_field.js";
 import { change, state } from "./state.js";
-import { placeOf, sourcesOf } from "./terms.js";
+import { placeOf, sizeOf } from "./shapes.js";
+import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
@@ -43,7 +43,7 @@ export function makeOverview(root, readout) {
     if (!spot) return;
     svg.setAttribute("width", frame.offsetWidth);
     svg.setAttribute("height", frame.offsetHeight);
-    if (spot.index > 0) drawEdges(svg, frame, columns[spot.index - 1], columns[spot.index], spot.unit);
+    if (spot.index > 0) drawEdges(svg, frame, columns, columns[spot.index], spot.unit);
     if (spot.index > 0 && columns[0].picture) markField(spot);
   }
 
@@ -71,7 +71,8 @@ export function makeOverview(root, readout) {
 
   // Scroll to the layer in the address and to its inputs.
   function showColumns(layer) {
-    const [left, right] = [columns[layer].element, columns[layer + 1].element];
+    const first = Math.min(...state.network.layers[layer].inputs);
+    const [left, right] = [columns[first].element, columns[layer + 1].element];
     const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
     if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
@@ -160,9 +161,12 @@ function describe(spot) {
   const { index, unit } = spot;
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
-    const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    const gaps = { count: count.toLocaleString("en"), layer: nameOf(index - 1) };
-    parts.push(make("span", { class: "soft" }, ` · ${fillIn(count === 1 ? w.reads_one : w.reads, gaps)} · ${fieldSize(spot)}`));
+    const { inputs } = state.network.layers[index - 1];
+    const read = sourcesByInput(state.network.layers[index - 1], unit).flatMap(({ length }, k) => {
+      const gaps = { count: length.toLocaleString("en"), layer: nameOf(inputs[k]) };
+      return length > 0 ? [fillIn(length === 1 ? w.reads_one : w.reads, gaps)] : [];
+    });
+    parts.push(make("span", { class: "soft" }, ` · ${[...read, fieldSize(spot)].join(" · ")}`));
   }
   return parts;
 }

@@ -2,8 +2,8 @@
 
 import { cssColour } from "./colour.js";
 import { make } from "./dom.js";
+import { placeOf, unitAt } from "./shapes.js";
 import { change } from "./state.js";
-import { placeOf, unitAt } from "./terms.js";
 import { viewWords } from "./view_words.js";
 
 // Rebuild a panel and restore the focus by data-key.
@@ -14,11 +14,11 @@ export function fillPanel(panel, ...children) {
   if (key !== undefined) panel.querySelector(`[data-key="${key}"]`)?.focus();
 }
 
-// The subject of a view: layer, input, output, and position of the unit.
+// The subject of a view: layer, (first) input, output, and position of the unit.
 export function viewed(state) {
   const { layer: index, unit } = state.selected;
   const layer = state.network.layers[index];
-  const x = state.outputs[index];
+  const x = state.outputs[layer.inputs[0]];
   const y = state.outputs[index + 1];
   return { index, unit, layer, x, y, place: placeOf(layer.out, unit) };
 }
