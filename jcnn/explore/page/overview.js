@@ -14,8 +14,8 @@ import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
-// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` updates everything from
-// the state, `mark` only the selection, and `focus` moves to the column of the selected unit.
+// Build the overview in an empty element. Returns {draw, follow, focus}: `draw` updates everything from
+// the state, `follow` only the selection, and `focus` moves to the column of the selected unit.
 export function makeOverview(root, readout) {
   const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
   const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
@@ -67,6 +67,16 @@ export function makeOverview(root, readout) {
     const layer = state.selected?.layer ?? null;
     if (layer !== null && layer !== inSight) showColumns(layer);
     inSight = layer;
+  }
+
+  // Mark the selection, and scroll to it if its column is out of sight.
+  function follow() {
+    mark();
+    const chosen = state.selected && columns[state.selected.layer + 1].element;
+    if (!chosen) return;
+    const outside = chosen.offsetLeft + chosen.offsetWidth <= root.scrollLeft ||
+      chosen.offsetLeft >= root.scrollLeft + root.clientWidth;
+    if (outside) root.scrollLeft = Math.max(0, chosen.offsetLeft - 40);
   }
 
   // Scroll to the layer in the address and to its inputs.
@@ -125,7 +135,7 @@ export function makeOverview(root, readout) {
   }
 
   new ResizeObserver(mark).observe(root);
-  return { draw, mark, focus };
+  return { draw, follow, focus };
 }
 
 function fieldOf({ index, unit }) {

@@ -39,7 +39,7 @@ export function viewHead(state, title) {
   const text = viewWords[state.language];
   return make("header", { class: "view-head" },
     make("h3", {}, title),
-    make("p", { class: "view-shapes" }, `${layer.name}: ${shapeText(layer.in)} → ${shapeText(layer.out)}`),
+    make("p", { class: "view-shapes" }, `${layer.name}: ${(layer.ins ?? [layer.in]).map(shapeText).join(", ")} → ${shapeText(layer.out)}`),
     make("div", { class: "view-controls" },
       ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen))),
     ...(state.exact ? [make("p", { class: "view-note" }, text.viewExactNote)] : []));
