@@ -1,7 +1,9 @@
 // The whole network, one column per layer. Pointing at a unit, or moving to it with the arrow keys,
 // marks its inputs; a click or Enter selects it.
 
-import { drawColumn, drawLegend, makeColumn, cellOf, unitIn } from "./column.js";
+import {
+  boxCount, cellOf, drawBoxes, drawHead, drawLegend, fillColumn, makeColumn, unitIn,
+} from "./column.js";
 import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
@@ -14,10 +16,14 @@ import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
+const MAPS_AT_ONCE = 2000;
+
 // Build the overview in an empty element. Returns {draw, follow, focus}: `draw` updates everything from
 // the state, `follow` only the selection, and `focus` moves to the column of the selected unit.
 export function makeOverview(root, readout) {
   const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
+  const stale = new Set(columns); // columns whose numbers are not drawn
+  const near = new Set(columnsAtOnce(columns)); // columns that are drawn at once
   const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
   const frame = make("div", { class: "frame" }, columns.map((column) => column.element), svg);
   root.append(frame);
@@ -41,6 +47,8 @@ export function makeOverview(root, readout) {
     svg.replaceChildren();
     readout.replaceChildren(...describe(spot));
     if (!spot) return;
+    const read = spot.index > 0 ? state.network.layers[spot.index - 1].inputs : [];
+    for (const index of [spot.index, ...read]) reveal(columns[index]);
     svg.setAttribute("width", frame.offsetWidth);
     svg.setAttribute("height", frame.offsetHeight);
     if (spot.index > 0) drawEdges(svg, frame, columns, columns[spot.index], spot.unit);
@@ -55,12 +63,21 @@ export function makeOverview(root, readout) {
       x: picture.x - origin.x, y: picture.y - origin.y, width: picture.width, height: picture.height }));
   }
 
+  // Draw the numbers of a column unless they are drawn.
+  function reveal(column) {
+    if (!stale.delete(column)) return;
+    fillColumn(column, state.network);
+    drawBoxes(column, state, ranges);
+  }
+
   function draw() {
     const layers = state.outputs.map((output) => rangeOf(output));
     ranges = { layers, global: Math.max(...layers) };
     for (const column of columns) {
+      stale.add(column);
       const here = pointed?.index === column.index ? pointed.unit : null;
-      drawColumn(column, state, ranges, here);
+      if (near.has(column)) reveal(column);
+      drawHead(column, state, ranges, here);
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
     mark();
@@ -134,8 +151,24 @@ export function makeOverview(root, readout) {
     if (state.selected) columns[state.selected.layer + 1].cells.focus();
   }
 
+  const sight = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      const column = columns.find(({ element }) => element === target);
+      if (!isIntersecting) near.delete(column);
+      else near.add(column);
+      if (isIntersecting && ranges) reveal(column);
+    }
+  }, { root, rootMargin: "0px 1000px" });
+  for (const column of columns) if (!near.has(column)) sight.observe(column.element);
   new ResizeObserver(mark).observe(root);
   return { draw, follow, focus };
+}
+
+// The first columns, up to a number of maps, and all vectors; other maps are drawn when they come
+// into sight.
+function columnsAtOnce(columns) {
+  let boxes = 0;
+  return columns.filter((column) => (boxes += boxCount(column)) <= MAPS_AT_ONCE || column.form !== "maps");
 }
 
 function fieldOf({ index, unit }) {
@@ -216,7 +249,7 @@ function moved(column, unit, key) {
   const page = { PageUp: -1, PageDown: 1 }[key];
   if (page === undefined) return null;
   if (column.form !== "maps") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
-  const box = Math.max(0, Math.min(column.boxes.length - 1, spot.box + page));
+  const box = Math.max(0, Math.min(boxCount(column) - 1, spot.box + page));
   return unitIn(column, box, spot.row, spot.column);
 }
 
