@@ -85,7 +85,8 @@ def test_a_rounded_number_is_marked_and_all_digits_are_all(
 ) -> None:
     shown = view(name)
     marks, rounded = [], 0
-    for unit in (0, 3):
+    size = int(np.prod(VIEWS[name][0]["out"]))
+    for unit in (0, 3, size // 2, size * 2 // 3):
         shown.select(unit)
         marks += shown.page.eval_on_selector_all("section [data-value]", MARKS)
     for text, full, marked, sign in marks:

@@ -9,12 +9,12 @@ export function drawEdges(svg, frame, columns, after, unit) {
   const origin = frame.getBoundingClientRect();
   const target = boxOf(after, unit, origin);
   const groups = sourcesByInput(after.layer, unit).flatMap((sources, k) =>
-    edgesFrom(columns[after.layer.inputs[k]], sources, target, origin, `seen-${k}`));
+    edgesFrom(columns[after.layer.inputs[k]], sources, target, origin, `seen-${k}`, after.layer.inputs[k] < after.index - 1));
   svg.replaceChildren(...groups, makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit }));
 }
 
-// The marks in one column, and their edges.
-function edgesFrom(before, sources, target, origin, id) {
+// The marks in one column, and their edges; `skips` is whether other columns lie between.
+function edgesFrom(before, sources, target, origin, id, skips) {
   const marks = rectangles(before, sources);
   const view = shifted(before.cells.getBoundingClientRect(), origin);
   const lines = [];
@@ -29,7 +29,7 @@ function edgesFrom(before, sources, target, origin, id) {
         "data-height": mark.height, "data-width": mark.width,
       }));
     }
-    lines.push(edge(union(drawn.map(({ area }) => area)), target, view));
+    lines.push(edge(union(drawn.map(({ area }) => area)), target, view, skips));
   }
   // Cells scrolled out of a strip are not drawn.
   const clip = makeSvg("clipPath", { id }, makeSvg("rect", {
@@ -102,14 +102,16 @@ function areaOf(column, map, { row, column: c, height, width }) {
   return area;
 }
 
-// A line from the marked area, or from the nearest visible edge of its column.
-function edge(area, target, view) {
+// A line from the marked area, or from the nearest visible edge of its column; it is bent around the
+// units in between.
+function edge(area, target, view, skips) {
   const x1 = area.x + area.width;
   const middle = area.y + area.height / 2;
   const y1 = Math.max(view.y, Math.min(view.y + view.height, middle));
   const [x2, y2] = [target.x, target.y + target.height / 2];
-  const bend = Math.max(12, (x2 - x1) / 2);
-  return makeSvg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
+  const bend = skips ? Math.min(60, (x2 - x1) / 2) : Math.max(12, (x2 - x1) / 2);
+  const down = skips ? 45 : 0;
+  return makeSvg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1 + down} ${x2 - bend} ${y2 + down} ${x2} ${y2}` });
 }
 
 function union(areas) {

@@ -35,10 +35,14 @@ function joinedLines(state, text, terms, y) {
   const { layer, unit } = viewed(state);
   const [a, b] = terms.map(({ value }) => value);
   return [
-    viewTable([text.joinSource, viewWords[state.language].viewValue],
-      terms.map((term) => [sourceButton(state, text, term), sourceValue(state, text, term)])),
+    sourceTable(state, text, terms),
     equation(state, [...bracketed(a), JOIN_SIGNS[layer.kind], ...bracketed(b), EQUALS, y[unit]]),
   ];
+}
+
+function sourceTable(state, text, terms) {
+  return viewTable([text.joinSource, viewWords[state.language].viewValue],
+    terms.map((term) => [sourceButton(state, text, term), sourceValue(state, text, term)]));
 }
 
 // The channels of each input, and which one the unit is.
@@ -47,15 +51,13 @@ function takenLines(state, text, term, y) {
   const { channel } = placeOf(layer.out, unit);
   const starts = channelStarts(layer);
   const names = layer.inputs.map((one) => layerName(state, one));
-  const lines = names.map((name, input) => [
-    `${input}: ${name}`,
-    `${starts[input]}–${starts[input] + layer.ins[input].at(-1) - 1}`,
-    ...(input === term.input ? [sourceButton(state, text, term), sourceValue(state, text, term)] : ["", ""]),
-  ]);
+  const lines = names.map((name, input) =>
+    [`${input}: ${name}`, `${starts[input]}–${starts[input] + layer.ins[input].at(-1) - 1}`]);
   return [
-    viewTable([words(state.language).input, text.joinChannels, text.joinSource, viewWords[state.language].viewValue], lines),
+    viewTable([words(state.language).input, text.joinChannels], lines),
     equation(state, [fillIn(text.joinTaken, { channel, from: channel - starts[term.input], input: term.input }),
       " k = ", channel, " − ", starts[term.input], EQUALS, channel - starts[term.input]]),
+    sourceTable(state, text, [term]),
     equation(state, ["y = x: ", term.value, EQUALS, y[unit]], true),
   ];
 }
@@ -81,7 +83,7 @@ function sourceValue(state, text, { input, source, value }) {
   return shown;
 }
 
-// The map of each source, and that of the output.
+// The map of each source, and that of the output; a copy has the same colours.
 function joinPictures(state, terms, y) {
   const { layer, place } = viewed(state);
   const box = (cell) => [cell.row, cell.column, 1, 1];
@@ -92,5 +94,6 @@ function joinPictures(state, terms, y) {
     return mapPicture(x, shape, cell.channel, box(cell), rangeOf(x), caption);
   });
   const caption = `${layer.name}, ${words(state.language).channel} ${place.channel}`;
-  return [...maps, mapPicture(y, layer.out, place.channel, box(place), rangeOf(y), caption)];
+  const range = rangeOf(layer.kind === "concatenate" ? state.outputs[layer.inputs[terms[0].input]] : y);
+  return [...maps, mapPicture(y, layer.out, place.channel, box(place), range, caption)];
 }

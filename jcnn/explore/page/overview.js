@@ -96,10 +96,10 @@ export function makeOverview(root, readout) {
     if (outside) root.scrollLeft = Math.max(0, chosen.offsetLeft - 40);
   }
 
-  // Scroll to the layer in the address and to its inputs.
+  // Scroll to the layer in the address and to the nearest of its inputs.
   function showColumns(layer) {
-    const first = Math.min(...state.network.layers[layer].inputs);
-    const [left, right] = [columns[first].element, columns[layer + 1].element];
+    const nearest = Math.max(...state.network.layers[layer].inputs);
+    const [left, right] = [columns[nearest].element, columns[layer + 1].element];
     const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
     if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
