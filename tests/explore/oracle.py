@@ -100,9 +100,9 @@ def _upsample(layer: Mapping[str, Any], x: Array) -> Array:
         size = x.shape[axis]
         # np.interp repeats the first and the last number beyond them.
         at = (np.arange(size * factor) + 0.5) / factor - 0.5
-        x = np.apply_along_axis(
-            lambda line, at=at: np.interp(at, np.arange(len(line)), line), axis, x
-        )
+        lines = np.moveaxis(x, axis, -1)
+        wide = [np.interp(at, np.arange(size), line) for line in lines.reshape(-1, size)]
+        x = np.moveaxis(np.reshape(wide, (*lines.shape[:-1], -1)), -1, axis)
     return x
 
 
@@ -118,12 +118,14 @@ def _example_norm(layer: Mapping[str, Any], arrays: Mapping[str, Array], x: Arra
 
 
 def _conv_transpose(layer: Mapping[str, Any], arrays: Mapping[str, Array], x: Array) -> Array:
-    pads = _pads(layer)
     out = np.zeros((1, *layer["out"]))
     bias = arrays.get("bias", np.zeros(out.shape[3]))
-    window = {key: tuple(layer[key]) for key in ("stride", "dilation")}
     y, *_ = oracle.conv_transpose2d(
-        *(x, arrays["kernel"], bias, out), padding=pads, groups=layer["groups"], **window
+        *(x, arrays["kernel"], bias, out),
+        stride=tuple(layer["stride"]),
+        padding=_pads(layer),
+        dilation=tuple(layer["dilation"]),
+        groups=layer["groups"],
     )
     return y
 

@@ -1,80 +1,30 @@
-"""Pages of models with branches: sources, edges, receptive fields, occlusion and edits."""
+"""Pages of models with branches: sources, reruns, marks, occlusion and edits."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 import pytest
 from flax import nnx
-from jax import lax
 from playwright.sync_api import Page
 
 from jcnn.compile import run_once
 from jcnn.explore import page as explorer_page
-from jcnn.explore._network import Network, network
 from jcnn.layers import eval_mode
 from tests.explore.branches import MODELS
-from tests.explore.models import drawn
+from tests.explore.branches_made import as_oracle, described, made
 from tests.explore.occlusion_reference import VIEW, fill, finished, occlusion, of_model, opened
 from tests.explore.oracle import run_all
 from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, at, numbers
 from tests.explore.test_page import pictures
 
-Bools = npt.NDArray[np.bool_]
-Make = Callable[[str], tuple[Any, Network, str]]
-
-
-@pytest.fixture(scope="module")
-def made() -> Make:
-    """A model, its layers and its page, each made once."""
-    known: dict[str, tuple[Any, Network, str]] = {}
-
-    def make(name: str) -> tuple[Any, Network, str]:
-        if name not in known:
-            build, shape = MODELS[name]
-            model = drawn(build)
-            html = explorer_page(model, pictures(1, *shape), ["ant", "bee", "cat"]).html
-            known[name] = (model, network(model, shape), html)
-        return known[name]
-
-    return make
-
-
-def described(found: Network) -> list[dict[str, Any]]:
-    """The layers as the page has them, with arrays as lists."""
-    return [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "inputs": layer.inputs,
-            "in": layer.in_shape,
-            "out": layer.out_shape,
-            **layer.settings,
-            "arrays": {
-                key: {"data": array.ravel().tolist(), "shape": array.shape}
-                for key, array in layer.arrays.items()
-            },
-        }
-        for layer in found.layers
-    ]
-
-
-def as_oracle(found: Network) -> list[dict[str, Any]]:
-    layers = described(found)
-    return [one | {"arrays": v.arrays} for one, v in zip(layers, found.layers, strict=True)]
-
 
 @pytest.fixture(scope="module")
 def kit(chromium: Any) -> Any:
     """A page with only the functions."""
     page = chromium.new_page()
-    script = joined_files("receptive_field.js", "rerun.js", "terms.js").replace("</", "<\\/")
-    names = "{receptiveFields, rerunLayer, runFrom, runLayer, sourcesByInput}"
+    script = joined_files("rerun.js", "terms.js").replace("</", "<\\/")
+    names = "{rerunLayer, runFrom, runLayer, sourcesByInput}"
     page.set_content(f"<body><script>{script}; Object.assign(globalThis, {names})</script>")
     page.evaluate(
         """() => { globalThis.revive = (layers) => layers.map((layer) => ({ ...layer,
@@ -83,113 +33,6 @@ def kit(chromium: Any) -> Any:
     )
     yield page
     page.close()
-
-
-# --- what a unit depends on -----------------------------------------------------------------------
-
-
-def dependencies(found: Network) -> list[Bools]:
-    """For every layer (units, H, W, C): which numbers of the picture each unit depends on.
-
-    By gradients of a program with the same reads, all of whose terms are positive.
-    """
-    random = np.random.default_rng(0)
-    kernels = [
-        jnp.asarray(random.uniform(0.5, 1, layer.arrays["kernel"].shape), jnp.float32)
-        if "kernel" in layer.arrays
-        else None
-        for layer in found.layers
-    ]
-
-    def run(x: jax.Array) -> list[jax.Array]:
-        outputs = [x]
-        for layer, kernel in zip(found.layers, kernels, strict=True):
-            outputs.append(_positive(layer, kernel, *(outputs[one] for one in layer.inputs)))
-        return [y.ravel() for y in outputs[1:]]
-
-    shape = found.input_shape
-    picture = jnp.asarray(random.uniform(0.5, 1, (1, *shape)), jnp.float32)
-    slopes = jax.jit(jax.jacrev(run))(picture)
-    return [np.asarray(one).reshape(-1, *shape) != 0 for one in slopes]
-
-
-def _positive(layer: Any, kernel: Any, *xs: jax.Array) -> jax.Array:
-    how, x = layer.settings, xs[0]
-    dimensions = ("NHWC", "HWIO", "NHWC")
-    match layer.kind:
-        case "conv":
-            return lax.conv_general_dilated(
-                x,
-                kernel,
-                how["stride"],
-                how["padding"],
-                rhs_dilation=how["dilation"],
-                dimension_numbers=dimensions,
-                feature_group_count=how["groups"],
-            )
-        case "conv_transpose":
-            taps, per = kernel.shape[:2], kernel.shape[3] // how["groups"]
-            summed = []
-            for group in range(how["groups"]):  # the gradient of a convolution by its input
-                out = (1, *layer.out_shape[:2], layer.out_shape[2] // how["groups"])
-                part = jnp.ones((*taps, out[3], per))
-                forward = lambda y, part=part: lax.conv_general_dilated(  # noqa: E731
-                    y, part, how["stride"], how["padding"], dimension_numbers=dimensions
-                )
-                piece = x[..., group * per : (group + 1) * per]
-                summed += jax.linear_transpose(forward, jnp.zeros(out))(piece)
-            return jnp.concatenate(summed, -1)
-        case "max_pool" | "average_pool":
-            window, stride = (1, *how["window"], 1), (1, *how["stride"], 1)
-            pads = [(0, 0), *how["padding"], (0, 0)]
-            pooled: jax.Array = lax.reduce_window(x, np.float32(0), lax.add, window, stride, pads)
-            return pooled
-        case "dense":
-            return jnp.matmul(x, kernel)
-        case "flatten" | "reshape":
-            return x.reshape(1, *layer.out_shape)
-        case "zero_pad":
-            return jnp.pad(x, ((0, 0), *how["padding"], (0, 0)))
-        case "crop":
-            (top, bottom), (left, right) = how["cropping"]
-            return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
-        case "upsample":
-            # jax.image resizes by the same rule.
-            return jax.image.resize(x, (1, *layer.out_shape), how["interpolation"])
-        case "layer_norm" | "softmax":
-            return x + x.sum(axis=-1, keepdims=True)
-        case "group_norm":
-            parts = x.reshape(*x.shape[:3], how["groups"], -1)
-            return (parts + parts.sum(axis=(1, 2, 4), keepdims=True)).reshape(x.shape)
-        case "concatenate":
-            return jnp.concatenate(xs, -1)
-        case "add" | "multiply" | "divide":
-            return x + xs[1] if len(xs) == 2 else 2 * x
-    return 2 * x
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_the_field_is_what_the_gradient_reaches(made: Make, kit: Page, name: str) -> None:
-    """Every unit of every layer; where branches join, the field is a union of boxes."""
-    _, found, _ = made(name)
-    layers = json.loads(json.dumps(described(found)))
-    script = """([layers, index, count]) => Array.from({length: count}, (_, unit) => {
-      const [field] = receptiveFields(layers, index, unit);
-      const pixels = field.bands.map(({rows: [first, high], columns}) => [first, high, columns]);
-      return [pixels, field.channels, field.pixels, field.numbers];
-    })"""
-    sizes = set()
-    for index, wanted in enumerate(dependencies(found)):
-        fields = kit.evaluate(script, [layers, index, len(wanted)])
-        for (bands, channels, pixels, count), mask in zip(fields, wanted, strict=True):
-            drawn_there = np.zeros(mask.shape[:2], int)
-            for first, high, columns in bands:
-                drawn_there[first : first + high, columns] += 1
-            assert (drawn_there == mask.any(axis=2)).all(), (layers[index]["name"], bands)
-            assert channels == np.flatnonzero(mask.any(axis=(0, 1))).tolist()
-            assert (pixels, count) == (mask.any(axis=2).sum(), mask.sum())
-            sizes.add(count)
-    assert len(sizes) > 3
 
 
 _MATTERS = """([layers, image]) => {
@@ -215,9 +58,9 @@ _MATTERS = """([layers, image]) => {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_sources_of_a_unit_are_all_that_it_reads(made: Make, kit: Page, name: str) -> None:
+def test_the_sources_of_a_unit_are_all_that_it_reads(kit: Page, name: str) -> None:
     """A number that is none makes the unit none if it is a source, and otherwise nothing."""
-    _, found, _ = made(name)
+    found, _ = made(name)
     image = pictures(1, *found.input_shape).ravel() / 255
     assert kit.evaluate(_MATTERS, [described(found), image.tolist()]) == []
 
@@ -257,9 +100,9 @@ _RERUN = """([layers, image, other, areas]) => {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_what_a_patch_changes_is_computed_anew(made: Make, kit: Page, name: str) -> None:
+def test_what_a_patch_changes_is_computed_anew(kit: Page, name: str) -> None:
     """To the last bit, through all branches, and no number outside the area that is named."""
-    _, found, _ = made(name)
+    found, _ = made(name)
     first, second = (p.ravel() / 255 for p in pictures(2, *found.input_shape))
     areas = [((0, 1), (0, 2)), ((2, 4), (3, 5)), ((4, 6), (4, 5)), ((0, 6), (0, 5))]
     given = [described(found), first.tolist(), second.tolist(), areas]
@@ -287,8 +130,8 @@ def marks(page: Page) -> dict[int, set[tuple[int, int, int]]]:
     return found
 
 
-def test_the_sources_of_a_sum_are_marked_and_opened(made: Make, browser_page: OpenPage) -> None:
-    _, found, html = made("residual")
+def test_the_sources_of_a_sum_are_marked_and_opened(browser_page: OpenPage) -> None:
+    found, html = made("residual")
     names = [layer.name for layer in found.layers]
     outputs = found.outputs(pictures(1, *found.input_shape)[0])
     page = browser_page(html)
@@ -317,12 +160,13 @@ def test_the_sources_of_a_sum_are_marked_and_opened(made: Make, browser_page: Op
     # The convolution's own view shows its own input, not the layer before it.
     page.locator("#detail .tabs button").first.click()
     *parts, total = numbers(page, ".conv-sum .equation [data-value]")
-    assert (sum(parts), total) == (pytest.approx(b), b)
+    assert sum(parts) == pytest.approx(b)
+    assert total == b
     assert set(marks(page)) == {-1}
 
 
-def test_a_gate_is_repeated(made: Make, browser_page: OpenPage) -> None:
-    _, found, html = made("squeeze")
+def test_a_gate_is_repeated(browser_page: OpenPage) -> None:
+    found, html = made("squeeze")
     names = [layer.name for layer in found.layers]
     page = browser_page(html)
     index = names.index("multiply")  # its first input is the gate
@@ -334,8 +178,8 @@ def test_a_gate_is_repeated(made: Make, browser_page: OpenPage) -> None:
     assert "is repeated" in page.locator("#detail .view").inner_text()
 
 
-def test_a_concatenation_says_whose_channel_it_is(made: Make, browser_page: OpenPage) -> None:
-    _, found, html = made("fire")
+def test_a_concatenation_says_whose_channel_it_is(browser_page: OpenPage) -> None:
+    found, html = made("fire")
     names = [layer.name for layer in found.layers]
     page = browser_page(html)
     index = names.index("join")
@@ -359,9 +203,9 @@ def test_a_concatenation_says_whose_channel_it_is(made: Make, browser_page: Open
     assert page.locator("#detail h2").inner_text().startswith("expand3x3 relu, channel 3")
 
 
-def test_a_changed_parameter_reaches_every_branch(made: Make, browser_page: OpenPage) -> None:
+def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> None:
     """The constant of a sum, before two branches part; the numbers are the oracle's."""
-    _, found, html = made("normalised")
+    found, html = made("normalised")
     names = [layer.name for layer in found.layers]
     image = pictures(1, *found.input_shape)[0]
     page = browser_page(html)

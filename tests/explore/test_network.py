@@ -212,7 +212,7 @@ def test_arithmetic_between_layers(model: nnx.Module, kinds: list[str]) -> None:
 def test_a_constant_has_an_axis_for_each_of_the_output() -> None:
     """It may have fewer, or a batch axis."""
     column = np.arange(6, dtype=np.float32).reshape(6, 1, 1)
-    for constant in (2.5, np.float32([1, 2, 3]), column, column[None]):
+    for constant in (2.5, np.array([1, 2, 3], np.float32), column, column[None]):
         model = Between(lambda conv, x, constant=constant: x + jnp.asarray(constant))
         found = network(model, SHAPE)
         assert found.layers[1].arrays["constant"].ndim == 3
