@@ -22,12 +22,13 @@ from jcnn.layers import eval_mode
 
 @dataclass(frozen=True)
 class Network:
-    """A model as a chain of layers.
+    """A model as layers of a page.
 
     Attributes:
         graph: of the model.
         input_shape: `(H, W, C)` of one image.
-        layers: in order; the last is a softmax, because the page shows probabilities.
+        layers: each after those that it reads; the last is a softmax, because the page shows
+            probabilities.
         ends: for each layer, the name of the node whose output it gives; None for none.
     """
 
@@ -55,7 +56,7 @@ class Network:
         found: list[Floats] = []
         for layer, name in zip(self.layers, self.ends, strict=True):
             if name is None and layer.kind in ("flatten", "softmax"):
-                found.append(after(layer, found[-1]))
+                found.append(after(layer, found[layer.inputs[0] - 1]))
             else:  # a pooling of whole maps, before its flatten, has the same numbers
                 node = values[name or layer.name]
                 found.append(np.asarray(node[0], np.float32).reshape(layer.out_shape))
@@ -63,15 +64,15 @@ class Network:
 
 
 def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int, int]) -> Network:
-    """Convert a model to a chain of layers.
+    """Convert a model to the layers of a page.
 
     Args:
         model: a model of the zoo, a list of layers, or any NNX module whose graph
-            (`jcnn.graph.graph`) is a chain of kinds that the page shows.
+            (`jcnn.graph.graph`) has only kinds that the page shows.
         input_shape: `(H, W, C)` of one image.
 
     Raises:
-        ValueError: the model does not accept such images, or is not such a chain; the message
+        ValueError: the model does not accept such images, or the page cannot show it; the message
             names the layer.
     """
     found = graph(model, input_shape)
@@ -80,20 +81,16 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
         raise ValueError(f"model: its output for an image is {shape}; accepted: (K,) logits")
     layers: list[Layer] = []
     ends: list[str | None] = []
-    before = INPUT
+    places = {INPUT: 0}
     for node in found.nodes:
-        parts = layers_of(node, found.shape_of(node.inputs[0]))
-        if node.inputs != (before,):
-            raise ValueError(
-                f"layer {node.name!r}: reads {', '.join(map(repr, node.inputs))}, not only "
-                f"{before!r}; accepted in a page: a chain of layers"
-            )
+        shapes = [found.shape_of(name) for name in node.inputs]
+        parts = layers_of(node, shapes, [places[name] for name in node.inputs], len(layers))
         layers += parts
         ends += [None] * (len(parts) - 1) + [node.name]
-        before = node.name
+        places[node.name] = len(layers)
     if layers[-1].settings.get("function") == "softmax":  # the model's own
         layers[-1] = dataclasses.replace(layers[-1], kind="softmax", settings={})
     else:
-        layers.append(softmax(shape))
+        layers.append(softmax(shape, places[found.output]))
         ends.append(None)
     return Network(found, input_shape, tuple(layers), tuple(ends))

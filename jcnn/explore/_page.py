@@ -71,7 +71,8 @@ def page(
     """Make a page that shows every number of every layer of a model for some images.
 
     Args:
-        model: a model of the zoo, a list of layers, or any NNX module that is a chain of layers.
+        model: a model of the zoo, a list of layers, or any NNX module of layers that the page
+            shows, with branches or without.
         images: `(N, H, W, C)` uint8, 1 to 16 images, grey or RGB.
         class_names: of the K logits, in order.
         labels: class index of each image; None if unknown.
@@ -80,7 +81,7 @@ def page(
         resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
 
     Raises:
-        ValueError: the model is not a chain of supported layers, is too large, or does not match
+        ValueError: the model has a layer that the page cannot show, is too large, or does not match
             the images or the class names; or an argument is invalid. The message names it.
     """
     _check_images(images)
@@ -108,6 +109,7 @@ def page(
         {
             "name": layer.name,
             "kind": layer.kind,
+            "inputs": layer.inputs,
             "in": layer.in_shape,
             "out": layer.out_shape,
             **layer.settings,

@@ -38,8 +38,12 @@ def built(
         return [offset, list(array.shape)]
 
     described = [
-        {**layer, "arrays": {k: pack(a) for k, a in layer.get("arrays", {}).items()}}
-        for layer in layers
+        {
+            "inputs": [i],  # a chain, unless said otherwise
+            **layer,
+            "arrays": {k: pack(a) for k, a in layer.get("arrays", {}).items()},
+        }
+        for i, layer in enumerate(layers)
     ]
     network = {
         "format": 1,

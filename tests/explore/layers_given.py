@@ -68,3 +68,42 @@ def batch_norm(shape: list[int], scaled: bool = True) -> Layer:
         arrays |= {"scale": numbers(7, channels), "offset": numbers(8, channels)}
     arrays = {name: array.astype(np.float32).astype(float) for name, array in arrays.items()}
     return alike("batch_norm", shape, epsilon=1e-3, arrays=arrays)
+
+
+def join(kind: str, shape: list[int], constant: Array | None = None) -> Layer:
+    """An input with itself, or with a constant."""
+    channels = shape[-1] * (2 if kind == "concatenate" else 1)
+    inputs = [0, 0] if constant is None else [0]
+    arrays = {} if constant is None else {"constant": constant}
+    layer = alike(kind, shape, inputs=inputs, ins=[shape] * len(inputs), arrays=arrays)
+    return layer | {"out": [*shape[:-1], channels]}
+
+
+def upsample(interpolation: str) -> Layer:
+    """7 x 6 pictures of 3 channels, by factors of 2 and 3."""
+    layer = alike("upsample", [7, 6, 3], size=[2, 3], interpolation=interpolation)
+    return layer | {"out": [14, 18, 3]}
+
+
+def zero_pad() -> Layer:
+    """7 x 6 pictures of 3 channels."""
+    return alike("zero_pad", [7, 6, 3], padding=[[1, 2], [3, 0]]) | {"out": [10, 9, 3]}
+
+
+def crop() -> Layer:
+    """7 x 6 pictures of 3 channels."""
+    return alike("crop", [7, 6, 3], cropping=[[1, 2], [0, 3]]) | {"out": [4, 3, 3]}
+
+
+def example_norm(kind: str, shape: list[int], **settings: Any) -> Layer:
+    """Layer or group normalisation."""
+    arrays = {"scale": numbers(7, shape[-1]), "offset": numbers(8, shape[-1])}
+    return alike(kind, shape, epsilon=1e-3, arrays=arrays, **settings)
+
+
+def conv_transpose() -> Layer:
+    """4 x 3 pictures of 4 channels in 2 groups; kernel 3 x 2, strides 2 and 3, a dilation."""
+    arrays = {"kernel": numbers(1, 3, 2, 3, 4), "bias": numbers(2, 6)}
+    settings = {"stride": [2, 3], "padding": [[1, 0], [0, 1]], "dilation": [2, 1], "groups": 2}
+    layer = alike("conv_transpose", [4, 3, 4], arrays=arrays, **settings)
+    return layer | {"out": [10, 7, 6]}

@@ -182,8 +182,9 @@ def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
     given = {
         "input": {"shape": [6, 7, 3], "scale": 255},
         "layers": [
-            {**one, "arrays": {k: a.tolist() for k, a in one.get("arrays", {}).items()}}
-            for one in layers()
+            {"inputs": [i], **one}
+            | {"arrays": {k: a.tolist() for k, a in one.get("arrays", {}).items()}}
+            for i, one in enumerate(layers())
         ],
         "pictures": [{"pixels": picture.ravel().tolist()} for picture in PICTURES],
     }

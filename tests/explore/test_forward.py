@@ -28,7 +28,7 @@ const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries
 @pytest.fixture
 def kit(browser_page: Callable[[str], Page]) -> Page:
     """A page with only the arithmetic."""
-    script = joined_files("terms.js").replace("</", "<\\/") + _REVIVED
+    script = joined_files("terms.js", "tolerances.js").replace("</", "<\\/") + _REVIVED
     names = "{runLayer, tolerances, termsOf, sourcesOf, erfc, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
     return browser_page(f"<body><script>{script}; {ready}</script>")
@@ -81,7 +81,7 @@ def test_a_convolution(
     terms = oracle.conv2d(abs(x[None]), abs(kernel), abs(bias), **{"padding": "VALID", **settings})[
         0
     ]
-    allowed = asked(kit, layer, x, "Array.from(kit.tolerances(layer, x))")
+    allowed = asked(kit, layer, x, "Array.from(kit.tolerances(layer, [x]))")
     np.testing.assert_allclose(allowed, 1e-5 * np.maximum(1, terms.ravel()), rtol=1e-9)
 
     for unit in (0, wanted.size // 2 + 1, wanted.size - 1):

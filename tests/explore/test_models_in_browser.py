@@ -1,6 +1,7 @@
 """Whole pages of whole models in a real browser: every layer's numbers, every view."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from flax import nnx
 from jcnn.explore import page
 from jcnn.explore._network import network
 from jcnn.models import build
+from tests.explore.branches import MODELS as BRANCHES
 from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.small import OpenPage, at, numbers
 from tests.explore.test_page import pictures
@@ -19,6 +21,7 @@ MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = 
     "mlp": (lambda: build("mlp", (28, 28, 1), 2), (28, 28, 1), 2),
     "every layer of jcnn, RGB": (lambda: drawn(of_every_layer), (12, 11, 3), 4),
     "a module of Flax, grey": (lambda: drawn(OfFlax), (16, 14, 1), 3),
+    **{name: (partial(drawn, make), shape, 3) for name, (make, shape) in BRANCHES.items()},
 }
 
 
@@ -35,8 +38,8 @@ def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
     model = shaken(make())
     images = pictures(2, *shape)
     made = page(model, images, [f"class {i}" for i in range(classes)], labels=[1, None])
-    layers = network(model, shape).layers
-    expected = network(model, shape).outputs(images[1])
+    found = network(model, shape)
+    layers, expected = found.layers, found.outputs(images[1])
     opened = browser_page(made.html)
     opened.locator(".thumb").nth(1).click()
     opened.wait_for_function("document.querySelector('#badge').dataset.verdict === 'ok'")

@@ -142,7 +142,7 @@ def fields_of(kit: Page, layers: list[Layer], index: int) -> list[dict[str, Any]
     """The field of every unit of a layer on the picture."""
     bare = [
         {**layer, "arrays": {k: {"shape": list(a.shape)} for k, a in layer["arrays"].items()}}
-        for layer in ({"arrays": {}, **layer} for layer in layers)
+        for layer in ({"inputs": [i], "arrays": {}, **one} for i, one in enumerate(layers))
     ]
     script = """([layers, index, count]) =>
         Array.from({length: count}, (_, unit) => ask(layers, index, unit)[0])"""

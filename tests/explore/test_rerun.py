@@ -32,7 +32,7 @@ LAYERS: dict[str, Layer] = {
 _ASK = """([layer, x, y, area]) => {
   for (const array of Object.values(layer.arrays)) array.data = Float32Array.from(array.data);
   const [from, whole] = [x, y].map((numbers) => runLayer(layer, Float64Array.from(numbers)));
-  const { y: found, changed } = rerunLayer(layer, Float64Array.from(y), from, area);
+  const { y: found, changed } = rerunLayer(layer, [Float64Array.from(y)], from, [area]);
   return { found: [...found], changed, same: found.every((v, i) => Object.is(v, whole[i])) };
 }"""
 

@@ -27,7 +27,30 @@ VIEWS: dict[str, tuple[Layer, dict[str, Any]]] = {
     "dropout": (alike("dropout", SHAPE, rate=0.3), {"dropoutTraining": True, "dropoutSeed": 3}),
     "norm": (given.batch_norm(SHAPE), {}),
     "softmax": (alike("softmax", [4]), {}),
+    "add": (given.join("add", SHAPE), {}),
+    "multiply": (given.join("multiply", SHAPE, numbers(9, 1, 1, 3)), {}),
+    "divide": (given.join("divide", SHAPE, numbers(9, 1, 1, 1)), {}),
+    "concatenate": (given.join("concatenate", SHAPE), {}),
+    "zero pad": (given.zero_pad(), {}),
+    "crop": (given.crop(), {}),
+    "nearest": (given.upsample("nearest"), {}),
+    "bilinear": (given.upsample("bilinear"), {}),
+    "layer norm": (given.example_norm("layer_norm", SHAPE), {}),
+    "group norm": (given.example_norm("group_norm", SHAPE, groups=3), {}),
+    "transposed": (given.conv_transpose(), {}),
+    "spatial dropout": (
+        alike("spatial_dropout", SHAPE, rate=0.3),
+        {"dropoutTraining": True, "dropoutSeed": 3},
+    ),
+    "depth": (
+        alike("stochastic_depth", SHAPE, rate=0.3),
+        {"dropoutTraining": True, "dropoutSeed": 3},
+    ),
 }
+BY_KIND = (
+    *("add", "multiply", "divide", "concatenate", "zero_pad", "crop", "upsample", "reshape"),
+    *("layer_norm", "group_norm", "spatial_dropout", "stochastic_depth"),
+)
 
 
 @pytest.fixture
@@ -62,7 +85,8 @@ def test_a_rounded_number_is_marked_and_all_digits_are_all(
 ) -> None:
     shown = view(name)
     marks, rounded = [], 0
-    for unit in (0, 3):
+    size = int(np.prod(VIEWS[name][0]["out"]))
+    for unit in (0, 3, size // 2, size * 2 // 3):
         shown.select(unit)
         marks += shown.page.eval_on_selector_all("section [data-value]", MARKS)
     for text, full, marked, sign in marks:
@@ -132,7 +156,10 @@ def test_a_typed_place_stays_inside(view: Callable[..., Viewed]) -> None:
 
 
 def test_both_languages_have_every_word(view: Callable[..., Viewed]) -> None:
-    words = view("max").page.evaluate("explorer.viewWords")
+    shown = view("max").page
+    words, more = (shown.evaluate(f"explorer.{name}") for name in ("viewWords", "graphWords"))
+    assert not words["en"].keys() & more["en"].keys()
+    words = {language: words[language] | more[language] for language in ("en", "ja")}
     assert words["en"].keys() == words["ja"].keys()
     for key, english in words["en"].items():
         gaps = [sorted(re.findall(r"\{\w+\}", words[of][key])) for of in ("en", "ja")]
@@ -142,7 +169,9 @@ def test_both_languages_have_every_word(view: Callable[..., Viewed]) -> None:
     used = {
         key
         for file in PAGE.glob("*.js")
-        for key in re.findall(r"\btext\.(\w+)", file.read_text(encoding="utf-8"))
-        if "view_words.js" in file.read_text(encoding="utf-8")
+        for key in re.findall(r"\b(?:text|general|graph)\.(\w+)", file.read_text(encoding="utf-8"))
+        if re.search(r"(view|graph)_words\.js", file.read_text(encoding="utf-8"))
     }
-    assert used == words["en"].keys()
+    of_kinds = {f"{kind}{part}" for kind in BY_KIND for part in ("Title", "Intro")}
+    of_kinds |= {"nearestIntro", "bilinearIntro"}
+    assert used | of_kinds - {"upsampleIntro"} == words["en"].keys()

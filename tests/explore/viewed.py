@@ -24,6 +24,11 @@ _VIEWS = {
     "dropout": ("dropout_view.js", "showDropout"),
     "batch_norm": ("norm_view.js", "showNorm"),
     "softmax": ("softmax_view.js", "showSoftmax"),
+    **dict.fromkeys(("add", "multiply", "divide", "concatenate"), ("join_view.js", "showJoin")),
+    **dict.fromkeys(("zero_pad", "crop", "upsample"), ("rearranging_view.js", "showRearranging")),
+    **dict.fromkeys(("layer_norm", "group_norm"), ("example_norm_view.js", "showExampleNorm")),
+    "conv_transpose": ("transposed_view.js", "showTransposed"),
+    **dict.fromkeys(("spatial_dropout", "stochastic_depth"), ("dropout_view.js", "showDropout")),
 }
 _IMPORTS = "".join(f'import {{ {f} }} from "./{m}";\n' for m, f in sorted(set(_VIEWS.values())))
 _START = (
@@ -33,6 +38,7 @@ import { runFrom, runLayer } from "./forward.js";
 import { patchMatrix } from "./im2col_view.js";
 import { dropoutMask } from "./dropout_view.js";
 import { change, listen, state } from "./state.js";
+import { graphWords } from "./graph_words.js";
 import { viewWords } from "./view_words.js";
 const given = JSON.parse(document.getElementById("given").textContent);
 for (const layer of given.network.layers) {
@@ -47,7 +53,7 @@ const SHOW = { """
     + """ };
 const panel = document.querySelector("section");
 listen(() => SHOW[state.network.layers[state.selected.layer].kind](panel, state));
-window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords };
+window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords, graphWords };
 change({});
 """
 )
@@ -58,15 +64,17 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
     given = {
         "network": {
             "classes": state.pop("classes", []),
+            "input": {"shape": list(layers[0]["in"])},
             "layers": [
-                layer
+                {"inputs": [i]}  # a chain, unless said otherwise
+                | layer
                 | {
                     "arrays": {
                         name: [np.asarray(array, np.float32).ravel().tolist(), list(array.shape)]
                         for name, array in layer.get("arrays", {}).items()
                     }
                 }
-                for layer in layers
+                for i, layer in enumerate(layers)
             ],
         },
         "x": x.ravel().tolist(),

@@ -1,8 +1,8 @@
 // The check: compare the browser's numbers with those of JAX for the same picture.
 
 import { make } from "./dom.js";
-import { tolerances } from "./forward.js";
 import { setNumeral, numeral } from "./digits.js";
+import { tolerances } from "./tolerances.js";
 import { words } from "./words.js";
 
 // For each layer {difference, tolerance, ok}, or null if the page has no check for it.
@@ -10,12 +10,14 @@ import { words } from "./words.js";
 // whether every unit is within its tolerance.
 export function check({ network, picture, outputs, edited }) {
   const found = network.checks.find((one) => one.picture === picture);
-  let before;
+  const allowed = []; // for each output
   return network.layers.map((layer, i) => {
     if (picture === null || edited || !found) return null;
-    before = tolerances(layer, outputs[i], before);
+    const of = (list) => layer.inputs.map((one) => list[one]);
+    allowed[0] ??= new Float64Array(outputs[0].length);
+    allowed[i + 1] = tolerances(layer, of(outputs), of(allowed));
     const truth = found.outputs[i];
-    return truth ? compare(outputs[i + 1], truth.data, before) : null;
+    return truth ? compare(outputs[i + 1], truth.data, allowed[i + 1]) : null;
   });
 }
 

@@ -7,8 +7,9 @@ import { editBias, editKernel } from "./conv_edit.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { isEditing } from "./edit_cell.js";
+import { placeOf, unitAt } from "./shapes.js";
 import { change } from "./state.js";
-import { placeOf, termsOf, unitAt } from "./terms.js";
+import { termsOf } from "./terms.js";
 import { words } from "./words.js";
 
 const PACE = 600; // milliseconds at each position
@@ -63,7 +64,7 @@ function buildConv(layer, filter, state) {
 function renewConv(conv) {
   const { layer, index, filter, state } = conv;
   const [height, width, filters] = layer.out;
-  const [x, output] = [state.outputs[index], state.outputs[index + 1]];
+  const [x, output] = [state.outputs[layer.inputs[0]], state.outputs[index + 1]];
   Object.assign(conv, { x, output, ranges: { value: rangeOf(x), weight: rangeOf(layer.arrays.kernel.data, filter, filters) } });
   for (const card of conv.cards) drawCardMap(card, layer, x, conv.ranges.value);
   for (const marks of conv.kernels) marks();

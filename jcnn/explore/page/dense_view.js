@@ -12,15 +12,13 @@ export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);
   const { layers, classes } = state.network;
   const text = viewWords[state.language];
-  // After a flatten an input has a cell (row, column, channel) too.
-  const before = layers.slice(0, index).findLast(({ kind }) => kind === "flatten" || kind === "dense");
-  const cells = before?.kind === "flatten" ? before.in : null;
+  const cells = flattenedBy(layers, layer.inputs[0]);
   const { kernel, bias } = layer.arrays;
   const edit = {
     weight: (cell, input) => makeEditable(cell, index, kernel, input * layer.out[0] + unit, `w(${input}, ${unit})`),
     bias: (cell) => makeEditable(cell, index, bias, unit, `b(${unit})`),
   };
-  const isLogit = layers[index + 1]?.kind === "softmax";
+  const isLogit = layers.some(({ kind, inputs }) => kind === "softmax" && inputs[0] === index + 1);
   fillPanel(panel,
     viewHead(state, isLogit ? `${text.denseTitle}: ${classes[unit]}` : text.denseTitle),
     make("p", {}, fillIn(bias ? text.denseIntro : text.denseIntroPlain, { inputs: layer.in[0], unit })),
@@ -29,4 +27,12 @@ export function showDense(panel, state) {
     termsTable(state, { ...termsOf(layer, x, unit), ...(bias ? {} : { bias: null }) },
       [text.denseInput, ...(cells ? [text.flattenCell] : [])],
       (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])], edit));
+}
+
+// The shape of the map that outputs[at] is a flatten of, so that an input has a cell (row, column,
+// channel), too; null if it is none.
+function flattenedBy(layers, at) {
+  const before = layers[at - 1];
+  if (before === undefined || before.kind === "dense" || before.inputs.length > 1) return null;
+  return before.kind === "flatten" ? before.in : flattenedBy(layers, before.inputs[0]);
 }

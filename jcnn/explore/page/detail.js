@@ -6,14 +6,18 @@ import { showDense } from "./dense_view.js";
 import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
 import { showDropout } from "./dropout_view.js";
+import { showExampleNorm } from "./example_norm_view.js";
 import { showField } from "./field_view.js";
 import { showFlatten } from "./flatten_view.js";
 import { showIm2col } from "./im2col_view.js";
+import { showJoin } from "./join_view.js";
 import { showNorm } from "./norm_view.js";
 import { unitName } from "./overview.js";
 import { showPool } from "./pool_view.js";
+import { showRearranging } from "./rearranging_view.js";
 import { showSoftmax } from "./softmax_view.js";
 import { change, state } from "./state.js";
+import { showTransposed } from "./transposed_view.js";
 import { words } from "./words.js";
 
 // For each kind of layer, [key of the tab's word, function]. The receptive field is added to all.
@@ -27,6 +31,19 @@ const VIEWS = {
   dropout: [["how", showDropout]],
   batch_norm: [["how", showNorm]],
   softmax: [["how", showSoftmax]],
+  add: [["how", showJoin]],
+  multiply: [["how", showJoin]],
+  divide: [["how", showJoin]],
+  concatenate: [["how", showJoin]],
+  zero_pad: [["how", showRearranging]],
+  crop: [["how", showRearranging]],
+  upsample: [["how", showRearranging]],
+  layer_norm: [["how", showExampleNorm]],
+  group_norm: [["how", showExampleNorm]],
+  conv_transpose: [["how", showTransposed]],
+  reshape: [["how", showFlatten]],
+  spatial_dropout: [["how", showDropout]],
+  stochastic_depth: [["how", showDropout]],
 };
 
 // Fill an empty panel. Returns `draw(changed)`, which updates it from the state.
@@ -57,6 +74,7 @@ export function makeDetail(panel, overview) {
       return;
     }
     const layer = network.layers[selected.layer];
+    const focused = panel.contains(document.activeElement);
     const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
     const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
@@ -75,6 +93,8 @@ export function makeDetail(panel, overview) {
     views[tab][1](view, state);
     const opened = last === null || !built.startsWith(`${last.split("/")[0]}/`);
     last = built;
+    // A button that opened a source is gone now.
+    if (focused && !panel.contains(document.activeElement)) heading.focus({ preventScroll: true });
     if (changed.has("selected") && opened) {
       if (document.activeElement?.matches(".cells:focus-visible")) heading.focus({ preventScroll: true });
       panel.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });

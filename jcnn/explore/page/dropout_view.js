@@ -1,7 +1,9 @@
-// Dropout: the identity in eval mode, a mask and a factor in training.
+// Dropout: the identity in eval mode, a mask and a factor in training; of single numbers, of channels
+// (spatial dropout) or of the whole branch (stochastic depth).
 
 import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
+import { graphWords } from "./graph_words.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture, wrappedRow } from "./map_picture.js";
 import { change } from "./state.js";
@@ -11,7 +13,7 @@ import { fillIn } from "./words.js";
 
 export function showDropout(panel, state) {
   const { layer, unit, x, y, place } = viewed(state);
-  const text = viewWords[state.language];
+  const [text, graph] = [viewWords[state.language], graphWords[state.language]];
   const training = Boolean(state.dropoutTraining);
   const seed = state.dropoutSeed ?? 0;
   const isMap = layer.in.length === 3;
@@ -30,8 +32,8 @@ export function showDropout(panel, state) {
     ...(training ? [numberField(text.dropoutSeed, "seed", seed, 2 ** 32 - 1,
       (number) => change({ dropoutSeed: number }))] : []));
   const head = [
-    viewHead(state, text.dropoutTitle),
-    make("p", {}, fillIn(text.dropoutIntro, { rate: layer.rate })),
+    viewHead(state, layer.kind === "dropout" ? text.dropoutTitle : graph[`${layer.kind}Title`]),
+    make("p", {}, fillIn(layer.kind === "dropout" ? text.dropoutIntro : graph[`${layer.kind}Intro`], { rate: layer.rate })),
     controls,
   ];
   if (!training) {
@@ -40,17 +42,19 @@ export function showDropout(panel, state) {
       make("div", { class: "view-columns" }, picture(x, range, text.dropoutSame)));
     return;
   }
-  const mask = dropoutMask(x.length, layer.rate, seed);
+  const parts = { dropout: x.length, spatial_dropout: layer.out.at(-1), stochastic_depth: 1 }[layer.kind];
+  const drawnMask = dropoutMask(parts, layer.rate, seed);
+  const mask = Uint8Array.from(x, (_, at) => drawnMask[at % parts]);
   const factor = 1 / (1 - layer.rate);
   const trained = x.map((value, at) => value * mask[at] * factor);
-  const kept = mask.reduce((count, bit) => count + bit, 0);
+  const kept = drawnMask.reduce((count, bit) => count + bit, 0);
   fillPanel(panel, ...head,
     make("p", { class: "view-note" }, text.dropoutGenerator),
     equation(state, [`${text.dropoutFactor} = 1 / (1 − `, layer.rate, ")", EQUALS, factor]),
     equation(state, [`${text.dropoutMask} = `, mask[unit]]),
     equation(state, [`y = x × ${text.dropoutMask} × ${text.dropoutFactor} = `, x[unit], " × ",
       mask[unit], " × ", factor, EQUALS, trained[unit]]),
-    equation(state, [`${text.dropoutKept}: `, kept, " / ", x.length, EQUALS, kept / x.length,
+    equation(state, [`${text.dropoutKept}: `, kept, " / ", parts, EQUALS, kept / parts,
       ` (${text.dropoutExpected} `, 1 - layer.rate, ")"]),
     make("div", { class: "view-columns" },
       picture(x, range, text.viewBefore),

@@ -1,14 +1,21 @@
-// Mark the inputs of a unit in the column before it, and draw lines from there to the unit (SVG).
+// Mark the inputs of a unit in their columns, and draw lines from there to the unit (SVG).
 
 import { cellOf } from "./column.js";
 import { makeSvg } from "./dom.js";
-import { sourcesOf } from "./terms.js";
+import { sourcesByInput } from "./terms.js";
 
-// Draw the marks and edges of a unit of `after` into `svg`, which covers `frame`.
-export function drawEdges(svg, frame, before, after, unit) {
+// Draw the marks and edges of a unit of `after` into `svg`, which covers `frame`; `columns` are all.
+export function drawEdges(svg, frame, columns, after, unit) {
   const origin = frame.getBoundingClientRect();
   const target = boxOf(after, unit, origin);
-  const marks = rectangles(before, sourcesOf(after.layer, unit));
+  const groups = sourcesByInput(after.layer, unit).flatMap((sources, k) =>
+    edgesFrom(columns[after.layer.inputs[k]], sources, target, origin, `seen-${k}`, after.layer.inputs[k] < after.index - 1));
+  svg.replaceChildren(...groups, makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit }));
+}
+
+// The marks in one column, and their edges; `skips` is whether other columns lie between.
+function edgesFrom(before, sources, target, origin, id, skips) {
+  const marks = rectangles(before, sources);
   const view = shifted(before.cells.getBoundingClientRect(), origin);
   const lines = [];
   const areas = [];
@@ -17,19 +24,18 @@ export function drawEdges(svg, frame, before, after, unit) {
     const drawn = list.map((mark) => ({ mark, area: areaOf(before, map, mark) }));
     for (const { mark, area } of drawn) {
       areas.push(makeSvg("rect", {
-        class: "source", x: area.x, y: area.y, width: area.width, height: area.height, rx: 1.5,
+        class: "source", "data-layer": before.index - 1, x: area.x, y: area.y, width: area.width, height: area.height, rx: 1.5,
         "data-box": box, "data-row": mark.row, "data-column": mark.column,
         "data-height": mark.height, "data-width": mark.width,
       }));
     }
-    lines.push(edge(union(drawn.map(({ area }) => area)), target, view));
+    lines.push(edge(union(drawn.map(({ area }) => area)), target, view, skips));
   }
-  const spot = makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit });
   // Cells scrolled out of a strip are not drawn.
-  const clip = makeSvg("clipPath", { id: "seen" }, makeSvg("rect", {
+  const clip = makeSvg("clipPath", { id }, makeSvg("rect", {
     x: view.x - 3, y: view.y - 3, width: view.width + 6, height: view.height + 6 }));
-  svg.replaceChildren(clip, makeSvg("g", { class: lines.length > 6 ? "edges many" : "edges" }, lines),
-    makeSvg("g", { "clip-path": before.form === "maps" ? null : "url(#seen)" }, areas), spot);
+  return [clip, makeSvg("g", { class: lines.length > 6 ? "edges many" : "edges" }, lines),
+    makeSvg("g", { "clip-path": before.form === "maps" ? null : `url(#${id})` }, areas)];
 }
 
 // The rectangle of a unit in the frame, with a visible minimum size.
@@ -96,14 +102,16 @@ function areaOf(column, map, { row, column: c, height, width }) {
   return area;
 }
 
-// A line from the marked area, or from the nearest visible edge of its column.
-function edge(area, target, view) {
+// A line from the marked area, or from the nearest visible edge of its column; it is bent around the
+// units in between.
+function edge(area, target, view, skips) {
   const x1 = area.x + area.width;
   const middle = area.y + area.height / 2;
   const y1 = Math.max(view.y, Math.min(view.y + view.height, middle));
   const [x2, y2] = [target.x, target.y + target.height / 2];
-  const bend = Math.max(12, (x2 - x1) / 2);
-  return makeSvg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}` });
+  const bend = skips ? Math.min(60, (x2 - x1) / 2) : Math.max(12, (x2 - x1) / 2);
+  const down = skips ? 45 : 0;
+  return makeSvg("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1 + down} ${x2 - bend} ${y2 + down} ${x2} ${y2}` });
 }
 
 function union(areas) {

@@ -6,7 +6,7 @@ import { change, state } from "./state.js";
 
 const originals = new Map(); // array -> Map(index -> original number)
 
-// Set array.data[at] of layer `index` and recompute from that layer on.
+// Set array.data[at] of layer `index` and recompute what depends on it.
 export function changeParameter(index, array, at, number) {
   const known = originals.get(array) ?? new Map();
   if (!known.has(at)) known.set(at, array.data[at]);
@@ -14,7 +14,7 @@ export function changeParameter(index, array, at, number) {
   if (Object.is(array.data[at], known.get(at))) known.delete(at);
   if (known.size > 0) originals.set(array, known);
   else originals.delete(array);
-  const outputs = state.outputs.slice(0, index + 1);
+  const outputs = [...state.outputs];
   runFrom(state.network.layers, outputs, index);
   change({ outputs, edited: originals.size > 0 });
 }

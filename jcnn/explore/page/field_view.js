@@ -3,9 +3,10 @@
 import { rangeOf } from "./colour.js";
 import { numeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
+import { hasGaps, isCut, runsOf } from "./field_boxes.js";
 import { mapPicture } from "./map_picture.js";
 import { drawPicture } from "./pictures.js";
-import { hasGaps, isCut, receptiveFields, runsOf } from "./receptive_field.js";
+import { receptiveFields } from "./receptive_field.js";
 import { fillPanel, placeFields, selectUnit, shapeText, viewed, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
 import { fillIn } from "./words.js";
@@ -45,10 +46,9 @@ export function fieldSentence(field, shape, language) {
 }
 
 // An SVG overlay that dims the picture outside the field and outlines the field.
-export function fieldMark({ rows, columns }, [height, width], attributes = {}) {
-  const across = runsOf(columns);
-  const inside = runsOf(rows).map(([row, high]) =>
-    across.map(([column, wide]) => `M${column} ${row}h${wide}v${high}h${-wide}z`).join("")).join("");
+export function fieldMark({ bands }, [height, width], attributes = {}) {
+  const inside = bands.map(({ rows: [row, high], columns }) =>
+    runsOf(columns).map(([column, wide]) => `M${column} ${row}h${wide}v${high}h${-wide}z`).join("")).join("");
   return makeSvg("svg", { class: "field-mark", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
     "aria-hidden": "true", ...attributes },
     makeSvg("path", { class: "field-veil", d: `M0 0H${width}V${height}H0z${inside}` }),
@@ -56,13 +56,13 @@ export function fieldMark({ rows, columns }, [height, width], attributes = {}) {
 }
 
 function sentences(field, [height, width, channels], text) {
-  const { rows, columns, reach } = field;
-  if (rows.length * columns.length === 0) return [text.fieldNone];
+  const { rows, columns, reach, pixels } = field;
+  if (pixels === 0) return [text.fieldNone];
   const ends = { top: rows[0], bottom: rows.at(-1), left: columns[0], right: columns.at(-1) };
   const [high, wide] = [ends.bottom - ends.top + 1, ends.right - ends.left + 1];
   const said = [fillIn(text.fieldSize, { ...ends, high, wide, height, width })];
   if (hasGaps(field)) {
-    said.push(fillIn(text.fieldGaps, { count: rows.length * columns.length, all: high * wide }));
+    said.push(fillIn(text.fieldGaps, { count: pixels, all: high * wide }));
   }
   if (isCut(field)) {
     const [[top, bottom], [left, right]] = reach;
@@ -75,15 +75,15 @@ function sentences(field, [height, width, channels], text) {
   return said;
 }
 
-// The field in each layer, from the unit back to the picture.
+// The field in each layer that the unit depends on, from the unit back to the picture.
 function traceTable(network, fields, text) {
   const name = (i) => (i === 0 ? text.fieldInput : network.layers[i - 1].name);
   const ends = (axis) => axis.length === 0 ? "–" :
     [numeral(axis[0], true), axis.length > 1 && ["–", numeral(axis.at(-1), true)]].flat().filter(Boolean);
-  const line = ({ rows, columns, channels }, i) => [name(i), span(ends(rows)), span(ends(columns)),
-    numeral(rows.length * columns.length * channels.length, true)];
+  const line = ({ rows, columns, numbers }, i) => [name(i), span(ends(rows)), span(ends(columns)),
+    numeral(numbers, true)];
   return viewTable([text.fieldLayer, text.fieldRows, text.fieldColumns, text.fieldNumbers],
-    fields.map(line).reverse());
+    fields.flatMap((field, i) => (field ? [line(field, i)] : [])).reverse());
 }
 
 function span(parts) {

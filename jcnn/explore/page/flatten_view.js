@@ -1,11 +1,12 @@
-// Flatten: from a cell to its index in the vector and back.
+// Flatten: from a cell to its index in the vector and back. A reshape keeps the index, too.
 
 import { rangeOf } from "./colour.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
+import { graphWords } from "./graph_words.js";
 import { EQUALS, equation } from "./equation.js";
 import { mapPicture } from "./map_picture.js";
-import { placeOf } from "./terms.js";
+import { placeOf } from "./shapes.js";
 import { cellText, choiceButton, fillPanel, placeFields } from "./view_panel.js";
 import { selectUnit, viewed, viewHead, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
@@ -20,8 +21,8 @@ export function showFlatten(panel, state) {
   const { row, column, channel } = placeOf(layer.in, unit);
   const choose = (chosen) => selectUnit(index, chosen);
   fillPanel(panel,
-    viewHead(state, text.flattenTitle),
-    make("p", {}, text.flattenIntro),
+    viewHead(state, layer.kind === "reshape" ? graphWords[state.language].reshapeTitle : text.flattenTitle),
+    make("p", {}, layer.kind === "reshape" ? graphWords[state.language].reshapeIntro : text.flattenIntro),
     ...(layer.in.length === 3 ? [
       make("div", { class: "view-controls" }, ...placeFields(state, layer.in, unit, "in", choose)),
       ...slotLines(state, layer.in, unit, [row, column, channel]),

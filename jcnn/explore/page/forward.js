@@ -1,25 +1,26 @@
 // The forward pass in float64, which computes every number on the page.
 // Arrays are flat, rows first, channel last; nothing is rounded between layers.
 
-// y of one layer, a new Float64Array.
-export function runLayer(layer, x) {
-  return FORWARD[layer.kind](layer, x);
+import { convolveTransposed } from "./transposed.js";
+import { exampleNormalised } from "./example_norm.js";
+import { joinOf } from "./joins.js";
+import { rearranged } from "./rearranging.js";
+
+// y of one layer, a new Float64Array. A layer that joins branches has several inputs.
+export function runLayer(layer, ...xs) {
+  return FORWARD[layer.kind](layer, ...xs);
 }
 
-// Run layers[first], layers[first + 1], ... : outputs[i + 1] = runLayer(layers[i], outputs[i]).
+// Run layers[first] and what depends on it: outputs[i + 1] is that of layers[i], whose `inputs` are
+// indices of outputs. What is not computed yet is computed, too.
 export function runFrom(layers, outputs, first) {
-  for (let i = first; i < layers.length; i++) outputs[i + 1] = runLayer(layers[i], outputs[i]);
-}
-
-// The tolerance for two computations of y, unit by unit: 1e-5 times the sum of the magnitudes of the
-// terms, at least 1e-5. Layers without sums (activation, pooling, ...) pass the tolerances of x,
-// `before`, on.
-export function tolerances(layer, x, before = new Float64Array(x.length)) {
-  return TOLERANCES[layer.kind](layer, x, before);
-}
-
-export function sizeOf(shape) {
-  return shape.reduce((product, n) => product * n, 1);
+  const renewed = new Set();
+  for (let i = first; i < layers.length; i++) {
+    const { inputs } = layers[i];
+    if (i > first && outputs[i + 1] !== undefined && !inputs.some((one) => renewed.has(one))) continue;
+    outputs[i + 1] = runLayer(layers[i], ...inputs.map((one) => outputs[one]));
+    renewed.add(i + 1);
+  }
 }
 
 // Call visit(i, j, cell) for each kernel position (i, j) of the window at (r, c); `cell` is the index
@@ -48,11 +49,14 @@ const FORWARD = {
     const { kernel, bias } = layer.arrays;
     return convolve(layer, x, kernel.data, bias?.data);
   },
-  dense: (layer, x) => multiply(layer, x, layer.arrays.kernel.data, layer.arrays.bias?.data),
+  dense: (layer, x) => multiplied(layer, x, layer.arrays.kernel.data, layer.arrays.bias?.data),
   max_pool: (layer, x) => pool(layer, x, largest),
   average_pool: (layer, x) => pool(layer, x, mean),
   flatten: (layer, x) => Float64Array.from(x),
+  reshape: (layer, x) => Float64Array.from(x),
   dropout: (layer, x) => Float64Array.from(x),
+  spatial_dropout: (layer, x) => Float64Array.from(x),
+  stochastic_depth: (layer, x) => Float64Array.from(x),
   activation: (layer, x) =>
     layer.function === "softmax" ? softmax(layer, x) : x.map((value) => activate(layer, value)),
   batch_norm: (layer, x) => {
@@ -63,11 +67,24 @@ const FORWARD = {
       (offset ? offset.data[i % channels] : 0));
   },
   softmax: (layer, x) => softmax(layer, x),
+  conv_transpose: (layer, x) => {
+    const { kernel, bias } = layer.arrays;
+    return convolveTransposed(layer, x, kernel.data, bias?.data);
+  },
+  layer_norm: exampleNormalised,
+  group_norm: exampleNormalised,
+  zero_pad: rearranged,
+  crop: rearranged,
+  upsample: rearranged,
+  add: (layer, ...xs) => joinOf(layer, xs),
+  multiply: (layer, ...xs) => joinOf(layer, xs),
+  divide: (layer, ...xs) => joinOf(layer, xs),
+  concatenate: (layer, ...xs) => joinOf(layer, xs),
 };
 
 // --- convolution and dense ------------------------------------------------------------------------
 
-function convolve(layer, x, kernel, bias) {
+export function convolve(layer, x, kernel, bias) {
   const [height, width, channels] = layer.in;
   const [outHeight, outWidth, filters] = layer.out;
   const [rows, columns, perGroup] = layer.arrays.kernel.shape;
@@ -107,7 +124,7 @@ function convolve(layer, x, kernel, bias) {
   return y;
 }
 
-function multiply(layer, x, kernel, bias) {
+export function multiplied(layer, x, kernel, bias) {
   const [inputs] = layer.in;
   const [units] = layer.out;
   const y = new Float64Array(units);
@@ -121,7 +138,7 @@ function multiply(layer, x, kernel, bias) {
 
 // --- pooling --------------------------------------------------------------------------------------
 
-function pool(layer, x, combine) {
+export function pool(layer, x, combine) {
   const channels = layer.in[2];
   const [outHeight, outWidth] = layer.out;
   const y = new Float64Array(outHeight * outWidth * channels);
@@ -139,7 +156,7 @@ function pool(layer, x, combine) {
   return y;
 }
 
-function largest(x, cells, channels, k) {
+export function largest(x, cells, channels, k) {
   let best = -Infinity;
   for (const cell of cells) {
     const value = x[cell * channels + k];
@@ -148,7 +165,7 @@ function largest(x, cells, channels, k) {
   return best;
 }
 
-function mean(x, cells, channels, k) {
+export function mean(x, cells, channels, k) {
   let sum = 0;
   for (const cell of cells) sum += x[cell * channels + k];
   return sum / cells.length;
@@ -234,48 +251,4 @@ export function normalisation(layer) {
     (v, i) => (scale ? scale.data[i] : 1) / Math.sqrt(v + layer.epsilon),
   );
   return { mean: means.data, factor };
-}
-
-// --- tolerances -----------------------------------------------------------------------------------
-
-const TOLERANCES = {
-  conv: (layer, x) => {
-    const { kernel, bias } = layer.arrays;
-    return allowed(convolve(layer, sizes(x), sizes(kernel.data), bias && sizes(bias.data)));
-  },
-  dense: (layer, x) => {
-    const { kernel, bias } = layer.arrays;
-    return allowed(multiply(layer, sizes(x), sizes(kernel.data), bias && sizes(bias.data)));
-  },
-  batch_norm: (layer, x, before) => {
-    const { mean: means, factor } = normalisation(layer);
-    const { offset } = layer.arrays;
-    return x.map((v, i) => {
-      const k = i % factor.length;
-      const terms = (Math.abs(v) + Math.abs(means[k])) * Math.abs(factor[k]) +
-        (offset ? Math.abs(offset.data[k]) : 0);
-      return Math.max(1e-5 * Math.max(1, terms), before[i] * Math.abs(factor[k]));
-    });
-  },
-  max_pool: (layer, x, before) => passed(pool(layer, before, largest), pool(layer, x, largest)),
-  average_pool: (layer, x, before) =>
-    passed(pool(layer, before, mean), pool(layer, sizes(x), mean)),
-  activation: (layer, x, before) => passed(before, x),
-  flatten: (layer, x, before) => passed(before, x),
-  dropout: (layer, x, before) => passed(before, x),
-  softmax: (layer, x, before) => x.map(() => Math.max(1e-5, ...before)),
-};
-
-function sizes(numbers) {
-  const found = new Float64Array(numbers); // several times faster than Float64Array.from(numbers, Math.abs)
-  for (let i = 0; i < found.length; i++) found[i] = Math.abs(found[i]);
-  return found;
-}
-
-function allowed(terms) {
-  return terms.map((sum) => 1e-5 * Math.max(1, sum));
-}
-
-function passed(before, numbers) {
-  return numbers.map((v, i) => Math.max(1e-5 * Math.max(1, Math.abs(v)), before[i]));
 }

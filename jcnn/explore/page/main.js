@@ -51,7 +51,7 @@ function show(changed, overview, detail) {
   // The window of a convolution moves often, and then only the marks and the panel are updated. The
   // playground updates itself.
   const only = (names) => [...changed].every((name) => names.includes(name));
-  if (only(OF_PANEL)) overview.mark();
+  if (only(OF_PANEL)) overview.follow();
   else if (!only(["playground"])) showAll(changed, overview);
   if (!only(["playground"])) detail(changed);
   keepAddress();

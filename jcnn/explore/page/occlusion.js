@@ -59,17 +59,20 @@ export async function continueRun(run, going, notify) {
   let began = performance.now();
   const missing = run.grid.positions.slice(run.probabilities.length);
   for (const position of missing) {
-    let y = occluded(run.x, run.shape, position, run.grey);
-    let changed = [[position.top, position.bottom], [position.left, position.right]];
+    const ys = [occluded(run.x, run.shape, position, run.grey)];
+    const changes = [[[position.top, position.bottom], [position.left, position.right]]];
     for (const [i, layer] of run.layers.entries()) {
-      ({ y, changed } = rerunLayer(layer, y, run.outputs[i + 1], changed));
+      const of = (list) => layer.inputs.map((one) => list[one]);
+      const { y, changed } = rerunLayer(layer, of(ys), run.outputs[i + 1], of(changes));
+      ys.push(y);
+      changes.push(changed);
       if (performance.now() - began < SLICE) continue;
       notify();
       await nextFrame();
       if (!going()) return;
       began = performance.now();
     }
-    run.probabilities.push(y);
+    run.probabilities.push(ys.at(-1));
   }
   notify();
 }

@@ -1,23 +1,29 @@
 // The whole network, one column per layer. Pointing at a unit, or moving to it with the arrow keys,
 // marks its inputs; a click or Enter selects it.
 
-import { drawColumn, drawLegend, makeColumn, cellOf, unitIn } from "./column.js";
+import {
+  boxCount, cellOf, drawBoxes, drawHead, drawLegend, fillColumn, makeColumn, unitIn,
+} from "./column.js";
 import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
 import { fieldMark, fieldSentence } from "./field_view.js";
-import { sizeOf } from "./forward.js";
 import { receptiveFields } from "./receptive_field.js";
 import { change, state } from "./state.js";
-import { placeOf, sourcesOf } from "./terms.js";
+import { placeOf, sizeOf } from "./shapes.js";
+import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
-// Build the overview in an empty element. Returns {draw, mark, focus}: `draw` updates everything from
-// the state, `mark` only the selection, and `focus` moves to the column of the selected unit.
+const MAPS_AT_ONCE = 2000;
+
+// Build the overview in an empty element. Returns {draw, follow, focus}: `draw` updates everything from
+// the state, `follow` only the selection, and `focus` moves to the column of the selected unit.
 export function makeOverview(root, readout) {
   const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
+  const stale = new Set(columns); // columns whose numbers are not drawn
+  const near = new Set(columnsAtOnce(columns)); // columns that are drawn at once
   const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
   const frame = make("div", { class: "frame" }, columns.map((column) => column.element), svg);
   root.append(frame);
@@ -41,9 +47,11 @@ export function makeOverview(root, readout) {
     svg.replaceChildren();
     readout.replaceChildren(...describe(spot));
     if (!spot) return;
+    const read = spot.index > 0 ? state.network.layers[spot.index - 1].inputs : [];
+    for (const index of [spot.index, ...read]) reveal(columns[index]);
     svg.setAttribute("width", frame.offsetWidth);
     svg.setAttribute("height", frame.offsetHeight);
-    if (spot.index > 0) drawEdges(svg, frame, columns[spot.index - 1], columns[spot.index], spot.unit);
+    if (spot.index > 0) drawEdges(svg, frame, columns, columns[spot.index], spot.unit);
     if (spot.index > 0 && columns[0].picture) markField(spot);
   }
 
@@ -55,12 +63,21 @@ export function makeOverview(root, readout) {
       x: picture.x - origin.x, y: picture.y - origin.y, width: picture.width, height: picture.height }));
   }
 
+  // Draw the numbers of a column unless they are drawn.
+  function reveal(column) {
+    if (!stale.delete(column)) return;
+    fillColumn(column, state.network);
+    drawBoxes(column, state, ranges);
+  }
+
   function draw() {
     const layers = state.outputs.map((output) => rangeOf(output));
     ranges = { layers, global: Math.max(...layers) };
     for (const column of columns) {
+      stale.add(column);
       const here = pointed?.index === column.index ? pointed.unit : null;
-      drawColumn(column, state, ranges, here);
+      if (near.has(column)) reveal(column);
+      drawHead(column, state, ranges, here);
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
     mark();
@@ -69,9 +86,20 @@ export function makeOverview(root, readout) {
     inSight = layer;
   }
 
-  // Scroll to the layer in the address and to its inputs.
+  // Mark the selection, and scroll to it if its column is out of sight.
+  function follow() {
+    mark();
+    const chosen = state.selected && columns[state.selected.layer + 1].element;
+    if (!chosen) return;
+    const outside = chosen.offsetLeft + chosen.offsetWidth <= root.scrollLeft ||
+      chosen.offsetLeft >= root.scrollLeft + root.clientWidth;
+    if (outside) root.scrollLeft = Math.max(0, chosen.offsetLeft - 40);
+  }
+
+  // Scroll to the layer in the address and to the nearest of its inputs.
   function showColumns(layer) {
-    const [left, right] = [columns[layer].element, columns[layer + 1].element];
+    const nearest = Math.max(...state.network.layers[layer].inputs);
+    const [left, right] = [columns[nearest].element, columns[layer + 1].element];
     const end = right.offsetLeft + right.offsetWidth - root.clientWidth;
     if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
@@ -123,8 +151,24 @@ export function makeOverview(root, readout) {
     if (state.selected) columns[state.selected.layer + 1].cells.focus();
   }
 
+  const sight = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      const column = columns.find(({ element }) => element === target);
+      if (!isIntersecting) near.delete(column);
+      else near.add(column);
+      if (isIntersecting && ranges) reveal(column);
+    }
+  }, { root, rootMargin: "0px 1000px" });
+  for (const column of columns) if (!near.has(column)) sight.observe(column.element);
   new ResizeObserver(mark).observe(root);
-  return { draw, mark, focus };
+  return { draw, follow, focus };
+}
+
+// The first columns, up to a number of maps, and all vectors; other maps are drawn when they come
+// into sight.
+function columnsAtOnce(columns) {
+  let boxes = 0;
+  return columns.filter((column) => (boxes += boxCount(column)) <= MAPS_AT_ONCE || column.form !== "maps");
 }
 
 function fieldOf({ index, unit }) {
@@ -160,9 +204,12 @@ function describe(spot) {
   const { index, unit } = spot;
   const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
   if (index > 0) {
-    const count = sourcesOf(state.network.layers[index - 1], unit).length;
-    const gaps = { count: count.toLocaleString("en"), layer: nameOf(index - 1) };
-    parts.push(make("span", { class: "soft" }, ` · ${fillIn(count === 1 ? w.reads_one : w.reads, gaps)} · ${fieldSize(spot)}`));
+    const { inputs } = state.network.layers[index - 1];
+    const read = sourcesByInput(state.network.layers[index - 1], unit).flatMap(({ length }, k) => {
+      const gaps = { count: length.toLocaleString("en"), layer: nameOf(inputs[k]) };
+      return length > 0 ? [fillIn(length === 1 ? w.reads_one : w.reads, gaps)] : [];
+    });
+    parts.push(make("span", { class: "soft" }, ` · ${[...read, fieldSize(spot)].join(" · ")}`));
   }
   return parts;
 }
@@ -202,7 +249,7 @@ function moved(column, unit, key) {
   const page = { PageUp: -1, PageDown: 1 }[key];
   if (page === undefined) return null;
   if (column.form !== "maps") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
-  const box = Math.max(0, Math.min(column.boxes.length - 1, spot.box + page));
+  const box = Math.max(0, Math.min(boxCount(column) - 1, spot.box + page));
   return unitIn(column, box, spot.row, spot.column);
 }
 

@@ -1,41 +1,36 @@
 // The receptive field of a unit, traced back through the layers by their settings, not their
 // weights.
 
-import { sizeOf, windowOf } from "./forward.js";
-import { placeOf } from "./terms.js";
+import { exampleNormField } from "./example_norm.js";
+import { fieldOfBoxes, withoutRepeats } from "./field_boxes.js";
+import { windowOf } from "./forward.js";
+import { isJoin, joinFields } from "./joins.js";
+import { rearrangedField } from "./rearranging.js";
+import { placeOf, upTo, volumeOf } from "./shapes.js";
+import { transposedField } from "./transposed.js";
 
 // fields[i]: the part of outputs[i] that a unit of layer `index` depends on, for i from 0 (the
-// picture) to index + 1 (the unit itself). A field is {rows, columns, channels, reach} with three
-// ascending lists of indices. It is exactly their product, because a window reads a product of rows
-// and columns that depend only on the row and the column of the unit. `reach` is the field without
-// clipping at the edges, [[top, bottom], [left, right]]; null from a dense layer on.
+// picture) to index + 1 (the unit itself); null where it does not depend on outputs[i]. A window reads
+// a box, a product of rows, columns and channels; where branches join, a field is the union of several
+// boxes (see `fieldOfBoxes`). The `reach` of a box is the box without clipping at the edges,
+// [[top, bottom], [left, right]]; null from a dense layer on.
 export function receptiveFields(layers, index, unit) {
-  const fields = [];
-  fields[index + 1] = pointField(layers[index].out, unit);
-  for (let i = index; i >= 0; i--) fields[i] = FIELDS[layers[i].kind](layers[i], fields[i + 1]);
-  return fields;
-}
-
-// Whether a field has gaps, as with dilation.
-export function hasGaps({ rows, columns }) {
-  return [rows, columns].some((axis) => axis.length > 0 && axis.at(-1) - axis[0] >= axis.length);
-}
-
-// Whether the field is clipped at the edge of the picture.
-export function isCut({ rows, columns, reach }) {
-  if (reach === null || rows.length * columns.length === 0) return false;
-  return [rows, columns].some((axis, i) => reach[i][0] < axis[0] || reach[i][1] > axis.at(-1));
-}
-
-// Runs of consecutive indices as [first, length].
-export function runsOf(numbers) {
-  const runs = [];
-  for (const number of numbers) {
-    const last = runs.at(-1);
-    if (last && last[0] + last[1] === number) last[1]++;
-    else runs.push([number, 1]);
+  const boxes = Array.from({ length: index + 2 }, () => []);
+  boxes[index + 1].push(pointField(layers[index].out, unit));
+  for (let i = index; i >= 0; i--) {
+    boxes[i + 1] = withoutRepeats(boxes[i + 1]);
+    for (const box of boxes[i + 1]) {
+      boxesByInput(layers[i], box).forEach((found, k) => boxes[layers[i].inputs[k]].push(...found));
+    }
   }
-  return runs;
+  boxes[0] = withoutRepeats(boxes[0]);
+  return boxes.map((found) => (found.length > 0 ? fieldOfBoxes(found) : null));
+}
+
+// For each input of a layer, the boxes that a box of its output reads.
+function boxesByInput(layer, box) {
+  if (isJoin(layer)) return joinFields(layer, box);
+  return [[FIELDS[layer.kind](layer, box)].flat()];
 }
 
 const FIELDS = {
@@ -43,13 +38,22 @@ const FIELDS = {
   max_pool: (layer, field) => windowField(layer, field, field.channels),
   average_pool: (layer, field) => windowField(layer, field, field.channels),
   dense: (layer) => wholeField(layer.in),
-  // The next layer reads one unit of it, or all units after a dense layer or a softmax.
   flatten: (layer, field) =>
-    field.channels.length === 1 ? pointField(layer.in, field.channels[0]) : wholeField(layer.in),
+    field.channels.length === layer.out[0] && layer.out[0] > 1 ? wholeField(layer.in)
+      : field.channels.map((unit) => pointField(layer.in, unit)),
   activation: (layer, field) => (layer.function === "softmax" ? allChannels(layer, field) : field),
+  reshape: (layer, field) => field,
   dropout: (layer, field) => field,
+  spatial_dropout: (layer, field) => field,
+  stochastic_depth: (layer, field) => field,
   batch_norm: (layer, field) => field,
   softmax: (layer, field) => allChannels(layer, field),
+  conv_transpose: transposedField,
+  layer_norm: exampleNormField,
+  group_norm: exampleNormField,
+  zero_pad: rearrangedField,
+  crop: rearrangedField,
+  upsample: rearrangedField,
 };
 
 function pointField(shape, unit) {
@@ -58,7 +62,7 @@ function pointField(shape, unit) {
 }
 
 function wholeField(shape) {
-  const [height, width, channels] = shape.length === 3 ? shape : [1, 1, sizeOf(shape)];
+  const [height, width, channels] = volumeOf(shape);
   return { rows: upTo(height), columns: upTo(width), channels: upTo(channels), reach: null };
 }
 
@@ -99,8 +103,4 @@ function channelsOfGroups(layer, chosen) {
   const [, , perGroup, filters] = layer.arrays.kernel.shape;
   const groups = new Set(chosen.map((filter) => Math.floor(filter / (filters / layer.groups))));
   return [...groups].sort((a, b) => a - b).flatMap((group) => upTo(perGroup).map((k) => group * perGroup + k));
-}
-
-function upTo(count) {
-  return Array.from({ length: count }, (_, i) => i);
 }

@@ -3,13 +3,30 @@
 // bit. This reduces the cost of occlusion.
 
 import { runLayer, windowOf } from "./forward.js";
+import { isJoin, partOfJoin } from "./joins.js";
+import { isRearranging, rearrangedEnds } from "./rearranging.js";
+import { transposedEnds } from "./transposed.js";
 
 const WINDOWS = ["conv", "max_pool", "average_pool"];
 
-// `before` is the output before the change; `changed` is [[top, bottom], [left, right]] in x, ends
-// exclusive, or null for all of x. Returns {y, changed} for the output.
-export function rerunLayer(layer, x, before, changed) {
-  if (changed === null || layer.out.length !== 3) return { y: runLayer(layer, x), changed: null };
+// `before` is the output before the change; `changes` has for each of the inputs `xs` what is
+// changed there, [[top, bottom], [left, right]], ends exclusive, or null for all of it. Returns
+// {y, changed} for the output.
+export function rerunLayer(layer, xs, before, changes) {
+  const touched = changes.filter((changed) => changed === null || changed.every(([first, end]) => first < end));
+  if (touched.length === 0) return { y: before, changed: [[0, 0], [0, 0]] };
+  if (isJoin(layer)) return rerunJoin(layer, xs, before, changes);
+  const [[x], [changed]] = [xs, changes];
+  if (changed === null || layer.out.length !== 3 || layer.kind === "group_norm") {
+    return { y: runLayer(layer, x), changed: null };
+  }
+  const ends = isRearranging(layer) ? rearrangedEnds : layer.kind === "conv_transpose" ? transposedEnds : null;
+  if (ends) return { y: runLayer(layer, x), changed: changed.map((one, axis) => ends(layer, axis, one)) };
+  return rerunPart(layer, x, before, changed);
+}
+
+// A layer whose output cells depend on the cells in a window, or at the same place.
+function rerunPart(layer, x, before, changed) {
   const slides = WINDOWS.includes(layer.kind);
   const reached = slides ? changed.map((ends, axis) => reachedBy(layer, axis, ends)) : changed;
   if (reached.some(([first, end]) => first >= end)) return { y: before, changed: reached };
@@ -25,6 +42,27 @@ export function rerunLayer(layer, x, before, changed) {
   const inner = runLayer(part, cropped(x, layer.in, read));
   eachRow(layer.out, reached, (from, length, at) => y.set(inner.subarray(at, at + length), from));
   return { y, changed: reached };
+}
+
+// The changed area of the output contains those of all inputs.
+function rerunJoin(layer, xs, before, changes) {
+  const areas = changes.map((changed, k) => reachedByInput(layer, k, changed));
+  if (areas.includes(null)) return { y: runLayer(layer, ...xs), changed: null };
+  const real = areas.filter((area) => area.every(([first, end]) => first < end));
+  const changed = [0, 1].map((axis) => [
+    Math.min(...real.map((area) => area[axis][0])), Math.max(...real.map((area) => area[axis][1]))]);
+  const part = partOfJoin(layer, xs, changed, cropped);
+  const y = Float64Array.from(before);
+  const inner = runLayer(part.layer, ...part.xs);
+  eachRow(layer.out, changed, (from, length, at) => y.set(inner.subarray(at, at + length), from));
+  return { y, changed };
+}
+
+// What a change of one input changes; an axis of size 1 is repeated.
+function reachedByInput(layer, input, changed) {
+  if (changed === null || layer.out.length !== 3) return null;
+  if (changed.some(([first, end]) => first >= end)) return changed;
+  return changed.map((ends, axis) => (layer.ins[input][axis] === 1 ? [0, layer.out[axis]] : ends));
 }
 
 const lengthOf = ([first, end]) => end - first;

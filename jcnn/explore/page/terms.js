@@ -1,6 +1,11 @@
 // The terms of one unit: inputs, weights, products and result.
 
-import { activate, eachCell, normalisation, sizeOf, windowOf } from "./forward.js";
+import { exampleNormSources } from "./example_norm.js";
+import { activate, eachCell, normalisation, windowOf } from "./forward.js";
+import { isJoin, joinSources } from "./joins.js";
+import { rearrangedTerms } from "./rearranging.js";
+import { placeOf } from "./shapes.js";
+import { transposedTerms } from "./transposed.js";
 
 // {kind, terms: [{source, row, column, channel, weight, value, product}], bias, result}.
 // `source` is an index into x, -1 for padding; row, column and channel are the position in the
@@ -10,20 +15,14 @@ export function termsOf(layer, x, unit) {
   return { kind: layer.kind, bias: 0, ...TERMS[layer.kind](layer, x, unit) };
 }
 
-// Indices of x that the unit reads, ascending.
+// For each input of the layer, the indices that the unit reads there.
+export function sourcesByInput(layer, unit) {
+  return isJoin(layer) ? joinSources(layer, unit) : [sourcesOf(layer, unit)];
+}
+
+// The same for a layer of one input, ascending.
 export function sourcesOf(layer, unit) {
   return SOURCES[layer.kind](layer, unit);
-}
-
-// The position of a unit: row, column and channel; the units of a vector are channels of one cell.
-export function placeOf(shape, unit) {
-  const [, width, channels] = shape.length === 3 ? shape : [1, 1, sizeOf(shape)];
-  const cell = Math.floor(unit / channels);
-  return { row: Math.floor(cell / width), column: cell % width, channel: unit % channels };
-}
-
-export function unitAt(shape, row, column, channel) {
-  return shape.length === 3 ? (row * shape[1] + column) * shape[2] + channel : channel;
 }
 
 const TERMS = {
@@ -65,6 +64,7 @@ const TERMS = {
     };
   },
   softmax: softmaxTerms,
+  conv_transpose: transposedTerms,
 };
 
 function convTerms(layer, x, unit) {
@@ -146,7 +146,24 @@ const SOURCES = {
   dropout: (layer, unit) => [unit],
   batch_norm: (layer, unit) => [unit],
   softmax: softmaxSources,
+  reshape: (layer, unit) => [unit],
+  spatial_dropout: (layer, unit) => [unit],
+  stochastic_depth: (layer, unit) => [unit],
+  conv_transpose: (layer, unit) => ascending(transposedTerms(layer, [], unit)),
+  layer_norm: exampleNormSources,
+  group_norm: exampleNormSources,
+  zero_pad: rearrangedSources,
+  crop: rearrangedSources,
+  upsample: rearrangedSources,
 };
+
+function rearrangedSources(layer, unit) {
+  return ascending({ terms: rearrangedTerms(layer, [], placeOf(layer.out, unit)) });
+}
+
+function ascending({ terms }) {
+  return terms.map(({ source }) => source).sort((a, b) => a - b);
+}
 
 function windowSources(layer, unit, first, count) {
   const { row, column } = placeOf(layer.out, unit);

@@ -2,8 +2,8 @@
 
 import { cssColour } from "./colour.js";
 import { make } from "./dom.js";
+import { placeOf, unitAt } from "./shapes.js";
 import { change } from "./state.js";
-import { placeOf, unitAt } from "./terms.js";
 import { viewWords } from "./view_words.js";
 
 // Rebuild a panel and restore the focus by data-key.
@@ -14,11 +14,11 @@ export function fillPanel(panel, ...children) {
   if (key !== undefined) panel.querySelector(`[data-key="${key}"]`)?.focus();
 }
 
-// The subject of a view: layer, input, output, and position of the unit.
+// The subject of a view: layer, (first) input, output, and position of the unit.
 export function viewed(state) {
   const { layer: index, unit } = state.selected;
   const layer = state.network.layers[index];
-  const x = state.outputs[index];
+  const x = state.outputs[layer.inputs[0]];
   const y = state.outputs[index + 1];
   return { index, unit, layer, x, y, place: placeOf(layer.out, unit) };
 }
@@ -39,7 +39,7 @@ export function viewHead(state, title) {
   const text = viewWords[state.language];
   return make("header", { class: "view-head" },
     make("h3", {}, title),
-    make("p", { class: "view-shapes" }, `${layer.name}: ${shapeText(layer.in)} → ${shapeText(layer.out)}`),
+    make("p", { class: "view-shapes" }, `${layer.name}: ${(layer.ins ?? [layer.in]).map(shapeText).join(", ")} → ${shapeText(layer.out)}`),
     make("div", { class: "view-controls" },
       ...placeFields(state, layer.out, unit, "out", (chosen) => selectUnit(index, chosen))),
     ...(state.exact ? [make("p", { class: "view-note" }, text.viewExactNote)] : []));

@@ -58,6 +58,19 @@ const EN = {
   dropout: "dropout",
   batch_norm: "batch normalisation",
   softmax: "softmax",
+  add: "sum",
+  multiply: "product",
+  divide: "quotient",
+  concatenate: "concatenation",
+  zero_pad: "zero padding",
+  crop: "cropping",
+  upsample: "upsampling",
+  layer_norm: "layer normalisation",
+  group_norm: "group normalisation",
+  conv_transpose: "transposed convolution",
+  reshape: "reshape",
+  spatial_dropout: "spatial dropout",
+  stochastic_depth: "stochastic depth",
   stride: "stride",
   dilation: "dilation",
   groups: "groups",
@@ -152,6 +165,19 @@ const JA = {
   dropout: "ドロップアウト",
   batch_norm: "バッチ正規化",
   softmax: "ソフトマックス",
+  add: "和",
+  multiply: "積",
+  divide: "商",
+  concatenate: "連結",
+  zero_pad: "ゼロパディング",
+  crop: "切り抜き",
+  upsample: "アップサンプリング",
+  layer_norm: "層正規化",
+  group_norm: "グループ正規化",
+  conv_transpose: "転置畳み込み",
+  reshape: "変形",
+  spatial_dropout: "空間ドロップアウト",
+  stochastic_depth: "確率的深さ",
   stride: "ストライド",
   dilation: "ダイレーション",
   groups: "グループ",
@@ -204,10 +230,11 @@ export function fillIn(sentence, values) {
 export function typeOf(layer, w) {
   const size = (pair) => pair.join(" × ");
   const parts = [w[layer.kind]];
-  if (layer.kind === "conv") parts[0] += ` ${size(layer.arrays.kernel.shape.slice(0, 2))}`;
+  if (layer.kind === "conv" || layer.kind === "conv_transpose") parts[0] += ` ${size(layer.arrays.kernel.shape.slice(0, 2))}`;
   if (layer.window) parts[0] += ` ${size(layer.window)}`;
   if (layer.kind === "activation") parts[0] = layer.function;
-  if (layer.kind === "dropout") parts.push(`${w.rate} ${layer.rate}`);
+  if (layer.kind === "upsample") parts[0] += ` ${size(layer.size)}, ${layer.interpolation}`;
+  if (layer.rate !== undefined) parts.push(`${w.rate} ${layer.rate}`);
   const plain = layer.window ?? [1, 1];
   if (layer.stride && String(layer.stride) !== String(plain)) {
     parts.push(`${w.stride} ${layer.stride[0] === layer.stride[1] ? layer.stride[0] : size(layer.stride)}`);
