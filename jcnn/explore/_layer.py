@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn import ops
+from jcnn.data import Preprocessing
 from jcnn.graph import Node
 
 Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]
+
+STANDARDISE = "standardise"  # name of the layer for a preprocessing
 
 # The functions of `forward.js`.
 FUNCTIONS = (
@@ -239,6 +242,27 @@ _JOIN: dict[str, Callable[[Node, Sequence[Shape]], Layer]] = {
     "divide": _arithmetic,
     "concatenate": _concatenate,
 }
+
+
+def standardise(preprocessing: Preprocessing, shape: Shape) -> list[Layer]:
+    """The layer for the mean and deviation of a preprocessing, which needs none for 0 and 1.
+
+    Raises:
+        ValueError: the channels are in another order.
+    """
+    if preprocessing.channels == "bgr":
+        raise ValueError("preprocessing: channels: got 'bgr'; accepted in a page: grey, rgb")
+    mean = np.asarray(preprocessing.mean, np.float32)
+    deviation = np.asarray(preprocessing.deviation, np.float32)
+    if not mean.any() and (deviation == 1).all():
+        return []
+    arrays = {
+        "scale": np.ones_like(mean),
+        "offset": np.zeros_like(mean),
+        "mean": mean,
+        "variance": deviation**2,
+    }
+    return [Layer(STANDARDISE, "batch_norm", {"epsilon": 0.0}, arrays, shape, shape, (0,))]
 
 
 def softmax(shape: Shape, source: int) -> Layer:

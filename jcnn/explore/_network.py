@@ -14,7 +14,16 @@ from flax import nnx
 
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
-from jcnn.explore._layer import Floats, Layer, after, layers_of, softmax
+from jcnn.data.preprocessing import Preprocessing, model_input, preprocessing_of
+from jcnn.explore._layer import (
+    STANDARDISE,
+    Floats,
+    Layer,
+    after,
+    layers_of,
+    softmax,
+    standardise,
+)
 from jcnn.graph import INPUT, Graph, GraphModel, graph
 from jcnn.layers import Layer as AnyLayer
 from jcnn.layers import eval_mode
@@ -30,12 +39,14 @@ class Network:
         layers: each after those that it reads; the last is a softmax, because the page shows
             probabilities.
         ends: for each layer, the name of the node whose output it gives; None for none.
+        preprocessing: of the model. A mean and deviation are the first layer.
     """
 
     graph: Graph
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
     ends: tuple[str | None, ...]
+    preprocessing: Preprocessing | None
 
     @cached_property
     def _values(self) -> Callable[[jax.Array], dict[str, jax.Array]]:
@@ -44,8 +55,9 @@ class Network:
 
         def forward(state: Any, image: jax.Array) -> dict[str, jax.Array]:
             module: Any = nnx.merge(graphdef, state)
-            values: dict[str, jax.Array] = module.values(normalise(image[None]))
-            return values
+            x = model_input(self, normalise(image[None]))
+            values: dict[str, jax.Array] = module.values(x)
+            return values | {STANDARDISE: x}
 
         return partial(jit(forward), state)
 
@@ -79,9 +91,10 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
     shape = found.shape_of(found.output)
     if len(shape) != 1:
         raise ValueError(f"model: its output for an image is {shape}; accepted: (K,) logits")
-    layers: list[Layer] = []
-    ends: list[str | None] = []
-    places = {INPUT: 0}
+    own = preprocessing_of(model)
+    layers = [] if own is None else standardise(own, input_shape)
+    ends: list[str | None] = [STANDARDISE for _ in layers]
+    places = {INPUT: len(layers)}
     for node in found.nodes:
         shapes = [found.shape_of(name) for name in node.inputs]
         parts = layers_of(node, shapes, [places[name] for name in node.inputs], len(layers))
@@ -93,4 +106,4 @@ def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int,
     else:
         layers.append(softmax(shape, places[found.output]))
         ends.append(None)
-    return Network(found, input_shape, tuple(layers), tuple(ends))
+    return Network(found, input_shape, tuple(layers), tuple(ends), own)

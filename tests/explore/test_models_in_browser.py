@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.explore import page
 from jcnn.explore._network import network
 from jcnn.models import build
@@ -15,12 +16,18 @@ from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.small import OpenPage, at, numbers
 from tests.explore.test_page import pictures
 
+
+def standardised(model: nnx.Module) -> nnx.Module:
+    set_preprocessing(model, Preprocessing((16, 14), "crop", "grey", (0.3,), (0.21,)))
+    return model
+
+
 MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = {
     "conv4": (lambda: build("conv4", (28, 28, 1), 10), (28, 28, 1), 10),
     "tiny_vgg": (lambda: build("tiny_vgg", (40, 36, 3), 100), (40, 36, 3), 100),
     "mlp": (lambda: build("mlp", (28, 28, 1), 2), (28, 28, 1), 2),
     "every layer of jcnn, RGB": (lambda: drawn(of_every_layer), (12, 11, 3), 4),
-    "a module of Flax, grey": (lambda: drawn(OfFlax), (16, 14, 1), 3),
+    "a module of Flax, grey": (lambda: standardised(drawn(OfFlax)), (16, 14, 1), 3),
     **{name: (partial(drawn, make), shape, 3) for name, (make, shape) in BRANCHES.items()},
 }
 

@@ -11,10 +11,12 @@ import pytest
 from flax import nnx
 
 from jcnn import ops
+from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.explore._layer import FUNCTIONS as SHOWN
 from jcnn.explore._network import Network, network
 from jcnn.layers import Conv2D, Dense, Flatten, Sequential, eval_mode
 from jcnn.models import build
+from jcnn.train import predict
 from tests.explore.branches import MODELS
 from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
 from tests.explore.oracle import FUNCTIONS, run_all
@@ -285,3 +287,24 @@ def test_feature_maps_are_no_logits() -> None:
 
 def test_every_function_of_the_page_has_an_oracle() -> None:
     assert set(SHOWN) == {*FUNCTIONS, "leaky_relu"}
+
+
+def test_a_preprocessing_is_the_first_layer() -> None:
+    """The page's chances are those of `predict`, which standardises too."""
+    model = shaken(build("conv1", (7, 6, 3), 3))
+    own = Preprocessing((7, 6), "pad", "rgb", (0.4, 0.5, 0.1), (0.2, 0.3, 0.7))
+    set_preprocessing(model, own)
+    image = np.random.default_rng(0).integers(0, 256, (7, 6, 3), np.uint8)
+    found = network(model, (7, 6, 3))
+    first, second = found.layers[:2]
+    assert (first.name, first.inputs, second.inputs) == ("standardise", (0,), (1,))
+    outputs = found.outputs(image)
+    x = (image / 255 - np.array(own.mean)) / np.array(own.deviation)
+    np.testing.assert_allclose(outputs[0], x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(outputs[-1], predict(model, image[None])[0], rtol=1e-4, atol=1e-6)
+
+    set_preprocessing(model, Preprocessing((7, 6), "pad", "rgb", (0.0,) * 3, (1.0,) * 3))
+    assert network(model, (7, 6, 3)).layers[0].name == second.name
+    set_preprocessing(model, Preprocessing((7, 6), "pad", "bgr", (0.0,) * 3, (1.0,) * 3))
+    with pytest.raises(ValueError, match=r"^preprocessing: channels: got 'bgr'"):
+        network(model, (7, 6, 3))
