@@ -32,6 +32,7 @@ _SMALL = 1000  # numbers
 _REFUSED = 150_000_000
 
 _MOST_PICTURES = 16
+_MOST_NAMES = 8  # in the sentence on what is left out
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,10 @@ def _checks(
 
 def _sentence(left_out: dict[str, Any]) -> str:
     """An English sentence for `Page.left_out`; the page has its own, in two languages."""
-    layers, pictures = (", ".join(left_out[key]) for key in ("layers", "pictures"))
+    names, pictures = left_out["layers"], ", ".join(left_out["pictures"])
+    layers = ", ".join(names)
+    if len(names) > _MOST_NAMES:
+        layers = f"{len(names)} layers ({', '.join(names[:_MOST_NAMES])}, ...)"
     return f"JAX's outputs of {layers} for image {pictures}"
 
 

@@ -229,6 +229,12 @@ def test_a_model_of_420_thousand_parameters_stays_under_the_limit() -> None:
     )
 
 
+def test_a_long_list_is_cut() -> None:
+    names = [f"layer{i}" for i in range(9)]
+    sentence = page_file._sentence({"layers": names, "pictures": ["1", "2"]})
+    assert sentence == f"JAX's outputs of 9 layers ({', '.join(names[:8])}, ...) for image 1, 2"
+
+
 def test_a_page_that_fits_nothing_more_still_checks_the_logits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
