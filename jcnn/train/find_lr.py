@@ -11,9 +11,12 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import as_model, frozen, train_mode
+from jcnn.layers.freezing import head_path
+from jcnn.runs.unfreezing import frozen_layers
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit
 from jcnn.train.events import Compiling, Event, Progress
+from jcnn.train.features import from_features
 from jcnn.train.fit import check_settings, class_counts
 from jcnn.train.functions import Functions, PerExample, check_functions, functions_of
 from jcnn.train.metrics import zero_totals
@@ -110,9 +113,14 @@ def find_learning_rate(
         given, schedule="constant", warmup_epochs=0.0, decay_epochs=(), plateau_patience=None
     )
     rates = low * (high / low) ** (np.arange(updates) / (updates - 1))
-    with frozen([module], plain.freeze, dataset.image_shape), delay_interrupts() as check:
-        check_functions(functions, [plain], dataset, module, saved=False)
-        losses = _losses(module, dataset, plain, rates, functions, notify, check)
+    names = frozen_layers(module, plain, dataset.image_shape, unfrozen=False)
+    with (
+        frozen([module], names, dataset.image_shape),
+        from_features([module], dataset, None, plain, notify) as (images, _),
+        delay_interrupts() as check,
+    ):
+        check_functions(functions, [plain], images, module, saved=False)
+        losses = _losses(module, images, plain, rates, functions, notify, check)
     return _result(rates, losses)
 
 
@@ -130,8 +138,9 @@ def _losses(
     key = compiled_part(config)
     steps, every = -(-examples // config.batch_size), config.accumulate_steps
     classes = len(dataset.class_names)
+    head = head_path(model, dataset.image_shape) if config.backbone_lr_factor != 1 else ""
     program = epoch_program(
-        parts.graphdef, key, examples=examples, classes=classes, functions=functions
+        parts.graphdef, key, examples=examples, classes=classes, functions=functions, head=head
     )
     init = init_program(key, population=False, functions=functions)
     state = init(*copy((parts.params, parts.rest)))
