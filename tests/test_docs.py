@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jcnn.interop.pretrained import weights_file
 from jcnn.models import count_params
 from jcnn.models.file import ModelFile
 
@@ -57,7 +58,7 @@ def test_a_model_is_saved_and_loaded(
 
 
 def test_a_residual_block_is_a_module(capsys: pytest.CaptureFixture[str]) -> None:
-    _, _, block, _ = blocks("docs/models.md")
+    _, _, block, *_ = blocks("docs/models.md")
     assert run(block, capsys) == "(2, 8, 8, 16)\n"
 
 
@@ -91,13 +92,23 @@ def test_a_model_is_one_page(
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_trained_network_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    *_, block, _ = blocks("docs/models.md")
+    try:
+        weights_file("efficientnet_lite0")
+    except ValueError as error:
+        pytest.skip(str(error))
+    said = "resized to 224 x 224 (crop), RGB, (x / 255 - 0.498) / 0.502\n"
+    assert run(block, capsys) == said
+
+
 def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
     *_, block = blocks("docs/models.md")
     assert run(block, capsys) in (ROOT / "docs/models.md").read_text(encoding="utf-8")
 
 
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 10
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 11
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

