@@ -83,7 +83,7 @@ def test_a_file_is_found_without_an_import(site: Path) -> None:
 def test_an_unknown_model_is_named() -> None:
     message = (
         "weights: got model 'efficientnet_lite'; accepted: efficientnet_lite0, efficientnet_lite1, "
-        "efficientnet_lite2; did you mean 'efficientnet_lite0'?"
+        "efficientnet_lite2; did you mean 'efficientnet_lite2'?"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         weights_file("efficientnet_lite")
