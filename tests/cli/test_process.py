@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from jcnn import checkpoint
 from jcnn.cli import main
 from tests.cli.conftest import Trained
-from tests.cli.process import environment, finish, start, ways_to_call
+from tests.cli.process import Result, environment, finish, start, ways_to_call
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
@@ -127,7 +128,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(
 
 
 def test_a_checkpoint_that_lost_its_end_is_passed_over(
-    trained: Trained, cache: Path, tmp_path: Path
+    trained: Trained, jcnn: Callable[..., Result], cache: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
@@ -136,12 +137,12 @@ def test_a_checkpoint_that_lost_its_end_is_passed_over(
         f"{run}: the checkpoint of step 46 is damaged (its header cannot be read); "
         "going back to that of step 23"
     )
-    result = finish(start(cache, "evaluate", str(run)))
+    result = jcnn("evaluate", run)
     assert (result.code, result.err) == (0, f"jcnn: {note}\n")
 
     resumed = finish(start(cache, "train", "--resume", str(run)))
     assert f"note: {note}" in resumed.err.splitlines()
     assert resumed.out.splitlines()[0] == trained.result.out.splitlines()[0]
     assert checkpoint.steps(run) == [23, 46]
-    again = finish(start(cache, "evaluate", str(run)))
+    again = jcnn("evaluate", run)
     assert (again.code, again.err) == (0, "")

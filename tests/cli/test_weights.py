@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jcnn.runs import load, read_config
 from tests.cli.conftest import Trained
-from tests.cli.process import finish, start
+from tests.cli.process import Result, finish, start
 
 TRAIN = "train --model conv1 --data digits --batch-size 64"
 
@@ -50,10 +51,14 @@ def test_a_run_starts_from_another_and_is_resumed_without_it(
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(
-    cache: Path, tmp_path: Path, words: str, message: str
+    jcnn: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    words: str,
+    message: str,
 ) -> None:
-    command = f"{TRAIN} {words} --out {tmp_path / 'run'}"
-    done = finish(start(cache, *command.split(), folder=tmp_path))
+    monkeypatch.chdir(tmp_path)
+    done = jcnn(*f"{TRAIN} {words} --out run".split())
     assert done.code == 2
     (line,) = done.err.splitlines()
     assert line.startswith("jcnn: ")

@@ -13,7 +13,7 @@ from jcnn import ops
 from jcnn.graph import Graph, GraphModel, graph
 from jcnn.layers import Conv2D, Dense, Sequential, eval_mode
 from jcnn.models import ZOO
-from jcnn.models.zoo import LECTURES, trace
+from jcnn.models.zoo import DEPTHWISE, LECTURES, trace
 from tests.explore.models import drawn
 from tests.graph.models import Branches, ResNet
 
@@ -77,8 +77,7 @@ def test_every_way_in_which_branches_meet() -> None:
     assert found.nodes[-1].settings == {"function": "softmax"}
 
 
-# Deeper or wider forms of others, of the same blocks.
-SIBLINGS = ("resnet34", "efficientnet_lite1", "efficientnet_lite2", "mobilenet_v3_large")
+SIBLINGS = ("resnet34", *DEPTHWISE)  # of the latter, graphs are in tests/models
 
 
 @pytest.mark.parametrize(
