@@ -15,7 +15,7 @@ from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix, most_confused
 from jcnn.report.curves import learning_curves
 from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
-from jcnn.report.filters import feature_maps, first_filters, layer_outputs
+from jcnn.report.filters import Maps, feature_maps, first_filters, layer_outputs
 from jcnn.report.folder import put_report
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
 from jcnn.report.origin import headline, other_data, place, repeat_section, settings_section
@@ -23,6 +23,7 @@ from jcnn.report.page import (
     Cell,
     Section,
     Share,
+    beside,
     data_uri,
     figure,
     folded,
@@ -37,6 +38,13 @@ from jcnn.train.scores import Scores, scores
 
 # With more classes than this, the table is collapsed and only the weakest are shown.
 _MANY_CLASSES = 30
+# In CSS pixels: a wider confusion matrix leaves no space for a table next to it.
+_WIDEST_BESIDE = 780
+_READING = (
+    "The darkest colour is the minimum of each map, the brightest its maximum. After a ReLU, which "
+    "makes negative numbers 0, black means 0: the filter found nothing there. A map that is the "
+    "same number everywhere, mostly 0, has no contrast and is grey."
+)
 
 
 def write_report(
@@ -179,11 +187,13 @@ def _confusion(found: Scores, drawn: Picture) -> Section:
         "Rows are true classes, columns are predicted classes; the numbers count test images. "
         "The colour scale is a square root, so that small shares are visible."
     )
-    html = figure(drawn, note, "scroll")
+    matrix = figure(drawn, note, "scroll")
     pairs = [(c.true, c.predicted, c.count, Share(c.share)) for c in most_confused(found)]
-    if pairs:
-        header = ("true class", "predicted class", "images", "share of the true class")
-        html += f"<h3>Most frequent confusions</h3>\n{table(header, pairs)}"
+    if not pairs:
+        return Section("confusion", "Confusion matrix", matrix)
+    header = ("true class", "predicted class", "images", "share of the true class")
+    listed = f"<h3>Most frequent confusions</h3>\n{table(header, pairs)}"
+    html = beside(matrix, listed) if drawn.width <= _WIDEST_BESIDE else matrix + listed
     return Section("confusion", "Confusion matrix", html)
 
 
@@ -193,14 +203,18 @@ def _mistakes(mistakes: Sequence[Mistake]) -> Section:
     items = "\n".join(
         f'<li><img src="{data_uri(m.png())}" alt="test image {m.row}">'
         f"<strong>{escape(m.predicted)}</strong><br>{m.probability:.1%}<br>"
-        f"is {escape(m.true)}, {m.of_true:.1%}<br><small>no. {m.row}</small></li>"
+        f"is {escape(m.true)}, {m.of_true:.1%}<br>"
+        f"<small>{escape(_which(m.row, m.file))}</small></li>"
         for m in mistakes
     )
     note = (
         "The wrong predictions with the highest confidence: the predicted class and its "
         "probability, then the true class and its probability. "
-        "Test images are numbered from 0."
     )
+    if mistakes[0].file is None:
+        note += "Test images are numbered from 0."
+    else:
+        note += "Below are the file names, relative to the folder of the data."
     return Section(
         "mistakes", "Worst mistakes", f'{paragraph(note, "soft")}<ul class="mistakes">{items}</ul>'
     )
@@ -216,7 +230,7 @@ def _calibration(found: Scores, drawn: Picture) -> Section:
         for row in found.reliability
     ]
     header = ("confidence", "images", "mean confidence", "accuracy")
-    html = figure(drawn, note) + folded("Every bin", table(header, rows))
+    html = beside(figure(drawn, note), table(header, rows))
     return Section("calibration", "Calibration", html)
 
 
@@ -243,27 +257,61 @@ def _inside(
         shown = png_bytes(enlarged(as_colours(image), 96), most=224)
         label = test.class_names[test.labels[row]]
         example = Picture("example", shown, 96, f"test image {row}")
+        which = "" if test.names is None else f", {test.names[row]}"
         parts = [
-            figure(example, f"Test image {row}: {label}. The outputs of each layer:", "pixels")
+            beside(
+                figure(example, "", "pixels"),
+                paragraph(f"Test image {row}{which}: {label}. The outputs of each layer follow.")
+                + paragraph(_READING, "soft"),
+            )
         ]
         for layer in maps:
-            height, width, channels = layer.shape
-            of = "all" if layer.shown == channels else f"the first {layer.shown}"
             parts.append(f"<h3>{escape(layer.layer)}</h3>")
-            parts.append(
-                figure(layer.picture, f"{height}x{width}x{channels}, {of} maps.", "pixels")
-            )
-        note = "The darkest colour is the minimum of each map, the brightest its maximum."
-        html = paragraph(note, "soft") + "\n".join(parts)
+            parts.append(figure(layer.picture, _caption(layer), "pixels"))
+        html = "\n".join(parts)
         found.append((Section("maps", "Feature maps", html), [layer.picture for layer in maps]))
     return found
 
 
+def _caption(layer: Maps) -> str:
+    """Shape and number of the maps, and how many of them are zero and why."""
+    height, width, channels = layer.shape
+    of = "all" if layer.shown == channels else f"the first {layer.shown}"
+    scale = ", on one scale" if height * width == 1 else ""
+    said = f"{height}x{width}x{channels}, {of} maps{scale}."
+    if not layer.zero:
+        return said
+    are = "is" if layer.zero == 1 else "are"
+    said += f" {layer.zero} of {channels} {are} 0 everywhere for this image"
+    if layer.rectified:
+        return f"{said}: their sums are negative at every position, and a ReLU makes them 0."
+    return f"{said}."
+
+
+def _which(row: int, file: str | None) -> str:
+    return f"no. {row}" if file is None else file
+
+
 def _model(module: nnx.Module, test: Dataset) -> Section:
     found = summary(module, test.image_shape)
-    rows = [(r.name, r.type, "x".join(map(str, r.output_shape)), r.params) for r in found.layers]
-    header = ("layer", "type", "output", "parameters")
-    return Section("model", "Model", table(header, rows, ("total", "", "", found.params)))
+    rows = [
+        (
+            r.name,
+            r.type,
+            _by(r.output_shape),
+            "-" if r.receptive_field is None else _by(r.receptive_field),
+            r.params,
+            r.multiply_adds,
+        )
+        for r in found.layers
+    ]
+    header = ("layer", "type", "output", "receptive field", "parameters", "multiply-adds")
+    total = ("total", "", "", "", found.params, found.multiply_adds)
+    return Section("model", "Model", table(header, rows, total))
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _duration(seconds: float) -> str:
