@@ -16,7 +16,7 @@ from jcnn.suggest import did_you_mean
 _TABLES = ("train", "population")
 # For each flag, the value that it sets.
 _FLAGS = {"shuffle": (False, "--no-shuffle"), "restore_best": (True, "--restore-best")}
-_PLAIN = ("model", "data", "data_dir", "resize", "on_bad_image", "dropout")
+_PLAIN = ("model", "data", "data_dir", "resize", "on_bad_image", "dropout", "weights")
 
 
 def words_of_file(file: Path) -> list[str]:
