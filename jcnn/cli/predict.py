@@ -118,7 +118,6 @@ def _polarity_hint(images: "dict[Path, npt.NDArray[np.uint8]]", border: "Border 
     """One line if images have the other background than the training images; else ""."""
     import numpy as np
 
-    from jcnn.data._files import show
     from jcnn.data.polarity import border_brightness, has_other_polarity
 
     if border is None:
@@ -127,7 +126,7 @@ def _polarity_hint(images: "dict[Path, npt.NDArray[np.uint8]]", border: "Border 
     odd = has_other_polarity(pixels, border)
     if not odd.any():
         return ""
-    which, count = show(list(images)[int(odd.argmax())]), odd.sum()
+    which, count = " ".join(str(list(images)[int(odd.argmax())]).split()), odd.sum()
     if count > 1:
         which = f"{count} of {len(images)} images, such as {which},"
     mean, have = border_brightness(pixels[odd]).mean(), "has" if count == 1 else "have"
