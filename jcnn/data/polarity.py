@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from jcnn.data.dataset import Dataset
 
-_MOST_IMAGES = 500
+_MOST_IMAGES = 200
 # An image of the training set's own kind is rarely so many standard deviations from the mean.
 _DEVIATIONS = 4.0
 # Uniform backgrounds deviate by less, and compression of an image by more.
@@ -35,7 +35,7 @@ def border_brightness(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def training_border(dataset: Dataset) -> Border | None:
-    """The border's brightness of training images, from up to 500 of them at equal distances.
+    """The border's brightness of training images, from up to 200 of them at equal distances.
 
     None if the data set holds no images, such as features of frozen layers.
     """
