@@ -14,9 +14,9 @@ from jcnn.models import summary
 from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix, most_confused
 from jcnn.report.curves import learning_curves
-from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
-from jcnn.report.filters import Maps, feature_maps, first_filters, layer_outputs
+from jcnn.report.figure import Picture
 from jcnn.report.folder import put_report
+from jcnn.report.inside import inside_sections
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
 from jcnn.report.origin import headline, other_data, place, repeat_section, settings_section
 from jcnn.report.page import (
@@ -40,11 +40,6 @@ from jcnn.train.scores import Scores, scores
 _MANY_CLASSES = 30
 # In CSS pixels: a wider confusion matrix leaves no space for a table next to it.
 _WIDEST_BESIDE = 780
-_READING = (
-    "The darkest colour is the minimum of each map, the brightest its maximum. After a ReLU, which "
-    "makes negative numbers 0, black means 0: the filter found nothing there. A map that is the "
-    "same number everywhere, mostly 0, has no contrast and is grey."
-)
 
 
 def write_report(
@@ -101,7 +96,7 @@ def write_report(
     ]
     if mistakes:
         pictures.append(mistakes_sheet(mistakes))
-    for section, drawn in _inside(module, test, probabilities):
+    for section, drawn in inside_sections(module, test, probabilities):
         sections.append(section)
         pictures += drawn
     sections += [_model(module, test), settings_section(run, config), repeat_section(config)]
@@ -232,60 +227,6 @@ def _calibration(found: Scores, drawn: Picture) -> Section:
     header = ("confidence", "images", "mean confidence", "accuracy")
     html = beside(figure(drawn, note), table(header, rows))
     return Section("calibration", "Calibration", html)
-
-
-def _inside(
-    module: nnx.Module, test: Dataset, probabilities: npt.NDArray[np.floating]
-) -> list[tuple[Section, list[Picture]]]:
-    """The sections on filters and feature maps, if the model has any."""
-    right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
-    row = int(right[0]) if len(right) else 0
-    image = test.images[np.array([row])][0]
-    layers = layer_outputs(module, image)
-    found: list[tuple[Section, list[Picture]]] = []
-    first = first_filters(layers)
-    if first is not None:
-        name, shape, drawn = first
-        rows, columns, channels, count = shape
-        colours = (
-            "In colour; grey is 0." if channels == 3 else "Blue is negative, white 0, red positive."
-        )
-        note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
-        found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
-    maps = feature_maps(layers)
-    if maps:
-        shown = png_bytes(enlarged(as_colours(image), 96), most=224)
-        label = test.class_names[test.labels[row]]
-        example = Picture("example", shown, 96, f"test image {row}")
-        which = "" if test.names is None else f", {test.names[row]}"
-        parts = [
-            beside(
-                figure(example, "", "pixels"),
-                paragraph(f"Test image {row}{which}: {label}. The outputs of each layer follow.")
-                + paragraph(_READING, "soft"),
-            )
-        ]
-        for layer in maps:
-            parts.append(f"<h3>{escape(layer.layer)}</h3>")
-            parts.append(figure(layer.picture, _caption(layer), "pixels"))
-        html = "\n".join(parts)
-        found.append((Section("maps", "Feature maps", html), [layer.picture for layer in maps]))
-    return found
-
-
-def _caption(layer: Maps) -> str:
-    """Shape and number of the maps, and how many of them are zero and why."""
-    height, width, channels = layer.shape
-    of = "all" if layer.shown == channels else f"the first {layer.shown}"
-    scale = ", on one scale" if height * width == 1 else ""
-    said = f"{height}x{width}x{channels}, {of} maps{scale}."
-    if not layer.zero:
-        return said
-    are = "is" if layer.zero == 1 else "are"
-    said += f" {layer.zero} of {channels} {are} 0 everywhere for this image"
-    if layer.rectified:
-        return f"{said}: their sums are negative at every position, and a ReLU makes them 0."
-    return f"{said}."
 
 
 def _which(row: int, file: str | None) -> str:
