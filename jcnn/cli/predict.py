@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from jcnn.cli.run_options import BuiltBy, RunFolder
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from jcnn.data.polarity import Border
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class PredictCommand(BuiltBy):
                 results[file]["top"] = named
         for text in errors.values():
             warn(text)
+        if hint := _polarity_hint(images, config.border):
+            print(hint, file=sys.stderr)
         if self.json:
             wrong = {file: {"file": str(file), "error": text} for file, text in errors.items()}
             print(json.dumps([(results | wrong)[file] for file in files]))
@@ -107,6 +112,30 @@ class PredictCommand(BuiltBy):
                 print(f"{file}: {', '.join(f'{label} ({p:.1%})' for label, p in best)}")
         if errors:
             raise PartError(f"{len(errors)} of {len(files)} images could not be read")
+
+
+def _polarity_hint(images: "dict[Path, npt.NDArray[np.uint8]]", border: "Border | None") -> str:
+    """One line if images have the other background than the training images; else ""."""
+    import numpy as np
+
+    from jcnn.data.polarity import border_brightness, has_other_polarity
+
+    if border is None:
+        return ""
+    pixels = np.stack(list(images.values()))
+    odd = has_other_polarity(pixels, border)
+    if not odd.any():
+        return ""
+    which, count = " ".join(str(list(images)[int(odd.argmax())]).split()), odd.sum()
+    if count > 1:
+        which = f"{count} of {len(images)} images, such as {which},"
+    mean, have = border_brightness(pixels[odd]).mean(), "has" if count == 1 else "have"
+    background, other = ("bright", "dark") if mean > border[0] else ("dark", "bright")
+    return (
+        f"hint: {which} {have} a {background} background (brightness at the border "
+        f"{mean:.2f}), and the training images a {other} one ({border[0]:.2f}); the model may "
+        "need them inverted"
+    )
 
 
 def _best(

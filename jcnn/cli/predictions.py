@@ -18,6 +18,7 @@ from jcnn.runs import RunConfig, member_folder
 from jcnn.runs.history import read_history
 from jcnn.train import check_fit, predict_logits
 from jcnn.train.scores import Scores, scores
+from jcnn.train.winner import winner
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def report_population(
 ) -> tuple[Path, dict[str, Scores]]:
     """Evaluate every model of a population on test images, and write the report.
 
+    The best model by `jcnn.train.winner` also gets a report of its own, in its folder.
+
     Args:
         run: the population's folder, which contains the members' folders.
         config: the run's configuration.
@@ -98,12 +101,16 @@ def report_population(
         The path of the page, and the scores of each member that did not diverge, by the name of
         its folder.
     """
-    evaluated, histories = {}, {}
-    for i in range(len(config.members())):
-        folder = member_folder(run, i)
+    folders = [member_folder(run, i) for i in range(len(config.members()))]
+    histories = {folder.name: read_history(folder / "history.jsonl") for folder in folders}
+    best = winner(config.train, list(histories.values()))
+    evaluated, page_of_best = {}, None
+    for i, folder in enumerate(folders):
         model = models(folder)[0] if callable(models) else models[i]
         found = predictions(model, test, config.train.batch_size)
         if np.isfinite(found.probabilities).all():  # else it diverged
             evaluated[folder.name] = found.scores()
-        histories[folder.name] = read_history(folder / "history.jsonl")
-    return write_population_report(run, histories, evaluated, data=data), evaluated
+            if best is not None and i == best.member:
+                page_of_best = found.report(folder, model, data)
+    page = write_population_report(run, histories, evaluated, data=data, best_page=page_of_best)
+    return page, evaluated

@@ -68,8 +68,9 @@ def train_population(
     """Train a population, evaluate it and write its report; return the text to print."""
     import numpy as np
 
-    from jcnn.runs import write_members
+    from jcnn.runs import member_folder, write_members
     from jcnn.train import fit_population
+    from jcnn.train.winner import winner
 
     members = config.members()
     with _with_advice(run, command):
@@ -99,9 +100,12 @@ def train_population(
             f"test accuracy {np.mean(accuracies):.4f} +- {np.std(accuracies, ddof=1):.4f} "
             f"(mean and standard deviation of {len(accuracies)} models, {len(test)} images)"
         )
+    best = winner(config.train, histories)
+    if best is not None:
+        lines.append(f"{best}, in {member_folder(run, best.member)}")
     if command.quiet:
         return "\n".join(lines)
-    steps = _next_steps(run, config, histories[0], command)
+    steps = _next_steps(run, config, histories[0], command, 0 if best is None else best.member)
     return "\n".join([*lines, f"report {page}", steps])
 
 
@@ -152,13 +156,20 @@ def _built_by(command: "TrainCommand") -> str:
     return f" --model {shlex.quote(command.model)}" if ".py:" in command.model else ""
 
 
-def _next_steps(run: Path, config: "RunConfig", history: "History", command: "TrainCommand") -> str:
+def _next_steps(
+    run: Path,
+    config: "RunConfig",
+    history: "History",
+    command: "TrainCommand",
+    member: int = 0,
+) -> str:
+    """Commands to try next, of a population for this member."""
     from jcnn.train.epoch_results import has_ended
 
     more = 2 * len(history) if has_ended(config.train, [history]) else None
     resume = _resume_command(run, command, more)
     jcnn, folder, built_by = _program(), shlex.quote(str(run)), _built_by(command)
-    one = folder if len(config.members()) == 1 else f"{folder}/member-0"
+    one = folder if len(config.members()) == 1 else f"{folder}/member-{member}"
     return "\n".join(
         [
             "next:",

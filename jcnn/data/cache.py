@@ -2,7 +2,8 @@
 
 CACHE/data/NAME-HASH/images.npy    (N, H, W, C) uint8: training, validation, test; memory-mapped
 CACHE/data/NAME-HASH/labels.npy    (N,) int32
-CACHE/data/NAME-HASH/about.json    key, class names, sizes of the splits, notes, checksums
+CACHE/data/NAME-HASH/about.json    key, class names, sizes of the splits, file names, notes,
+                                   checksums
 
 An entry appears whole or not at all. When it is opened, all of it is verified: a CRC-32 of each
 4 MiB, on all cores, at the speed of reading memory. A damaged entry is rebuilt, with a note.
@@ -95,8 +96,11 @@ def _open(folder: Path) -> Splits | None:
         names, stratify = tuple(map(str, about["class_names"])), bool(about["stratify"])
         cut, tested = int(about["train"]), int(about["train"]) + int(about["validation"])
 
+        files = about.get("names")
+
         def part(rows: slice, validation: Dataset | None = None) -> Dataset:
-            return Dataset(images[rows], labels[rows], names, stratify, validation)
+            own = None if files is None else tuple(map(str, files[rows]))
+            return Dataset(images[rows], labels[rows], names, stratify, validation, own)
 
         validation = part(slice(cut, tested)) if cut < tested else None
         train, test = part(slice(cut), validation), part(slice(tested, None))
@@ -178,6 +182,7 @@ def _write_files(folder: Path, key: str, parts: Splits) -> None:
         "train": len(train),
         "validation": 0 if own is None else len(own),
         "stratify": train.stratify,
+        "names": _names(datasets),
         "notes": list(notes),
     }
     checksums = {
@@ -188,6 +193,16 @@ def _write_files(folder: Path, key: str, parts: Splits) -> None:
     with (folder / "about.json").open("w", encoding="utf-8") as text:
         json.dump(about | {"checksums": checksums}, text)
         _to_disk(text)
+
+
+def _names(parts: Sequence[Dataset]) -> list[str] | None:
+    """The file names of all images; None unless each has one."""
+    found: list[str] = []
+    for part in parts:
+        if part.names is None:
+            return None
+        found += part.names
+    return found
 
 
 def _to_disk(stream: IO[bytes] | IO[str]) -> None:

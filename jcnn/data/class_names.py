@@ -1,6 +1,7 @@
 """Matches classes by name: the same label of two data sets may be two different classes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,9 +35,14 @@ def match_classes(dataset: Dataset, class_names: Sequence[str], of: str = "data"
             f"accepted: the model's {len(wanted)} classes, {_listed(wanted)}, in any order"
         )
     places = np.array([wanted.index(name) for name in names], np.int32)
-    if not dataset.has_classes:
-        return Dataset(dataset.images, dataset.labels[:, np.argsort(places)], wanted)
-    return Dataset(dataset.images, places[dataset.labels], wanted)
+    own = dataset.validation
+    labels = dataset.labels
+    return replace(
+        dataset,
+        labels=places[labels] if dataset.has_classes else labels[:, np.argsort(places)],
+        class_names=wanted,
+        validation=None if own is None else match_classes(own, wanted, of),
+    )
 
 
 def _listed(names: Sequence[str]) -> str:

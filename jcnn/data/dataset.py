@@ -32,6 +32,8 @@ class Dataset:
             folder of images; rows that are sorted by class are stratified in any case.
         validation: the source's own validation set, of the same image shape and classes; `fit`
             validates on it.
+        names: `(N,)` file names, relative to the folder of the data, for messages and reports;
+            None for a source whose images are not files of their own.
 
     Raises:
         ValueError: a shape, dtype, label or name is invalid; the message names the argument.
@@ -42,6 +44,7 @@ class Dataset:
     class_names: tuple[str, ...]
     stratify: bool = False
     validation: "Dataset | None" = None
+    names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_array("images", self.images, "uint8", "N, H, W, C")
@@ -50,6 +53,8 @@ class Dataset:
             raise ValueError(f"images: got shape {self.images.shape}; expected every size >= 1")
         if len(self.labels) != len(self.images):
             raise ValueError(f"labels: got {len(self.labels)} for {len(self.images)} images")
+        if self.names is not None and len(self.names) != len(self.images):
+            raise ValueError(f"names: got {len(self.names)} for {len(self.images)} images")
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
@@ -119,7 +124,10 @@ class Dataset:
         """The data set of these rows, in this order; a slice of an array shares its memory."""
         images = self.images
         chosen = images.select(rows) if isinstance(images, StreamedImages) else images[rows]
-        return replace(self, images=chosen, labels=self.labels[rows])
+        names = self.names
+        if names is not None:
+            names = tuple(names[row] for row in np.arange(len(names))[rows])
+        return replace(self, images=chosen, labels=self.labels[rows], names=names)
 
 
 def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:

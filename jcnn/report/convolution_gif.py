@@ -19,6 +19,7 @@ from jcnn.report.canvas import (
 )
 from jcnn.report.cell_numbers import read_grid, shown
 from jcnn.report.figure import TIMES, font
+from jcnn.report.shown import Gif
 from jcnn.trace import Convolution, ConvStep, Number, Stack, convolve
 from jcnn.trace.windows import cells_under
 
@@ -36,7 +37,7 @@ def convolution_gif(
     stride: Size = 1,
     dilation: Size = 1,
     seconds: float = 1.0,
-) -> bytes:
+) -> Gif:
     """Draw the convolution of a small grid with one frame per position of the window.
 
     A frame shows the input with grey padding, the window, the kernel, the products, their sum, and
@@ -51,7 +52,7 @@ def convolution_gif(
         seconds: duration of a frame, in steps of 0.01; the last frame lasts three times as long.
 
     Returns:
-        The bytes of a GIF that loops forever.
+        The `bytes` of a GIF that loops forever; a notebook shows the picture.
 
     Raises:
         ValueError: a grid is too large or has other elements, the window does not fit, or
@@ -85,7 +86,7 @@ def convolution_gif(
         duration=[pause] * len(scene.walk) + [3 * pause],
         loop=0,
     )
-    return out.getvalue()
+    return Gif(out.getvalue())
 
 
 class _Scene:

@@ -9,6 +9,7 @@ from flax import nnx
 from jcnn.layers import Layer
 from jcnn.models import Summary, summary
 from jcnn.report.figure import BLUE, ORANGE, TIMES, short
+from jcnn.report.shown import Svg
 
 # In pixels. Text of 14 is 31 high on a slide of 1920, and 8 pt on 18 cm of paper.
 _WIDTH, _BOX, _BELOW, _TOP, _EDGE = 168, 120, 104, 74, 12
@@ -20,7 +21,7 @@ _RIGHT, _UP = 0.5, 0.35
 Shape = tuple[int, ...]
 
 
-def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> str:
+def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Svg:
     """Draw a model for inputs of `input_shape` as an SVG, from shapes alone.
 
     The height, depth and thickness of a box are the logarithms of the height, width and channels
@@ -33,12 +34,12 @@ def network_diagram(model: nnx.Module | Sequence[Layer], input_shape: Sequence[i
         input_shape: `(H, W, C)` of one example.
 
     Returns:
-        The text of the SVG, for a file or for an HTML page.
+        The text of the SVG, a `str` for a file or an HTML page; a notebook shows the picture.
 
     Raises:
         ValueError: the model does not accept such an input; the message names the layer.
     """
-    return draw_summary(summary(model, input_shape))
+    return Svg(draw_summary(summary(model, input_shape)))
 
 
 def draw_summary(found: Summary) -> str:

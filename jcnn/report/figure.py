@@ -46,6 +46,10 @@ class Picture:
     width: int
     alt: str
 
+    def _repr_png_(self) -> bytes:
+        """The picture, which a notebook shows."""
+        return self.png
+
 
 def new_figure(width: float, height: float) -> Figure:
     """Make an empty white figure of `width` x `height` inches."""

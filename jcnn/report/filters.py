@@ -13,11 +13,14 @@ from jcnn.compile import jit
 from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import model_input
 from jcnn.layers import Call, eval_mode, recorded_calls
-from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes
+from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes, rgb
 
 _MOST = 64
 _COLUMNS = 16
-_WIDTH = 960
+_TILE = 60  # pixels of the longer side of a tile in the PNG, at least
+# On the page, in CSS pixels: width of a full row, and largest width of a tile.
+_WIDTH, _LARGEST_TILE = 1152, 144
+_CONSTANT = rgb("#8c959d")  # of a map without contrast; `magma` has no such grey
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,16 @@ class Maps:
         layer: name of the layer.
         shape: `(H, W, C)` of its output.
         shown: number of maps drawn, of the C maps.
+        zero: number of the C maps that are 0 everywhere.
+        rectified: whether no number of the C maps is negative, as after a ReLU.
         picture: the maps in rows, first to last.
     """
 
     layer: str
     shape: tuple[int, int, int]
     shown: int
+    zero: int
+    rectified: bool
     picture: Picture
 
 
@@ -104,16 +111,24 @@ def first_filters(layers: list[LayerOutput]) -> tuple[str, tuple[int, ...], Pict
 
 
 def feature_maps(layers: list[LayerOutput]) -> list[Maps]:
-    """Draw the feature maps of each layer; each map is scaled by its own minimum and maximum."""
+    """Draw the feature maps of each layer; each map is scaled by its own minimum and maximum.
+
+    A map of one number everywhere is grey. Maps of one pixel are scaled together.
+    """
     found = []
     for number, layer in enumerate(layers, start=1):
-        maps = np.moveaxis(layer.output, 2, 0)[:_MOST]
-        low, high = (f(maps, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
-        tiles = colormaps["magma"]((maps - low) / np.maximum(high - low, 1e-12))[..., :3]
         height, width, channels = layer.output.shape
+        maps = np.moveaxis(layer.output, 2, 0)[:_MOST]
+        axes = (1, 2) if height * width > 1 else (0, 1, 2)
+        low, high = (f(maps, axis=axes, keepdims=True) for f in (np.min, np.max))
+        tiles = colormaps["magma"]((maps - low) / np.maximum(high - low, 1e-12))[..., :3]
+        tiles = np.where((high == low)[..., None], _CONSTANT / 255, tiles)
         alt = f"Feature maps of layer {layer.name}."
         sheet = _sheet(f"feature_maps_{number}", tiles, 3, alt)
-        found.append(Maps(layer.name, (height, width, channels), len(maps), sheet))
+        zero = int((layer.output == 0).all(axis=(0, 1)).sum())
+        rectified = bool((layer.output >= 0).all())
+        shape = (height, width, channels)
+        found.append(Maps(layer.name, shape, len(maps), zero, rectified, sheet))
     return found
 
 
@@ -125,9 +140,9 @@ def _from_minus_1(numbers: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]
 def _sheet(name: str, tiles: npt.NDArray[np.floating], gap: int, alt: str) -> Picture:
     """Arrange tiles `(M, H, W, 3)` of 0..1 in rows, `gap` pixels apart."""
     columns = min(_COLUMNS, len(tiles))
-    large = enlarged(np.round(tiles * 255).astype(np.uint8), _WIDTH // _COLUMNS)
+    large = enlarged(np.round(tiles * 255).astype(np.uint8), _TILE)
     image = png_bytes(mosaic(large, columns, gap))
-    return Picture(name, image, _WIDTH * columns // _COLUMNS, alt)
+    return Picture(name, image, min(_WIDTH, _LARGEST_TILE * columns), alt)
 
 
 def kernel_of(module: nnx.Module) -> jax.Array | None:

@@ -28,6 +28,7 @@ class Mistake:
 
     Attributes:
         row: index of the example in the data set.
+        file: its file name, relative to the folder of the data; None if it has none.
         true, predicted: class names.
         probability: of the predicted class.
         of_true: probability of the true class.
@@ -35,6 +36,7 @@ class Mistake:
     """
 
     row: int
+    file: str | None
     true: str
     predicted: str
     probability: float
@@ -61,10 +63,11 @@ def worst_mistakes(
     wrong = np.flatnonzero(predicted != dataset.labels)
     rows = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
     images = dataset.images[rows]
-    names = dataset.class_names
+    names, files = dataset.class_names, dataset.names
     return [
         Mistake(
             row=int(row),
+            file=None if files is None else files[row],
             true=names[dataset.labels[row]],
             predicted=names[predicted[row]],
             probability=float(confidence[row]),

@@ -33,6 +33,7 @@ def settings_section(run: Path, config: RunConfig) -> Section:
         "resize": config.resize,
         "on_bad_image": config.on_bad_image,
         "dropout": as_text(config.dropout),
+        "weights": as_text(config.weights),
     }
     if config.model_sha256:
         facts["model_sha256"] = config.model_sha256
@@ -102,7 +103,8 @@ def _shared(config: RunConfig) -> RunConfig:
     """The configuration with the last part of each path only: a report is made to be shared."""
     folder = None if config.data_dir is None else Path(config.data_dir).name or config.data_dir
     data = without_path(config.data) if config.data else ""
-    return dataclasses.replace(config, data=data, data_dir=folder)
+    weights = None if config.weights is None else Path(config.weights).name or config.weights
+    return dataclasses.replace(config, data=data, data_dir=folder, weights=weights)
 
 
 def command(config: RunConfig) -> str:
@@ -111,6 +113,8 @@ def command(config: RunConfig) -> str:
     Default values are omitted, except for the most important settings.
     """
     words = ["jcnn", "train", "--model", config.model, "--data", config.data]
+    if config.weights is not None:
+        words += ["--weights", config.weights]
     if config.data_dir is not None:
         words += ["--data-dir", config.data_dir]
     if takes_image_shape(config.data):

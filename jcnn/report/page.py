@@ -107,6 +107,11 @@ def figure(picture: Picture, caption: str = "", kind: str = "") -> str:
     return f'<figure><div class="{kind}">{image}</div>{below}</figure>'
 
 
+def beside(left: str, right: str) -> str:
+    """Two parts of HTML next to each other, or one below the other in a narrow window."""
+    return f'<div class="beside">\n<div>{left}</div>\n<div>{right}</div>\n</div>'
+
+
 def folded(title: str, html: str) -> str:
     """A collapsed part of the page."""
     return f"<details><summary>{escape(title)}</summary>\n{html}\n</details>"

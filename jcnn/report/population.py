@@ -3,7 +3,9 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from jcnn.report.page import Cell, Section, Share, figure, page, paragraph, tabl
 from jcnn.runs import RunConfig, read_config
 from jcnn.runs.history import History
 from jcnn.train.scores import Scores
+from jcnn.train.winner import Winner, winner
 
 # Attributes of `Scores` in the table of runs.
 _SCORES = ("accuracy", "loss", "ece")
@@ -32,14 +35,16 @@ def write_population_report(
     test_scores: Mapping[str, Scores],
     *,
     data: str | None = None,
+    best_page: Path | None = None,
 ) -> Path:
-    """Write RUN/report for a population.
+    """Write RUN/report for a population. It names the best model by `jcnn.train.winner`.
 
     Args:
         run: the run folder; its `config.json` is read.
         histories: by member name, in the order of the members in the configuration.
         test_scores: by member name, on the same test images; diverged members may be missing.
         data: name of the test data if it is not the run's own, as for `write_report`.
+        best_page: the page of the best model, in a folder of RUN/member-..., to link.
 
     Returns:
         The path of RUN/report/index.html.
@@ -69,7 +74,11 @@ def write_population_report(
         repeat_section(config),
     ]
     title = headline(f"{len(histories)} runs of {config.model}", config, data)
-    html = page(title, _intro(run, histories, test_scores, data), sections)
+    best = winner(config.train, list(histories.values()))
+    intro = _intro(run, histories, test_scores, data)
+    if best is not None:
+        intro += _best(run, best, list(histories)[best.member], test_scores, best_page)
+    html = page(title, intro, sections)
     return put_report(run, html, curves, data)
 
 
@@ -103,6 +112,22 @@ def _intro(
     }
     note = "± is the standard deviation over the runs (n - 1)."
     return f"{place(run)}\n{other_data(data)}{tiles(facts)}\n{paragraph(note, 'soft')}"
+
+
+def _best(
+    run: Path, best: Winner, name: str, found: Mapping[str, Scores], best_page: Path | None
+) -> str:
+    """The line that names the winner, says by what, and links its page."""
+    said = f"{escape(name)}</strong> has the best {best.by}, {best.value:.4f}"
+    if name in found:
+        said += f"; its test accuracy is {found[name].accuracy:.4f}"
+    if best.by == "training loss":
+        said += ". There are no validation images, on which models are better compared"
+    if best_page is not None:
+        # Reports are in a folder of the run, or of one of its members.
+        place = quote(f"../{best_page.relative_to(run).as_posix()}")
+        said += f'. <a href="{place}">Report of {escape(name)}</a>'
+    return f'\n<p class="best"><strong>{said}.</p>'
 
 
 def _curves(runs: int, sound: int, drawn: str) -> Section:

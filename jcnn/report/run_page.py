@@ -14,15 +14,16 @@ from jcnn.models import summary
 from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix, most_confused
 from jcnn.report.curves import learning_curves
-from jcnn.report.figure import Picture, as_colours, enlarged, png_bytes
-from jcnn.report.filters import feature_maps, first_filters, layer_outputs
+from jcnn.report.figure import Picture
 from jcnn.report.folder import put_report
+from jcnn.report.inside import inside_sections
 from jcnn.report.mistakes import Mistake, mistakes_sheet, worst_mistakes
 from jcnn.report.origin import headline, other_data, place, repeat_section, settings_section
 from jcnn.report.page import (
     Cell,
     Section,
     Share,
+    beside,
     data_uri,
     figure,
     folded,
@@ -37,6 +38,8 @@ from jcnn.train.scores import Scores, scores
 
 # With more classes than this, the table is collapsed and only the weakest are shown.
 _MANY_CLASSES = 30
+# In CSS pixels: a wider confusion matrix leaves no space for a table next to it.
+_WIDEST_BESIDE = 780
 
 
 def write_report(
@@ -93,7 +96,7 @@ def write_report(
     ]
     if mistakes:
         pictures.append(mistakes_sheet(mistakes))
-    for section, drawn in _inside(module, test, probabilities):
+    for section, drawn in inside_sections(module, test, probabilities):
         sections.append(section)
         pictures += drawn
     sections += [_model(module, test), settings_section(run, config), repeat_section(config)]
@@ -179,11 +182,13 @@ def _confusion(found: Scores, drawn: Picture) -> Section:
         "Rows are true classes, columns are predicted classes; the numbers count test images. "
         "The colour scale is a square root, so that small shares are visible."
     )
-    html = figure(drawn, note, "scroll")
+    matrix = figure(drawn, note, "scroll")
     pairs = [(c.true, c.predicted, c.count, Share(c.share)) for c in most_confused(found)]
-    if pairs:
-        header = ("true class", "predicted class", "images", "share of the true class")
-        html += f"<h3>Most frequent confusions</h3>\n{table(header, pairs)}"
+    if not pairs:
+        return Section("confusion", "Confusion matrix", matrix)
+    header = ("true class", "predicted class", "images", "share of the true class")
+    listed = f"<h3>Most frequent confusions</h3>\n{table(header, pairs)}"
+    html = beside(matrix, listed) if drawn.width <= _WIDEST_BESIDE else matrix + listed
     return Section("confusion", "Confusion matrix", html)
 
 
@@ -193,14 +198,18 @@ def _mistakes(mistakes: Sequence[Mistake]) -> Section:
     items = "\n".join(
         f'<li><img src="{data_uri(m.png())}" alt="test image {m.row}">'
         f"<strong>{escape(m.predicted)}</strong><br>{m.probability:.1%}<br>"
-        f"is {escape(m.true)}, {m.of_true:.1%}<br><small>no. {m.row}</small></li>"
+        f"is {escape(m.true)}, {m.of_true:.1%}<br>"
+        f"<small>{escape(_which(m.row, m.file))}</small></li>"
         for m in mistakes
     )
     note = (
         "The wrong predictions with the highest confidence: the predicted class and its "
         "probability, then the true class and its probability. "
-        "Test images are numbered from 0."
     )
+    if mistakes[0].file is None:
+        note += "Test images are numbered from 0."
+    else:
+        note += "Below are the file names, relative to the folder of the data."
     return Section(
         "mistakes", "Worst mistakes", f'{paragraph(note, "soft")}<ul class="mistakes">{items}</ul>'
     )
@@ -216,54 +225,34 @@ def _calibration(found: Scores, drawn: Picture) -> Section:
         for row in found.reliability
     ]
     header = ("confidence", "images", "mean confidence", "accuracy")
-    html = figure(drawn, note) + folded("Every bin", table(header, rows))
+    html = beside(figure(drawn, note), table(header, rows))
     return Section("calibration", "Calibration", html)
 
 
-def _inside(
-    module: nnx.Module, test: Dataset, probabilities: npt.NDArray[np.floating]
-) -> list[tuple[Section, list[Picture]]]:
-    """The sections on filters and feature maps, if the model has any."""
-    right = np.flatnonzero(probabilities.argmax(axis=1) == test.labels)
-    row = int(right[0]) if len(right) else 0
-    image = test.images[np.array([row])][0]
-    layers = layer_outputs(module, image)
-    found: list[tuple[Section, list[Picture]]] = []
-    first = first_filters(layers)
-    if first is not None:
-        name, shape, drawn = first
-        rows, columns, channels, count = shape
-        colours = (
-            "In colour; grey is 0." if channels == 3 else "Blue is negative, white 0, red positive."
-        )
-        note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
-        found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))
-    maps = feature_maps(layers)
-    if maps:
-        shown = png_bytes(enlarged(as_colours(image), 96), most=224)
-        label = test.class_names[test.labels[row]]
-        example = Picture("example", shown, 96, f"test image {row}")
-        parts = [
-            figure(example, f"Test image {row}: {label}. The outputs of each layer:", "pixels")
-        ]
-        for layer in maps:
-            height, width, channels = layer.shape
-            of = "all" if layer.shown == channels else f"the first {layer.shown}"
-            parts.append(f"<h3>{escape(layer.layer)}</h3>")
-            parts.append(
-                figure(layer.picture, f"{height}x{width}x{channels}, {of} maps.", "pixels")
-            )
-        note = "The darkest colour is the minimum of each map, the brightest its maximum."
-        html = paragraph(note, "soft") + "\n".join(parts)
-        found.append((Section("maps", "Feature maps", html), [layer.picture for layer in maps]))
-    return found
+def _which(row: int, file: str | None) -> str:
+    return f"no. {row}" if file is None else file
 
 
 def _model(module: nnx.Module, test: Dataset) -> Section:
     found = summary(module, test.image_shape)
-    rows = [(r.name, r.type, "x".join(map(str, r.output_shape)), r.params) for r in found.layers]
-    header = ("layer", "type", "output", "parameters")
-    return Section("model", "Model", table(header, rows, ("total", "", "", found.params)))
+    rows = [
+        (
+            r.name,
+            r.type,
+            _by(r.output_shape),
+            "-" if r.receptive_field is None else _by(r.receptive_field),
+            r.params,
+            r.multiply_adds,
+        )
+        for r in found.layers
+    ]
+    header = ("layer", "type", "output", "receptive field", "parameters", "multiply-adds")
+    total = ("total", "", "", "", found.params, found.multiply_adds)
+    return Section("model", "Model", table(header, rows, total))
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _duration(seconds: float) -> str:

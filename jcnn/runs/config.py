@@ -14,6 +14,7 @@ from jcnn.data import Dataset, Notify
 from jcnn.data import load as load_data
 from jcnn.data.class_names import match_classes
 from jcnn.data.events import silent
+from jcnn.data.polarity import Border, training_border
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.data.request import OnBadImage, Resize
 from jcnn.data.sources import absolute, takes_image_shape
@@ -56,6 +57,8 @@ class RunConfig:
         preprocessing: how the model's input is made of an image; None means `x / 255`.
         trained: False if the model was saved without a training: there is no history, and `train`
             holds defaults.
+        border: brightness of the border of the training images, by which `jcnn predict` notices
+            inverted images (see `jcnn.data.polarity`); None if it is not known.
     """
 
     model: str
@@ -74,6 +77,7 @@ class RunConfig:
     weights: str | None = None
     preprocessing: Preprocessing | None = None
     trained: bool = True
+    border: Border | None = None
 
     def build(self, file: ModelFile | None = None, notify: Notify = silent) -> nnx.Module:
         """The model with the initial parameters of this run.
@@ -212,6 +216,8 @@ def describe(
         "" if file is None else file.sha256,
         weights,
         preprocessing,
+        # Padding has a brightness of its own.
+        border=None if resize == "pad" else training_border(dataset),
     )
 
 
@@ -232,6 +238,7 @@ def from_json(content: dict[str, Any]) -> RunConfig:
     """
     height, width, channels = content["input_shape"]
     dropout, preprocessing = content.get("dropout"), content.get("preprocessing")
+    border = content.get("border")
     check_dropout("dropout", dropout)
     return RunConfig(
         model=str(content["model"]),
@@ -250,7 +257,13 @@ def from_json(content: dict[str, Any]) -> RunConfig:
         weights=None if content.get("weights") is None else str(content["weights"]),
         preprocessing=None if preprocessing is None else Preprocessing.from_json(preprocessing),
         trained=bool(content.get("trained", True)),
+        border=None if border is None else _border(border),
     )
+
+
+def _border(content: Any) -> Border:
+    mean, deviation = map(float, content)
+    return mean, deviation
 
 
 def _one_of(choices: Any, value: Any) -> Any:

@@ -7,6 +7,7 @@ RUN/checkpoints/    the newest checkpoints
 RUN/member-0/ ...   a run folder for each model of a population
 """
 
+import dataclasses
 import json
 import platform
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from flax import nnx
 from jcnn import __version__, checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
+from jcnn.data.polarity import training_border
 from jcnn.data.preprocessing import preprocessing_of
 from jcnn.layers import frozen
 from jcnn.layers.model import split_model
@@ -72,7 +74,9 @@ def record(
     if (run / "config.json").exists() and read_config(run).model_from != "python":
         return
     run.mkdir(parents=True, exist_ok=True)
-    write_config(run, describe_object(models[0], dataset.image_shape, dataset.class_names, train))
+    config = describe_object(models[0], dataset.image_shape, dataset.class_names, train)
+    border = None if config.resize == "pad" else training_border(dataset)
+    write_config(run, dataclasses.replace(config, border=border))
 
 
 def describe_object(

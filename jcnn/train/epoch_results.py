@@ -150,7 +150,7 @@ def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "")
                 f"{values[best - 1]:.4f} in epoch {best}"
             )
     if config.restore_best:
-        best_epochs = [plateau.best_epoch(h[monitor], **_gain(config)) or 1 for h in histories]
+        best_epochs = [kept_epoch(config, history) for history in histories]
         if len(histories) > 1:
             epochs = ", ".join(map(str, best_epochs))
             parts.append(
@@ -163,6 +163,13 @@ def ending(config: TrainConfig, histories: Sequence[History], stopped: str = "")
     elif parts:
         parts.append(f"{model} the parameters of the last epoch, {done} (restore_best is off)")
     return "; ".join(parts)
+
+
+def kept_epoch(config: TrainConfig, history: History) -> int:
+    """The epoch whose parameters a model has: the last, or the best with `restore_best`."""
+    if not config.restore_best:
+        return len(history)
+    return plateau.best_epoch(history[config.monitor], **_gain(config)) or 1
 
 
 def last_is_best(config: TrainConfig, histories: Sequence[History]) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.system.html_table import html_table
+
 # The number of bins of Guo et al.
 BINS = 15
 # The smallest normal float32: a probability that was rounded to 0 has a loss of 87.3 nats.
@@ -77,6 +79,25 @@ class Scores:
     confusion: npt.NDArray[np.int64]
     ece: float
     reliability: tuple[ReliabilityBin, ...]
+
+    def _repr_html_(self) -> str:
+        """The scores of each class as a table, which a notebook shows."""
+        rows = [
+            [
+                row.name,
+                *(f"{n:.4f}" for n in (row.precision, row.recall, row.f1)),
+                f"{row.support:,}",
+            ]
+            for row in self.classes
+        ]
+        total = [
+            "all",
+            f"accuracy {self.accuracy:.4f}",
+            f"loss {self.loss:.4f}",
+            f"calibration error {self.ece:.4f}",
+            f"{self.n:,}",
+        ]
+        return html_table(["class", "precision", "recall", "F1", "images"], rows, total)
 
     def to_json(self) -> dict[str, Any]:
         """The scores as numbers, strings, lists and dictionaries, for JSON."""

@@ -90,7 +90,10 @@ def test_predict_gives_the_librarys_probabilities(
     jcnn: Jcnn, trained: Trained, pictures: list[Path]
 ) -> None:
     result = jcnn("predict", trained.run, *pictures, "--json")
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
+    # What is transparent becomes white.
+    assert result.err.startswith(f"hint: {pictures[2]} has a bright background")
+    assert len(result.err.splitlines()) == 1
     found = json.loads(result.out)
     assert [entry["file"] for entry in found] == [str(file) for file in pictures]
     model, config = load(trained.run)
@@ -141,7 +144,7 @@ def test_a_folder_and_a_pattern_are_their_files(
 
     def files(*words: str | Path) -> list[str]:
         result = jcnn("predict", trained.run, *words, "--json")
-        assert (result.code, result.err) == (0, "")
+        assert result.code == 0
         return [entry["file"] for entry in json.loads(result.out)]
 
     assert files(folder) == [str(file) for file in sorted([*pictures, deep])]
@@ -190,7 +193,7 @@ def test_predictions_as_a_table(jcnn: Jcnn, trained: Trained, pictures: list[Pat
     files = [*pictures, awkward]
     found = json.loads(jcnn("predict", trained.run, *files, "--json", "--top", "2").out)
     result = jcnn("predict", trained.run, *files, "--csv")
-    assert (result.code, result.err) == (0, "")
+    assert result.code == 0
     header, *rows = csv.reader(result.out.splitlines(keepends=True))
     assert header == ["file", "class", "probability"]
     for row, entry in zip(rows, found, strict=True):
@@ -231,3 +234,32 @@ def test_options_of_predict_that_do_not_fit(
 ) -> None:
     result = jcnn("predict", trained.run, pictures[0], *words)
     assert result == Result(2, "", f"jcnn: {message}\n")
+
+
+def test_a_hint_at_images_of_the_other_polarity(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path
+) -> None:
+    images = np.asarray(digits()[1].images)[:3, ..., 0]
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"own{i}.png")
+        Image.fromarray(255 - image).save(tmp_path / f"inverted{i}.png")
+    own = jcnn("predict", trained.run, *sorted(tmp_path.glob("own*")))
+    assert (own.code, own.err) == (0, "")
+    both = jcnn("predict", trained.run, tmp_path)
+    assert both.err == (
+        f"hint: 3 of 6 images, such as {tmp_path}/inverted0.png, have a bright background "
+        "(brightness at the border 1.00), and the training images a dark one (0.00); the model "
+        "may need them inverted\n"
+    )
+    # The predictions are those of the images as they are.
+    assert both.out.splitlines()[3:] == own.out.splitlines()
+    one = jcnn("predict", trained.run, tmp_path / "inverted1.png", "--json")
+    assert one.err.startswith(f"hint: {tmp_path}/inverted1.png has a bright background (")
+    assert len(json.loads(one.out)) == 1
+    # A run of an older version does not know its background.
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    content = json.loads((run / "config.json").read_text())
+    assert content.pop("border") == [0.0, 0.0]
+    (run / "config.json").write_text(json.dumps(content))
+    assert jcnn("predict", run, tmp_path / "inverted1.png").err == ""

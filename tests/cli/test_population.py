@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from jcnn.runs import load, read_config
+from jcnn.runs.history import read_history
 from jcnn.train import evaluate
 from tests.cli.process import Result
+from tests.report.pages import read_page
 
 Jcnn = Callable[..., Result]
 
@@ -39,6 +41,20 @@ def test_a_population_has_a_folder_a_line_and_a_report_for_each(jcnn: Jcnn, tmp_
     mean, spread = np.mean(accuracies), np.std(accuracies, ddof=1)
     assert lines[8].startswith(f"test accuracy {mean:.4f} +- {spread:.4f} (")
     assert (run / "report" / "index.html").is_file()
+    losses = [read_history(run / f"member-{i}" / "history.jsonl")["loss"][-1] for i in range(8)]
+    best = int(np.argmin(losses))
+    assert lines[9] == (
+        f"best by training loss: member-{best} ({losses[best]:.4f}), in {run}/member-{best}"
+    )
+    assert lines[10] == f"report {run}/report/index.html"
+    assert f"evaluate {run}/member-{best}" in result.out
+    page = read_page(run / "report" / "index.html")
+    (line,) = [p for p in page.root.all("p") if p.attributes.get("class") == "best"]
+    assert line.text.startswith(f"member-{best} has the best training loss, {losses[best]:.4f}")
+    (link,) = line.all("a")
+    target = (run / "report" / link.attributes["href"]).resolve()
+    assert target == run / f"member-{best}" / "report" / "index.html"
+    assert f"{accuracies[best]:.4f}" in read_page(target).root.all("dl")[0].text
 
     refused = jcnn("evaluate", run)
     assert refused.code == 2

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,15 @@ def test_every_setting_of_a_config_json_is_read(train: TrainConfig, tmp_path: Pa
         dropout=0.125,
         population=Population(seeds=2, learning_rates=(1e-3, 1e-5)),
     )
-    create(tmp_path / "run", config)
+    create(tmp_path / "run", replace(config, weights="auto"))
     words = words_of_file(tmp_path / "run" / "config.json")
     command: Any = parse_command(Command, DESCRIPTION, ["train", *words])
     settings = command.settings.with_class_weights_of(config.class_names, [1] * 10)
     assert settings == config.train
     assert command.population == config.population
     assert (command.model, command.data) == (config.model, config.data)
-    assert (command.resize, command.dropout) == ("pad", 0.125)
+    assert (command.resize, command.dropout, command.weights) == ("pad", 0.125, "auto")
+    assert config.border is None  # of the padding
 
 
 def test_an_input_shape_is_for_data_that_are_resized(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def assert_equal(found: tuple[Dataset, Dataset], expected: Splits) -> None:
         np.testing.assert_array_equal(np.asarray(one.images), np.asarray(other.images), strict=True)
         np.testing.assert_array_equal(one.labels, other.labels, strict=True)
         assert one.class_names == other.class_names
+        assert one.names == other.names
 
 
 def only_entry(cache: Path) -> Path:
@@ -210,14 +211,15 @@ def test_one_flipped_bit_in_any_block_is_noticed(
 
 def test_a_validation_part_and_its_like_are_kept() -> None:
     own = dataset(2, 3)
-    train = replace(dataset(5, 1), stratify=True, validation=own)
-    make = Maker(Splits(train, replace(dataset(3, 2), stratify=True)))
+    own, test = (replace(part, names=tuple("äbc"[: len(part)])) for part in (own, dataset(3, 2)))
+    train = replace(dataset(5, 1), stratify=True, validation=own, names=tuple("vwxyz"))
+    make = Maker(Splits(train, replace(test, stratify=True)))
     for _ in range(2):
         found = cached("three", "key", make, refuse)
         assert_equal(found, make.parts)
         assert found[0].stratify
         assert found[0].validation is not None
-        assert_equal((found[0].validation, found[1]), Splits(own, dataset(3, 2)))
+        assert_equal((found[0].validation, found[1]), Splits(own, test))
     assert make.made == 1
 
 

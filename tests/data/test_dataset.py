@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,31 @@ def test_holds_what_it_is_given() -> None:
     assert dataset.image_shape == (2, 4, 1)
     assert dataset.images is IMAGES
     assert dataset.labels is LABELS
+
+
+def test_file_names_follow_their_images() -> None:
+    whole = replace(numbered([0, 1, 0, 1, 1, 0, 0, 1], 2), stratify=True)
+    named = replace(whole, names=tuple(f"c/{i}.png" for i in numbers(whole)))
+    train, test = stratified_split(named, 0.25, 3)
+    inner = split_validation(train, 0.5, 1)
+    assert inner.validation is not None
+    parts = [train, test, inner.train, inner.validation, named.take(np.array([5, 0, 2]))]
+    for part in [*parts, named.take(slice(1, None, 3)), named.take(np.flatnonzero(whole.labels))]:
+        assert part.names == tuple(f"c/{i}.png" for i in numbers(part))
+    assert whole.take(slice(3)).names is None
+    with pytest.raises(ValueError, match=r"^names: got 2 for 8 images$"):
+        replace(whole, names=("a", "b"))
+
+
+def test_other_class_numbers_leave_the_rest_as_it_is() -> None:
+    own = replace(numbered([0, 1], 2), names=("x", "y"))
+    data = replace(numbered([0, 1, 1], 2), stratify=True, names=("a", "b", "c"), validation=own)
+    found = match_classes(data, ("c1", "c0"))
+    assert found.labels.tolist() == [1, 0, 0]
+    assert (found.stratify, found.names, found.images) == (True, data.names, data.images)
+    assert found.validation is not None
+    assert found.validation.labels.tolist() == [1, 0]
+    assert found.validation.names == own.names
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,17 @@ def test_a_complaint_would_be_seen(show: Show, reported: Reported, tmp_path: Pat
     file.write_text(bad, encoding="utf-8")
     with pytest.raises(AssertionError, match="Content Security Policy"):
         show(file, 400)
+
+
+def test_a_wide_window_has_no_empty_half(show: Show, reported: Reported) -> None:
+    page = show(reported.page.file, 1440)
+    ends = page.evaluate(
+        """[...document.querySelectorAll("section")].map((section) => {
+          const box = section.getBoundingClientRect();
+          const shown = [...section.querySelectorAll("img, table, dl, pre")];
+          const right = Math.max(...shown.map((e) => e.getBoundingClientRect().right));
+          return [section.id, (right - box.left) / box.width];
+        })"""
+    )
+    assert len(ends) == 10
+    assert {name: share for name, share in ends if share < 0.95} == {}

@@ -15,7 +15,7 @@ from jcnn.report.calibration import reliability_diagram
 from jcnn.report.confusion import confusion_matrix
 from jcnn.report.curves import learning_curves
 from jcnn.report.figure import as_colours, enlarged, mosaic, png_bytes, short
-from jcnn.report.filters import feature_maps, first_filters, layer_outputs
+from jcnn.report.filters import LayerOutput, feature_maps, first_filters, layer_outputs
 from jcnn.report.mistakes import mistakes_sheet, worst_mistakes
 from jcnn.runs.history import EpochResult, History
 from jcnn.train.scores import Scores, scores
@@ -209,6 +209,7 @@ def test_the_maps_are_those_of_the_layers() -> None:
     conv, pool = feature_maps(layer_outputs(one_layer(1, kernel), image))
     assert (conv.layer, conv.shape, conv.shown) == ("conv2d", (6, 4, 2), 2)
     assert (pool.layer, pool.shape, pool.shown) == ("average_pooling2d", (3, 2, 2), 2)
+    assert (conv.zero, conv.rectified, pool.zero) == (1, True, 1)
     colours = matplotlib.colormaps["magma"]
     copied = image[..., 0].astype(np.float64)
     pooled = copied.reshape(3, 2, 2, 2).mean(axis=(1, 3))
@@ -221,7 +222,26 @@ def test_the_maps_are_those_of_the_layers() -> None:
         corner = shown[: rows * factor : factor, : columns * factor : factor]
         np.testing.assert_allclose(corner, tile, atol=2)
         assert np.all(shown[:, columns * factor + 3 :] == shown[0, -1])
-        assert shown[0, -1].max() < 10
+        assert shown[0, -1].tolist() == [0x8C, 0x95, 0x9D]  # not black, which has a meaning
+
+
+def test_maps_without_contrast() -> None:
+    """Of each layer, how many maps are zero; maps of one pixel are compared with each other."""
+    images = np.zeros((2, 3, 4), np.float32)
+    images[..., 1] = 2.5
+    images[1, 2, 2] = 1e-20
+    images[0, 1, 3] = -1.0
+    cases = [LayerOutput("a", images, None), LayerOutput("b", images[:1, :1], None)]
+    several, one = feature_maps(cases)
+    assert (several.zero, several.rectified) == (1, False)
+    assert (one.zero, one.rectified) == (3, True)
+    shown = pixels(one.picture.png)
+    black, white = (matplotlib.colormaps["magma"](x)[:3] for x in (0.0, 1.0))
+    tile = (shown.shape[1] - 9) // 4
+    for place, colour in enumerate((black, white, black, black)):
+        found = shown[5, place * (tile + 3) + tile // 2]
+        np.testing.assert_allclose(found, np.multiply(colour, 255), atol=2)
+    assert one.picture.width == 4 * 144
 
 
 def test_a_users_own_module_has_its_layers_shown() -> None:

@@ -1,6 +1,7 @@
 """A report is written atomically, and a failure leaves the run unchanged."""
 
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 from typing import NoReturn
@@ -116,6 +117,20 @@ def test_a_model_without_convolution_and_without_mistakes(
         "index.html",
         *(f"{n}.png" for n in ["accuracy", "loss", "confusion", "calibration"]),
     }
+
+
+def test_mistakes_have_the_names_of_their_files(reported: Reported, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(reported.run, run)
+    files = tuple(f"test/<{i}>.png" for i in range(len(reported.test)))
+    test = dataclasses.replace(reported.test, names=files)
+    page = read_page(write_report(run, reported.model, test, reported.probabilities))
+    unnamed = reported.page.section("mistakes").all("li")
+    for item, other in zip(page.section("mistakes").all("li"), unnamed, strict=True):
+        row = int(other.all("small")[0].text.removeprefix("no. "))
+        assert item.all("small")[0].text == files[row]
+    assert "<0>" not in page.html
+    assert re.search(r"Test image (\d+), test/<\1>\.png: ", page.section("maps").text)
 
 
 def test_what_cannot_be_reported_on(reported: Reported, tmp_path: Path) -> None:

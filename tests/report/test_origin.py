@@ -34,12 +34,13 @@ CHANGED = TrainConfig(
         PLAIN,
         dataclasses.replace(PLAIN, train=CHANGED, dropout=0.25),
         dataclasses.replace(PLAIN, data="fashion_mnist", data_dir="/a b/'c' $d"),
+        dataclasses.replace(PLAIN, weights="/a b/run"),
         dataclasses.replace(PLAIN, population=Population(4, (0.1, 0.001), (0.0, 0.5))),
         dataclasses.replace(
             PLAIN, data="folder:/x y", input_shape=(20, 30, 3), resize="pad", on_bad_image="skip"
         ),
     ],
-    ids=["plain", "changed", "files", "population", "folder"],
+    ids=["plain", "changed", "files", "weights", "population", "folder"],
 )
 def test_the_command_says_all_that_was_set(
     monkeypatch: pytest.MonkeyPatch, config: RunConfig
@@ -54,7 +55,7 @@ def test_the_command_says_all_that_was_set(
     assert found.data_dir == (None if config.data_dir is None else Path(config.data_dir))
     assert found.settings == config.train
     assert found.population == config.population
-    assert found.dropout == config.dropout
+    assert (found.dropout, found.weights) == (config.dropout, config.weights)
     assert (found.resize, found.on_bad_image) == (config.resize, config.on_bad_image)
     if config.data.startswith("folder:"):
         assert (found.image_size, found.color) == ((20, 30), "rgb")

@@ -85,6 +85,12 @@ def test_the_numbers(tmp_path: Path, validated: bool) -> None:
     command = page.section("repeat").all("code")[0].text
     assert "--seeds 2 --learning-rates 0.001 0.1" in command
     assert "--seed 5" in command
+    (best,) = [p for p in page.root.all("p") if p.attributes.get("class") == "best"]
+    by, column = ("validation accuracy", "val_accuracy") if validated else ("training loss", "loss")
+    last = {name: row[column][-1] for name, row in histories.items()}
+    name = (max if validated else min)(last, key=lambda name: last[name])
+    assert best.text.startswith(f"{name} has the best {by}, {last[name]:.4f}; its test accuracy is")
+    assert best.all("a") == []
     for image in page.root.all("img"):
         assert pixels(image.attributes["src"]).std() > 0
     assert {p.name for p in page.file.parent.iterdir()} == {

@@ -202,8 +202,10 @@ def test_the_filters_and_maps(reported: Reported) -> None:
 
 def test_the_model_and_the_settings(reported: Reported) -> None:
     rows = reported.page.section("model").all("table")[0].rows()
-    assert rows[1] == ["conv2d", "Conv2D", "8x8x32", "320"]
-    assert rows[-1] == ["total", "", "", f"{320 + 18496 + 4 * 4 * 64 * 10 + 10:,}"]
+    products = (8 * 8 * 32 * 9, 8 * 8 * 64 * 9 * 32, 4 * 4 * 64 * 10)
+    assert rows[1] == ["conv2d", "Conv2D", "8x8x32", "3x3", "320", f"{products[0]:,}"]
+    params = 320 + 18496 + 4 * 4 * 64 * 10 + 10
+    assert rows[-1] == ["total", "", "", "", f"{params:,}", f"{sum(products):,}"]
     section = reported.page.section("settings")
     facts = section.facts()
     assert (facts["model"], facts["data"], facts["input_shape"]) == ("conv2pool", "digits", "8x8x1")

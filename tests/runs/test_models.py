@@ -13,6 +13,7 @@ from flax import nnx
 
 from jcnn import checkpoint, runs
 from jcnn.config import TrainConfig
+from jcnn.data.polarity import training_border
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.layers import Dense, Flatten, Sequential
 from jcnn.models import build
@@ -60,7 +61,9 @@ def test_fit_leaves_a_folder_that_a_new_model_is_filled_from(
         None,
         TrainConfig(epochs=1, batch_size=25),
         model_from="python",
+        border=training_border(dataset()),
     )
+    assert config.border is not None
     content = json.loads((run / "config.json").read_text(encoding="utf-8"))
     assert content["data"] is None
     assert content["versions"]["jax"] == jax.__version__

@@ -31,7 +31,8 @@ from jcnn.data.sources.class_folders import Listing, list_images
 from jcnn.data.streamed import StreamedImages
 from jcnn.system.caches import cache_folder
 
-_FORMAT = 2  # increase it when `read_image` gives other pixels, or `list_images` another order
+# Increase it when `read_image` gives other pixels, `list_images` another order, or more is cached.
+_FORMAT = 3
 
 _LOOKED_AT = 200  # images, for the line on what resizing does
 
@@ -129,7 +130,8 @@ def _parts(listing: Listing, request: Request, images: StreamedImages, bad: Bad)
         good = np.array([n for n in numbers if n not in bad], np.intp)
         for label in np.setdiff1d(np.arange(len(names)), labels[good]):
             raise DataError(f"{folder}: no image of class {names[label]!r} can be read")
-        return Dataset(images.select(good), labels[good], names, stratify=True)
+        files = tuple(show(listing.inside(listing.paths[n])) for n in good)
+        return Dataset(images.select(good), labels[good], names, stratify=True, names=files)
 
     count = len(listing.paths)
     train_size, validation_size, test_size = listing.sizes or (count, 0, 0)

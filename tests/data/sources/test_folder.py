@@ -83,6 +83,25 @@ def test_pictures_of_any_size_are_brought_to_one(
     assert_same(streamed, decoded)
 
 
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("divided", [False, True])
+def test_images_have_their_file_names(
+    tmp_path: Path, stream: Callable[[], None], divided: bool, streams: bool
+) -> None:
+    for name, seed in (("train", 0), ("val", 50), ("test", 40)) if divided else ((".", 0),):
+        write_classes(tmp_path / name, COUNTS, seed)
+    if streams:
+        stream()
+    for _ in range(2):  # made, then cached
+        train, test = load(f"folder:{tmp_path}")
+        validation = train.validation
+        for part in (train, test, *([] if validation is None else [validation])):
+            assert part.names is not None
+            for name, image in zip(part.names, np.asarray(part.images), strict=True):
+                np.testing.assert_array_equal(image, read_image(tmp_path / name, (4, 6, 1)))
+                assert not Path(name).is_absolute()
+
+
 @pytest.mark.parametrize("tested", [False, True])
 @pytest.mark.parametrize("streams", [False, True])
 def test_a_folder_val_is_the_validation_set(

@@ -9,10 +9,12 @@ import jax
 from jcnn.ops._conv_shapes import conv_window
 from jcnn.ops._window import Padding, Size, check_size
 from jcnn.ops.conv.lowerings.lowering import Params, Shape, is_above_default
+from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.method import Precision
 from jcnn.ops.conv.primitive import conv, conv_p
 from jcnn.ops.conv.table.file import tables
 from jcnn.ops.conv.table.lookup import Choice, Conv, choose
+from jcnn.system.html_table import html_table
 
 
 class Direction(NamedTuple):
@@ -89,7 +91,7 @@ def explain_conv(
 
     Returns:
         The choices "forward", "by input" and "by kernel". Each prints as one line, with the
-        measured milliseconds and what the lowering costs in accuracy.
+        measured milliseconds and what the lowering costs in accuracy; a notebook shows a table.
 
     Raises:
         ValueError: a shape or size does not fit, or the user's table is damaged.
@@ -106,7 +108,24 @@ def explain_conv(
 
 
 class Explanation(dict[str, Choice]):
-    """Choices by direction; as text, one line each."""
+    """Choices by direction; as text, one line each; in a notebook, a table."""
 
     def __str__(self) -> str:
         return "\n".join(f"{name + ':':<11}{choice}" for name, choice in self.items())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """A table, which a notebook shows; the tables of measurements are named without a path."""
+        rows = []
+        for name, choice in self.items():
+            times, measured = "-", "-"
+            if choice.line is not None and choice.table is not None:
+                milliseconds = choice.line.milliseconds.items()
+                times = ", ".join(f"{lowering} {ms:.3g}" for lowering, ms in milliseconds)
+                measured = f"{choice.table.file.name}, {choice.table.measured_on}"
+            remark = LOWERINGS[choice.lowering].remark or "-"
+            rows.append([name, choice.lowering, choice.reason, times, measured, remark])
+        header = ["convolution", "lowering", "why", "milliseconds", "table", "cost"]
+        return html_table(header, rows)

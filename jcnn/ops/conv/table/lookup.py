@@ -9,7 +9,7 @@ it takes "lax".
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jcnn.ops.conv.lowerings.lowering import Conv, Params, Shape
@@ -37,7 +37,7 @@ class Table:
 
     file: Path
     measured_on: str
-    lines: tuple[Measured, ...]
+    lines: tuple[Measured, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
