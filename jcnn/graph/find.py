@@ -118,6 +118,8 @@ def _named(
                 known,
                 equation.layer,
                 draft.function,
+                equation.call,
+                str(equation.output.dtype),
             )
         )
     return Graph(input_shape, tuple(nodes), names[program.outputs[0]])

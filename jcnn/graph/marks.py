@@ -1,6 +1,7 @@
 """Trace a model so that each layer and each function of `jcnn.ops` is one named equation."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,13 +94,15 @@ def _marks(model: nnx.Module, whole: dict[str, nnx.Module]) -> Iterator[None]:
 
     `model` is a copy whose variables are tracers; a mark has the layer of `whole` itself.
     """
-    paths = [""]
+    paths, calls = [""], Counter[str]()
 
     def around(path: str, module: nnx.Module, call: Callable[..., Any], args: Any, kw: Any) -> Any:
         inner = path.removeprefix(f"{paths[-1]}/")
         paths.append(path)
+        calls[path] += 1
         try:
-            with jax.named_scope(f"[{inner}]"):  # brackets: JAX and users open scopes, too
+            # Brackets: JAX and users open scopes, too.
+            with jax.named_scope(f"[{inner}]({calls[path]})"):
                 if path not in whole or len(args) != 1 or not _in_eval_mode(kw):
                     return call(*args, **kw)
                 return MARK.bind(args[0], mark=Mark(path, None, whole[path], ("x",), {}))
