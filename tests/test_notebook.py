@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from jcnn.data import Dataset, digits
-from jcnn.models import Summary, build, summary
-from jcnn.models.summary import LayerRow
+from jcnn.models import LayerRow, Summary, build, summary
 from jcnn.runs.history import EpochResult, History
 from tests.train import small
 

@@ -37,8 +37,10 @@ def _print_table(model: str, summary: "Summary") -> None:
         title=f"{model} for inputs of {_by(summary.input_shape)}",
         show_footer=True,
         box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
-    table.add_column("layer", footer="total", no_wrap=True)
+    table.add_column("layer", footer="total", overflow="fold")
     table.add_column("output", justify="right", no_wrap=True)
     table.add_column("parameters", no_wrap=True, footer=f"{summary.params:,}", justify="right")
     table.add_column(
@@ -47,17 +49,23 @@ def _print_table(model: str, summary: "Summary") -> None:
     table.add_column(
         "memory", no_wrap=True, footer=_size(summary.activation_bytes), justify="right"
     )
-    table.add_column("receptive field", justify="right")
+    table.add_column("receptive\nfield", justify="right", no_wrap=True)
+    before = "input"
     for layer in summary.layers:
+        # Only what is not read from the row above is said.
+        others = layer.inputs if layer.inputs not in ((), (before,)) else ()
         table.add_row(
-            layer.name,
+            "\n".join([layer.name, *(f"  of {name}" for name in others)]),
             _by(layer.output_shape),
             f"{layer.params:,}",
             f"{layer.multiply_adds:,}",
             _size(layer.activation_bytes),
             "-" if layer.receptive_field is None else _by(layer.receptive_field),
         )
+        before = layer.name
     print_table(table)
+    if summary.preprocessing:
+        print(f"images: {summary.preprocessing}")
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from jcnn.ops import recorded_ops
 BATCH = 7
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # JAX would write the whole module, for its logs
 class Mark:
     """One call, as an equation of the traced program.
 
@@ -50,8 +51,23 @@ class Mark:
 
 
 def _shape(*operands: Any, mark: Mark) -> Any:
+    kinds = tuple((a.shape, a.dtype) for a in operands)
+    if mark.module is None:
+        try:
+            return _shape_of(mark.function, mark.arrays, tuple(mark.settings.items()), kinds)
+        except TypeError:  # a setting that is not hashable, or an error, which is raised again
+            pass
+    return _evaluated(mark, kinds)
+
+
+@lru_cache(1024)  # blocks of a network repeat the same calls
+def _shape_of(function: Any, arrays: Any, settings: Any, kinds: Any) -> Any:
+    return _evaluated(Mark("", function, None, arrays, dict(settings)), kinds)
+
+
+def _evaluated(mark: Mark, kinds: tuple[Any, ...]) -> Any:
     with recorded_ops(None):
-        result = jax.eval_shape(mark, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in operands))
+        result = jax.eval_shape(mark, *(jax.ShapeDtypeStruct(*kind) for kind in kinds))
     return jax.core.ShapedArray(result.shape, result.dtype)
 
 
