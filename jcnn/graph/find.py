@@ -89,15 +89,15 @@ def _named(
     names: dict[Value, str] = {program.inputs[0]: INPUT}
     taken: set[str] = {INPUT}
     blocks = {parent for equation, _ in found for parent in _parents(equation.layer)}
-    kinds: dict[str, str] = {}  # of the first node of each layer
+    begun: set[tuple[str, int]] = set()  # calls of layers
     nodes = []
     for equation, draft in found:
         inputs = tuple(names[value] for value in draft.inputs)
         label = str(draft.settings.get("function", draft.kind))
-        whole = equation.layer and equation.layer not in blocks
-        if whole and (equation.layer not in kinds or draft.kind == kinds[equation.layer]):
-            name = equation.layer  # called again, "#2" is appended
-            kinds[equation.layer] = draft.kind
+        call = (equation.layer, equation.call)
+        if equation.layer and equation.layer not in blocks and call not in begun:
+            name = equation.layer if equation.call == 1 else f"{equation.layer}#{equation.call}"
+            begun.add(call)
         elif len(inputs) == 1:
             name = f"{inputs[0].split(' ')[0]} {label}"  # the last layer, not all functions since
         else:
