@@ -32,7 +32,15 @@ class Summary:
 
     def _repr_html_(self) -> str:
         """A table with a row for each layer, which a notebook shows."""
-        header = ("layer", "type", "output", "parameters", "multiply-adds", "bytes", "receptive field")
+        header = (
+            "layer",
+            "type",
+            "output",
+            "parameters",
+            "multiply-adds",
+            "bytes",
+            "receptive field",
+        )
         rows = [
             (
                 row.name,
