@@ -20,8 +20,9 @@ def graph(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Gr
 
     Args:
         model: a model of the zoo, a list of layers, or any NNX module made of the layers of jcnn,
-            of `nnx.Conv`, `Linear`, `BatchNorm` and `Dropout`, of the functions of `jcnn.ops`, and
-            of usual functions between them. Branches, sums and concatenations are fine.
+            of `nnx.Conv`, `ConvTranspose`, `Linear`, `BatchNorm`, `GroupNorm`, `LayerNorm` and
+            `Dropout`, of the functions of `jcnn.ops`, and of usual functions between them.
+            Branches, sums and concatenations are fine.
         input_shape: `(H, W, C)` of one image.
 
     Raises:

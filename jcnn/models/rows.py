@@ -1,6 +1,7 @@
 """The rows of a summary: one for each layer, and for each function between layers."""
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +155,9 @@ def _products(node: Node, graph: Graph) -> int:
             return ops.multiply_adds(node.shape, (*kernel[:2], 1, node.shape[-1]))
         case "conv_transpose":
             return ops.multiply_adds(graph.shape_of(node.inputs[0]), kernel)
+        case "flax_conv_transpose":  # each input is multiplied by the whole kernel of its channel
+            height, width, _ = graph.shape_of(node.inputs[0])
+            return height * width * math.prod(kernel)
     return 0
 
 

@@ -25,7 +25,7 @@ from jcnn.layers import (
 from jcnn.models import Summary, build, intermediates, summary, zoo_summary
 from jcnn.models.rows import rows_of_calls
 from tests.explore.models import of_every_layer
-from tests.graph.models import Rare
+from tests.graph.models import Rare, RareOfFlax
 
 
 @pytest.mark.parametrize("name", ["mlp_dropout", "conv4", "tiny_vgg"])
@@ -186,6 +186,21 @@ def test_the_counts_are_those_of_the_layers_calls() -> None:
             assert [getattr(row, name) for name in same] == [
                 getattr(expected, name) for name in same
             ]
+
+
+def test_transposed_convolutions_of_flax_are_counted() -> None:
+    found = summary(RareOfFlax(), (5, 6, 3))
+    work = {row.name: row.multiply_adds for row in found.layers if row.multiply_adds}
+    assert work["up"] == 5 * 6 * 3 * 3 * 2 * 4
+    assert work["adjoint"] == 10 * 12 * 4 * 2 * 3 * 5
+    assert found.params == sum(row.params for row in found.layers)
+
+
+def test_in_mixed_precision_the_memory_is_that_of_the_outputs() -> None:
+    """The graph refuses it, so these are the recorded calls."""
+    layer = nnx.Conv(3, 2, (3, 3), dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    (row,) = summary([layer], (4, 5, 3)).layers
+    assert (row.activation_bytes, row.params, row.inputs) == (4 * 5 * 2 * 2, 56, ())
 
 
 class Reversed(nnx.Module):
