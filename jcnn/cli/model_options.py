@@ -46,6 +46,8 @@ class ModelOptions(BuiltBy):
         if self.model is not None or self.trust:
             option = "--trust" if self.trust else "--model"
             raise ValueError(f"{option}: is for a run folder; {self.subject} is none")
+        if "/" in self.subject and ".py" not in self.subject:
+            raise ValueError(f"{self.subject}: no such run folder")
         if is_model_file(self.subject):
             file = read_model_file(self.subject)
             if self.input_shape is None or self.classes is None:
