@@ -23,7 +23,7 @@ PACKAGES = {
     "graph": "layers ops",
     "data": "suggest system",
     "interop": "checkpoint data layers suggest system",
-    "models": "compile data interop layers ops suggest system",
+    "models": "compile data graph interop layers ops suggest system",
     "info": "data ops system",
     "runs": "checkpoint config data interop layers models ops system",
     "train": "checkpoint compile config data layers models ops runs suggest system",

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from jcnn.data import Dataset, digits
-from jcnn.models import Summary, build, summary, zoo_summary
-from jcnn.models.summary import LayerRow
+from jcnn.models import LayerRow, Summary, build, summary, zoo_summary
 from jcnn.ops import explain_conv
 from jcnn.report import activation_strips, convolution_gif, network_diagram
 from jcnn.report.diagram import draw_summary

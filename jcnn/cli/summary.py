@@ -22,9 +22,9 @@ class SummaryCommand(ModelOptions):
         """Print the table, or the JSON object."""
         result = self.summarise()
         if self.json:
-            print(json.dumps({"model": self.model, **dataclasses.asdict(result)}))
+            print(json.dumps({"model": self.subject, **dataclasses.asdict(result)}))
         else:
-            _print_table(self.model, result)
+            _print_table(self.subject, result)
 
 
 def _print_table(model: str, summary: "Summary") -> None:
@@ -35,10 +35,12 @@ def _print_table(model: str, summary: "Summary") -> None:
 
     table = Table(
         title=f"{model} for inputs of {_by(summary.input_shape)}",
+        caption="<NAME: an input that is not the row above; field: receptive field of a unit",
         show_footer=True,
         box=SIMPLE_HEAD,
+        padding=0,
     )
-    table.add_column("layer", footer="total", no_wrap=True)
+    table.add_column("layer", footer="total", overflow="fold")
     table.add_column("output", justify="right", no_wrap=True)
     table.add_column("parameters", no_wrap=True, footer=f"{summary.params:,}", justify="right")
     table.add_column(
@@ -47,17 +49,23 @@ def _print_table(model: str, summary: "Summary") -> None:
     table.add_column(
         "memory", no_wrap=True, footer=_size(summary.activation_bytes), justify="right"
     )
-    table.add_column("receptive field", justify="right")
+    table.add_column("field", justify="right", no_wrap=True)
+    before = "input"
     for layer in summary.layers:
+        # Without a space, after which a long name would be on a line of its own.
+        others = layer.inputs if layer.inputs not in ((), (before,)) else ()
         table.add_row(
-            layer.name,
+            "\n".join([layer.name, *(f"<{name}" for name in others)]),
             _by(layer.output_shape),
             f"{layer.params:,}",
             f"{layer.multiply_adds:,}",
             _size(layer.activation_bytes),
             "-" if layer.receptive_field is None else _by(layer.receptive_field),
         )
+        before = layer.name
     print_table(table)
+    if summary.preprocessing:
+        print(f"images: {summary.preprocessing}")
 
 
 def _by(shape: tuple[int, ...]) -> str:

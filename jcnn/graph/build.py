@@ -180,13 +180,44 @@ def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
 def _example_norm(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:
     def build(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
         has = {"scale": "scale" in node.arrays, "center": "bias" in node.arrays}
-        layer = kind(shapes[0][-1], **node.settings, **has)
+        if "flax_fast_variance" in node.settings:
+            layer: Any = _flax_norm(node, shapes[0][-1])
+        else:
+            layer = kind(shapes[0][-1], **node.settings, **has)
         for role, array in node.arrays.items():
             setattr(layer, role, nnx.Param(array))
         module: nnx.Module = layer
         return module
 
     return build
+
+
+def _flax_conv_transpose(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
+    kernel, settings = node.arrays["kernel"], node.settings
+    layer = nnx.ConvTranspose(
+        *(shapes[0][2], node.shape[2], kernel.shape[:2]),
+        strides=settings["stride"],
+        padding=settings["flax_padding"],
+        kernel_dilation=settings["dilation"],
+        transpose_kernel=settings["transpose_kernel"],
+        use_bias="bias" in node.arrays,
+        kernel_init=lambda *_: kernel,
+        rngs=rngs,
+    )
+    return _with_bias(layer, node)
+
+
+def _flax_norm(node: Node, channels: int) -> nnx.Module:
+    how: dict[str, Any] = {
+        "epsilon": node.settings["epsilon"],
+        "use_scale": "scale" in node.arrays,
+        "use_bias": "bias" in node.arrays,
+        "use_fast_variance": node.settings["flax_fast_variance"],
+        "rngs": nnx.Rngs(0),  # the arrays are replaced
+    }
+    if node.kind == "group_norm":
+        return nnx.GroupNorm(channels, node.settings["groups"], **how)
+    return nnx.LayerNorm(channels, **how)
 
 
 def _dropout(kind: Callable[..., nnx.Module]) -> Callable[..., nnx.Module]:
@@ -218,6 +249,7 @@ _BUILD: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {
     "conv": _convolution(Conv2D),
     "depthwise_conv": _depthwise,
     "conv_transpose": _convolution(Conv2DTranspose),
+    "flax_conv_transpose": _flax_conv_transpose,
     "dense": _dense,
     "batch_norm": _batch_norm,
     "max_pool": _pool(MaxPooling2D),

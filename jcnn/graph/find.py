@@ -20,8 +20,9 @@ def graph(model: nnx.Module | Sequence[Layer], input_shape: Sequence[int]) -> Gr
 
     Args:
         model: a model of the zoo, a list of layers, or any NNX module made of the layers of jcnn,
-            of `nnx.Conv`, `Linear`, `BatchNorm` and `Dropout`, of the functions of `jcnn.ops`, and
-            of usual functions between them. Branches, sums and concatenations are fine.
+            of `nnx.Conv`, `ConvTranspose`, `Linear`, `BatchNorm`, `GroupNorm`, `LayerNorm` and
+            `Dropout`, of the functions of `jcnn.ops`, and of usual functions between them.
+            Branches, sums and concatenations are fine.
         input_shape: `(H, W, C)` of one image.
 
     Raises:
@@ -89,15 +90,15 @@ def _named(
     names: dict[Value, str] = {program.inputs[0]: INPUT}
     taken: set[str] = {INPUT}
     blocks = {parent for equation, _ in found for parent in _parents(equation.layer)}
-    kinds: dict[str, str] = {}  # of the first node of each layer
+    begun: set[tuple[str, int]] = set()  # calls of layers
     nodes = []
     for equation, draft in found:
         inputs = tuple(names[value] for value in draft.inputs)
         label = str(draft.settings.get("function", draft.kind))
-        whole = equation.layer and equation.layer not in blocks
-        if whole and (equation.layer not in kinds or draft.kind == kinds[equation.layer]):
-            name = equation.layer  # called again, "#2" is appended
-            kinds[equation.layer] = draft.kind
+        call = (equation.layer, equation.call)
+        if equation.layer and equation.layer not in blocks and call not in begun:
+            name = equation.layer if equation.call == 1 else f"{equation.layer}#{equation.call}"
+            begun.add(call)
         elif len(inputs) == 1:
             name = f"{inputs[0].split(' ')[0]} {label}"  # the last layer, not all functions since
         else:
@@ -118,6 +119,8 @@ def _named(
                 known,
                 equation.layer,
                 draft.function,
+                equation.call,
+                str(equation.output.dtype),
             )
         )
     return Graph(input_shape, tuple(nodes), names[program.outputs[0]])

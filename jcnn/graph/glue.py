@@ -12,8 +12,9 @@ from jcnn.graph.patterns import function_of, pooling_of
 from jcnn.graph.program import Equation, Program, Value
 
 ACCEPTED = (
-    "the layers of jcnn, nnx.Conv, Linear, BatchNorm and Dropout, the functions of jcnn.ops, "
-    "activations, poolings, sums, products, concatenations, zero padding, cropping and flattening"
+    "the layers of jcnn, nnx.Conv, ConvTranspose, Linear, BatchNorm, GroupNorm, LayerNorm and "
+    "Dropout, the functions of jcnn.ops, activations, poolings, sums, products, concatenations, "
+    "zero padding, cropping and flattening"
 )
 
 

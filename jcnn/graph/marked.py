@@ -34,6 +34,7 @@ def draft_of(mark: Mark, x: Value, arrays: Arrays) -> Draft:
         ValueError: a setting is not supported.
     """
     if mark.module is not None:
+        _check_dtype(mark.module, x)
         return LAYERS[_known_class(mark.module)](mark.module, x)
     assert mark.function is not None
     return OPS[mark.function.__name__](mark.settings, x, arrays)
@@ -46,6 +47,13 @@ def is_known(module: nnx.Module) -> bool:
     """
     known = _known_class(module, missing=object)
     return known is not object and type(module).__call__ is known.__call__
+
+
+def _check_dtype(module: Any, x: Value) -> None:
+    """Raise if a layer of Flax computes in another dtype than that of its input."""
+    dtype = getattr(module, "dtype", None)
+    if dtype is not None and dtype != x.dtype:
+        raise ValueError(f"dtype: got {dtype} for an input of {x.dtype}; accepted: the input's")
 
 
 def _known_class(module: nnx.Module, missing: Any = None) -> Any:
@@ -229,6 +237,54 @@ def _nnx_conv(module: Any, x: Value) -> Draft:
     return Draft("conv", settings, (x,), _arrays(module, kernel="kernel", bias="bias"), named=True)
 
 
+def _nnx_conv_transpose(module: Any, x: Value) -> Draft:
+    if len(module.kernel_size) != 2 or len(x.shape) != 4:
+        raise ValueError(
+            f"kernel_size: got {module.kernel_size} for {x.shape[1:]}; "
+            "accepted: two sizes, for (H, W, C)"
+        )
+    if module.mask is not None:
+        raise ValueError("mask: got an array; accepted: None")
+    if module.preferred_element_type is not None:
+        raise ValueError(
+            f"preferred_element_type: got {module.preferred_element_type}; accepted: None"
+        )
+    padding = module.padding
+    if isinstance(padding, str) and padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding: got {padding!r}; accepted: 'SAME', 'VALID', numbers")
+    if isinstance(padding, int):
+        padding = (padding, padding)
+    if not isinstance(padding, str):
+        (top, bottom), (left, right) = (_pair(sides) for sides in padding)
+        padding = ((top, bottom), (left, right))
+    settings = {
+        "stride": _pair(module.strides),
+        "flax_padding": padding,
+        "dilation": _pair(module.kernel_dilation),
+        "transpose_kernel": bool(module.transpose_kernel),
+    }
+    arrays = _arrays(module, kernel="kernel", bias="bias")
+    return Draft("flax_conv_transpose", settings, (x,), arrays, named=True)
+
+
+def _nnx_norm(kind: str) -> Callable[[Any, Value], Draft]:
+    def draft(module: Any, x: Value) -> Draft:
+        last = (-1, len(x.shape) - 1, (-1,), (len(x.shape) - 1,))
+        axes = module.reduction_axes
+        if axes not in (last if kind == "layer_norm" else (None,)):
+            raise ValueError(f"reduction_axes: got {axes}; accepted: the default")
+        if kind == "layer_norm" and module.feature_axes not in last:
+            raise ValueError(f"feature_axes: got {module.feature_axes}; accepted: -1")
+        settings = {"epsilon": float(module.epsilon)}
+        if kind == "group_norm":
+            settings["groups"] = int(module.num_groups)
+        # Flax may compute the variance as the mean of squares minus the square of the mean.
+        settings["flax_fast_variance"] = bool(module.use_fast_variance)
+        return Draft(kind, settings, (x,), _arrays(module, scale="scale", bias="bias"), named=True)
+
+    return draft
+
+
 def _nnx_linear(module: Any, x: Value) -> Draft:
     arrays = _arrays(module, kernel="kernel", bias="bias")
     return Draft("dense", {}, (x,), arrays, named=True)
@@ -256,6 +312,9 @@ LAYERS: dict[type[nnx.Module], Callable[[Any, Value], Draft]] = {
     StochasticDepth: _dropout("stochastic_depth"),
     nnx.BatchNorm: _batch_norm,
     nnx.Conv: _nnx_conv,
+    nnx.ConvTranspose: _nnx_conv_transpose,
     nnx.Dropout: _dropout("dropout"),
+    nnx.GroupNorm: _nnx_norm("group_norm"),
+    nnx.LayerNorm: _nnx_norm("layer_norm"),
     nnx.Linear: _nnx_linear,
 }

@@ -1,9 +1,11 @@
 """Trace a model so that each layer and each function of `jcnn.ops` is one named equation."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -20,7 +22,7 @@ from jcnn.ops import recorded_ops
 BATCH = 7
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # JAX would write the whole module, for its logs
 class Mark:
     """One call, as an equation of the traced program.
 
@@ -49,8 +51,23 @@ class Mark:
 
 
 def _shape(*operands: Any, mark: Mark) -> Any:
+    kinds = tuple((a.shape, a.dtype) for a in operands)
+    if mark.module is None:
+        try:
+            return _shape_of(mark.function, mark.arrays, tuple(mark.settings.items()), kinds)
+        except TypeError:  # a setting that is not hashable, or an error, which is raised again
+            pass
+    return _evaluated(mark, kinds)
+
+
+@lru_cache(1024)  # blocks of a network repeat the same calls
+def _shape_of(function: Any, arrays: Any, settings: Any, kinds: Any) -> Any:
+    return _evaluated(Mark("", function, None, arrays, dict(settings)), kinds)
+
+
+def _evaluated(mark: Mark, kinds: tuple[Any, ...]) -> Any:
     with recorded_ops(None):
-        result = jax.eval_shape(mark, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in operands))
+        result = jax.eval_shape(mark, *(jax.ShapeDtypeStruct(*kind) for kind in kinds))
     return jax.core.ShapedArray(result.shape, result.dtype)
 
 
@@ -93,13 +110,15 @@ def _marks(model: nnx.Module, whole: dict[str, nnx.Module]) -> Iterator[None]:
 
     `model` is a copy whose variables are tracers; a mark has the layer of `whole` itself.
     """
-    paths = [""]
+    paths, calls = [""], Counter[str]()
 
     def around(path: str, module: nnx.Module, call: Callable[..., Any], args: Any, kw: Any) -> Any:
         inner = path.removeprefix(f"{paths[-1]}/")
         paths.append(path)
+        calls[path] += 1
         try:
-            with jax.named_scope(f"[{inner}]"):  # brackets: JAX and users open scopes, too
+            # Brackets: JAX and users open scopes, too.
+            with jax.named_scope(f"[{inner}]({calls[path]})"):
                 if path not in whole or len(args) != 1 or not _in_eval_mode(kw):
                     return call(*args, **kw)
                 return MARK.bind(args[0], mark=Mark(path, None, whole[path], ("x",), {}))

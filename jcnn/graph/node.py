@@ -26,6 +26,8 @@ class Node:
         layer: path of the innermost module whose call it is part of; "" for the model itself.
         function: of a function that rounds as another library's: that function. None means that of
             `jcnn.ops`.
+        call: which call of this module it is part of, from 1.
+        dtype: of its output.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Node:
     paths: Mapping[str, str] = field(default_factory=dict)
     layer: str = ""
     function: Callable[[jax.Array], jax.Array] | None = None
+    call: int = 1
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Equation:
 
     Attributes:
         layer: path of the module whose call it is part of; "" for the model itself.
+        call: which call of this module it is part of, from 1.
         line: file and line of the first frame outside JAX, Flax and jcnn; "" if there is none.
     """
 
@@ -50,6 +51,7 @@ class Equation:
     inputs: tuple[Value, ...]
     output: Value
     layer: str
+    call: int
     line: str
     bind: Primitive
 
@@ -127,7 +129,7 @@ class Program:
                             dict(eqn.params),
                             tuple(operands),
                             values[var],
-                            _layer(str(eqn.source_info.name_stack)),
+                            *_layer(str(eqn.source_info.name_stack)),
                             _line(eqn.source_info.traceback),
                             eqn.primitive,
                         )
@@ -155,8 +157,10 @@ def _is_same_type(eqn: Any) -> bool:
     return bool(eqn.invars[0].aval.dtype == eqn.outvars[0].aval.dtype)
 
 
-def _layer(scopes: str) -> str:
-    return "/".join(re.findall(r"\[([^\]]*)\]", scopes))
+def _layer(scopes: str) -> tuple[str, int]:
+    """The path of the innermost module of a name stack, and the number of its call."""
+    found = re.findall(r"\[([^\]]*)\]\((\d+)\)", scopes)
+    return "/".join(inner for inner, _ in found), int(found[-1][1]) if found else 1
 
 
 def _line(traceback: Any) -> str:

@@ -1,7 +1,8 @@
 """The model zoo, and the summary and intermediates of any model."""
 
 from jcnn.layers import intermediates
-from jcnn.models.summary import LayerRow, Summary, count_params, summary, zoo_summary
+from jcnn.models.rows import LayerRow, count_params
+from jcnn.models.summary import Summary, summary, zoo_summary
 from jcnn.models.zoo import ZOO, build, zoo_entry
 
 __all__ = [

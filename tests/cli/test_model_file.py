@@ -11,6 +11,7 @@ from PIL import Image
 
 from jcnn import runs
 from jcnn.config import TrainConfig
+from jcnn.data.preprocessing import Preprocessing
 from jcnn.models import build
 from jcnn.models.file import read_model_file
 from tests.cli.process import Result
@@ -201,6 +202,39 @@ def test_a_summary_and_a_drawing_need_the_shape(jcnn: Jcnn, net: Path, tmp_path:
     assert json.loads(result.out)["params"] == 2 * 9 + 2 + 32 * 3 + 3
     words = ["draw", "network", f"{net}:small", *shape, "--classes", "3", "--out"]
     assert jcnn(*words, drawing).out == f"{drawing}\n"
+
+
+def test_the_summary_of_a_run_executes_nothing_unasked(
+    jcnn: Jcnn, net: Path, mark: Path, tmp_path: Path
+) -> None:
+    run, drawing = tmp_path / "run", tmp_path / "net.svg"
+    words = ["--model", f"{net}:small", "--data", "digits", "--epochs", "1"]
+    assert jcnn("train", *words, "--out", run).code == 0
+    mark.unlink()
+    for command in (["summary", run], ["draw", "network", run, "--out", drawing]):
+        assert_refused(jcnn(*command), "is not executed unless")
+        assert not mark.exists()
+        assert_refused(jcnn(*command, "--classes", "3"), "--classes: is not for a run folder")
+    by_name = jcnn("summary", run, "--model", f"{net}:small", "--json")
+    assert json.loads(by_name.out)["params"] == 2 * 9 + 2 + 32 * 10 + 10
+    trusted = jcnn("summary", run, "--trust", "--json")
+    assert trusted.out == by_name.out
+    assert jcnn("draw", "network", run, "--trust", "--out", drawing).out == f"{drawing}\n"
+    assert_refused(jcnn("summary", "mlp", "--trust"), "--trust: is for a run folder; mlp is none")
+
+
+def test_the_summary_of_a_run_says_its_preprocessing(jcnn: Jcnn, tmp_path: Path) -> None:
+    model, run = build("conv1", (8, 9, 1), 3), tmp_path / "run"
+    given = Preprocessing((8, 9), "crop", "grey", (0.5,), (0.25,))
+    names = ("a", "b", "c")
+    runs.save(model, run, class_names=names, preprocessing=given)
+    assert_refused(jcnn("summary", run), "name what builds it: --model FILE.py:NAME")
+    result = jcnn("summary", run, "--model", "conv1")
+    assert "8x9x32" in result.out
+    assert f"\nimages: {given.describe()}\n" in result.out
+    found = json.loads(jcnn("summary", run, "--model", "conv1", "--json").out)
+    assert found["preprocessing"] == given.describe()
+    assert_refused(jcnn("summary", tmp_path), "is no run folder")
 
 
 def test_an_untrained_model_file_is_explored(jcnn: Jcnn, net: Path, tmp_path: Path) -> None:

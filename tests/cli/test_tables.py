@@ -54,6 +54,23 @@ def test_summary_as_a_table(
         assert table[layer["name"]][1:4] == [shape, *numbers]
 
 
+def test_a_summary_of_branches_fits_80_columns(jcnn: Jcnn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shape = ["--input-shape", "64", "64", "3"]
+    lines = jcnn("summary", "resnet18", *shape).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (at,) = [i for i, line in enumerate(lines) if line.split()[:2] == ["layer2/0", "add"]]
+    assert lines[at].split() == ["layer2/0", "add", "8x8x128", "0", "0", "32.0", "KiB", "67x67"]
+    assert [line.strip() for line in lines[at + 1 : at + 3]] == [
+        "<layer2/0/bn2",
+        "<layer2/0/downsample/1",
+    ]
+    found = json.loads(jcnn("summary", "resnet18", *shape, "--json").out)
+    (add,) = [layer for layer in found["layers"] if layer["name"] == "layer2/0 add"]
+    assert add["inputs"] == ["layer2/0/bn2", "layer2/0/downsample/1"]
+    assert found["preprocessing"] == ""
+
+
 def test_models(jcnn: Jcnn) -> None:
     found = json.loads(jcnn("models", "--json").out)
     assert [row["name"] for row in found] == list(ZOO)

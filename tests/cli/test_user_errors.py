@@ -106,6 +106,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("predict nowhere x.png", "nowhere: is no run folder"),
         ("predict nowhere", "images: got none; name at least one image file or folder"),
         ("summary", "MODEL"),
+        ("summary no/run", "no/run: no such run folder"),
         ("summary conv3", "model: got 'conv3'; accepted: mlp"),
         ("summary conv4 --input-shape 2 2", "--input-shape: got '2 2'; accepted: H W C;"),
         ("summary conv4 --input-shape 2 2 1", "'conv4' cannot take images of shape (2, 2, 1)"),

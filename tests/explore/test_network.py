@@ -246,7 +246,7 @@ class Twisted(Conv2D):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda r: nnx.LayerNorm(2, rngs=r), r"\w+ is not a known function; accepted: "),
+        (lambda r: nnx.RMSNorm(2, rngs=r), r"\w+ is not a known function; accepted: "),
         (lambda r: Twisted(2, 2, rngs=r), "sin .*is not a known function; accepted: "),
         (
             lambda r: nnx.Conv(2, 2, (3, 3), padding="CIRCULAR", rngs=r),

@@ -114,3 +114,32 @@ class Rare(nnx.Module):
         x = self.add([x, self.depth(self.groups(ops.elu(x, 0.7))), x])
         x = self.multiply((x, ops.upsample2d(ops.max_pool2d(x, 2), 2)))
         return self.factors * self.pool(self.concatenate([x, y[:, :, : x.shape[2]]]))
+
+
+class RareOfFlax(nnx.Module):
+    """Layers of Flax that round in other ways than jcnn's; feature maps."""
+
+    def __init__(self) -> None:
+        rngs = nnx.Rngs(4)
+        self.up = nnx.ConvTranspose(3, 4, (3, 2), strides=2, rngs=rngs)
+        self.layer = nnx.LayerNorm(4, epsilon=1e-3, rngs=rngs)
+        self.slow = nnx.LayerNorm(4, use_fast_variance=False, use_bias=False, rngs=rngs)
+        self.groups = nnx.GroupNorm(4, 2, use_scale=False, rngs=rngs)
+        self.sizes = nnx.GroupNorm(4, None, 4, use_fast_variance=False, rngs=rngs)
+        self.adjoint = nnx.ConvTranspose(
+            *(4, 5, (2, 3)),
+            strides=(1, 2),
+            padding=((1, 0), (2, 1)),
+            kernel_dilation=(2, 1),
+            transpose_kernel=True,
+            use_bias=False,
+            rngs=rngs,
+        )
+        self.valid = nnx.ConvTranspose(5, 2, (2, 2), padding="VALID", rngs=rngs)
+        self.padded = nnx.ConvTranspose(2, 2, (3, 3), padding=1, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Feature maps of `x (N, H, W, 3)`."""
+        x = self.layer(self.up(x))
+        x = self.groups(self.slow(x) + x)
+        return self.padded(self.valid(jax.nn.gelu(self.adjoint(self.sizes(x)))))

@@ -13,7 +13,7 @@ from jcnn.graph import GraphModel, graph
 from jcnn.layers import eval_mode, train_mode
 from jcnn.models import build, count_params
 from tests.explore.models import OfFlax, drawn, of_every_layer
-from tests.graph.models import Branches, Rare, ResNet
+from tests.graph.models import Branches, Rare, RareOfFlax, ResNet
 
 MODELS: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
     "conv4": (lambda: build("conv4"), (28, 28, 1)),
@@ -22,6 +22,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
     "residual": (lambda: drawn(ResNet), (10, 9, 3)),
     "branches": (lambda: drawn(Branches), (10, 9, 3)),
     "rare layers": (lambda: drawn(Rare), (8, 8, 3)),
+    "rare layers of Flax": (lambda: drawn(RareOfFlax), (5, 6, 3)),
 }
 
 

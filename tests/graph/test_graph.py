@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -208,3 +209,40 @@ def test_tracing_leaves_the_model_and_the_classes_alone() -> None:
     assert Conv2D.__call__ is call
     after = nnx.jit(lambda m, x: m(x))(eval_mode(model), x)
     np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (
+            nnx.LayerNorm(3, reduction_axes=(1, 2), rngs=nnx.Rngs(0)),
+            r"reduction_axes: got \(1, 2\)",
+        ),
+        (nnx.GroupNorm(3, 3, reduction_axes=(1, -1), rngs=nnx.Rngs(0)), "reduction_axes: got "),
+        (nnx.LayerNorm(3, dtype=jnp.bfloat16, rngs=nnx.Rngs(0)), "dtype: got .*bfloat16"),
+        (nnx.Conv(3, 2, (3, 3), dtype=jnp.bfloat16, rngs=nnx.Rngs(0)), "dtype: got .*bfloat16"),
+        (nnx.Linear(3, 2, dtype=jnp.float16, rngs=nnx.Rngs(0)), "dtype: got .*float16"),
+        (nnx.ConvTranspose(3, 2, (2, 2), padding="CIRCULAR", rngs=nnx.Rngs(0)), "padding: got 'CI"),
+        (nnx.ConvTranspose(3, 2, 2, rngs=nnx.Rngs(0)), r"kernel_size: got \(2,\)"),
+    ],
+)
+def test_layers_of_flax_with_other_arguments_are_refused(layer: nnx.Module, said: str) -> None:
+    with pytest.raises(ValueError, match=f"layer 'layers/0': {said}"):
+        graph(Only(layer), (4, 4, 3))
+
+
+def test_a_dtype_that_is_the_inputs_is_accepted() -> None:
+    layer = nnx.Conv(3, 2, (3, 3), dtype=jnp.float32, rngs=nnx.Rngs(0))
+    assert [node.kind for node in graph(Only(layer), (4, 4, 3)).nodes] == ["conv"]
+
+
+class Only(nnx.Module):
+    """One layer."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layers = nnx.List([layer])
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """The layer of `x`."""
+        y: jax.Array = self.layers[0](x)
+        return y

@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from jcnn import ops
+from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.layers import (
     BatchNormalization,
     Conv2D,
@@ -18,8 +19,13 @@ from jcnn.layers import (
     SeparableConv2D,
     Sequential,
     UpSampling2D,
+    as_model,
+    eval_mode,
 )
-from jcnn.models import build, intermediates, summary, zoo_summary
+from jcnn.models import Summary, build, intermediates, summary, zoo_summary
+from jcnn.models.rows import rows_of_calls
+from tests.explore.models import of_every_layer
+from tests.graph.models import Rare, RareOfFlax
 
 
 @pytest.mark.parametrize("name", ["mlp_dropout", "conv4", "tiny_vgg"])
@@ -124,18 +130,104 @@ class Twice(nnx.Module):
         return x
 
 
-def test_a_users_module_has_a_row_for_each_innermost_call() -> None:
+def test_a_users_module_has_a_row_for_each_innermost_call_and_function() -> None:
     found = summary(Twice(), (4, 4, 3))
     assert [(layer.name, layer.type, layer.params) for layer in found.layers] == [
         ("conv", "Conv", 84),
         ("conv#2", "Conv", 0),
+        ("conv#2 multiply", "multiply", 1),
         ("blocks/0/activation", "Activation", 0),
         ("blocks/0/max_pooling2d", "MaxPooling2D", 0),
         ("blocks/1", "Flatten", 0),
     ]
     assert found.params == 85
     assert found.multiply_adds == 2 * 16 * 3 * 27
-    assert {layer.receptive_field for layer in found.layers} == {None}
+    fields = [layer.receptive_field for layer in found.layers]
+    assert fields == [(3, 3), (5, 5), (5, 5), (5, 5), (6, 6), None]
+    inputs = ["input", *(layer.name for layer in found.layers[:-1])]
+    assert [layer.inputs for layer in found.layers] == [(name,) for name in inputs]
+
+
+def rows(found: Summary) -> list[tuple[str, str, tuple[str, ...]]]:
+    return [(layer.name, layer.type, layer.inputs) for layer in found.layers]
+
+
+def test_joins_are_rows_with_their_inputs() -> None:
+    """A call of several functions is one row, as `Add` of three arrays."""
+    found = summary(Rare(), (8, 8, 3))
+    joins = [row for row in rows(found) if len(row[2]) > 1]
+    assert joins == [
+        ("gate multiply", "multiply", ("norm", "gate/fc2")),
+        ("add", "Add", ("transposed add", "depth")),
+        ("multiply", "Multiply", ("add", "add upsample")),
+        ("concatenate", "Concatenate", ("multiply", "crop crop")),
+    ]
+    assert found.params == sum(layer.params for layer in found.layers)
+    block = rows(zoo_summary("squeezenet1_1", (32, 32, 3)))[3:7]
+    assert block == [
+        ("features/3/squeeze", "Conv2D", ("features/2",)),
+        ("features/3/expand1x1", "Conv2D", ("features/3/squeeze",)),
+        ("features/3/expand3x3", "Conv2D", ("features/3/squeeze",)),
+        (
+            "features/3 concatenate",
+            "concatenate",
+            ("features/3/expand1x1", "features/3/expand3x3"),
+        ),
+    ]
+
+
+def test_the_counts_are_those_of_the_layers_calls() -> None:
+    """Rows of a graph against the recorded calls, for every kind of layer."""
+    for model, shape in ((Rare(), (8, 8, 3)), (of_every_layer(), (12, 11, 3))):
+        found = {layer.name: layer for layer in summary(model, shape).layers}
+        for expected in rows_of_calls(eval_mode(as_model(model)), shape):
+            row = found[expected.name]
+            same = ("type", "output_shape", "params", "multiply_adds", "activation_bytes")
+            assert [getattr(row, name) for name in same] == [
+                getattr(expected, name) for name in same
+            ]
+
+
+def test_transposed_convolutions_of_flax_are_counted() -> None:
+    found = summary(RareOfFlax(), (5, 6, 3))
+    work = {row.name: row.multiply_adds for row in found.layers if row.multiply_adds}
+    assert work["up"] == 5 * 6 * 3 * 3 * 2 * 4
+    assert work["adjoint"] == 10 * 12 * 4 * 2 * 3 * 5
+    assert found.params == sum(row.params for row in found.layers)
+
+
+def test_in_mixed_precision_the_memory_is_that_of_the_outputs() -> None:
+    """The graph refuses it, so these are the recorded calls."""
+    layer = nnx.Conv(3, 2, (3, 3), dtype=jnp.bfloat16, rngs=nnx.Rngs(0))
+    (row,) = summary([layer], (4, 5, 3)).layers
+    assert (row.activation_bytes, row.params, row.inputs) == (4 * 5 * 2 * 2, 56, ())
+
+
+class Reversed(nnx.Module):
+    """A model without a graph: what it does to the image is unknown."""
+
+    def __init__(self) -> None:
+        self.conv = nnx.Conv(3, 2, (3, 3), rngs=nnx.Rngs(0))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Feature maps of `x (N, H, W, 3)`."""
+        return self.conv(x[:, ::-1])
+
+
+def test_a_model_without_a_graph_has_its_layers_calls() -> None:
+    found = summary(Reversed(), (4, 5, 3))
+    assert rows(found) == [("conv", "Conv", ())]
+    assert (found.params, found.multiply_adds) == (56, 20 * 54)
+    assert found.layers[0].receptive_field is None
+
+
+def test_the_preprocessing_of_a_model_is_a_line() -> None:
+    model = build("mlp", (8, 8, 1))
+    assert summary(model, (8, 8, 1)).preprocessing == ""
+    set_preprocessing(model, Preprocessing((8, 8), "crop", "grey", (0.5,), (0.25,)))
+    found = summary(model, (8, 8, 1))
+    assert found.preprocessing == "resized to 8 x 8 (crop), grey, (x / 255 - 0.5) / 0.25"
+    assert f"<p>Images: {found.preprocessing}</p>" in found._repr_html_()
 
 
 def test_a_summary_names_the_layer_that_cannot_take_its_input() -> None:
