@@ -44,7 +44,7 @@ def test_a_list_of_layers_is_a_model(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_model_file_builds_a_model() -> None:
-    _, block, _, _ = blocks("docs/models.md")
+    _, block, *_ = blocks("docs/models.md")
     assert count_params(ModelFile("net.py", "small", block).build((8, 8, 1), 10)) == 10410
 
 

@@ -74,7 +74,7 @@ def load(
 
     def wanted(meta: dict[str, Any]) -> dict[str, Any]:
         # As when it was saved: frozen parameters are stored as other state.
-        unfrozen = is_unfrozen(config.train, len(meta["histories"][0]), int(meta.get("step", 0)))
+        unfrozen = is_unfrozen(config.train, _finished(meta), int(meta.get("step", 0)))
         names = frozen_layers(module, config.train, config.input_shape, unfrozen=unfrozen)
         stack.enter_context(frozen([module], names, config.input_shape))
         # Within an epoch, the state of the last finished epoch is stored separately too.
@@ -86,6 +86,12 @@ def load(
         kept = saved.get("kept", saved)
         nnx.update(module, kept["params"], kept["rest"])
     return module, config
+
+
+def _finished(meta: dict[str, Any]) -> int:
+    """Number of finished epochs of a checkpoint."""
+    histories = meta.get("histories") or [[]]
+    return len(histories[0])
 
 
 def resolve(

@@ -46,7 +46,15 @@ def test_info_as_json(jcnn: Jcnn, home: Path) -> None:
     assert [table["file"] for table in found["tables"]] == ["jcnn's own"]
     assert found["tables"][0]["convolutions"] > 100
     caches = {cache["name"]: cache for cache in found["caches"]}
-    assert set(caches) == {"data", "tfds", "bad_images", "native", "xla", "conv_table.json"}
+    assert set(caches) == {
+        "data",
+        "tfds",
+        "bad_images",
+        "features",
+        "native",
+        "xla",
+        "conv_table.json",
+    }
     path = "~/cache/jcnn/data"
     expected = {"name": "data", "path": path, "files": 2, "bytes": 1024, "problem": None}
     assert caches["data"] == expected

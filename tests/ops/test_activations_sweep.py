@@ -139,7 +139,9 @@ ACTIVATIONS: dict[str, tuple[Function, Formula, Formula]] = {
 def arguments(dtype: str) -> jax.Array:
     ends = math.log10(TINY[dtype]), math.log10(LARGEST[dtype])
     positive = np.concatenate([np.logspace(*ends, 500)[:-1], np.linspace(0.01, 100, 2000)])
-    return jnp.asarray(np.concatenate([-positive, [0.0], positive]).astype(jnp.dtype(dtype)))
+    numbers = np.concatenate([-positive, [0.0], positive]).astype(jnp.dtype(dtype))
+    array: jax.Array = jax.device_put(numbers)
+    return array
 
 
 def allowed(name: str, dtype: str, x: Array) -> Array:

@@ -33,12 +33,13 @@ def ids(op: str) -> list[str]:
 
 def image(rows: Any) -> jax.Array:
     """One image of one channel."""
-    grid = jnp.asarray(rows, "float32")
+    grid: jax.Array = jax.device_put(np.asarray(rows, "float32"))
     return grid[None, :, :, None]
 
 
 def kernel(rows: Any) -> jax.Array:
-    return jnp.asarray(rows, "float32")[:, :, None, None]
+    grid: jax.Array = jax.device_put(np.asarray(rows, "float32")[:, :, None, None])
+    return grid
 
 
 def convolve(example: dict[str, Any], method: str, flip: bool = False) -> jax.Array:

@@ -116,8 +116,9 @@ def draw(name: str, shape: tuple[int, ...], dtype: str = "float32") -> jax.Array
 
 
 def rounded(numbers: Array, dtype: str) -> jax.Array:
-    """Rounded by NumPy: JAX would compile a conversion for every shape."""
-    return jnp.asarray(numbers.astype(jnp.dtype(dtype)))
+    """Rounded by NumPy and put on the device: `jnp.asarray` would compile a program a shape."""
+    array: jax.Array = jax.device_put(numbers.astype(jnp.dtype(dtype)))
+    return array
 
 
 @dataclass(frozen=True)
