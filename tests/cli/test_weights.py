@@ -9,18 +9,18 @@ import pytest
 
 from jcnn.runs import load, read_config
 from tests.cli.conftest import Trained
-from tests.cli.process import Result, finish, start
+from tests.cli.process import Result
 
 TRAIN = "train --model conv1 --data digits --batch-size 64"
 
 
 def test_a_run_starts_from_another_and_is_resumed_without_it(
-    trained: Trained, cache: Path, tmp_path: Path
+    trained: Trained, jcnn: Callable[..., Result], tmp_path: Path
 ) -> None:
     source, run = tmp_path / "source", tmp_path / "run"
     shutil.copytree(trained.run, source)
     words = f"{TRAIN} --epochs 2 --weights {source} --freeze backbone --unfreeze-at 1 --out {run}"
-    done = finish(start(cache, *words.split()))
+    done = jcnn(*words.split())
     assert done.code == 0, done.err
     assert "note: weights: 4 arrays loaded" in done.err
     assert "features of each image, the input of " in done.err
@@ -35,7 +35,7 @@ def test_a_run_starts_from_another_and_is_resumed_without_it(
     assert config.preprocessing.describe() == "resized to 8 x 8 (stretch), grey, x / 255"
 
     shutil.rmtree(source)
-    more = finish(start(cache, "train", "--resume", str(run), "--epochs", "3"))
+    more = jcnn("train", "--resume", run, "--epochs", "3")
     assert more.code == 0, more.err
     assert len((run / "history.jsonl").read_text().splitlines()) == 3
     load(run)
