@@ -3,8 +3,6 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 OXLINT = oxlint@1.94.0
-# One more than the cores, since some tests wait for a browser or another process; 4 GB each.
-WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
 
 .PHONY: help train test test-slow check format bench clean
 
@@ -20,10 +18,10 @@ train: $(VENV)/.installed
 	$(VENV)/bin/python -m jcnn train --model conv4 --data mnist5k --epochs 15 --batch-size 64
 
 test: $(VENV)/.tested
-	$(VENV)/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 -m "not slow"
 
 test-slow: $(VENV)/.tested
-	XLA_FLAGS= $(VENV)/bin/python -m pytest -n $(WORKERS)
+	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --maxprocesses=4
 
 check: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format --check .
