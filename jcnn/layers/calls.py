@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jcnn.layers.model import LayerError, as_model, eval_mode
@@ -133,6 +134,28 @@ def around_calls(model: nnx.Module, around: Around) -> Iterator[None]:
                     del cls.__call__
                 else:
                     cls.__call__ = call
+
+
+def called_modules(
+    model: nnx.Module, input_shape: tuple[int, ...]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """The path of each module that a model calls and its input's shape, in order; by tracing.
+
+    A module comes before those that it calls.
+
+    Args:
+        model: any NNX module, in eval mode.
+        input_shape: `(H, W, C)` of one image.
+    """
+    found: list[tuple[str, tuple[int, ...]]] = []
+
+    def around(path: str, _module: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
+        found.append((path, tuple(getattr(args[0], "shape", ()))))
+        return call(*args, **kwargs)
+
+    with around_calls(model, around):
+        jax.eval_shape(model, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
+    return found
 
 
 def modules_by_path(model: nnx.Module) -> dict[str, nnx.Module]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.layers.calls import around_calls, modules_by_path, recorded_calls
+from jcnn.layers.calls import called_modules, modules_by_path, recorded_calls
 from jcnn.layers.model import eval_mode
 from jcnn.suggest import did_you_mean
 
@@ -90,15 +90,7 @@ def frozen_before(
     Raises:
         ValueError: a name is no path of a layer, or the model does not call `layer`.
     """
-    module = eval_mode(model)
-    order: list[str] = []
-
-    def around(path: str, _module: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
-        order.append(path)
-        return call(*args, **kwargs)
-
-    with around_calls(module, around):
-        jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
+    order = [path for path, _ in called_modules(eval_mode(model), input_shape)]
     if layer not in order:
         guess = did_you_mean(layer, order)
         raise ValueError(

@@ -59,14 +59,14 @@ def draw_summary(found: Summary) -> str:
     floors, middles = [], []
     for number, row in enumerate(rows):
         y += wires.above(number)
-        room = max(_drawn_height(boxes[i].shape, unit) for i in row)
+        tallest = max(_drawn_height(boxes[i].shape, unit) for i in row)
         for column, i in enumerate(row):
-            tops[i] = y + room - _drawn_height(boxes[i].shape, unit)
+            tops[i] = y + tallest - _drawn_height(boxes[i].shape, unit)
             arrow = i - 1 in boxes[i].inputs
-            places.append(_place(left + column * _WIDTH, y, room, boxes[i], unit, arrow=arrow))
+            places.append(_place(left + column * _WIDTH, y, tallest, boxes[i], unit, arrow=arrow))
         floors.append(y)
-        middles.append(y + room / 2)
-        y += room + _BELOW
+        middles.append(y + tallest / 2)
+        y += tallest + _BELOW
     places += wires.drawn(left, floors, middles, tops)
     note = "edges of a box: logarithms of height, width and channels"
     head = (
@@ -186,7 +186,7 @@ def _unit(shape: Shape) -> float:
 def _place(
     x: float,
     y: float,
-    room: float,
+    tallest: float,
     box: Box,
     unit: float,
     *,
@@ -195,7 +195,7 @@ def _place(
     """One layer: its box on the base line of the row, above its name, shape and parameters."""
     height, depth, thickness = (unit * edge for edge in _edges(box.shape))
     right, up = _RIGHT * depth, _UP * depth
-    middle, floor = x + _WIDTH / 2, y + room
+    middle, floor = x + _WIDTH / 2, y + tallest
     left, top = middle - (thickness + right) / 2, floor - height
     front = f'<rect x="{left:.1f}" y="{top:.1f}" width="{thickness:.1f}" height="{height:.1f}"/>'
     lid = (
@@ -216,7 +216,7 @@ def _place(
         lines.append(_text(middle, floor + (81 if box.params else 62), _then(box), 'opacity="0.8"'))
     tip = ""
     if arrow:
-        path = f"M{x - 10} {y + room / 2:.1f}h20m-7 -5l7 5l-7 5"
+        path = f"M{x - 10} {y + tallest / 2:.1f}h20m-7 -5l7 5l-7 5"
         tip = f'<path d="{path}" {_LINE}/>'
     kinds = ", ".join((box.kind, *box.then))
     full = f"<title>{_escape(f'{box.name} ({kinds})')}</title>"

@@ -26,7 +26,7 @@ from jcnn.data.memory import memory_budget
 from jcnn.data.preprocessing import model_input
 from jcnn.data.transforms import parse
 from jcnn.layers import Frozen, eval_mode
-from jcnn.layers.calls import around_calls
+from jcnn.layers.calls import around_calls, called_modules, modules_by_path
 from jcnn.layers.model import split_model
 from jcnn.train.events import Event
 from jcnn.train.feature_cache import cached_features, key_of
@@ -126,24 +126,17 @@ def from_features(
 
 def find_start(model: nnx.Module, image_shape: tuple[int, int, int]) -> Start | None:
     """The first layer that changes in training, if all else depends on the images through it."""
-    module = eval_mode(model)
-    paths: list[str] = []
-
-    def around(path: str, layer: nnx.Module, call: Any, args: Any, kwargs: Any) -> Any:
-        paths.append(path)
-        return call(*args, **kwargs)
-
-    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    modules = {"/".join(map(str, path)): layer for path, layer in nnx.iter_modules(model)}
     if _changes(model):
         return None
-    with around_calls(module, around):
-        jax.eval_shape(module, image)
+    module, modules = eval_mode(model), modules_by_path(model)
+    called = called_modules(module, image_shape)
+    paths = [path for path, _ in called]
     changing = [i for i, path in enumerate(paths) if _changes(modules[path])]
     if not changing or changing[0] == 0:
         return None
-    start = Start(paths[changing[0]], image_shape)
-    return start if paths.count(start.layer) == 1 and _is_cut(module, start) else None
+    layer, shape = called[changing[0]]
+    start, once = Start(layer, image_shape), paths.count(layer) == 1
+    return start if once and _is_cut(module, start, shape) else None
 
 
 def _changes(module: nnx.Module) -> bool:
@@ -155,16 +148,15 @@ def _changes(module: nnx.Module) -> bool:
     return bool(inside) or any(not isinstance(variable, Frozen) for variable in own)
 
 
-def _is_cut(module: nnx.Module, start: Start) -> bool:
-    """Whether the output depends on the images only through the features."""
-    shape = _feature_shape(module, start)
+def _is_cut(module: nnx.Module, start: Start, shape: tuple[int, ...]) -> bool:
+    """Whether the output depends on an image only through its features, of `shape (1, ...)`."""
 
     def output(image: jax.Array, features: jax.Array) -> Any:
         return _from_features(module, start, features, image)
 
     closed = jax.make_jaxpr(output)(
         jax.ShapeDtypeStruct((1, *start.image_shape), jnp.float32),
-        jax.ShapeDtypeStruct((1, *shape), jnp.float32),
+        jax.ShapeDtypeStruct(shape, jnp.float32),
     )
     needed = {id(var) for var in closed.jaxpr.outvars}
     for equation in reversed(closed.jaxpr.eqns):

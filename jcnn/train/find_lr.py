@@ -11,7 +11,6 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.layers import as_model, frozen, train_mode
-from jcnn.layers.freezing import head_path
 from jcnn.runs.unfreezing import frozen_layers
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit
@@ -26,6 +25,7 @@ from jcnn.train.prefetch import open_windows
 from jcnn.train.programs import (
     compiled_part,
     epoch_program,
+    head_of,
     init_program,
     order_program,
     seed_keys,
@@ -138,7 +138,7 @@ def _losses(
     key = compiled_part(config)
     steps, every = -(-examples // config.batch_size), config.accumulate_steps
     classes = len(dataset.class_names)
-    head = head_path(model, dataset.image_shape) if config.backbone_lr_factor != 1 else ""
+    head = head_of(model, dataset.image_shape, config)
     program = epoch_program(
         parts.graphdef, key, examples=examples, classes=classes, functions=functions, head=head
     )

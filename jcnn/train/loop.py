@@ -20,7 +20,6 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
 from jcnn.layers import eval_mode, train_mode
-from jcnn.layers.freezing import head_path
 from jcnn.layers.model import SplitModel
 from jcnn.runs import record
 from jcnn.runs.history import History, mean_history
@@ -42,6 +41,7 @@ from jcnn.train.prefetch import Order, PrefetchedWindows, ResidentWindows, open_
 from jcnn.train.programs import (
     compiled_part,
     epoch_program,
+    head_of,
     init_program,
     order_program,
     seed_keys,
@@ -148,6 +148,7 @@ def train(
     check_interrupt: Callable[[], None],
     histories: tuple[History, ...] | None = None,
     until: int | None = None,
+    deadline: float = math.inf,
 ) -> tuple[History, ...]:
     """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each.
 
@@ -159,6 +160,7 @@ def train(
         histories: of the epochs before, for the second part of a training that unfreezes layers.
             With None, a training starts, or is resumed.
         until: the epoch after which the first part ends; None for the last.
+        deadline: when the time limit is reached, by `time.monotonic`.
     """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
@@ -185,7 +187,7 @@ def train(
             classes=len(dataset.class_names),
             population=population_mode() if axis else None,
             functions=functions,
-            head=_head(models[0], dataset, configs[0]),
+            head=head_of(models[0], dataset.image_shape, configs[0]),
         ),
         evaluate=partial(
             evaluate_population,
@@ -196,7 +198,7 @@ def train(
             functions=functions,
         ),
         fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
-        deadline=time.monotonic() + 60 * (configs[0].time_limit or math.inf),
+        deadline=deadline,
     )
     current = _start(setup, resume, histories)
     last = setup.config.epochs if until is None else min(until, setup.config.epochs)
@@ -219,16 +221,12 @@ def train(
                 late = not done and _is_late(setup)
         stopped = _late_words(setup, current) if late else ""
         words = epoch_results.ending(setup.config, current.histories, stopped)
-        if words and (late or until is None):
+        goes_on = until is not None and len(current.histories[0]) == until
+        if words and not (goes_on and not epoch_results.has_ended(setup.config, current.histories)):
             notify(Note(words))
     finally:
         _update_models(setup, current.result)
     return current.histories
-
-
-def _head(model: nnx.Module, dataset: Dataset, config: TrainConfig) -> str:
-    """The path of the layer that keeps its learning rate, if others have another one."""
-    return head_path(model, dataset.image_shape) if config.backbone_lr_factor != 1 else ""
 
 
 def _start(setup: _Setup, resume: bool, histories: tuple[History, ...] | None) -> _Current:

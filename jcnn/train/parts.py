@@ -1,8 +1,8 @@
 """A training in one part, or in two: before and after layers are unfrozen."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from flax import nnx
@@ -41,10 +41,9 @@ def train_in_parts(
         models, dataset, validation, configs, run, resume, notify, callbacks: as for `fit`.
         functions: the loss, metrics and optimizer.
     """
-    began = time.monotonic()
+    deadline = time.monotonic() + 60 * (configs[0].time_limit or math.inf)
 
     def part(
-        configs: Sequence[TrainConfig],
         *,
         unfrozen: bool,
         histories: tuple[History, ...] | None = None,
@@ -71,23 +70,21 @@ def train_in_parts(
                 check,
                 histories,
                 until,
+                deadline,
             )
 
     config = configs[0]
     if config.unfreeze_at is None:
-        return part(configs, unfrozen=False)
+        return part(unfrozen=False)
     if resume and run is not None and _is_second(run, config):
-        return part(configs, unfrozen=True)
-    histories = part(configs, unfrozen=False, until=config.unfreeze_at)
+        return part(unfrozen=True)
+    histories = part(unfrozen=False, until=config.unfreeze_at)
     finished = len(histories[0])
     if finished < config.unfreeze_at or has_ended(config, histories):
         return histories
     layers = "all layers" if config.unfreeze_from is None else f"{config.unfreeze_from} and later"
     notify(Note(f"from epoch {finished + 1} on, {layers} are trained"))
-    if config.time_limit is not None:
-        left = max(config.time_limit - (time.monotonic() - began) / 60, 1e-6)
-        configs = [replace(one, time_limit=left) for one in configs]
-    return part(configs, unfrozen=True, histories=histories)
+    return part(unfrozen=True, histories=histories)
 
 
 def _is_second(run: Path, config: TrainConfig) -> bool:

@@ -15,6 +15,7 @@ from jax import lax
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
+from jcnn.layers.freezing import head_path
 from jcnn.train.features import call
 from jcnn.train.functions import NONE, Functions
 from jcnn.train.metrics import Totals
@@ -119,6 +120,11 @@ def epoch_program(
         "map": _map_rows(run, axes),
     }
     return jit(programs[population], donate_argnums=(0, 2))
+
+
+def head_of(model: nnx.Module, image_shape: tuple[int, int, int], config: TrainConfig) -> str:
+    """The path of the layer that keeps its learning rate; "" if no other has another one."""
+    return head_path(model, image_shape) if config.backbone_lr_factor != 1 else ""
 
 
 def _map_rows(function: Callable[..., Carry], axes: tuple[int | None, ...]) -> Callable[..., Carry]:

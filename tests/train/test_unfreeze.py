@@ -74,6 +74,26 @@ def test_layers_move_from_that_epoch_on(layer: str | None) -> None:
     assert Note(f"from epoch 3 on, {words} are trained") in notes
 
 
+def notes_of(config: TrainConfig) -> list[str]:
+    seen: list[Any] = []
+    fit(Net(), data(), config, on_event=seen.append)
+    return [one.text for one in seen if isinstance(one, Note)]
+
+
+def test_early_stopping_in_the_first_part_says_so() -> None:
+    early = replace(PLAIN, unfreeze_at=3, monitor="loss", patience=1, min_delta=100.0)
+    notes = notes_of(early)
+    assert notes[-1].startswith("early stopping after epoch 2 of 4: ")
+    assert not any("are trained" in note for note in notes)
+
+
+def test_the_time_limit_is_that_of_both_parts() -> None:
+    notes = notes_of(replace(PLAIN, unfreeze_at=1, time_limit=1e-5))
+    assert any(
+        note.startswith("time limit of 1e-05 minutes: stopped after epoch 2") for note in notes
+    )
+
+
 def test_from_the_first_epoch_without_unfreeze_at() -> None:
     model = Net()
     before = arrays(model)
