@@ -1,6 +1,10 @@
-"""What loading weights into a model did."""
+"""The variables that weights are loaded into, and what loading did."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from flax import nnx
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,11 @@ class Loaded:
                 more = f" and {len(names) - 4} more" if len(names) > 4 else ""
                 text += f"; {words}: {', '.join(names[:4])}{more}"
         return text
+
+
+def variables_of(model: nnx.Module) -> Iterator[tuple[str, nnx.Module, Any]]:
+    """The path, such as "conv1/kernel", the module and the variable, but for random streams."""
+    for path, module in nnx.iter_modules(model):
+        for last, variable in vars(module).items():
+            if isinstance(variable, nnx.Variable) and not isinstance(variable, nnx.RngState):
+                yield "/".join(map(str, (*path, last))), module, variable

@@ -12,7 +12,7 @@ from flax import nnx
 from jcnn import checkpoint
 from jcnn.data import Note, Notify
 from jcnn.data.events import silent
-from jcnn.interop.loaded import Loaded
+from jcnn.interop.loaded import Loaded, variables_of
 from jcnn.suggest import did_you_mean
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -37,12 +37,7 @@ def load_run_weights(
         ValueError: a variable has no array or one of another shape.
     """
     given = _by_path(checkpoint.arrays(run, on_damage=lambda line: notify(Note(line))))
-    variables = {
-        "/".join(map(str, (*path, last))): variable
-        for path, module in nnx.iter_modules(model)
-        for last, variable in vars(module).items()
-        if isinstance(variable, nnx.Variable) and not isinstance(variable, nnx.RngState)
-    }
+    variables = {path: variable for path, _, variable in variables_of(model)}
     missing = [name for name in variables if name not in given]
     if missing:
         raise ValueError(

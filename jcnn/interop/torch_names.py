@@ -28,7 +28,7 @@ from flax import nnx
 
 from jcnn.data import Note, Notify
 from jcnn.data.events import silent
-from jcnn.interop.loaded import Loaded
+from jcnn.interop.loaded import Loaded, variables_of
 from jcnn.interop.torch_state import Array
 from jcnn.layers import DepthwiseConv2D
 from jcnn.suggest import did_you_mean
@@ -125,13 +125,10 @@ def load_torch_state(
 
 def _pairs(model: nnx.Module) -> Iterator[tuple[str, _Pair]]:
     """Every variable of a model but the random streams, by PyTorch's name."""
-    for path, module in nnx.iter_modules(model):
-        for last, variable in vars(module).items():
-            if not isinstance(variable, nnx.Variable) or isinstance(variable, nnx.RngState):
-                continue
-            is_depthwise = isinstance(module, DepthwiseConv2D) and last == "kernel"
-            name = torch_name("/".join(map(str, (*path, last))))
-            yield name, _Pair(variable, _shape(tuple(variable.shape), is_depthwise), is_depthwise)
+    for path, module, variable in variables_of(model):
+        is_depthwise = isinstance(module, DepthwiseConv2D) and path.split("/")[-1] == "kernel"
+        shape = _shape(tuple(variable.shape), is_depthwise)
+        yield torch_name(path), _Pair(variable, shape, is_depthwise)
 
 
 def _shape(shape: tuple[int, ...], is_depthwise: bool) -> tuple[int, ...]:
