@@ -18,7 +18,7 @@ from jcnn.bench.processes import machine
 from jcnn.bench.tune_cases import default_cases
 from jcnn.compile import jit
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
-from jcnn.ops.conv.table.explain import Direction, directions
+from jcnn.ops.conv.table.explain import Computed, directions
 from jcnn.ops.conv.table.file import text, tuned_file
 from jcnn.ops.conv.table.lookup import Conv, Measured
 from jcnn.system.caches import PRIVATE, make_private
@@ -113,7 +113,7 @@ def pick(seconds: dict[str, list[float]]) -> str:
     return best if gains and min(seconds[best]) <= GAIN * min(seconds["lax"]) else "lax"
 
 
-def _prepared(direction: Direction) -> Callable[[], Any]:
+def _prepared(direction: Computed) -> Callable[[], Any]:
     """A call of the compiled direction with random arrays."""
     rng = np.random.default_rng(0)
     arrays = [

@@ -96,7 +96,7 @@ def resolve(
     if reason is not None:
         name = f"method {method!r}" if isinstance(method, str) else "method"
         raise NotImplementedError(f"{name}: {reason}")
-    return window, _EMPTY if is_empty(x, kernel) else chosen
+    return window, _EMPTY if is_empty(x.shape, kernel.shape) else chosen
 
 
 def _zeros(

@@ -1,32 +1,29 @@
-"""The convolution primitive: one linear operation with its own gradients and batching rule.
+"""The convolution primitive: convolution and both its gradients, closed under `grad` and `vmap`.
+
+The trilinear form. For input `x`, kernel `k` and the result's gradient `g`, `sum(conv(x, k) * g)`
+is linear in each of the three. Its derivative by one of them, for the other two, is
+
+    forward     conv(x, k), the derivative by g
+    by input    the derivative by x, for g and k
+    by kernel   the derivative by k, for x and g
+
+These are the three directions of the primitive. All keep the parameters of `conv`, and each
+derivative of one is another, so every order and mode of differentiation stays among them.
 
 Why a primitive. XLA:CPU runs a convolution fast only with the layouts `NHWC x HWIO -> NHWC` and
 nothing reversed. It rewrites other layouts into these in a program's outermost computation, but
 not inside `scan`, `while` or `cond`, and there the dimension numbers that autodiff writes for a
-convolution's gradients run some forty times slower. Here each derivative of the primitive is the
-primitive again, so every convolution that reaches the compiler has the fast layouts, whatever was
-differentiated, batched or looped over.
+convolution's gradients run some forty times slower. On a CPU, and for jcnn's own lowerings, each
+direction is therefore written as a convolution in these layouts (`canonical.py`). The compilers of
+accelerators are the opposite: they recognise a gradient by exactly what autodiff writes, and only
+then call cuDNN's function for it. There, lowering "lax" is `lax`'s own transposition.
 
-The family. With an input dilation as well as the usual kernel dilation, convolutions are closed
-under transposition. On one axis, for input `x`, kernel `k` and output `y`,
-
-    y[o] = sum_i  dilate(x, a)[s*o + d*i - p] * k[i]
-
-with stride `s`, kernel dilation `d`, input dilation `a` and padding `p` before. Its transposes:
-
-    by x:  the output's gradient, dilated by s, convolved with the reversed kernel, stride a;
-    by k:  dilate(x, a) convolved with the output's gradient as a kernel dilated by s, stride d,
-           with batch and channels exchanged.
-
-The leading axis `M` of both operands counts independent convolutions ("models"): `vmap` over
-inputs and kernels together adds to it, `vmap` over one of them folds into N or O.
-
-Reference: the transposes are those of Dumoulin and Visin (2016), chapter 4.
+The leading axis `M` of every operand counts independent convolutions ("models"): `vmap` over both
+operands adds to it, `vmap` over one of them folds into the axis that it shares with the result.
 """
 
 import functools
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import jax
@@ -34,11 +31,13 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jcnn.ops.conv.canonical import Direction, as_convolution, conv_of, from_convolution
+from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
-from jcnn.ops.conv.lowerings.lowering import Params, dilated, is_above_default, is_empty, out_size
+from jcnn.ops.conv.lowerings.lowering import Pair, Params, is_above_default, is_empty, out_size
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.table.file import tables
-from jcnn.ops.conv.table.lookup import Conv, choose
+from jcnn.ops.conv.table.lookup import choose
 
 conv_p = Primitive("jcnn_conv")
 
@@ -53,22 +52,56 @@ def conv(x: jax.Array, kernel: jax.Array, *, lowering: str = "auto", **params: A
             names for it) or a name in `LOWERINGS`.
         params: the fields of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
+    params = _resolved(params)
+    return _bind(x[None], kernel[None], "forward", None, lowering=lowering, **params)[0]
+
+
+def conv_by_input(
+    g: jax.Array, kernel: jax.Array, size: Pair, *, lowering: str = "auto", **params: Any
+) -> jax.Array:
+    """The gradient of `conv(x, kernel)` with respect to `x`, for the result's gradient `g`.
+
+    Args:
+        g: `(N, OH, OW, O)`.
+        kernel, lowering, params: as for `conv`.
+        size: height and width of `x`.
+    """
+    params = _resolved(params)
+    return _bind(g[None], kernel[None], "by input", size, lowering=lowering, **params)[0]
+
+
+def _resolved(params: dict[str, Any]) -> dict[str, Any]:
     if params["precision"] is None:  # resolved here, so that gradients use the same
-        params["precision"] = jax.default_matmul_precision.value
-    return _bind(x[None], kernel[None], lowering=lowering, **params)[0]
+        return params | {"precision": jax.default_matmul_precision.value}
+    return params
 
 
-def _bind(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
-    y: jax.Array = conv_p.bind(x, kernel, **params)
+def _bind(
+    a: jax.Array, b: jax.Array, direction: Direction, size: Pair | None, **params: Any
+) -> jax.Array:
+    y: jax.Array = conv_p.bind(a, b, direction=direction, size=size, **params)
     return y
 
 
 def _shape(
-    x: Any, kernel: Any, *, lowering: str, precision: Any, **p: Any
+    a: Any,
+    b: Any,
+    *,
+    direction: Direction,
+    size: Pair | None,
+    lowering: str,
+    precision: Any,
+    **p: Any,
 ) -> tuple[jax.core.ShapedArray, set[Any]]:
-    out = out_size(x.shape[1:], kernel.shape[1:], Params(**p))
     effects = pallas_lowering.effects() if lowering == "pallas" else set()
-    return jax.core.ShapedArray((*x.shape[:2], *out, kernel.shape[-1]), x.dtype), effects
+    if direction == "forward":
+        shape = (*a.shape[:2], *out_size(a.shape[1:], b.shape[1:], Params(**p)), b.shape[4])
+    else:
+        assert size is not None
+        shape = (*a.shape[:2], *size, b.shape[3] * p["groups"])
+        if direction == "by kernel":
+            shape = (a.shape[0], *size, a.shape[4] // p["groups"], b.shape[4])
+    return jax.core.ShapedArray(shape, a.dtype), effects
 
 
 conv_p.def_effectful_abstract_eval(_shape)
@@ -77,43 +110,42 @@ conv_p.def_effectful_abstract_eval(_shape)
 # --- lowering -------------------------------------------------------------------------------------
 
 
-def _convolve(x: jax.Array, kernel: jax.Array, *, platform: str, **p: Any) -> jax.Array:
-    models, filters = x.shape[0], kernel.shape[-1]
-    if is_empty(x, kernel):  # so that no lowering has to handle it
-        params = Params(**{field.name: p[field.name] for field in fields(Params)})
-        out = out_size(x.shape[1:], kernel.shape[1:], params)
-        return jnp.zeros((*x.shape[:2], *out, filters), x.dtype)
-    if models == 1:
-        return _one(x[0], kernel[0], platform=platform, **p)[None]
-    if platform == "cpu":
-        # One by one: on a CPU a grouped convolution is many times slower than its parts.
-        parts = zip(x, kernel, strict=True)
-        return jnp.stack([_one(a, k, platform=platform, **p) for a, k in parts])
-    # One convolution with M times the groups, which an accelerator runs in one call.
-    concatenated = [jnp.concatenate(list(operand), axis=-1) for operand in (x, kernel)]
-    y = _one(*concatenated, platform=platform, **{**p, "groups": p["groups"] * models})
-    return jnp.moveaxis(y.reshape(*y.shape[:3], models, filters), 3, 0)
-
-
-def _one(
-    x: jax.Array,
-    kernel: jax.Array,
+def _compute(
+    a: jax.Array,
+    b: jax.Array,
     *,
     platform: str,
     plain: bool,
+    direction: Direction,
+    size: Pair | None,
     lowering: str,
     precision: Any,
     **p: Any,
 ) -> jax.Array:
     params = Params(**p)
+    first, second = (jax.ShapeDtypeStruct(one.shape[1:], one.dtype) for one in (a, b))
+    convolution = conv_of(platform, direction, first, second, size, params)
+    if is_empty(convolution.x, convolution.kernel) or a.shape[0] == 0:
+        # so that no lowering has to handle it
+        made, _ = _shape(a, b, direction=direction, size=size, lowering="lax", precision=None, **p)
+        return jnp.zeros(made.shape, made.dtype)
     if lowering == "auto":
         lowering = "lax"
         # The table has no symbolic sizes (`jax.export`).
-        if all(isinstance(size, int) for size in (*x.shape, *kernel.shape)):
-            conv = Conv(platform, str(x.dtype), x.shape, kernel.shape, params)
+        if all(isinstance(size, int) for size in (*convolution.x, *convolution.kernel)):
             plain = plain or is_above_default(precision)
-            lowering = choose(conv, tables(), plain=plain).lowering
-    return LOWERINGS[lowering].fn(x, kernel, precision, params)
+            lowering = choose(convolution, tables(), plain=plain).lowering
+
+    def one(a: jax.Array, b: jax.Array) -> jax.Array:
+        if lowering == "lax" and platform != "cpu":
+            return lax_lowering.transposed(direction, a, b, size, precision, params)
+        x, kernel, form = as_convolution(direction, a, b, size, params)
+        return from_convolution(direction, LOWERINGS[lowering].fn(x, kernel, precision, form))
+
+    if a.shape[0] == 1:
+        return one(a[0], b[0])[None]
+    # One by one: a grouped convolution is many times slower than its parts.
+    return jnp.stack([one(*operands) for operands in zip(a, b, strict=True)])
 
 
 @functools.cache
@@ -121,18 +153,18 @@ def _program(**params: Any) -> Any:
     return jax.jit(functools.partial(conv_p.bind, **params))
 
 
-def _run(x: jax.Array, kernel: jax.Array, **params: Any) -> jax.Array:
+def _run(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
     """Run as one program outside `jit`, too: some lowerings are dozens of operations."""
     with jax.disable_jit(False):
-        y: jax.Array = _program(**params)(x, kernel)
+        y: jax.Array = _program(**params)(a, b)
     return y
 
 
 def _lower(platform: str, context: mlir.LoweringRuleContext, *operands: Any, **p: Any) -> Any:
     # An exported program runs elsewhere, without jcnn's own functions.
     plain = context.module_context.lowering_parameters.for_export
-    convolve = functools.partial(_convolve, platform=platform, plain=plain)
-    return mlir.lower_fun(convolve, multiple_results=False)(context, *operands, **p)
+    compute = functools.partial(_compute, platform=platform, plain=plain)
+    return mlir.lower_fun(compute, multiple_results=False)(context, *operands, **p)
 
 
 conv_p.def_impl(_run)
@@ -144,103 +176,85 @@ for _name, _platform in {"cpu": "cpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu
 # --- derivatives ----------------------------------------------------------------------------------
 
 
-def _input_gradient(g: jax.Array, x: Any, kernel: jax.Array, **p: Any) -> jax.Array:
-    padding = []
-    for a in (0, 1):
-        span = dilated(kernel.shape[1 + a], p["dilation"][a])
-        before = span - 1 - p["padding"][a][0]
-        covered = dilated(x.aval.shape[2 + a], p["in_dilation"][a]) + span - 1
-        padding.append((before, covered - dilated(g.shape[2 + a], p["stride"][a]) - before))
-    m, kh, kw, i, o = kernel.shape
-    groups = p["groups"]
-    swapped = kernel[:, ::-1, ::-1].reshape(m, kh, kw, i, groups, o // groups)
-    swapped = swapped.transpose(0, 1, 2, 5, 4, 3).reshape(m, kh, kw, o // groups, groups * i)
-    return _bind(
-        g,
-        swapped,
-        stride=p["in_dilation"],
-        padding=tuple(padding),
-        in_dilation=p["stride"],
-        dilation=p["dilation"],
-        groups=groups,
-        precision=p["precision"],
-        lowering=p["lowering"],
-    )
+def _by_first(ct: jax.Array, a: Any, b: jax.Array, *, direction: str, **p: Any) -> jax.Array:
+    p.pop("size")
+    if direction == "forward":  # a is x; b the kernel; ct the result's gradient
+        return _bind(ct, b, "by input", a.aval.shape[2:4], **p)
+    if direction == "by input":  # a is g; b the kernel; ct like x
+        return _bind(ct, b, "forward", None, **p)
+    return _bind(b, ct, "by input", a.aval.shape[2:4], **p)  # a is x; b is g; ct like the kernel
 
 
-def _kernel_gradient(g: jax.Array, x: jax.Array, kernel: Any, **p: Any) -> jax.Array:
-    padding = []
-    for a in (0, 1):
-        span = dilated(kernel.aval.shape[1 + a], p["dilation"][a])
-        covered = dilated(g.shape[2 + a], p["stride"][a]) + span - 1
-        before = p["padding"][a][0]
-        padding.append((before, covered - dilated(x.shape[2 + a], p["in_dilation"][a]) - before))
-    m, n, h, w, c = x.shape
-    groups = p["groups"]
-    # Single transpositions where possible: a lowering can cancel them with their inverse.
-    if groups == 1:
-        transposed = x.transpose(0, 4, 2, 3, 1)
-    elif groups == c:
-        transposed = x.transpose(0, 2, 3, 4, 1).reshape(m, 1, h, w, c * n)
-    else:
-        transposed = x.reshape(m, n, h, w, groups, c // groups).transpose(0, 5, 2, 3, 4, 1)
-        transposed = transposed.reshape(m, c // groups, h, w, groups * n)
-    gradient = _bind(
-        transposed,
-        g.transpose(0, 2, 3, 1, 4),
-        stride=p["dilation"],
-        padding=tuple(padding),
-        in_dilation=p["in_dilation"],
-        dilation=p["stride"],
-        groups=groups,
-        precision=p["precision"],
-        lowering=p["lowering"],
-    )
-    return gradient.transpose(0, 2, 3, 1, 4)
+def _by_second(ct: jax.Array, a: jax.Array, b: Any, *, direction: str, **p: Any) -> jax.Array:
+    p.pop("size")
+    if direction == "forward":  # a is x; b the kernel; ct the result's gradient
+        return _bind(a, ct, "by kernel", b.aval.shape[1:3], **p)
+    if direction == "by input":  # a is g; b the kernel; ct like x
+        return _bind(ct, a, "by kernel", b.aval.shape[1:3], **p)
+    return _bind(a, ct, "forward", None, **p)  # a is x; b is g; ct like the kernel
 
 
-ad.defbilinear(conv_p, _input_gradient, _kernel_gradient)
+ad.defbilinear(conv_p, _by_first, _by_second)
 
 
 # --- vmap -----------------------------------------------------------------------------------------
+
+# For each operand: its axis that the result has, too, and the axis of the result. Axis 4, the
+# channels of images and the filters of kernels, is divided into groups; the others are not.
+_SHARED: dict[str, tuple[Pair, Pair]] = {
+    "forward": ((1, 1), (4, 4)),  # examples; filters
+    "by input": ((1, 1), (3, 4)),  # examples; channels
+    "by kernel": ((4, 3), (4, 4)),  # channels; filters
+}
 
 
 def _batch(
     operands: tuple[jax.Array, jax.Array], axes: Sequence[int | None], **p: Any
 ) -> tuple[jax.Array, int]:
-    x, kernel = operands
-    x_axis, kernel_axis = axes
-    if kernel_axis is None:  # one kernel, many inputs: a larger batch
-        assert x_axis is not None
-        x = jnp.moveaxis(x, x_axis, 1)
-        m, b, n = x.shape[:3]
-        y = _bind(x.reshape(m, b * n, *x.shape[3:]), kernel, **p)
-        return y.reshape(m, b, n, *y.shape[2:]), 1
-    if x_axis is None and _are_models(kernel, kernel_axis, p["groups"]):
-        x, x_axis = jnp.broadcast_to(x, (kernel.shape[kernel_axis], *x.shape)), 0
-    if x_axis is None:  # one input, many kernels: more filters in each group
-        kernel = jnp.moveaxis(kernel, kernel_axis, 4)
-        m, kh, kw, i, b, o = kernel.shape
-        groups = p["groups"]
-        kernel = kernel.reshape(m, kh, kw, i, b, groups, o // groups).swapaxes(4, 5)
-        y = _bind(x, kernel.reshape(m, kh, kw, i, groups * b * (o // groups)), **p)
-        y = y.reshape(*y.shape[:4], groups, b, o // groups).swapaxes(4, 5)
-        return y.reshape(*y.shape[:5], o), 4
-    x, kernel = jnp.moveaxis(x, x_axis, 0), jnp.moveaxis(kernel, kernel_axis, 0)
-    b, m = x.shape[:2]
-    y = _bind(x.reshape(b * m, *x.shape[2:]), kernel.reshape(b * m, *kernel.shape[2:]), **p)
-    return y.reshape(b, m, *y.shape[1:]), 0
+    a, b = operands
+    if axes[0] is not None and axes[1] is not None:
+        return _as_models(jnp.moveaxis(a, axes[0], 0), jnp.moveaxis(b, axes[1], 0), **p)
+    at = 1 if axes[0] is None else 0
+    axis = axes[at]
+    assert axis is not None
+    batched = jnp.moveaxis(operands[at], axis, 0)
+    count, groups = batched.shape[0], p["groups"]
+    own, result = _SHARED[p["direction"]][at]
+    each = batched.shape[1 + own] // (groups if own == 4 else 1)
+    if at == 1 and count <= 16 and each >= 16 and jax.default_backend() == "cpu":
+        # Where they are few and large, slicing the maps of one out of all of them costs as much
+        # as the first layer. (A Jacobian has a kernel for each number.)
+        return _as_models(jnp.broadcast_to(a, (count, *a.shape)), batched, **p)
+    folded = _fold(batched, own, groups if own == 4 else 1)
+    made = _bind(folded, b, **p) if at == 0 else _bind(a, folded, **p)
+    return _unfold(made, result, groups if result == 4 else 1, count)
 
 
-def _are_models(kernel: jax.Array, axis: int, groups: int) -> bool:
-    """Whether `vmap` over kernels becomes models rather than more filters.
+def _as_models(a: jax.Array, b: jax.Array, **p: Any) -> tuple[jax.Array, int]:
+    count, models = a.shape[:2]
+    a, b = (one.reshape(count * models, *one.shape[2:]) for one in (a, b))
+    y = _bind(a, b, **p)
+    return y.reshape(count, models, *y.shape[1:]), 0
 
-    On a CPU it should where the kernels are few and large: slicing one model's feature maps out of
-    all of them costs as much as the first layer. (A Jacobian has a kernel for each number.)
-    """
-    *_, filters = (size for at, size in enumerate(kernel.shape) if at != axis)
-    few_and_large = kernel.shape[axis] <= 16 and filters // groups >= 16
-    return few_and_large and jax.default_backend() == "cpu"
+
+def _fold(batched: jax.Array, axis: int, groups: int) -> jax.Array:
+    """Merge the first axis into an axis of the rest; within a group, the first is the major."""
+    count, *shape = batched.shape
+    split = (count, *shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :])
+    shape[axis] *= count
+    return jnp.moveaxis(batched.reshape(split), 0, 1 + axis).reshape(shape)
+
+
+def _unfold(y: jax.Array, axis: int, groups: int, count: int) -> tuple[jax.Array, int]:
+    """The inverse of `_fold`, and where the merged axis is now."""
+    shape = list(y.shape)
+    each = shape[axis] // (groups * count)
+    split = y.reshape(*shape[:axis], groups, count, each, *shape[axis + 1 :])
+    shape[axis] //= count
+    if groups == 1:
+        shape.insert(axis, count)
+        return split.reshape(shape), axis
+    return jnp.moveaxis(split, axis + 1, 0).reshape(count, *shape), 0
 
 
 batching.primitive_batchers[conv_p] = _batch

@@ -5,8 +5,7 @@ the window that `conv2d` would read for that position,
 
     y[s*o + d*i - p] += x[o] @ kernel[i].T        (per axis: stride s, dilation d, padding p)
 
-This equals a convolution of `x`, with `s - 1` zeros between its numbers, by the kernel rotated by
-180 degrees with its channel axes exchanged, which the primitive can do.
+This is the direction "by input" of the primitive.
 """
 
 import jax
@@ -17,7 +16,7 @@ from jcnn.ops._conv_shapes import conv_transpose_window
 from jcnn.ops._recordable import recordable
 from jcnn.ops._window import Padding, Size, check_size
 from jcnn.ops.conv.method import Precision
-from jcnn.ops.conv.primitive import conv
+from jcnn.ops.conv.primitive import conv_by_input
 
 
 @recordable
@@ -74,27 +73,19 @@ def conv_transpose2d(
     )
     check_floating("x", x)
     check_same_dtype(x, kernel=kernel, bias=bias)
-    kh, kw, per_group, channels = kernel.shape
-    filters = groups * per_group
+    filters = groups * kernel.shape[2]
     if bias is not None and bias.shape != (filters,):
         raise ValueError(
             f"bias: got shape {bias.shape} for kernel {kernel.shape} with groups={groups}; "
             f"expected {(filters,)}"
         )
-    rotated = kernel[::-1, ::-1].reshape(kh, kw, per_group, groups, channels // groups)
-    rotated = rotated.transpose(0, 1, 4, 3, 2).reshape(kh, kw, channels // groups, filters)
-    pads = []
-    for axis in (0, 1):
-        before = window.span[axis] - 1 - window.padding[axis][0]
-        spread = (window.out_size[axis] - 1) * window.stride[axis] + 1
-        # The output has as many cells as the windows of the kernel in the padded, spread input.
-        pads.append((before, window.in_size[axis] + window.span[axis] - 1 - spread - before))
-    y = conv(
+    y = conv_by_input(
         x,
-        rotated,
-        stride=(1, 1),
-        padding=tuple(pads),
-        in_dilation=window.stride,
+        kernel,
+        window.in_size,
+        stride=window.stride,
+        padding=window.padding,
+        in_dilation=(1, 1),
         dilation=window.dilation,
         groups=groups,
         precision=precision,

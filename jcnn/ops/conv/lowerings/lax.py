@@ -1,6 +1,7 @@
-"""Lowering "lax": XLA's own convolution, with the only layouts that XLA:CPU runs fast everywhere.
+"""Lowering "lax": XLA's own convolution.
 
-These are `NHWC x HWIO -> NHWC`, with nothing reversed and no negative padding.
+On a CPU it has the only layouts that XLA:CPU runs fast everywhere: `NHWC x HWIO -> NHWC`, with
+nothing reversed and no negative padding. On accelerators a gradient is what `lax` itself writes.
 """
 
 from typing import Any
@@ -35,6 +36,47 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
         feature_group_count=p.groups,
         precision=precision,
     )
+
+
+def transposed(
+    direction: str, a: jax.Array, b: jax.Array, size: Pair | None, precision: Any, p: Params
+) -> jax.Array:
+    """A direction of a convolution, for accelerators: a gradient by `lax`'s own transposition.
+
+    XLA recognises the dimension numbers that `lax` writes there, and nothing else, as
+    cuDNN's backward functions. Written as a forward convolution, the gradient by a strided
+    convolution's input would multiply inserted zeros.
+
+    Args:
+        direction, a, b, size, p: as for `as_convolution`.
+        precision: as in `jax.lax.conv_general_dilated`.
+    """
+
+    def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=p.stride,
+            padding=p.padding,
+            lhs_dilation=p.in_dilation,
+            rhs_dilation=p.dilation,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=p.groups,
+            precision=precision,
+        )
+
+    if direction == "forward":
+        return forward(a, b)
+    assert size is not None
+    gradient: jax.Array
+    if direction == "by input":
+        x = jax.ShapeDtypeStruct((a.shape[0], *size, b.shape[2] * p.groups), a.dtype)
+        (gradient,) = jax.linear_transpose(lambda x: forward(x, b), x)(a)
+    else:
+        channels = a.shape[3] // p.groups
+        kernel = jax.ShapeDtypeStruct((*size, channels, b.shape[3]), a.dtype)
+        (gradient,) = jax.linear_transpose(lambda kernel: forward(a, kernel), kernel)(b)
+    return gradient
 
 
 def _crop(x: jax.Array, axis: int, pads: Pair, dilation: int) -> tuple[jax.Array, Pair]:

@@ -1,7 +1,7 @@
 """The interface of a lowering: one implementation of the convolution primitive.
 
 Lowerings of the same convolution agree up to rounding and differ in speed. They need no gradients
-of their own: each derivative of the primitive is the primitive again, with its own lowering.
+of their own: each gradient is written as a convolution again, with its own lowering.
 """
 
 import functools
@@ -135,10 +135,10 @@ def is_above_default(precision: Any) -> bool:
     return not words <= {"default", "fastest", "bfloat16"}
 
 
-def is_empty(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether a convolution has no examples, channels, filters or models."""
+def is_empty(x: Shape, kernel: Shape) -> bool:
+    """Whether a convolution of these shapes has no examples, channels or filters."""
     # Not `0 in shape`: a size may be symbolic (`jax.export`).
-    return any(isinstance(size, int) and size == 0 for size in (*x.shape, *kernel.shape))
+    return any(isinstance(size, int) and size == 0 for size in (*x, *kernel))
 
 
 def wide(x: jax.Array) -> Any:

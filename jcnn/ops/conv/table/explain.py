@@ -1,23 +1,25 @@
 """`explain_conv`, and the three convolutions of a layer: forward and both gradients."""
 
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
+from functools import partial
 from typing import NamedTuple
 
 import jax
 
 from jcnn.ops._conv_shapes import conv_window
 from jcnn.ops._window import Padding, Size, check_size
+from jcnn.ops.conv.canonical import conv_of
 from jcnn.ops.conv.lowerings.lowering import Params, Shape, is_above_default
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
 from jcnn.ops.conv.method import Precision
-from jcnn.ops.conv.primitive import conv, conv_p
+from jcnn.ops.conv.primitive import conv
 from jcnn.ops.conv.table.file import tables
 from jcnn.ops.conv.table.lookup import Choice, Conv, choose
 from jcnn.system.html_table import html_table
 
 
-class Direction(NamedTuple):
+class Computed(NamedTuple):
     """Forward or one gradient: its convolution, and a function of two arrays that computes it.
 
     The function takes and returns arrays in the layouts of the forward convolution, so that a
@@ -29,7 +31,7 @@ class Direction(NamedTuple):
     shapes: tuple[Shape, Shape]
 
 
-def directions(forward: Conv, lowering: str = "auto") -> dict[str, Direction]:
+def directions(forward: Conv, lowering: str = "auto") -> dict[str, Computed]:
     """A convolution "forward", "by input" and "by kernel", each lowered to `lowering`."""
 
     def run(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -48,23 +50,20 @@ def directions(forward: Conv, lowering: str = "auto") -> dict[str, Direction]:
         (gradient,) = jax.linear_transpose(lambda kernel: run(x, kernel), kernel)(g)
         return gradient
 
-    made = {}
-    for name, function, operands in (
-        ("forward", run, (x, kernel)),
-        ("by input", by_input, (kernel, y)),
-        ("by kernel", by_kernel, (x, y)),
-    ):
-        (found,) = (
-            equation
-            for equation in jax.make_jaxpr(function)(*operands).eqns
-            if equation.primitive is conv_p
-        )
-        # Without the leading axis of models.
-        read, cells = (operand.aval.shape[1:] for operand in found.invars)
-        params = Params(**{field.name: found.params[field.name] for field in fields(Params)})
-        one = Conv(forward.platform, forward.dtype, read, cells, params)
-        made[name] = Direction(one, function, (operands[0].shape, operands[1].shape))
-    return made
+    of = partial(conv_of, forward.platform)
+    return {
+        "forward": Computed(forward, run, (x.shape, kernel.shape)),
+        "by input": Computed(
+            of("by input", y, kernel, (x.shape[1], x.shape[2]), forward.params),
+            by_input,
+            (kernel.shape, y.shape),
+        ),
+        "by kernel": Computed(
+            of("by kernel", x, y, (kernel.shape[0], kernel.shape[1]), forward.params),
+            by_kernel,
+            (x.shape, y.shape),
+        ),
+    }
 
 
 def explain_conv(
