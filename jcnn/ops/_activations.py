@@ -31,7 +31,20 @@ def relu(x: jax.Array) -> jax.Array:
         ValueError: `x` is not of a floating-point type.
     """
     check_floating("x", x)
-    return jax.nn.relu(x)
+    return _relu(x)
+
+
+@jax.custom_jvp
+def _relu(x: jax.Array) -> jax.Array:
+    return jnp.maximum(x, 0)
+
+
+@_relu.defjvp
+def _relu_derivative(at: tuple[jax.Array], along: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    # By the result, not by `x`: then only the result is kept for the gradient, and on a GPU ReLU
+    # is done inside of the convolution before it.
+    y = _relu(at[0])
+    return y, jnp.where(y > 0, along[0], jnp.zeros_like(along[0]))
 
 
 @recordable

@@ -1,9 +1,12 @@
-"""Random bits for dropout: those of `jax.random.bits`, but fast on a CPU.
+"""Random bits for dropout: those of `jax.random.bits`, but in one pass.
 
 On a CPU `jax.random.bits` runs the rounds of its generator as a loop over the whole array. It takes
-25 times as long as unrolled rounds, which fuse into one pass over registers.
+25 times as long as unrolled rounds, which fuse into one pass over registers. On a GPU it makes its
+counters in a kernel of their own, and the bits in another; unrolled rounds fuse into what reads
+them.
 """
 
+import functools
 import math
 
 import jax
@@ -32,20 +35,26 @@ def less_than(key: jax.Array, shape: tuple[int, ...], bound: int | jax.Array) ->
         # XLA does not fuse across a loop, here of two iterations. Without it XLA:CPU would
         # recompute the bits, slowly, inside everything that reads them, such as the gradient of
         # the pooling before the dropout.
-        half = -(-math.prod(shape) // 2)
-
-        def part(first: jax.Array) -> jax.Array:
-            words = _threefry(jax.random.key_data(key), lax.iota(jnp.uint32, half) + first)
-            return (words & 0xFFFF).astype(jnp.int32) < bound
-
+        half = -(-count // 2)
+        part = functools.partial(unrolled, key, half)
         mask: jax.Array = lax.map(part, jnp.array([0, half], jnp.uint32))
-        return mask.reshape(-1)[: math.prod(shape)].reshape(shape)
+        return mask.reshape(-1)[:count].reshape(shape)
 
+    def at_once(key: jax.Array) -> jax.Array:
+        return unrolled(key, count, jnp.uint32(0)).reshape(shape)
+
+    def unrolled(key: jax.Array, count: int, first: jax.Array) -> jax.Array:
+        words = _threefry(jax.random.key_data(key), lax.iota(jnp.uint32, count) + first)
+        return (words & 0xFFFF).astype(jnp.int32) < bound
+
+    count = math.prod(shape)
     if 0 in shape:
         return jnp.zeros(shape, bool)
-    if str(jax.random.key_impl(key)) != "threefry2x32" or math.prod(shape) >= 2**32:
+    if str(jax.random.key_impl(key)) != "threefry2x32" or count >= 2**32:
         return by_jax(key)
-    mask: jax.Array = lax.platform_dependent(key, cpu=in_halves, default=by_jax)
+    mask: jax.Array = lax.platform_dependent(
+        key, cpu=in_halves, cuda=at_once, rocm=at_once, default=by_jax
+    )
     return mask
 
 
