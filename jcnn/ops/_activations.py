@@ -42,9 +42,9 @@ def _relu(x: jax.Array) -> jax.Array:
 @_relu.defjvp
 def _relu_derivative(at: tuple[jax.Array], along: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     # By the result, not by `x`: then only the result is kept for the gradient, and on a GPU ReLU
-    # is done inside of the convolution before it.
+    # is done inside of the convolution before it. (XLA would turn `y > 0` into `x > 0`.)
     y = _relu(at[0])
-    return y, jnp.where(y > 0, along[0], jnp.zeros_like(along[0]))
+    return y, jnp.where(y == 0, jnp.zeros_like(along[0]), along[0])
 
 
 @recordable

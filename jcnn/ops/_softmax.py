@@ -51,13 +51,12 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
                 f"labels: got shape {labels.shape} for logits {logits.shape}; "
                 f"class numbers must have shape {logits.shape[:-1]}"
             )
-        if logits.shape[-1] == 0:
-            return jnp.full(labels.shape, jnp.nan, logits.dtype)
-        picked = jnp.take_along_axis(
-            log_probabilities, labels[..., None], axis=-1, mode="fill", fill_value=jnp.nan
-        )[..., 0]
-        # A negative index would count from the end, but is no class.
-        return -jnp.where(labels < 0, jnp.nan, picked).astype(logits.dtype)
+        # A comparison, not an index: its gradient is no scatter, and fuses with the softmax.
+        classes = jnp.arange(logits.shape[-1])
+        is_label = labels[..., None] == classes
+        picked = jnp.sum(jnp.where(is_label, log_probabilities, 0), axis=-1)
+        is_class = (labels >= 0) & (labels < len(classes))
+        return -jnp.where(is_class, picked, jnp.nan).astype(logits.dtype)
     check_floating("labels", labels)
     if labels.shape != logits.shape:
         raise ValueError(

@@ -219,6 +219,10 @@ def _batch(
     assert axis is not None
     batched = jnp.moveaxis(operands[at], axis, 0)
     count, groups = batched.shape[0], p["groups"]
+    if count == 0:
+        alone = jax.ShapeDtypeStruct(batched.shape[1:], batched.dtype)
+        one, _ = _shape(*((alone, b) if at == 0 else (a, alone)), **p)
+        return jnp.zeros((0, *one.shape), one.dtype), 0
     own, result = _SHARED[p["direction"]][at]
     each = batched.shape[1 + own] // (groups if own == 4 else 1)
     if at == 1 and count <= 16 and each >= 16 and jax.default_backend() == "cpu":

@@ -1,0 +1,99 @@
+"""What the primitive becomes for GPUs and TPUs, on a machine that has none."""
+
+import re
+from collections import Counter
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.gpu.compiled import METHODS, step_of
+from jcnn.config import TrainConfig
+from jcnn.ops.conv.canonical import Direction, as_convolution, from_convolution
+from jcnn.ops.conv.lowerings import lax as lax_lowering
+from jcnn.ops.conv.lowerings.lowering import Params, out_size
+from jcnn.train.programs import compiled_part
+from tests.ops.conv.cases import draw, quickly
+
+DIRECTIONS: tuple[Direction, ...] = ("forward", "by input", "by kernel")
+
+
+@st.composite
+def convolutions(draw_one: Any) -> tuple[Any, Any, Params]:
+    """Shapes and parameters, with every parameter that the primitive has."""
+    few = st.integers(1, 3)
+    groups = draw_one(few)
+    per_group, filters = draw_one(few), draw_one(few)
+    x = (draw_one(few), draw_one(st.integers(5, 8)), draw_one(st.integers(5, 8)))
+    kernel = (draw_one(few), draw_one(few), per_group, groups * filters)
+    pair = st.tuples(st.integers(1, 2), st.integers(1, 2))
+    pads = st.tuples(st.integers(-1, 2), st.integers(-1, 2))
+    params = Params(
+        draw_one(pair),
+        (draw_one(pads), draw_one(pads)),
+        draw_one(pair),
+        draw_one(pair),
+        groups,
+    )
+    return (*x, per_group * groups), kernel, params
+
+
+@settings(max_examples=40)
+@given(convolutions(), st.sampled_from(DIRECTIONS))
+def test_a_gradient_written_by_lax_is_the_canonical_one(
+    convolution: tuple[Any, Any, Params], direction: Direction
+) -> None:
+    x_shape, kernel_shape, params = convolution
+    out = out_size(x_shape, kernel_shape, params)
+    assume(min(out) > 0)
+    with jax.enable_x64(True):
+        x, kernel = draw("x", x_shape, "float64"), draw("kernel", kernel_shape, "float64")
+        g = draw("g", (x_shape[0], *out, kernel_shape[3]), "float64")
+        operands, size = {
+            "forward": ((x, kernel), None),
+            "by input": ((g, kernel), x_shape[1:3]),
+            "by kernel": ((x, g), kernel_shape[:2]),
+        }[direction]
+
+        def canonical(a: jax.Array, b: jax.Array) -> jax.Array:
+            x, kernel, form = as_convolution(direction, a, b, size, params)
+            y = lax_lowering.convolve(x, kernel, None, form)
+            return from_convolution(direction, y)
+
+        def transposed(a: jax.Array, b: jax.Array) -> jax.Array:
+            return lax_lowering.transposed(direction, a, b, size, None, params)
+
+        got, want = (np.asarray(quickly(f, *operands)) for f in (transposed, canonical))
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
+
+
+def lowered(name: str, method: str, platforms: tuple[str, ...] = ("cuda",)) -> str:
+    """The program of a training step of the zoo in bfloat16, before any compiler has seen it."""
+    config = compiled_part(TrainConfig(batch_size=2, compute_dtype="bfloat16"))
+    step, arguments = step_of(name, method, 2, config)
+    text: str = step.trace(*arguments).lower(lowering_platforms=platforms).as_text()
+    return text
+
+
+def convolutions_of(program: str) -> Counter[str]:
+    """The convolutions of a program: dimension numbers, window and shapes."""
+    found = re.findall(r"stablehlo\.convolution(.*)", program)
+    return Counter(re.sub(r"%\w+", "", one) for one in found)
+
+
+# Strides, a stem of 7x7, depthwise and 1x1 convolutions, squeeze-and-excitation.
+@pytest.mark.parametrize("name", ["conv4", "resnet18", "mobilenet_v2", "convnext_atto"])
+def test_a_step_for_a_gpu_has_the_convolutions_that_jax_writes(name: str) -> None:
+    """XLA makes cuDNN's backward functions of these, and of no other form."""
+    ours, theirs = (convolutions_of(lowered(name, method)) for method in METHODS)
+    assert sum(ours.values()) > 10
+    assert ours == theirs
+
+
+def test_a_step_is_lowered_for_every_accelerator() -> None:
+    program = lowered("conv4", "jcnn", ("cuda", "rocm", "tpu"))
+    assert program.count("stablehlo.convolution") >= 11
