@@ -83,6 +83,7 @@ def training(case: Case, *, compiled: bool) -> Callable[[int], None]:
         with torch.autocast(DEVICE, torch.bfloat16) if half else nullcontext():
             return torch.nn.functional.cross_entropy(model(images.float() / 255), labels)
 
+    torch.compiler.reset()  # otherwise another shape is compiled as a dynamic one
     loss = torch.compile(loss_of) if compiled else loss_of
 
     def steps(count: int) -> None:
