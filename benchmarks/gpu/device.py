@@ -60,7 +60,9 @@ def findings(rows: list[Row]) -> list[str]:
     """The device, the rates, and the bandwidth."""
     found = [f"{row.contestant}, {row.note}" for row in rows if row.case == "device"]
     rates = [
-        f"{row.group} {value:.0f} {name}" if row.contestant == "matmul" else f"copy {value:.0f} GB/s"
+        f"{row.group} {value:.0f} {name}"
+        if row.contestant == "matmul"
+        else f"copy {value:.0f} GB/s"
         for row in rows
         for name, value in row.figures.items()
         if row.contestant in ("matmul", "copy")

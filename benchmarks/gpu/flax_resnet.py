@@ -9,6 +9,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from jcnn.layers import train_mode
+from jcnn.layers.model import split_model
+
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
 
@@ -67,7 +70,7 @@ class ResNet(nnx.Module):
         norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5, dtype=dtype, rngs=rngs)
         self.conv1 = conv(channels, 64, (7, 7), 2, padding=3)
         self.bn1 = norm(64)
-        read = 64
+        read, stages = 64, []
         for stage, number in enumerate(BLOCKS[name]):
             filters, made = 64 * 2**stage, []
             for i in range(number):
@@ -77,7 +80,8 @@ class ResNet(nnx.Module):
                     sizes = [(filters, 1, 1), (filters, 3, stride), (4 * filters, 1, 1)]
                 made.append(Block(read, sizes, conv, norm))
                 read = sizes[-1][0]
-            setattr(self, f"layer{stage + 1}", nnx.List(made))
+            stages.append(nnx.List(made))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.fc = nnx.Linear(read, classes, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -110,18 +114,17 @@ def training(model: ResNet) -> tuple[Callable[..., Any], Any]:
 
     SGD with momentum 0.9; the carry ends with the sum of the losses.
     """
-    model.train()
-    graphdef, params, rest = nnx.split(model, nnx.Param, ...)
+    graphdef, params, streams, rest = split_model(train_mode(model))
     change = optax.sgd(1e-3, momentum=0.9)
 
     def step(carry: Any, images: jax.Array, labels: jax.Array) -> Any:
         params, rest, moments, total = carry
 
         def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-            model = nnx.merge(graphdef, params, rest, copy=True)
+            model = nnx.merge(graphdef, params, streams, rest, copy=True)
             logits = model(jnp.asarray(images, jnp.float32) / 255).astype(jnp.float32)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return losses.mean(), nnx.split(model, nnx.Param, ...)[2]
+            return losses.mean(), split_model(model).rest
 
         (loss, rest), gradients = jax.value_and_grad(mean_loss, has_aux=True)(params)
         updates, moments = change.update(gradients, moments, params)

@@ -106,5 +106,5 @@ def summary(names: list[str], out: Path, lines: int = 60) -> str:
         file = out / f"{name}.json"
         findings = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.exists() else []
         found += [f"{name:<15} {line[:180]}" for line in findings or ["no findings"]]
-    cut = found[: lines - 1] + ["..."] if len(found) > lines else found
+    cut = [*found[: lines - 1], "..."] if len(found) > lines else found
     return "\n".join(cut)

@@ -56,7 +56,9 @@ def measure(options: Options) -> Iterator[Row]:
         keys = list(product(names, dict.fromkeys(dtype for dtype, _ in kinds)))
         arrays = {key: operands(CASES[key[0]], key[1]) for key in keys}
         wanted = dict(
-            zip(keys, pool.map(lambda key: reference(CASES[key[0]], arrays[key]), keys), strict=True)
+            zip(
+                keys, pool.map(lambda key: reference(CASES[key[0]], arrays[key]), keys), strict=True
+            )
         )
 
         def rows(job: tuple[tuple[str, str | None], str, str]) -> list[Row]:

@@ -120,9 +120,7 @@ class Step(NamedTuple):
 
 def jcnn_step(case: Case) -> Step:
     """The step that `fit` compiles."""
-    config = TrainConfig(
-        batch_size=case.batch, optimizer="momentum", compute_dtype=case.compute
-    )
+    config = TrainConfig(batch_size=case.batch, optimizer="momentum", compute_dtype=case.compute)
     config = compiled_part(config)
     parts = split_model(train_mode(jcnn_model(case)))
     made = training_step(parts.graphdef, parts.streams, config, steps=1, classes=case.classes)
@@ -146,9 +144,7 @@ def flax_model(case: Case, dtype: str) -> flax_resnet.ResNet:
     """Flax's network, initialised by one program instead of one for each array."""
     model: flax_resnet.ResNet = nnx.merge(
         *run_once(
-            lambda: nnx.split(
-                flax_resnet.ResNet(case.network, 3, case.classes, jnp.dtype(dtype))
-            )
+            lambda: nnx.split(flax_resnet.ResNet(case.network, 3, case.classes, jnp.dtype(dtype)))
         )
     )
     return model
@@ -166,7 +162,6 @@ def agreement(case: Case) -> Row:
     ours = jcnn_model(case)
     theirs = flax_model(case, "float32")
     flax_resnet.copy_weights(ours, theirs)
-    theirs.eval()
     x = jax.random.uniform(jax.random.key(0), (2, case.size, case.size, 3))
 
     def logits(model: nnx.Module) -> np.ndarray:
@@ -175,7 +170,7 @@ def agreement(case: Case) -> Row:
         return np.asarray(run(state, x))
 
     with jax.default_matmul_precision("highest"):
-        error = relative_error(logits(theirs), logits(eval_mode(ours)))
+        error = relative_error(logits(eval_mode(theirs)), logits(eval_mode(ours)))
     return Row(case.name, "Flax, logits", group="float32", error=error, tolerance=TOLERANCE)
 
 

@@ -1,7 +1,7 @@
 """A step of 1, 8 and 64 conv4 models that `fit_population` trains together, batch 64.
 
-The seconds are those of its histories, which contain no compilation. Goal: 64 models take at most 8 times as
-long as one.
+The seconds are those of its histories, which contain no compilation. Goal: 64 models take at most
+8 times as long as one.
 """
 
 import time

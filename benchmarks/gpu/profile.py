@@ -37,25 +37,26 @@ def row_of(case: str, contestant: str, group: str, call: Callable[[], Any], step
     if not seconds:
         return Row(case, name, group=group, note="needs an NVIDIA GPU: no kernels in the profile")
     total = sum(seconds.values())
-    shares: Counter[str] = Counter()
+    shares: dict[str, float] = {}
     for kernel, taken in seconds.items():
-        shares[kind_of(kernel)] += taken / total
+        kind = kind_of(kernel)
+        shares[kind] = shares.get(kind, 0.0) + taken / total
     figures = {"kernels, ms": 1e3 * total / steps, "kernels": counts.total() / steps} | shares
     top = [
         f"{kernel[:48]} {taken / total:.0%} x{counts[kernel] / steps:.0f}"
-        for kernel, taken in seconds.most_common(10)
+        for kernel, taken in sorted(seconds.items(), key=lambda one: -one[1])[:10]
     ]
     return Row(case, name, group=group, figures=figures, note="; ".join(top))
 
 
-def kernels(call: Callable[[], Any]) -> tuple[Counter[str], Counter[str]]:
+def kernels(call: Callable[[], Any]) -> tuple[dict[str, float], Counter[str]]:
     """The seconds and the number of runs of each kernel on the first GPU, during one call."""
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             jax.block_until_ready(call())
         (file,) = Path(folder).rglob("*.xplane.pb")
         data = jax.profiler.ProfileData.from_file(str(file))
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     counts: Counter[str] = Counter()
     for plane in data.planes:
         if plane.name.startswith("/device:GPU:0"):
@@ -63,7 +64,8 @@ def kernels(call: Callable[[], Any]) -> tuple[Counter[str], Counter[str]]:
                 # Other lines repeat the kernels, by XLA's operation or by module.
                 if stream.name.startswith("Stream"):
                     for event in stream.events:
-                        seconds[event.name] += event.duration_ns / 1e9
+                        taken = event.duration_ns / 1e9
+                        seconds[event.name] = seconds.get(event.name, 0.0) + taken
                         counts[event.name] += 1
     return seconds, counts
 

@@ -65,9 +65,7 @@ def convolutions(
     channels = shape[3]
     arrays = [draw(i, s, dtype) for i, s in enumerate((shape, (3, 3, channels, channels), shape))]
     flops = 3 * 2.0 * arrays[0].size * 9 * channels
-    programs = {
-        method: jit(partial(value_and_gradients, method)).lower for method in METHODS
-    }
+    programs = {method: jit(partial(value_and_gradients, method)).lower for method in METHODS}
     made = compile_together(
         {method: partial(_compiled, lower, arrays) for method, lower in programs.items()}
     )
@@ -149,8 +147,11 @@ def findings(rows: list[Row]) -> list[str]:
         if shares:
             found.append(f"{case}, {group}, of the matmul (goal: 0.60): {', '.join(shares)}")
     lines = [row for row in rows if row.group.startswith("tune")]
-    better = [f"{row.case} {row.group[6:]}: {row.contestant}" for row in lines if row.figures
-              and row.contestant != "lax"]
+    better = [
+        f"{row.case} {row.group[6:]}: {row.contestant}"
+        for row in lines
+        if row.figures and row.contestant != "lax"
+    ]
     failed = [f"{row.case} {row.group[6:]}: {row.note}" for row in lines if row.note]
     if lines:
         found.append(f"tune: {len(lines)} lines, not lax: {'; '.join(better) or 'none'}")

@@ -185,8 +185,7 @@ def findings(rows: list[Row]) -> list[str]:
             if row.median
         ]
         shares = [
-            f"convolutions {row.figures.get('convolutions', 0):.0%} of {row.figures['kernels']:.0f} "
-            "kernels"
+            f"convolutions {row.figures.get('convolutions', 0):.0%} of the kernels' time"
             for row in own
             if "kernels" in row.figures
         ]
