@@ -58,29 +58,33 @@ def measure(options: Options) -> Iterator[Row]:
     """Yield the rows of both libraries for each case, and the profile of the first."""
     groups, rounds = (SMALL, 1) if options.small else (GROUPS, 10)
     for group in groups:
-        made = compile_together(
-            {
-                (case, name): partial(_compiled, step, case)
-                for case in group
-                for name, step in (("jcnn", jcnn_step), ("Flax", flax_step))
-            }
-        )
+        jobs: dict[tuple[Case, str], Callable[[], Any]] = {
+            (case, name): partial(_compiled, step, case)
+            for case in group
+            for name, step in (("jcnn", jcnn_step), ("Flax", flax_step))
+        }
+        if group is groups[0]:
+            jobs[group[0], "Flax, logits"] = partial(agreement, group[0])
+        made = compile_together(jobs)
         for case in group:
             own = {name: program for (of, name), program in made.items() if of == case}
             steps = {
-                name: program.run for name, program in own.items() if isinstance(program, Program)
+                name: program.run
+                for name, program in own.items()
+                if isinstance(program, Program) and isinstance(program.run, Step)
             }
             calls = {name: step.call() for name, step in steps.items()}
             taken = time_in_rounds(calls, rounds=rounds, most=30, least=0.1, queued=True)
             for name, program in own.items():
                 if isinstance(program, Failed):
                     yield Row(case.name, name, group=case.compute, note=program.reason)
+                elif isinstance(program.run, Row):
+                    yield program.run
                 else:
                     yield timed(case, name, taken[name], program)
             if group is groups[0]:
                 for name, call in calls.items():
                     yield profile.row_of(case.name, name, case.compute, call, 1)
-    yield agreement(groups[0][0])
 
 
 def _compiled(step: Callable[[Case], "Step"], case: Case) -> "Step":

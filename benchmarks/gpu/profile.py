@@ -58,15 +58,12 @@ def kernels(call: Callable[[], Any]) -> tuple[dict[str, float], Counter[str]]:
         data = jax.profiler.ProfileData.from_file(str(file))
     seconds: dict[str, float] = {}
     counts: Counter[str] = Counter()
-    for plane in data.planes:
-        if plane.name.startswith("/device:GPU:0"):
-            for stream in plane.lines:
-                # Other lines repeat the kernels, by XLA's operation or by module.
-                if stream.name.startswith("Stream"):
-                    for event in stream.events:
-                        taken = event.duration_ns / 1e9
-                        seconds[event.name] = seconds.get(event.name, 0.0) + taken
-                        counts[event.name] += 1
+    lines = [line for plane in data.planes if plane.name == "/device:GPU:0" for line in plane.lines]
+    # Other lines repeat the kernels, by XLA's operation or by module.
+    for line in [line for line in lines if line.name.startswith("Stream")] or lines:
+        for event in line.events:
+            seconds[event.name] = seconds.get(event.name, 0.0) + event.duration_ns / 1e9
+            counts[event.name] += 1
     return seconds, counts
 
 
