@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.gpu.compiling import WORKERS
-from benchmarks.gpu.part import Options
+from benchmarks.gpu.part import Options, Rows
 from jcnn import ops
 from jcnn.bench.record import Row
 from tests.ops.conv.tolerances import ROWS, allowed
@@ -48,8 +48,8 @@ MEASURED = 100
 KINDS = (("float32", "highest"), ("bfloat16", None), ("float32", None))
 
 
-def measure(options: Options) -> Iterator[Row]:
-    """Yield a row for each case, method, dtype, precision and direction; nothing is timed."""
+def measure(options: Options) -> Rows:
+    """Yield the rows of each case, method, dtype and precision; nothing is timed."""
     names = [name for name in CASES if not options.small or name in SMALL]
     kinds = KINDS[:2] if options.small else KINDS
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -66,8 +66,7 @@ def measure(options: Options) -> Iterator[Row]:
             key = (name, dtype)
             return list(rows_of(name, CASES[name], method, precision, arrays[key], wanted[key]))
 
-        for found in pool.map(rows, product(kinds, names, ops.METHODS)):
-            yield from found
+        yield from pool.map(rows, product(kinds, names, ops.METHODS))
 
 
 def operands(case: Case, dtype: str) -> tuple[np.ndarray, ...]:

@@ -5,6 +5,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,10 @@ from jcnn.system.files import write_text
 from jcnn.system.machine import describe_machine
 
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "nvidia-cudnn-cu13")
+
+
+# What a part yields: rows one by one, or several that are found together.
+Rows = Iterator[Row | list[Row]]
 
 
 class Options(NamedTuple):
@@ -49,7 +54,7 @@ def main() -> None:
     use_cache(chosen.cache)
     # Each part is a module of its name, which imports only what it needs.
     module = importlib.import_module(f"benchmarks.gpu.{chosen.part}")
-    rows: Callable[[Options], Iterator[Row]] = module.measure
+    rows: Callable[[Options], Rows] = module.measure
     findings: Callable[[list[Row]], list[str]] = module.findings
     options = Options(chosen.small, chosen.data_dir, chosen.out, chosen.seconds)
     result = record(chosen.part, partial(rows, options), findings, chosen.out)
@@ -58,7 +63,7 @@ def main() -> None:
 
 def record(
     part: str,
-    measure: Callable[[], Iterator[Row]],
+    measure: Callable[[], Rows],
     findings: Callable[[list[Row]], list[str]],
     out: Path,
 ) -> Result:
@@ -71,25 +76,22 @@ def record(
         out: folder of the results.
     """
     began = time.monotonic()
-    command = f"python -m benchmarks.gpu {' '.join(sys.argv[1:])}"
-    device = describe_machine()["device"]
-    rows: list[Row] = []
-
-    def result() -> Result:
-        return new_result(
-            *(part, PARTS[part].question, rows),
-            command=command,
-            findings=findings(rows),
-            packages=PACKAGES,
-            device=device,
-        )
-
-    for row in measure():
-        rows.append(row)
-        write_json(result(), out / f"{part}.json")
-        print(f"{time.monotonic() - began:6.1f} {line(row)}", flush=True)
-    write_text(out / f"{part}.md", markdown(result()))
-    return result()
+    command = f"python -m benchmarks.gpu.part {' '.join(sys.argv[1:])}"
+    result = new_result(
+        *(part, PARTS[part].question, []),
+        command=command,
+        packages=PACKAGES,
+        device=describe_machine()["device"],
+    )
+    for found in measure():
+        new = [found] if isinstance(found, Row) else found
+        rows = (*result.rows, *new)
+        result = replace(result, rows=rows, findings=tuple(findings(list(rows))))
+        write_json(result, out / f"{part}.json")
+        for row in new:
+            print(f"{time.monotonic() - began:6.1f} {line(row)}", flush=True)
+    write_text(out / f"{part}.md", markdown(result))
+    return result
 
 
 def line(row: Row) -> str:
