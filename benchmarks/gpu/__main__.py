@@ -12,6 +12,7 @@ rows that it has written. The key figures are printed at the end.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         limit = [] if seconds is None else ["--seconds", str(seconds)]
         return [sys.executable, "-m", "benchmarks.gpu.part", part, *words, *limit]
 
+    # An end from outside ends the part, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen.out.mkdir(parents=True, exist_ok=True)
     parts = {name: PARTS[name] for name in chosen.parts}
     failed = run_parts(parts, command, chosen.out, budget=chosen.budget)

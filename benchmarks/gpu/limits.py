@@ -42,7 +42,8 @@ def run_parts(
         limits = [seconds for seconds in (part.seconds, left) if seconds is not None]
         limit = min(limits, default=None)
         if left is not None and left <= 0:
-            _note(out / f"{name}.json", name, part, "not run: the budget was used up")
+            if not (out / f"{name}.json").exists():  # a result of an earlier run stays
+                _note(out / f"{name}.json", name, part, "not run: the budget was used up")
             continue
         (out / f"{name}.json").unlink(missing_ok=True)  # of an earlier run
         print(f"== {name}: {part.question}", flush=True)

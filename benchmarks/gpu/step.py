@@ -52,7 +52,7 @@ def measure(options: Options) -> Iterator[Row]:
     tasks = [Task("conv1", 4, 3)] if small else [Task("conv4", 64, 750), Task("conv4", 512, 94)]
     for batch_task in tasks:
         for dtype in DTYPES[:1] if small else DTYPES:
-            yield from case(replace(batch_task, compute=dtype), rounds=1 if small else 5)
+            yield from case(replace(batch_task, compute=dtype), rounds=1 if small else 3)
 
 
 def case(task: Task, *, rounds: int) -> Iterator[Row]:
