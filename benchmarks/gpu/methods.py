@@ -4,16 +4,20 @@ A GPU multiplies float32 in TF32 by default. So float32 has two rows: one with
 `precision="highest"`, to which the tolerance table applies, and one with the default, which is only
 reported. Most sums in the table's measurements have fewer than 100 terms. The error of a running
 sum grows linearly with the number of its terms, not with the root of it, so longer sums get a
-larger tolerance.
+larger tolerance. The programs are compiled and run in several threads.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.gpu.compiling import WORKERS
+from benchmarks.gpu.part import Options, Rows
 from jcnn import ops
 from jcnn.bench.record import Row
 from tests.ops.conv.tolerances import ROWS, allowed
@@ -40,20 +44,29 @@ CASES = {
 }
 SMALL = ("3x3", "depthwise")
 MEASURED = 100
-DTYPES = ("float32", "bfloat16")
+# Dtypes and precisions, the most important first.
+KINDS = (("float32", "highest"), ("bfloat16", None), ("float32", None))
 
 
-def measure(*, small: bool) -> Iterator[Row]:
-    """Yield a row for each case, method, dtype, precision and direction; nothing is timed."""
-    for name, case in CASES.items():
-        if small and name not in SMALL:
-            continue
-        for dtype in DTYPES:
-            arrays = operands(case, dtype)
-            want = reference(case, arrays)
-            for method in ops.METHODS:
-                for precision in ("highest", None) if dtype == "float32" else (None,):
-                    yield from rows_of(name, case, method, precision, arrays, want)
+def measure(options: Options) -> Rows:
+    """Yield the rows of each case, method, dtype and precision; nothing is timed."""
+    names = [name for name in CASES if not options.small or name in SMALL]
+    kinds = KINDS[:2] if options.small else KINDS
+    with ThreadPoolExecutor(WORKERS) as pool:
+        keys = list(product(names, dict.fromkeys(dtype for dtype, _ in kinds)))
+        arrays = {key: operands(CASES[key[0]], key[1]) for key in keys}
+        wanted = dict(
+            zip(
+                keys, pool.map(lambda key: reference(CASES[key[0]], arrays[key]), keys), strict=True
+            )
+        )
+
+        def rows(job: tuple[tuple[str, str | None], str, str]) -> list[Row]:
+            (dtype, precision), name, method = job
+            key = (name, dtype)
+            return list(rows_of(name, CASES[name], method, precision, arrays[key], wanted[key]))
+
+        yield from pool.map(rows, product(kinds, names, ops.METHODS))
 
 
 def operands(case: Case, dtype: str) -> tuple[np.ndarray, ...]:
@@ -114,3 +127,23 @@ def rows_of(
             bound = float(allowed(dtype, method, count) * long / largest)
         far = float(np.abs(ours - true).max() / largest)
         yield Row(f"{name}: {part}", method, group=kind, error=far, tolerance=bound)
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """The numbers of results within and beyond the tolerance, and each that failed."""
+    found = []
+    for group in dict.fromkeys(row.group for row in rows):
+        own = [row for row in rows if row.group == group]
+        checked = [row for row in own if row.tolerance is not None]
+        wrong = sum(row.wrong for row in own)
+        skipped = sum(bool(row.note) for row in own)
+        worst = max((row.error or 0 for row in own), default=0)
+        found.append(
+            f"{group}: {len(checked) - wrong} within the tolerance, {wrong} wrong, {skipped} not "
+            f"run; largest error {worst:.1e}"
+        )
+    bad = [row for row in rows if row.wrong or row.note.startswith("FAILED")]
+    return found + [
+        f"{row.contestant}, {row.case}, {row.group}: {row.agreement() or row.note}"[:150]
+        for row in bad[:10]
+    ]

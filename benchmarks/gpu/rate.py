@@ -1,9 +1,10 @@
 """The rate of a 3x3 convolution with 256 channels, relative to this device's matmul.
 
-Times forward and both gradients. The goal is 60 % of the rate for large square matrices.
+Times forward and both gradients as one program. The goal is 60 % of the rate for large square
+matrices. Then come the lines that `jcnn bench tune` would write for some convolutions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,33 +13,49 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.gpu.compiling import Failed, compile_together, reason_of
+from benchmarks.gpu.device import matmul
+from benchmarks.gpu.part import Options
 from jcnn import ops
 from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row, relative_error
+from jcnn.bench.tune import tune
+from jcnn.bench.tune_cases import KNOWN, Known, known_case
 from jcnn.compile import jit
+from jcnn.ops.conv.table.file import read
 
-SHAPES = ((64, 56, 56), (64, 28, 28), (256, 14, 14))
+SHAPES = ((256, 14, 14), (64, 56, 56), (64, 28, 28))
 SMALL = ((2, 8, 6),)
+# "lax" first: the others are compared with it.
+METHODS = ("lax", "pallas", "auto", "winograd2", "winograd4", "im2col")
 # Largest difference from "lax": float32 is multiplied in TF32, with ten bits of mantissa.
-TOLERANCES = {"float32": 5e-3, "bfloat16": 5e-2}
+TOLERANCES = {"bfloat16": 5e-2, "float32": 5e-3}
+# Convolutions of conv4 and of ResNets, for the table of method "auto".
+TUNED = {
+    "conv4 32 to 64, 28": Known((64, 28, 28, 32), (3, 3, 32, 64)),
+    "conv4 64 to 128, 14": Known((64, 14, 14, 64), (3, 3, 64, 128)),
+    "conv4 1 to 32, 28": Known((64, 28, 28, 1), (3, 3, 1, 32)),
+    "ResNet 3x3, 56": Known((64, 56, 56, 64), (3, 3, 64, 64)),
+    "ResNet 3x3, 14": Known((64, 14, 14, 256), (3, 3, 256, 256)),
+    "ResNet 3x3 stride 2, 56": Known((64, 56, 56, 128), (3, 3, 128, 128), stride=2),
+    "depthwise 3x3, 56": KNOWN["depthwise 3x3, 56"],
+    "depthwise 3x3, 14": KNOWN["depthwise 3x3, 14"],
+}
+TUNED_SMALL = {"3x3": Known((2, 8, 6, 4), (3, 3, 4, 8))}
 
 
-def measure(*, small: bool) -> Iterator[Row]:
-    """Yield a row for the matmul and one for each method and size, in both dtypes."""
-    channels, size, rounds = (16, 128, 3) if small else (256, 8192, 20)
-    for dtype in TOLERANCES:
-        best = matmul(size, dtype, rounds)
-        yield best
-        for shape in SMALL if small else SHAPES:
-            yield from convolutions((*shape, channels), dtype, rounds, best.figures["TFLOP/s"])
-
-
-def matmul(size: int, dtype: str, rounds: int) -> Row:
-    """The product of two square matrices."""
-    a, b = (draw(i, (size, size), dtype) for i in range(2))
-    product = jit(jnp.matmul)
-    taken = time_in_rounds({"matmul": lambda: product(a, b)}, rounds=rounds)["matmul"]
-    return with_rate(Row(f"{size} x {size} x {size}", "matmul", taken, dtype), 2.0 * size**3, None)
+def measure(options: Options) -> Iterator[Row]:
+    """Yield a row for the matmul and one for each method and size, then those of the table."""
+    channels, size, rounds = (16, 128, 3) if options.small else (256, 8192, 10)
+    best = {}
+    for shape in SMALL if options.small else SHAPES:
+        for dtype in TOLERANCES:
+            if dtype not in best:
+                best[dtype] = matmul(size, dtype, dtype)
+                yield best[dtype]
+            rate = best[dtype].figures["TFLOP/s"]
+            yield from convolutions((*shape, channels), dtype, rounds, rate)
+    yield from tuned(options)
 
 
 def convolutions(
@@ -48,27 +65,37 @@ def convolutions(
     channels = shape[3]
     arrays = [draw(i, s, dtype) for i, s in enumerate((shape, (3, 3, channels, channels), shape))]
     flops = 3 * 2.0 * arrays[0].size * 9 * channels
+    programs = {method: jit(partial(value_and_gradients, method)).lower for method in METHODS}
+    made = compile_together(
+        {method: partial(_compiled, lower, arrays) for method, lower in programs.items()}
+    )
     rows: dict[str, Row] = {}
-    calls: dict[str, Callable[[], Any]] = {}
+    calls: dict[str, Any] = {}
     wanted: list[np.ndarray] = []
-    for method in sorted(ops.METHODS, key=lambda name: name != "lax"):  # lax first
+    for method, program in made.items():
         rows[method] = Row("x".join(map(str, shape)), method, group=dtype)
-        call = partial(jit(partial(value_and_gradients, method)), *arrays)
+        if isinstance(program, Failed):
+            rows[method] = replace(rows[method], note=program.reason)
+            continue
+        call = partial(program.run, *arrays)
         try:
             answer = [np.asarray(one.astype(jnp.float32)) for one in call()]
         except Exception as error:  # such as out of memory: the others are still timed
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-            rows[method] = replace(rows[method], note=reason)
+            rows[method] = replace(rows[method], note=reason_of(error))
             continue
         wanted = wanted or answer
         far = relative_error(answer, wanted)
         rows[method] = replace(rows[method], error=far, tolerance=TOLERANCES[dtype])
         if far <= TOLERANCES[dtype]:
             calls[method] = call
-    for method, taken in time_in_rounds(calls, rounds=rounds).items():
+    for method, taken in time_in_rounds(calls, rounds=rounds, queued=True).items():
         if taken:
             rows[method] = with_rate(replace(rows[method], seconds=taken), flops, matmul_rate)
     yield from rows.values()
+
+
+def _compiled(lower: Any, arrays: list[jax.Array]) -> Any:
+    return lower(*arrays).compile()
 
 
 def value_and_gradients(
@@ -84,26 +111,48 @@ def draw(seed: int, shape: tuple[int, ...], dtype: str) -> jax.Array:
     return jax.random.normal(jax.random.key(seed), shape, dtype)
 
 
-def with_rate(row: Row, flops: float, matmul_rate: float | None) -> Row:
+def with_rate(row: Row, flops: float, matmul_rate: float) -> Row:
     """Add the rate to a row, and the ratio to the matmul's rate."""
     assert row.median is not None
     rate = flops / row.median / 1e12
-    figures = {"TFLOP/s": rate}
-    if matmul_rate is not None:
-        figures["/ matmul"] = rate / matmul_rate
-    return replace(row, figures=figures)
+    return replace(row, figures={"TFLOP/s": rate, "/ matmul": rate / matmul_rate})
+
+
+def tuned(options: Options) -> Iterator[Row]:
+    """A row for each line of the table, with milliseconds; `out/tuned` has the tables."""
+    known = TUNED_SMALL if options.small else TUNED
+    for dtype in TOLERANCES:
+        for number, (name, one) in enumerate(known.items()):
+            conv = replace(known_case(one, jax.default_backend()), dtype=dtype)
+            file = options.out / "tuned" / f"{dtype}_{number}.json"
+            try:
+                tune({name: conv}, file, rounds=3 if options.small else 7, progress=lambda _: None)
+            except Exception as error:  # the others are still measured
+                yield Row(name, "tune", group=f"tune, {dtype}", note=reason_of(error))
+                continue
+            for line in read(file).lines:
+                times = {f"{lowering}, ms": ms for lowering, ms in line.milliseconds.items()}
+                yield Row(line.name, line.lowering, group=f"tune, {dtype}", figures=times)
 
 
 def findings(rows: list[Row]) -> list[str]:
-    """The best ratio of each dtype, and the goal."""
+    """The ratios of each shape and dtype beside the goal, and the lowerings chosen over "lax"."""
     found = []
-    for dtype in ("float32", "bfloat16"):
-        timed = [row for row in rows if row.group == dtype and "/ matmul" in row.figures]
-        if timed:
-            best = max(timed, key=lambda row: row.figures["/ matmul"])
-            share = best.figures["/ matmul"]
-            found.append(
-                f"{dtype}: {best.contestant} on {best.case} reaches {share:.2f} of the matmul's "
-                "rate (goal: 0.60)"
-            )
-    return found
+    for case, group in dict.fromkeys((row.case, row.group) for row in rows):
+        shares = [
+            f"{row.contestant} {row.figures['/ matmul']:.2f}"
+            for row in rows
+            if (row.case, row.group) == (case, group) and "/ matmul" in row.figures
+        ]
+        if shares:
+            found.append(f"{case}, {group}, of the matmul (goal: 0.60): {', '.join(shares)}")
+    lines = [row for row in rows if row.group.startswith("tune")]
+    better = [
+        f"{row.case} {row.group[6:]}: {row.contestant}"
+        for row in lines
+        if row.figures and row.contestant != "lax"
+    ]
+    failed = [f"{row.case} {row.group[6:]}: {row.note}" for row in lines if row.note]
+    if lines:
+        found.append(f"tune: {len(lines)} lines, not lax: {'; '.join(better) or 'none'}")
+    return found + failed[:3]

@@ -1,21 +1,37 @@
-"""conv4's step and epoch, with other compiler options and another random generator.
+"""conv4's step and epoch, with other loops, compiler options and another random generator.
 
-Times per step, in both dtypes: bare steps; the epoch as `fit` runs it; with the generator rbg
-instead of threefry; without command buffers (CUDA graphs); and with the loop itself captured.
+All programs of a case are compiled at the same time and timed in turn, in milliseconds per step:
+bare steps; the epoch as `fit` runs it, a loop with dynamic bounds; the same as a `lax.scan` of
+static length; the generator rbg instead of threefry; without command buffers (CUDA graphs); and
+with the loop itself captured. Then come the kernels of an epoch, and the copies in the step.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-from benchmarks.peers.measure import Failed, guarded
-from benchmarks.peers.task import Task
-from jcnn.bench.processes import Setup, time_in_turn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from benchmarks.gpu import profile
+from benchmarks.gpu.compiling import Failed, Program, compile_together
+from benchmarks.gpu.part import Options
+from benchmarks.peers import jcnn_step
+from benchmarks.peers.task import MODELS, Task, random_images
+from jcnn.bench.in_process import time_in_rounds
 from jcnn.bench.record import Row
+from jcnn.compile import jit
 from jcnn.config import Compute
+from jcnn.data.batches import Window, step_key, take_batch
+from jcnn.layers import train_mode
+from jcnn.layers.model import split_model
+from jcnn.models import build
+from jcnn.train.metrics import zero_totals
+from jcnn.train.programs import epoch_program, order_program
+from jcnn.train.step import Carry, training_step
 
 # Captured commands: XLA's defaults, and the loop with the commands that its body needs.
 CAPTURED = "FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,CONDITIONAL,DYNAMIC_SLICE_FUSION,WHILE"
@@ -27,80 +43,163 @@ OPTIONS: dict[str, dict[str, str | bool]] = {
         "xla_gpu_command_buffer_unroll_loops": True,
     },
 }
-DTYPES: tuple[Compute, ...] = ("float32", "bfloat16")
+DTYPES: tuple[Compute, ...] = ("bfloat16", "float32")
 
 
-def measure(*, small: bool) -> Iterator[Row]:
-    """Yield a row for each variant and dtype, and one for copies (`small`: only bfloat16)."""
+def measure(options: Options) -> Iterator[Row]:
+    """Yield a row for each program and dtype, one for kernels and one for copies."""
+    small = options.small
     tasks = [Task("conv1", 4, 3)] if small else [Task("conv4", 64, 750), Task("conv4", 512, 94)]
     for batch_task in tasks:
-        for dtype in DTYPES[small:]:
-            task = replace(batch_task, compute=dtype)
-            yield from variants(task, rounds=1 if small else 3, runs=1 if small else 3)
-            yield copies(task)
+        for dtype in DTYPES[:1] if small else DTYPES:
+            yield from case(replace(batch_task, compute=dtype), rounds=1 if small else 3)
 
 
-def variants(task: Task, *, rounds: int, runs: int) -> list[Row]:
-    """A row for each variant, with seconds per step."""
-    contestants: dict[str, Setup] = {
-        "steps, one by one": partial(steps, task),
-        "epoch": partial(epoch, task),
-        "epoch, rbg": partial(epoch, task, rng="rbg"),
-        **{name: partial(epoch, task, options=options) for name, options in OPTIONS.items()},
+def case(task: Task, *, rounds: int) -> Iterator[Row]:
+    """The rows of one task, with seconds per step."""
+    name, group = f"{task.model}, batch {task.batch}", task.compute
+    steps, other = Steps(task), Steps(task, rng="rbg")
+    made = compile_together(steps.programs() | {"epoch, rbg": other.programs()["epoch"]})
+    calls = {
+        one: (other if one == "epoch, rbg" else steps).call(one, program)
+        for one, program in made.items()
+        if isinstance(program, Program)
     }
-    guards: dict[str, Setup] = {name: partial(guarded, one) for name, one in contestants.items()}
-    rows = []
-    for name, timing in time_in_turn(guards, rounds=rounds, runs=runs).items():
-        case, group = f"{task.model}, batch {task.batch}", task.compute
-        if isinstance(timing.answer, Failed):
-            rows.append(Row(case, name, group=group, note=timing.answer.reason))
+    taken = time_in_rounds(calls, rounds=rounds, most=20, queued=True)
+    for one, program in made.items():
+        if isinstance(program, Failed):
+            yield Row(name, one, group=group, note=program.reason)
             continue
-        taken = tuple(s / task.steps for s in timing.seconds)
-        rows.append(Row(case, name, taken, group))
-    return rows
+        figures = {"compiling, s": program.seconds}
+        each = tuple(seconds / task.steps for seconds in taken[one])
+        yield Row(name, one, each, group, figures=figures)
+    # A CUDA graph may hide its kernels from the profiler.
+    epoch = made["epoch, no command buffers"]
+    if isinstance(epoch, Program):
+        stop = min(task.steps, 20)
+        yield profile.row_of(name, "epoch", group, steps.call("epoch", epoch, stop), stop)
+    bare = made["steps, one by one"]
+    if isinstance(bare, Program):
+        yield copies(name, group, bare.run.as_text())
 
 
-def steps(task: Task) -> tuple[Callable[[], None], Any]:
-    """An epoch's number of bare steps."""
-    from benchmarks.peers import jcnn_step
+class Steps:
+    """The programs of a task, and their arguments on the device.
 
-    one, answer = jcnn_step.step(task)
+    Args:
+        task: the training.
+        rng: generator of the keys.
+    """
 
-    def run() -> None:
-        for _ in range(task.steps):
-            one()
+    def __init__(self, task: Task, rng: str = "threefry2x32") -> None:
+        self.task, self.rng = task, rng
+        self.shape = MODELS[task.model]
+        with jax.default_prng_impl(rng):
+            model = build(task.model)
+            self.parts = split_model(train_mode(model))
+            self.bare, self.first, self.batch = jcnn_step.program_and_arguments(model, task)
+        self.config = jcnn_step.settings(task)
+        self.examples = task.steps * task.batch
+        images, labels = map(jnp.asarray, random_images(self.shape, self.examples))
+        order = order_program(self.examples, shuffle=True, population=False)
+        self.window = (images, labels, order(jax.random.key(0), 1), 0)
 
-    return run, answer
+    def programs(self) -> dict[str, Callable[[], Any]]:
+        """Functions that compile the programs, by name."""
+        whole = epoch_program(
+            *(self.parts.graphdef, self.config),
+            examples=self.examples,
+            classes=self.shape.classes,
+        )
+        scan = jit(self.scan, donate_argnums=(0, 2))
+
+        def epoch(program: Any = whole, options: Any = None) -> Callable[[], Any]:
+            def compiled() -> Any:
+                with jax.default_prng_impl(self.rng):
+                    return program.lower(*self.arguments()).compile(compiler_options=options)
+
+            return compiled
+
+        return {
+            "epoch": epoch(),
+            "epoch, static scan": epoch(scan),
+            "steps, one by one": lambda: self.bare.lower(self.first, *self.batch).compile(),
+            **{name: epoch(options=options) for name, options in OPTIONS.items()},
+        }
+
+    def scan(self, state: Any, streams: Any, totals: Any, *rest: Any) -> Carry:
+        """An epoch as a `lax.scan` over all steps, with the arguments of the epoch program."""
+        images, labels, order, first, key, learning_rate, done, _start, _stop = rest
+        step = training_step(
+            *(self.parts.graphdef, streams, self.config),
+            steps=self.task.steps,
+            classes=self.shape.classes,
+        )
+        window, size = Window(images, labels, order, first), self.task.batch
+
+        def body(carry: Carry, i: jax.Array) -> tuple[Carry, None]:
+            batch = take_batch(window, i, size, batch_size=size)
+            key_of_step = jax.random.fold_in(key, i)
+            return step(carry, *batch, key_of_step, done + i, learning_rate), None
+
+        carry: Carry = lax.scan(body, (state, totals), jnp.arange(self.task.steps))[0]
+        return carry
+
+    def arguments(self, stop: int | None = None) -> tuple[Any, ...]:
+        """New arguments of the epoch program, for all steps or those before `stop`."""
+        key = step_key(jax.random.key(0, impl=self.rng), 1)
+        bounds = (0, 0, self.task.steps if stop is None else stop)
+        state = jcnn_step.begin(self.parts, self.task)
+        rate = jnp.float32(1e-3)
+        return state, self.parts.streams, zero_totals(), *self.window, key, rate, *bounds
+
+    def call(self, name: str, program: Program, stop: int | None = None) -> Callable[[], Any]:
+        """An epoch's steps by one of the programs, which go on from where they ended."""
+        if name == "steps, one by one":
+            carry = [jax.tree.map(jnp.copy, self.first)]
+
+            def one_by_one() -> Any:
+                for _ in range(self.task.steps):
+                    carry[0] = program.run(carry[0], *self.batch)
+                return carry[0]
+
+            return one_by_one
+        state, streams, _, *rest = self.arguments(stop)
+        states = [state]
+
+        def epoch() -> Any:
+            states[0], totals = program.run(states[0], streams, zero_totals(), *rest)
+            # Not the state: the next call donates its buffers.
+            return totals
+
+        return epoch
 
 
-def epoch(
-    task: Task,
-    *,
-    options: dict[str, str | bool] | None = None,
-    rng: str = "threefry2x32",
-) -> tuple[Callable[[], None], Any]:
-    """The epoch program with other compiler options or another generator."""
-    import jax
+def findings(rows: list[Row]) -> list[str]:
+    """Milliseconds per step of each program, a line for each case, and the convolutions' share."""
+    found = []
+    for case, group in dict.fromkeys((row.case, row.group) for row in rows):
+        own = [row for row in rows if (row.case, row.group) == (case, group)]
+        times = [
+            f"{row.contestant.removeprefix('epoch, ')} {1e3 * row.median:.3f}"
+            for row in own
+            if row.median
+        ]
+        shares = [
+            f"convolutions {row.figures.get('convolutions', 0):.0%} of the kernels' time"
+            for row in own
+            if "kernels" in row.figures
+        ]
+        found.append(f"{case}, {group}, ms a step: {'; '.join([*times, *shares])}")
+    return found
 
-    from benchmarks.peers import jcnn_step
 
-    jax.config.update("jax_default_prng_impl", rng)
-    return jcnn_step.epoch(task, options=options)
-
-
-def copies(task: Task) -> Row:
+def copies(case: str, group: str, hlo: str) -> Row:
     """The number of copies and transposes of more than 1 KiB in the compiled step."""
-    from benchmarks.peers import jcnn_step
-
-    found = moved(jcnn_step.compiled_step(task))
+    found = moved(hlo)
     names = [f"{count} x {what}" for what, count in found.most_common(8)]
-    return Row(
-        f"{task.model}, batch {task.batch}",
-        "copies in the step",
-        group=task.compute,
-        figures={"copies": float(found.total())},
-        note="; ".join(names),
-    )
+    figures = {"copies": float(found.total())}
+    return Row(case, "copies in the step", group=group, figures=figures, note="; ".join(names))
 
 
 _SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4}

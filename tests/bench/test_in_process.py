@@ -37,3 +37,23 @@ def test_a_quick_function_is_called_often_enough(monkeypatch: pytest.MonkeyPatch
     assert count["quick"] >= 2 + 5 * 10  # a run lasts a hundredth of a second
     assert seconds["slow"] == pytest.approx([0.4] * 3)  # limited by its share of the time
     assert (seconds["hopeless"], count["hopeless"]) == ((), 1)
+
+
+def test_queued_calls_are_waited_for_at_the_end_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    waited: list[int] = []
+
+    def call() -> int:
+        clock[0] += 0.001
+        return len(waited)
+
+    def wait(_answer: int) -> None:
+        waited.append(0)
+        clock[0] += 0.004
+
+    monkeypatch.setattr("jax.block_until_ready", wait)
+    # A first call with its wait takes 5 ms, so 4 are tried; these take 2 ms each, so 10 are run.
+    (seconds,) = time_in_rounds({"a": call}, rounds=1, least=0.02, queued=True)["a"]
+    assert seconds == pytest.approx((10 * 0.001 + 0.004) / 10)
+    assert len(waited) == 5  # the first two calls, a trial, and a run with its own warm-up

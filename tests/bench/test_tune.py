@@ -1,7 +1,9 @@
 """`jcnn.bench.tune` measures every supported lowering and leaves lax only for a clear gain."""
 
+import time
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 
 from jcnn.bench import tune as tune_module
@@ -79,3 +81,27 @@ def test_the_default_cases_are_the_zoos_and_the_known_ones() -> None:
     assert len(set(cases.values())) == len(cases)
     assert {conv.dtype for conv in cases.values()} == {"float32", "bfloat16"}
     assert min(min(conv.out) for conv in cases.values()) >= 1
+
+
+def test_an_accelerator_may_multiply_float32_in_fewer_bits() -> None:
+    wanted = jnp.array([1.0, -2.0])
+    got = wanted + 0.01  # half a percent of the largest
+    tune_module._check("x", got, wanted, "gpu")
+    with pytest.raises(RuntimeError, match=r"x differs from lax by 5\.0e-03"):
+        tune_module._check("x", got, wanted, "cpu")
+    with pytest.raises(RuntimeError, match=r"x differs from lax by 5\.0e-02"):
+        tune_module._check("x", got + 0.09, wanted, "gpu")
+
+
+@pytest.mark.parametrize(("platform", "calls"), [("cpu", 1), ("gpu", 10)])
+def test_an_accelerator_is_given_several_calls_at_once(
+    platform: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    def run() -> None:
+        clock[0] += 3.0
+
+    assert tune_module._seconds(run, platform) == 3.0
+    assert clock == [3.0 * calls]
