@@ -313,7 +313,7 @@ def training(settings: Settings, images: int, classes: int, dtype: str) -> Any:
     optimize = optimizer(settings, steps, whitening_steps)
 
     def train(pictures: jax.Array, labels: jax.Array, seed: jax.Array) -> tuple[Any, Any, Any]:
-        keys = jax.random.split(jax.random.key(seed), 4)
+        keys = jax.random.split(jax.random.key(seed, impl="rbg"), 4)
         # The random numbers of all steps are drawn at once: fewer kernels in the loop.
         orders = jax.vmap(lambda key: jax.random.permutation(key, images))
         rows = orders(jax.random.split(keys[1], epochs))[:, : steps_in_epoch * batch]
