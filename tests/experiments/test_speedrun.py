@@ -1,5 +1,6 @@
 """The speedrun's parts against NumPy, and a tiny run of it."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ def test_whitened_patches_have_the_identity_as_covariance(channels: int) -> None
     x = rng.normal(size=(50, 9, 8, channels)) @ mixed + 0.7
     x[:, 1:] += 0.8 * x[:, :-1]  # neighbours are correlated
     x32 = jnp.asarray(x, jnp.float32)
-    filters = speedrun.whitening_filters(x32, epsilon=0.0)
+    filters = run_once(speedrun.whitening_filters, x32, 0.0)
     assert filters.shape == (2, 2, channels, 8 * channels)
     half = 4 * channels
     np.testing.assert_array_equal(filters[..., half:], -filters[..., :half])
@@ -37,7 +38,7 @@ def test_whitened_patches_have_the_identity_as_covariance(channels: int) -> None
 
 def test_epsilon_limits_the_filters_of_rare_patterns() -> None:
     flat = jnp.broadcast_to(jnp.linspace(0, 1, 7)[:, None, None, None], (7, 4, 4, 1))
-    filters = speedrun.whitening_filters(flat)
+    filters = run_once(speedrun.whitening_filters, flat)
     assert np.isfinite(filters).all()
     assert np.abs(filters).max() <= 1 / np.sqrt(5e-4) * 1.01
 
@@ -48,7 +49,7 @@ def test_images_are_selected_mirrored_and_shifted_over_their_reflection() -> Non
     rows = np.array([4, 0, 4, 2, 5])
     mirrored = np.array([True, False, False, True, True])
     shift = np.array([[0, 0], [-2, 1], [2, 2], [1, -2], [-1, -1]])
-    got = speedrun.moved(*map(jnp.asarray, (images, rows, mirrored, shift)))
+    got = run_once(speedrun.moved, images, rows, mirrored, shift)
     assert got.dtype == jnp.uint8
     for i, (dy, dx) in enumerate(shift):
         image = images[rows[i]]
@@ -58,11 +59,11 @@ def test_images_are_selected_mirrored_and_shifted_over_their_reflection() -> Non
 
 
 def test_every_image_is_mirrored_in_every_second_epoch() -> None:
-    first = jax.random.bernoulli(jax.random.key(0), shape=(64,))
-    mirrored = np.stack([speedrun.mirrored_in(jnp.int32(e), first) for e in range(4)])
+    first = np.random.default_rng(3).random(64) < 0.5
+    mirrored = np.stack([speedrun.mirrored_in(jnp.int32(e), jnp.asarray(first)) for e in range(4)])
     np.testing.assert_array_equal(mirrored[0], first)
     assert 10 < mirrored[0].sum() < 54
-    for before, after in zip(mirrored[:-1], mirrored[1:], strict=True):
+    for before, after in itertools.pairwise(mirrored):
         np.testing.assert_array_equal(after, ~before)
 
 
@@ -76,10 +77,12 @@ def test_muon_moves_a_kernel_along_the_orthogonal_factor_of_its_gradient() -> No
     kernel, gradient = rng.normal(size=(2, 3, 3, 4, 8))
     # One step: the schedule is at its peak.
     optimizer = speedrun.optimizer(_settings(peak=0.0), 1, 1)
-    params = {"kernel": jnp.asarray(kernel, jnp.float32)}
-    gradients = {"kernel": jnp.asarray(gradient, jnp.float32)}
-    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
-    got = -np.asarray(updates["kernel"], np.float64).reshape(36, 8) / 0.1
+
+    def update(params: Any, gradients: Any) -> Any:
+        return optimizer.update(gradients, optimizer.init(params), params)[0]
+
+    updates = run_once(update, [jnp.float32(kernel)], [jnp.float32(gradient)])
+    got = -np.asarray(updates[0], np.float64).reshape(36, 8) / 0.1
     left, _, right = np.linalg.svd(gradient.reshape(36, 8), full_matrices=False)
     inner = left.T @ got @ right.T
     # The iteration ends near 1 for every singular value, and changes no singular vector.
@@ -92,19 +95,24 @@ def test_the_rates_rise_and_fall_and_decay_is_decoupled() -> None:
     settings = _settings(head_rate=0.5, bias_rate=2.0, decay=0.25, peak=0.5)
     optimizer = speedrun.optimizer(settings, 8, 2)
     params = {"head": jnp.full((1, 1), 3.0), "whitening_bias": jnp.full(1, 3.0)}
-    # The first gradient is all there is: later updates show momentum and decay.
-    state, seen = optimizer.init(params), []
-    for step in range(8):
-        gradients = jax.tree.map(lambda leaf, s=step: jnp.full_like(leaf, s == 0), params)
-        updates, state = optimizer.update(gradients, state, params)
-        seen.append([float(-updates[name].reshape(())) for name in params])
+
+    def updates(params: Any) -> Any:
+        def step(state: Any, number: Any) -> Any:
+            # The first gradient is 1, the others 0: later updates show momentum and decay.
+            gradients = jax.tree.map(lambda leaf: jnp.full_like(leaf, number == 0), params)
+            moves, state = optimizer.update(gradients, state, params)
+            return state, moves
+
+        return jax.lax.scan(step, optimizer.init(params), jnp.arange(8))[1]
+
+    seen = run_once(updates, params)
     cycle = np.minimum(0.2 + 0.8 * np.arange(1, 9) / 4, np.arange(8, 0, -1) / 4).clip(0, 1)
     momentum = np.array([1.85, *0.85 ** np.arange(2, 9)])
     want = cycle * (0.5 * momentum + 0.25 * 3)
-    np.testing.assert_allclose(np.array(seen)[:, 0], want, rtol=1e-5)
+    np.testing.assert_allclose(-seen["head"].ravel(), want, rtol=1e-5)
     early = np.array([1, 0.5, 0, 0, 0, 0, 0, 0])
     want = cycle * early * (2.0 * momentum + 0.25 * 3)
-    np.testing.assert_allclose(np.array(seen)[:, 1], want, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(-seen["whitening_bias"].ravel(), want, rtol=1e-5, atol=1e-7)
 
 
 def _halves(count: int, seed: int) -> Dataset:
