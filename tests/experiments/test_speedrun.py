@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import speedrun
-from experiments.speedrun import Settings
+from experiments.speedrun_parts import network, training, views
+from experiments.speedrun_parts.optimizer import optimizer
+from experiments.speedrun_parts.settings import Settings
 from jcnn.compile import run_once
 from jcnn.data import Dataset
 from jcnn.ops import conv2d
@@ -22,7 +23,7 @@ def test_whitened_patches_have_the_identity_as_covariance(channels: int) -> None
     x = rng.normal(size=(50, 9, 8, channels)) @ mixed + 0.7
     x[:, 1:] += 0.8 * x[:, :-1]  # neighbours are correlated
     x32 = jnp.asarray(x, jnp.float32)
-    filters = run_once(speedrun.whitening_filters, x32, 0.0)
+    filters = run_once(network.whitening_filters, x32, 0.0)
     assert filters.shape == (2, 2, channels, 8 * channels)
     half = 4 * channels
     np.testing.assert_array_equal(filters[..., half:], -filters[..., :half])
@@ -38,7 +39,7 @@ def test_whitened_patches_have_the_identity_as_covariance(channels: int) -> None
 
 def test_epsilon_limits_the_filters_of_rare_patterns() -> None:
     flat = jnp.broadcast_to(jnp.linspace(0, 1, 7)[:, None, None, None], (7, 4, 4, 1))
-    filters = run_once(speedrun.whitening_filters, flat)
+    filters = run_once(network.whitening_filters, flat)
     assert np.isfinite(filters).all()
     assert np.abs(filters).max() <= 1 / np.sqrt(5e-4) * 1.01
 
@@ -49,7 +50,7 @@ def test_images_are_selected_mirrored_and_shifted_over_their_reflection() -> Non
     rows = np.array([4, 0, 4, 2, 5])
     mirrored = np.array([True, False, False, True, True])
     shift = np.array([[0, 0], [-2, 1], [2, 2], [1, -2], [-1, -1]])
-    got = run_once(speedrun.moved, images, rows, mirrored, shift)
+    got = run_once(views.moved, images, rows, mirrored, shift)
     assert got.dtype == jnp.uint8
     for i, (dy, dx) in enumerate(shift):
         image = images[rows[i]]
@@ -60,7 +61,7 @@ def test_images_are_selected_mirrored_and_shifted_over_their_reflection() -> Non
 
 def test_every_image_is_mirrored_in_every_second_epoch() -> None:
     first = np.random.default_rng(3).random(64) < 0.5
-    mirrored = np.stack([speedrun.mirrored_in(jnp.int32(e), jnp.asarray(first)) for e in range(4)])
+    mirrored = np.stack([views.mirrored_in(jnp.int32(e), jnp.asarray(first)) for e in range(4)])
     np.testing.assert_array_equal(mirrored[0], first)
     assert 10 < mirrored[0].sum() < 54
     for before, after in itertools.pairwise(mirrored):
@@ -76,10 +77,10 @@ def test_muon_moves_a_kernel_along_the_orthogonal_factor_of_its_gradient() -> No
     rng = np.random.default_rng(2)
     kernel, gradient = rng.normal(size=(2, 3, 3, 4, 8))
     # One step: the schedule is at its peak.
-    optimizer = speedrun.optimizer(_settings(peak=0.0), 1, 1)
+    rule = optimizer(_settings(peak=0.0), 1, 1)
 
     def update(params: Any, gradients: Any) -> Any:
-        return optimizer.update(gradients, optimizer.init(params), params)[0]
+        return rule.update(gradients, rule.init(params), params)[0]
 
     updates = run_once(update, [jnp.float32(kernel)], [jnp.float32(gradient)])
     got = -np.asarray(updates[0], np.float64).reshape(36, 8) / 0.1
@@ -93,17 +94,17 @@ def test_muon_moves_a_kernel_along_the_orthogonal_factor_of_its_gradient() -> No
 
 def test_the_rates_rise_and_fall_and_decay_is_decoupled() -> None:
     settings = _settings(head_rate=0.5, bias_rate=2.0, decay=0.25, peak=0.5)
-    optimizer = speedrun.optimizer(settings, 8, 2)
+    rule = optimizer(settings, 8, 2)
     params = {"head": jnp.full((1, 1), 3.0), "whitening_bias": jnp.full(1, 3.0)}
 
     def updates(params: Any) -> Any:
         def step(state: Any, number: Any) -> Any:
             # The first gradient is 1, the others 0: later updates show momentum and decay.
             gradients = jax.tree.map(lambda leaf: jnp.full_like(leaf, number == 0), params)
-            moves, state = optimizer.update(gradients, state, params)
+            moves, state = rule.update(gradients, state, params)
             return state, moves
 
-        return jax.lax.scan(step, optimizer.init(params), jnp.arange(8))[1]
+        return jax.lax.scan(step, rule.init(params), jnp.arange(8))[1]
 
     seen = run_once(updates, params)
     cycle = np.minimum(0.2 + 0.8 * np.arange(1, 9) / 4, np.arange(8, 0, -1) / 4).clip(0, 1)
@@ -128,13 +129,13 @@ def _halves(count: int, seed: int) -> Dataset:
 def test_a_tiny_run_learns(dtype: str) -> None:
     train, test = _halves(60, 0), _halves(50, 1)
     settings = _settings()
-    run = speedrun.training(settings, 60, 2, dtype)
+    run = training.training(settings, 60, 2, dtype)
     arrays = jnp.asarray(train.images), jnp.asarray(train.labels)
     params, rest, losses = run_once(run, *arrays, jnp.uint32(3))
     assert losses.shape == (12,)
     assert losses[:2].mean() > 0.6 > 0.52 > losses[-2:].mean()
     # 50 images are two batches and a half, of which the last is filled up.
-    tested = speedrun.testing(settings, 2, dtype)
+    tested = training.testing(settings, 2, dtype)
     views, plain = run_once(
         tested, params, rest, jnp.asarray(test.images), jnp.asarray(test.labels)
     )
