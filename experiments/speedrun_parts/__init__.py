@@ -1,0 +1,1 @@
+"""The parts of `experiments.speedrun`: settings, network, views, optimizer, training."""
