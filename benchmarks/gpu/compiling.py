@@ -1,17 +1,18 @@
-"""Compile several programs at the same time; a GPU's take seconds each, on one core."""
+"""Compile programs and note the seconds, or why one cannot be compiled.
 
-import os
+One after another: XLA chooses among a GPU's algorithms by timing them, and programs that are
+compiled at the same time would disturb the times. (On an H200 it took many times longer, too.)
+"""
+
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
 Key = TypeVar("Key")
-WORKERS = max(2, min(16, os.cpu_count() or 1))
 
 
 class Program(NamedTuple):
-    """A compiled program, and the seconds in which it was prepared, beside others."""
+    """A compiled program, and the seconds in which it was prepared."""
 
     run: Any
     seconds: float
@@ -28,8 +29,8 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".strip().splitlines()[0][:200]
 
 
-def compile_together(programs: Mapping[Key, Callable[[], Any]]) -> dict[Key, Program | Failed]:
-    """Call functions that compile, each in a thread, since the compiler does not hold the GIL.
+def compile_all(programs: Mapping[Key, Callable[[], Any]]) -> dict[Key, Program | Failed]:
+    """Call functions that compile.
 
     Args:
         programs: functions that return a compiled program, or what contains it, by name.
@@ -45,8 +46,7 @@ def compile_together(programs: Mapping[Key, Callable[[], Any]]) -> dict[Key, Pro
         except Exception as error:  # the others are still measured
             return Failed(reason_of(error))
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return dict(zip(programs, pool.map(one, programs.values()), strict=True))
+    return {name: one(build) for name, build in programs.items()}
 
 
 def memory_gib(compiled: Any) -> float:

@@ -130,5 +130,6 @@ def training(model: ResNet) -> tuple[Callable[..., Any], Any]:
         updates, moments = change.update(gradients, moments, params)
         return optax.apply_updates(params, updates), rest, moments, total + loss
 
-    first = params, rest, change.init(params), jnp.zeros(())
-    return step, jax.tree.map(jnp.copy, first)
+    # In one program, not one for each array.
+    own = jax.jit(lambda *state: jax.tree.map(jnp.copy, (*state, change.init(state[0]))))
+    return step, (*own(params, rest), jnp.zeros(()))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.gpu.compiling import Failed, compile_together, reason_of
+from benchmarks.gpu.compiling import Failed, compile_all, reason_of
 from benchmarks.gpu.device import matmul
 from benchmarks.gpu.part import Options
 from jcnn import ops
@@ -66,7 +66,7 @@ def convolutions(
     arrays = [draw(i, s, dtype) for i, s in enumerate((shape, (3, 3, channels, channels), shape))]
     flops = 3 * 2.0 * arrays[0].size * 9 * channels
     programs = {method: jit(partial(value_and_gradients, method)).lower for method in METHODS}
-    made = compile_together(
+    made = compile_all(
         {method: partial(_compiled, lower, arrays) for method, lower in programs.items()}
     )
     rows: dict[str, Row] = {}

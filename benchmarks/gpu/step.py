@@ -1,6 +1,6 @@
 """conv4's step and epoch, with other loops, compiler options and another random generator.
 
-All programs of a case are compiled at the same time and timed in turn, in milliseconds per step:
+The programs of a case are timed in turn, in milliseconds per step:
 bare steps; the epoch as `fit` runs it, a loop with dynamic bounds; the same as a `lax.scan` of
 static length; the generator rbg instead of threefry; without command buffers (CUDA graphs); and
 with the loop itself captured. Then come the kernels of an epoch, and the copies in the step.
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from benchmarks.gpu import profile
-from benchmarks.gpu.compiling import Failed, Program, compile_together
+from benchmarks.gpu.compiling import Failed, Program, compile_all
 from benchmarks.gpu.part import Options
 from benchmarks.peers import jcnn_step
 from benchmarks.peers.task import MODELS, Task, random_images
@@ -59,7 +59,7 @@ def case(task: Task, *, rounds: int) -> Iterator[Row]:
     """The rows of one task, with seconds per step."""
     name, group = f"{task.model}, batch {task.batch}", task.compute
     steps, other = Steps(task), Steps(task, rng="rbg")
-    made = compile_together(steps.programs() | {"epoch, rbg": other.programs()["epoch"]})
+    made = compile_all(steps.programs() | {"epoch, rbg": other.programs()["epoch"]})
     calls = {
         one: (other if one == "epoch, rbg" else steps).call(one, program)
         for one, program in made.items()

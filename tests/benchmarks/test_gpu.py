@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.gpu import methods, profile, reported, run, speedrun, step
 from benchmarks.gpu import tests as gpu_tests
-from benchmarks.gpu.compiling import Failed, Program, compile_together
+from benchmarks.gpu.compiling import Failed, Program, compile_all
 from benchmarks.gpu.limits import run_parts, summary
 from benchmarks.gpu.part import Options, record
 from benchmarks.gpu.parts import PARTS, Part
@@ -128,7 +128,7 @@ def test_programs_are_compiled_together_and_a_failure_stays_alone() -> None:
     def fails() -> None:
         raise ValueError("no\nmore")
 
-    made = compile_together({"fails": fails, "works": lambda: 3})
+    made = compile_all({"fails": fails, "works": lambda: 3})
     assert list(made) == ["fails", "works"]
     assert made["fails"] == Failed("ValueError: no")
     works = made["works"]
