@@ -26,10 +26,6 @@ from jcnn.train.step import Carry, TrainState, init_state, training_step
 PopulationMode = Literal["vmap", "map"]
 
 
-# Steps of a block on accelerators, and the number of parameters up to which there are blocks.
-_BLOCK, _SMALL = 25, 3_000_000
-
-
 @functools.lru_cache(maxsize=16)
 def init_program(config: TrainConfig, *, population: bool, functions: Functions = NONE) -> Any:
     """The compiled `init_state`: one program, instead of one for each array of the optimizer.
@@ -111,7 +107,7 @@ def epoch_program(
         carry: Carry = (state, totals)
         if full:
             whole = functools.partial(run_step, size=config.batch_size)
-            carry = _loop(start, jnp.minimum(stop, full), whole, carry)
+            carry = lax.fori_loop(start, jnp.minimum(stop, full), whole, carry)
         if remainder:  # the partial last batch has its own shape
             last = functools.partial(run_step, full, size=remainder)
             carry = lax.cond(stop > full, last, lambda carry: carry, carry)
@@ -124,33 +120,6 @@ def epoch_program(
         "map": _map_rows(run, axes),
     }
     return jit(programs[population], donate_argnums=(0, 2))
-
-
-def _loop(
-    start: jax.Array, stop: jax.Array, step: Callable[[jax.Array, Carry], Carry], carry: Carry
-) -> Carry:
-    """`lax.fori_loop`, on accelerators in blocks of a fixed length where steps are short.
-
-    The host reads the condition of a loop with dynamic bounds after every iteration: 11 to 66
-    microseconds on an H200, of 270 to 440 for a step of conv4. A loop of fixed length has none, but
-    the program then contains the step twice, so large models keep the one loop.
-    """
-    small = sum(leaf.size for leaf in jax.tree.leaves(carry[0].params)) < _SMALL
-    if jax.default_backend() == "cpu" or not small:
-        looped: Carry = lax.fori_loop(start, stop, step, carry)
-        return looped
-
-    def block(number: jax.Array, carry: Carry) -> Carry:
-        def one(i: jax.Array, carry: Carry) -> Carry:
-            return step(start + number * _BLOCK + i, carry)
-
-        blocked: Carry = lax.fori_loop(0, _BLOCK, one, carry)
-        return blocked
-
-    blocks = jnp.maximum(stop - start, 0) // _BLOCK
-    carry = lax.fori_loop(0, blocks, block, carry)
-    rest: Carry = lax.fori_loop(start + blocks * _BLOCK, stop, step, carry)
-    return rest
 
 
 def head_of(model: nnx.Module, image_shape: tuple[int, int, int], config: TrainConfig) -> str:
