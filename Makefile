@@ -4,13 +4,14 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 OXLINT = oxlint@1.94.0
 
-.PHONY: help train test test-slow check format bench clean
+.PHONY: help train test test-slow check format bench gpu-hlo clean
 
 help:
 	@echo "make train      train a CNN on 4,000 real digits, with no download, and test it"
 	@echo "make test       run the test suite"
 	@echo "make test-slow  run the tests that take longer, too"
 	@echo "make bench      measure how long things take, against other libraries too"
+	@echo "make gpu-hlo    read what the compiler makes for a GPU, on a machine without one"
 	@echo "make check      format, lint and type checks, of the JavaScript too"
 	@echo "make format     mend what the format and lint checks can mend"
 
@@ -38,6 +39,12 @@ bench: $(VENV)/.peers
 	$(VENV)/bin/python -m jcnn bench all --out benchmarks/results
 	$(VENV)/bin/python -m benchmarks.peers
 
+# What XLA makes of jcnn for an H100, without one. JAX's CUDA wheels take 4 GB in a venv of their own.
+gpu-hlo: $(VENV)-cuda/.installed
+	JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 JAX_PLATFORMS=cpu \
+	LD_LIBRARY_PATH=$$(find $(VENV)-cuda -path '*nvidia*' -name lib -type d | tr '\n' ':') \
+	$(VENV)-cuda/bin/python -m benchmarks.gpu.compiled --out benchmarks/results/gpu/compiled.md
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -47,6 +54,11 @@ $(VENV)/.created:
 
 $(VENV)/.installed: $(VENV)/.created pyproject.toml
 	$(PIP) install --quiet --editable .
+	touch $@
+
+$(VENV)-cuda/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-cuda
+	$(VENV)-cuda/bin/python -m pip --disable-pip-version-check install --quiet --editable ".[cuda]"
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.created pyproject.toml

@@ -75,6 +75,13 @@ def test_run_once_gives_what_the_function_does() -> None:
     np.testing.assert_allclose(drawn["a"], jax.random.normal(jax.random.key(1), (3,)), rtol=1e-6)
 
 
+def test_run_once_runs_on_the_cpu_and_moves_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    drawn = jcnn_compile.run_once(lambda seed: jax.random.key(seed), np.uint32(5))
+    assert drawn == jax.random.key(5)
+    assert drawn.device == jax.local_devices()[0]
+
+
 @pytest.mark.usefixtures("_restored_settings")
 def test_the_cache_is_in_the_users_cache_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -3,42 +3,46 @@
     make gpu-hlo                                  # in an environment with JAX's CUDA wheels
     python -m benchmarks.gpu.compiled [--models conv4 resnet18 ...] [--out FILE]
 
-Compiles training steps of the zoo's models for an H100 and counts what XLA calls: cuDNN's
-convolutions, copies, fusions, memory. Beside each stands the same model with every convolution
-written as `lax.conv_general_dilated` and differentiated by JAX. Nothing runs and nothing is
-autotuned, so this says nothing of time.
+Compiles a convolution by every method, conv4's epoch, eight models at once and training steps of
+the zoo's models for an H100, and counts what XLA calls: cuDNN's convolutions, copies, fusions,
+memory. Beside each stands the same with every convolution written as `lax.conv_general_dilated`
+and differentiated by JAX. Nothing runs and nothing is autotuned, so this says nothing of time.
 
 The program is read before autotuning, which may later replace a call by another or by a fusion.
 """
 
 import argparse
 import importlib
-import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jax import lax
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from benchmarks.gpu.programs import (
+    METHODS,
+    Program,
+    convolution,
+    epoch_of,
+    population_of,
+    step_of,
+)
+from jcnn import ops
 from jcnn.config import Compute, TrainConfig
-from jcnn.layers import train_mode
-from jcnn.layers.model import split_model
 from jcnn.models import ZOO
-from jcnn.models.zoo import trace
-from jcnn.ops.conv.method import ConvMethod
-from jcnn.train.metrics import zero_totals
-from jcnn.train.programs import compiled_part, epoch_program
-from jcnn.train.step import init_state, training_step
+from jcnn.ops.conv.lowerings.pallas import assuming_hopper
+from jcnn.system.files import write_text
+from jcnn.train.programs import compiled_part
 
 # As the driver of an H100 describes it.
 H100 = """gpu_device_info { threads_per_block_limit: 1024 threads_per_warp: 32
@@ -92,7 +96,8 @@ def compiled(function: Any, arguments: Any, where: NamedSharding) -> Any:
     placed = jax.tree.map(
         lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where), arguments
     )
-    lowered = function.trace(*placed).lower(lowering_platforms=("cuda",))
+    with assuming_hopper():  # for method "pallas"
+        lowered = function.trace(*placed).lower(lowering_platforms=("cuda",))
     return lowered.compile(compiler_options={"xla_gpu_autotune_level": 0})
 
 
@@ -112,110 +117,65 @@ def counts(program: Any) -> Counts:
     return Counts(dict(sorted(calls.items())), moved, text.count("kind=k"), temporary)
 
 
-# --- programs -------------------------------------------------------------------------------------
-
-
-def plain_lax(x: Any, kernel: Any, window: Any, groups: int, precision: Any) -> jax.Array:
-    """A convolution method: what JAX's users write, with JAX's own derivatives."""
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=window.stride,
-        padding=window.padding,
-        rhs_dilation=window.dilation,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-        precision=precision,
-    )
-
-
-METHODS = {"jcnn": "auto", "lax": ConvMethod(plain_lax)}
-
-
-def step_of(name: str, method: str, batch: int, config: TrainConfig) -> tuple[Any, Any]:
-    """A training step of a model of the zoo, and its arguments as shapes; nothing is computed."""
-    graphdef, shapes = _shapes(name, method, batch, config)
-
-    def step(carry: Any, streams: Any, *batch: Any) -> Any:
-        classes = ZOO[name].classes
-        return training_step(graphdef, streams, config, steps=100, classes=classes)(carry, *batch)
-
-    return jax.jit(step, donate_argnums=(0,)), shapes
-
-
-def epoch_of(name: str, method: str, batch: int, config: TrainConfig) -> tuple[Any, Any]:
-    """The epoch program of `fit` for 100 steps, as `step_of`."""
-    graphdef, (carry, streams, images, labels, key, count, rate) = _shapes(
-        name, method, batch, config
-    )
-    examples = 100 * batch
-    program = epoch_program(graphdef, config, examples=examples, classes=ZOO[name].classes)
-    images, labels = (
-        jax.ShapeDtypeStruct((examples, *one.shape[1:]), one.dtype) for one in (images, labels)
-    )
-    order = jax.ShapeDtypeStruct((examples,), jnp.int32)
-    window = (images, labels, order, count)
-    return program, (carry[0], streams, carry[1], *window, key, rate, count, count, count)
-
-
-def population_of(name: str, models: int, batch: int, config: TrainConfig) -> tuple[Any, Any]:
-    """The training steps of several models at once, as `step_of`."""
-    graphdef, (carry, streams, *shared, key, count, rate) = _shapes(name, "jcnn", batch, config)
-
-    def step(carry: Any, key: Any, images: Any, labels: Any, streams: Any, *now: Any) -> Any:
-        classes = ZOO[name].classes
-        made = training_step(graphdef, streams, config, steps=100, classes=classes)
-        return jax.vmap(lambda *rows: made(*rows, *now))(carry, images, labels, key)
-
-    images, labels = shared
-    rows = jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((models, *a.shape), a.dtype), (carry, key, images, labels)
-    )
-    return jax.jit(step, donate_argnums=(0,)), (*rows, streams, count, rate)
-
-
-def _shapes(name: str, method: str, batch: int, config: TrainConfig) -> tuple[Any, Any]:
-    """The structure of a model, and its step's arguments as shapes."""
-    structures: list[Any] = []
-
-    def arguments() -> Any:
-        model = trace(name)
-        for _, module in nnx.iter_graph(model):
-            if isinstance(module, nnx.Module) and hasattr(module, "method"):
-                module.method = METHODS[method]
-        parts = split_model(train_mode(model))
-        structures.append(parts.graphdef)
-        carry = (init_state(parts.params, parts.rest, config), zero_totals())
-        images = jnp.zeros((batch, *ZOO[name].input_shape), jnp.uint8)
-        labels, key = jnp.zeros(batch, jnp.int32), jax.random.key(0)
-        return carry, parts.streams, images, labels, key, jnp.int32(0), jnp.float32(1e-3)
-
-    shapes = jax.eval_shape(arguments)
-    return structures[0], shapes
-
-
 # --- the table ------------------------------------------------------------------------------------
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the counts of each model, and write them."""
+    """Print and write the counts of convolutions, an epoch, a population and the zoo's steps."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", choices=ZOO, default=list(ZOO))
+    parser.add_argument("--models", nargs="*", choices=ZOO, default=list(ZOO))
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="Markdown file of the table")
     chosen = parser.parse_args(words)
     where, rows = target(), []
-    for name in chosen.models:
-        for compute in COMPUTES:
-            config = compiled_part(TrainConfig(batch_size=chosen.batch, compute_dtype=compute))
-            for method in METHODS:
-                program, arguments = step_of(name, method, chosen.batch, config)
-                found = counts(compiled(program, arguments, where))
-                rows.append({"model": name, "dtype": compute, "written": method, **asdict(found)})
-                print(json.dumps(rows[-1]), flush=True)
-    if chosen.out:
-        chosen.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    for name, written, compute, program in programs(chosen.models, chosen.batch):
+        rows.append((name, written, compute, counts(compiled(*program(), where))))
+        print(*rows[-1], flush=True)
+        if chosen.out:  # after every row, since this takes long
+            write_text(chosen.out, table(rows))
+
+
+def programs(
+    models: Sequence[str], batch: int
+) -> Iterator[tuple[str, str, Compute, Callable[[], Program]]]:
+    """The name of each program, how it is written, its dtype, and a function that builds it."""
+    for compute in COMPUTES:
+        for method in (*METHODS, *(name for name in ops.METHODS if name not in ("auto", "lax"))):
+            yield "3x3, bias, ReLU", method, compute, partial(convolution, method, batch, compute)
+    for compute in COMPUTES:
+        config = compiled_part(TrainConfig(batch_size=batch, compute_dtype=compute))
+        of: dict[str, Callable[..., Program]]
+        of = {"conv4, epoch": epoch_of, "conv4, 8 models": population_of}
+        for (name, build), method in product(of.items(), METHODS):
+            yield name, method, compute, partial(build, "conv4", method, batch, config)
+    for model, compute, method in product(models, COMPUTES, METHODS):
+        config = compiled_part(TrainConfig(batch_size=batch, compute_dtype=compute))
+        yield f"{model}, step", method, compute, partial(step_of, model, method, batch, config)
+
+
+def table(rows: Sequence[tuple[str, str, str, Counts]]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "# What XLA makes of jcnn for an H100",
+        "",
+        f"`make gpu-hlo`, compiled without a GPU: {versions()}. Calls are before autotuning. Bytes",
+        "are those of copies and transpositions of more than 100,000 numbers.",
+        "",
+        "| program | dtype | written with | calls | fusions | moved, MB | temporary, MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, written, compute, found in rows:
+        calls = ", ".join(f"{count} {call}" for call, count in found.calls.items())
+        numbers = f"{found.fusions} | {found.moved / 1e6:.0f} | {found.temporary / 1e6:.0f}"
+        lines.append(f"| {name} | {compute} | {written} | {calls} | {numbers} |")
+    return "\n".join(lines) + "\n"
+
+
+def versions() -> str:
+    """The versions of JAX and its CUDA plugin."""
+    names = ("jax", "jax-cuda13-plugin", "nvidia-cudnn-cu13")
+    return ", ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ def _compute(
         # so that no lowering has to handle it
         made, _ = _shape(a, b, direction=direction, size=size, lowering="lax", precision=None, **p)
         return jnp.zeros(made.shape, made.dtype)
+    if lowering == "pallas" and pallas_lowering.unsupported(convolution) is not None:
+        lowering = "lax"  # for a derivative that the kernel cannot do
     if lowering == "auto":
         lowering = "lax"
         # The table has no symbolic sizes (`jax.export`).

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.gpu.compiled import METHODS, step_of
+from benchmarks.gpu.programs import METHODS, step_of
 from jcnn.config import TrainConfig
 from jcnn.ops.conv.canonical import Direction, as_convolution, from_convolution
 from jcnn.ops.conv.lowerings import lax as lax_lowering

@@ -325,3 +325,20 @@ def test_more_precision_than_it_has_is_refused() -> None:
                 pytest.raises(NotImplementedError, match=tail),
             ):
                 call(a.x, a.kernel, method="pallas")
+
+
+def test_the_method_is_compiled_for_a_gpu_that_is_not_here() -> None:
+    shapes = ((4, 9, 8, 16), (3, 3, 16, 32), (4, 9, 8, 32))
+    x, kernel, g = (jax.ShapeDtypeStruct(shape, "bfloat16") for shape in shapes)
+
+    def run(x: jax.Array, kernel: jax.Array, g: jax.Array) -> Any:
+        y, pull_back = jax.vjp(lambda *of: ops.conv2d(*of, method="pallas"), x, kernel)
+        return y, pull_back(g)
+
+    with pytest.raises(NotImplementedError, match="needs an NVIDIA GPU"):
+        jax.jit(run).trace(x, kernel, g)
+    with pallas_lowering.assuming_hopper():
+        lowered = jax.jit(run).trace(x, kernel, g).lower(lowering_platforms=("cuda",))
+    text = lowered.as_text()
+    assert text.count("@mosaic_gpu") == 3
+    assert "stablehlo.convolution" not in text

@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Params
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 _interpreting: ContextVar[bool] = ContextVar("jcnn_pallas_interpreting", default=False)
+_assuming_hopper: ContextVar[bool] = ContextVar("jcnn_pallas_assuming_hopper", default=False)
 
 
 def unsupported(conv: Conv) -> str | None:
@@ -30,9 +30,7 @@ def unsupported(conv: Conv) -> str | None:
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
-    """Run the kernel, or XLA's convolution for a derivative that the kernel cannot do."""
-    if unsupported(Conv("gpu", str(x.dtype), x.shape, kernel.shape, p)) is not None:
-        return lax_lowering.LOWERING.fn(x, kernel, precision, p)
+    """Run the kernel."""
     return run(x, kernel, p)
 
 
@@ -76,7 +74,7 @@ def run(
 
 
 def _no_device() -> str | None:
-    if is_interpreting():
+    if is_interpreting() or _assuming_hopper.get():
         return None
     device = jax.devices()[0]
     capability = getattr(device, "compute_capability", None)
@@ -87,6 +85,19 @@ def _no_device() -> str | None:
 
 
 # --- without a GPU --------------------------------------------------------------------------------
+
+
+@contextmanager
+def assuming_hopper() -> Iterator[None]:
+    """Trace for a Hopper GPU that is not the default device, inside this context.
+
+    For lowering and compiling a program on one machine that another one runs.
+    """
+    token = _assuming_hopper.set(True)
+    try:
+        yield
+    finally:
+        _assuming_hopper.reset(token)
 
 
 @contextmanager
