@@ -46,12 +46,18 @@ class GraphModel(nnx.Module):
             # Two calls of one layer have the same variables, and one module.
             key = tuple(sorted(node.paths.items())) or node.name
             if key not in shared:
-                shared[key] = node.name.replace("/", ".")
+                shared[key] = self._free(node.name.replace("/", "."))
                 shapes = [graph.shape_of(name) for name in node.inputs]
                 setattr(self, shared[key], _layer(node, shapes, rngs))
             steps.append((node.name, shared[key], node.inputs))
         self.steps = tuple(steps)
         self.output = graph.output
+
+    def _free(self, name: str) -> str:
+        """The name, or with "_" appended where a module has such an attribute already."""
+        while hasattr(self, name) or name in ("steps", "output", "preprocessing"):
+            name += "_"
+        return name
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Compute the output for images `x (N, H, W, C)`."""
@@ -116,7 +122,7 @@ BETWEEN: dict[str, Callable[..., jax.Array]] = {
 def _layer(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
     if node.function is not None:
         return Activation(node.function)
-    return _BUILD[node.kind](node, shapes, rngs)
+    return KINDS[node.kind](node, shapes, rngs)
 
 
 def _between(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
@@ -245,7 +251,7 @@ def activation(name: str, **settings: float) -> Callable[[jax.Array], jax.Array]
     return lambda x: function(x, **settings) if settings else function(x)
 
 
-_BUILD: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {
+KINDS: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {
     "conv": _convolution(Conv2D),
     "depthwise_conv": _depthwise,
     "conv_transpose": _convolution(Conv2DTranspose),

@@ -70,7 +70,7 @@ def function_of(program: Program, value: Value) -> Found | None:
     for name, (number, ways) in WITH_NUMBER.items():
         for found in _numbers(program, value):
             for way in ways:
-                one = _with(way, found)
+                one = with_number(way, found)
                 x = _matches(program, value, one, last.primitive, value.shape, dtype)
                 if x is not None:
                     return Found(name, {number: found}, x, one)
@@ -78,7 +78,8 @@ def function_of(program: Program, value: Value) -> Found | None:
 
 
 @functools.lru_cache(256)
-def _with(function: Function, number: float) -> Function:
+def with_number(function: Function, number: float) -> Function:
+    """The function with its number; the same object for the same two."""
     return lambda x: function(x, number)
 
 
