@@ -106,7 +106,7 @@ class TrainCommand:
         from jcnn.cli.train_run import train_one, train_population
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
-        from jcnn.models.file import is_model_file, read_model_file
+        from jcnn.models.file import ModelFile, is_model_file, read_model_file
         from jcnn.runs import create, differences, resolve, write_config
         from jcnn.train import check_settings
 
@@ -119,7 +119,8 @@ class TrainCommand:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 named = self.model if "--model" in self._given() else None
-                _, file = resolve(run, config, named, trust=self.trust)
+                _, builder = resolve(run, config, named, trust=self.trust)
+                file = builder if isinstance(builder, ModelFile) else None
                 train, test = config.load_data(display)
                 for line in differences(run):
                     display(Note(line))

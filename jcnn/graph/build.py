@@ -1,5 +1,6 @@
 """Turn a graph into a module of jcnn's layers, which computes the same and can be trained."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,10 @@ from jcnn.layers import (
 Shape = tuple[int, ...]
 
 
+# Attributes of a `GraphModel` other than its layers.
+RESERVED = ("steps", "output", "input_shape", "shape", "preprocessing")
+
+
 class GraphModel(nnx.Module):
     """The layers of a graph, each an attribute named after its node, with "." for "/".
 
@@ -52,10 +57,12 @@ class GraphModel(nnx.Module):
             steps.append((node.name, shared[key], node.inputs))
         self.steps = tuple(steps)
         self.output = graph.output
+        self.input_shape = graph.input_shape
+        self.shape = graph.shape_of(graph.output)
 
     def _free(self, name: str) -> str:
         """The name, or with "_" appended where a module has such an attribute already."""
-        while hasattr(self, name) or name in ("steps", "output", "preprocessing"):
+        while hasattr(self, name) or name in RESERVED:
             name += "_"
         return name
 
@@ -95,14 +102,14 @@ class Function(nnx.Module):
         self, kind: str, settings: dict[str, Any], constant: Any = None, *, trained: bool = False
     ) -> None:
         self.kind = kind
-        self.settings = settings
+        self.settings = tuple(sorted(settings.items()))  # a model's structure is hashed
         variable = nnx.Param if trained else Constant
         self.constant = None if constant is None else variable(jnp.asarray(constant))
 
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         """Apply the function to `inputs`, each `(N, ...)`."""
         constants = () if self.constant is None else (self.constant[...],)
-        return BETWEEN[self.kind](*inputs, *constants, **self.settings)
+        return BETWEEN[self.kind](*inputs, *constants, **dict(self.settings))
 
 
 BETWEEN: dict[str, Callable[..., jax.Array]] = {
@@ -248,7 +255,15 @@ def activation(name: str, **settings: float) -> Callable[[jax.Array], jax.Array]
     function = getattr(ops, name, FUNCTIONS[name][0] if name in FUNCTIONS else None)
     if function is None:
         raise ValueError(f"function: got {name!r}; accepted: {', '.join(FUNCTIONS)}")
-    return lambda x: function(x, **settings) if settings else function(x)
+    return _with_settings(function, tuple(sorted(settings.items())))
+
+
+@functools.cache
+def _with_settings(
+    function: Callable[..., jax.Array], settings: tuple[tuple[str, float], ...]
+) -> Callable[[jax.Array], jax.Array]:
+    """The function with its settings; one object, so that two models have one program."""
+    return functools.partial(function, **dict(settings)) if settings else function
 
 
 KINDS: dict[str, Callable[[Node, list[Shape], nnx.Rngs], nnx.Module]] = {

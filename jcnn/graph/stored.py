@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from flax import nnx
 
 from jcnn.graph.build import KINDS, GraphModel
@@ -22,6 +23,8 @@ from jcnn.suggest import did_you_mean
 FORMAT = "jcnn graph 1"
 # Bytes of all arrays; a larger model is most likely a damaged file.
 LIMIT = 2**36
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 _DTYPES = ("float32", "bfloat16", "float16", "float64")
 _FIELDS = {
@@ -48,15 +51,17 @@ def to_json(graph: Graph) -> dict[str, Any]:
     }
 
 
-def from_json(content: object, *, limit: int = LIMIT) -> Graph:
-    """The graph of what `to_json` returned, or of its JSON; its arrays hold zeros.
+def from_json(content: object, arrays: Arrays | None = None, *, limit: int = LIMIT) -> Graph:
+    """The graph of what `to_json` returned, or of its JSON.
 
     Args:
         content: decoded JSON, of any origin.
+        arrays: of the model, by path such as "conv1/kernel"; None takes zeros.
         limit: largest number of bytes of all arrays.
 
     Raises:
-        ValueError: a field is missing or wrong; the message names the node and the field.
+        ValueError: a field is missing or wrong, or an array is missing or has another shape; the
+            message names the node and the field.
     """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"graph: accepted: a JSON object whose format is {FORMAT!r}")
@@ -65,7 +70,7 @@ def from_json(content: object, *, limit: int = LIMIT) -> Graph:
     if not isinstance(content.get("nodes"), list) or not content["nodes"]:
         raise ValueError("graph: nodes: accepted: a list of at least one node")
     for number, one in enumerate(content["nodes"]):
-        node, used = _node(one, number, known, limit)
+        node, used = _node(one, number, known, arrays, limit)
         nodes.append(node)
         known.add(node.name)
         limit -= used
@@ -76,16 +81,16 @@ def from_json(content: object, *, limit: int = LIMIT) -> Graph:
     return Graph(shape, tuple(nodes), output)
 
 
-def model_of(content: object, *, limit: int = LIMIT) -> GraphModel:
-    """The model of a stored graph, with zeros as parameters; every shape is checked.
+def model_of(content: object, arrays: Arrays | None = None, *, limit: int = LIMIT) -> GraphModel:
+    """The model of a stored graph; every shape is checked.
 
     Args:
-        content, limit: as for `from_json`.
+        content, arrays, limit: as for `from_json`.
 
     Raises:
         ValueError: as from `from_json`, or a layer cannot be built or gives another shape.
     """
-    graph = from_json(content, limit=limit)
+    graph = from_json(content, arrays, limit=limit)
     try:
         model = GraphModel(graph, rngs=nnx.Rngs(0))
         images = jax.ShapeDtypeStruct((1, *graph.input_shape), jnp.float32)
@@ -132,7 +137,9 @@ def _ways(kind: str, settings: Mapping[str, Any]) -> list[Callable[..., Any]]:
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _node(content: object, number: int, known: set[str], limit: int) -> tuple[Node, int]:
+def _node(
+    content: object, number: int, known: set[str], given: Arrays | None, limit: int
+) -> tuple[Node, int]:
     """A node, and the bytes of its arrays."""
     where = f"graph: node {number}"
     if not isinstance(content, dict):
@@ -156,9 +163,10 @@ def _node(content: object, number: int, known: set[str], limit: int) -> tuple[No
     settings = {
         key: _setting(value, f"{where}: {key}") for key, value in content["settings"].items()
     }
-    arrays, used = _zeros(content["arrays"], where, limit)
-    if not all(isinstance(path, str) for path in content["paths"].values()):
+    paths = content["paths"]
+    if not all(isinstance(path, str) for path in paths.values()):
         raise ValueError(f"{where}: paths: accepted: texts")
+    arrays, used = _arrays(content["arrays"], where, paths, given, limit)
     return (
         Node(
             name,
@@ -167,7 +175,7 @@ def _node(content: object, number: int, known: set[str], limit: int) -> tuple[No
             tuple(inputs),
             arrays,
             _sizes(content["shape"], f"{where}: shape"),
-            content["paths"],
+            paths,
             content["layer"],
             _function(content, settings, where),
             content["call"],
@@ -197,7 +205,13 @@ def _setting(value: Any, where: str) -> Any:
     raise ValueError(f"{where}: accepted: finite numbers, texts, booleans and lists of them")
 
 
-def _zeros(content: dict[str, Any], where: str, limit: int) -> tuple[dict[str, jax.Array], int]:
+def _arrays(
+    content: dict[str, Any],
+    where: str,
+    paths: dict[str, str],
+    given: Arrays | None,
+    limit: int,
+) -> tuple[dict[str, jax.Array], int]:
     arrays: dict[str, jax.Array] = {}
     used = 0
     for role, described in content.items():
@@ -208,7 +222,17 @@ def _zeros(content: dict[str, Any], where: str, limit: int) -> tuple[dict[str, j
         used += math.prod(shape) * dtype.itemsize
         if used > limit:
             raise ValueError(f"{where}: {role}: {shape} is more than {limit:,} bytes are left for")
-        arrays[role] = jax.device_put(np.zeros(shape, dtype))
+        if given is None:
+            arrays[role] = jax.device_put(np.zeros(shape, dtype))
+            continue
+        array = given.get(paths.get(role, ""))
+        if array is None:
+            raise ValueError(f"{where}: {role}: there is no array {paths.get(role)!r}")
+        if array.shape != shape:
+            raise ValueError(
+                f"{where}: {role}: its array has shape {array.shape}; expected {shape}"
+            )
+        arrays[role] = jax.device_put(np.asarray(array, dtype))
     return arrays, used
 
 

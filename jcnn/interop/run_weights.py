@@ -36,7 +36,7 @@ def load_run_weights(
         jcnn.checkpoint.CheckpointError: the run has no intact checkpoint.
         ValueError: a variable has no array or one of another shape.
     """
-    given = _by_path(checkpoint.arrays(run, on_damage=lambda line: notify(Note(line))))
+    given = by_path(checkpoint.arrays(run, on_damage=lambda line: notify(Note(line))))
     variables = {path: variable for path, _, variable in variables_of(model)}
     missing = [name for name in variables if name not in given]
     if missing:
@@ -63,7 +63,7 @@ def load_run_weights(
     return done
 
 
-def _by_path(saved: dict[str, np.ndarray]) -> Arrays:
+def by_path(saved: dict[str, np.ndarray]) -> Arrays:
     """The arrays of the state that a finished training gives a model, by path of the variable.
 
     A checkpoint holds them as "params.PATH.value" and "rest.PATH.value", below "kept" where the

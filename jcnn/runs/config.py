@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from flax import nnx
@@ -28,6 +28,20 @@ T = TypeVar("T")
 
 # Where the model comes from: the zoo, a user's file, or an object of a Python program.
 ModelFrom = Literal["zoo", "file", "python"]
+
+
+class Builder(Protocol):
+    """What builds a model that is not of the zoo."""
+
+    def build(
+        self,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        *,
+        seed: int = 0,
+        dropout: float | None = None,
+    ) -> nnx.Module:
+        """The model for images `(H, W, C)`."""
 
 
 class RunError(ValueError):
@@ -79,11 +93,12 @@ class RunConfig:
     trained: bool = True
     border: Border | None = None
 
-    def build(self, file: ModelFile | None = None, notify: Notify = silent) -> nnx.Module:
+    def build(self, file: "Builder | None" = None, notify: Notify = silent) -> nnx.Module:
         """The model with the initial parameters of this run.
 
         Args:
-            file: for a model of a user's file; it is executed.
+            file: what builds a model that is not of the zoo: a user's file, which is executed, or
+                the run's stored graph.
             notify: called with a note that says which weights were loaded.
 
         Raises:
@@ -104,7 +119,7 @@ class RunConfig:
             )
         return self._prepared(model)
 
-    def structure(self, file: ModelFile | None = None) -> nnx.Module:
+    def structure(self, file: "Builder | None" = None) -> nnx.Module:
         """The model with parameters that are to be replaced; faster than `build`."""
         shape, classes = self.input_shape, len(self.class_names)
         if file is not None:

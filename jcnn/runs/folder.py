@@ -2,6 +2,7 @@
 
 RUN/config.json     the model, the data, the settings and the versions
 RUN/model.py        the text of the user's file, for a model that is not of the zoo
+RUN/graph.json      the structure of a model made in a Python program, where its graph is known
 RUN/history.jsonl   one line per epoch; history.csv is the same as a table
 RUN/checkpoints/    the newest checkpoints
 RUN/member-0/ ...   a run folder for each model of a population
@@ -27,6 +28,7 @@ from jcnn.layers.model import split_model
 from jcnn.models.file import ModelFile, read_text
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.runs.config import RunConfig, RunError, from_json, to_json
+from jcnn.runs.graph_file import write_graph
 from jcnn.runs.history import History, write_history
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished_in, write_text
@@ -59,7 +61,9 @@ def create(run: Path, config: RunConfig, file: ModelFile | None = None) -> None:
 def record(
     run: Path | None, models: Sequence[nnx.Module], dataset: Dataset, train: TrainConfig
 ) -> None:
-    """Write `config.json` for a training that was started in Python; nothing for a population.
+    """Write `config.json` and the model's graph for a training that was started in Python.
+
+    Nothing is written for a population.
 
     The configuration of a run that the command line created is left alone.
 
@@ -77,6 +81,7 @@ def record(
     config = describe_object(models[0], dataset.image_shape, dataset.class_names, train)
     border = None if config.resize == "pad" else training_border(dataset)
     write_config(run, dataclasses.replace(config, border=border))
+    write_graph(run, models[0], dataset.image_shape)
 
 
 def describe_object(

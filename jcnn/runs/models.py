@@ -31,6 +31,7 @@ from jcnn.runs.folder import (
     read_config,
     write_config,
 )
+from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, write_graph
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished
 
@@ -46,9 +47,10 @@ def load(
 
     Args:
         run: the run folder.
-        model: needed where the run's model is not of the zoo: a new model of the same structure,
-            which gets the run's arrays and is returned; or "FILE.py:NAME", the file that the model
-            was built by, which is executed. A name of the zoo builds that model.
+        model: needed where the run's model is neither of the zoo nor stored as a graph: a new
+            model of the same structure, which gets the run's arrays and is returned; or
+            "FILE.py:NAME", the file that the model was built by, which is executed. A name of the
+            zoo builds that model.
         trust: execute the run's own copy of this file instead, if its SHA-256 is the recorded one.
         on_damage: called with a line for each newer checkpoint that is damaged.
 
@@ -66,6 +68,12 @@ def load(
         )
     if model is None or isinstance(model, str):
         named, file = resolve(run, config, model, trust=trust)
+        if isinstance(file, StoredGraph):
+            size, classes = config.input_shape, len(config.class_names)
+            module = file.load(run, size, classes, dropout=config.dropout, on_damage=on_damage)
+            if config.preprocessing is not None:
+                set_preprocessing(module, config.preprocessing)
+            return module, config
         module = named.structure(file)
     else:
         module = as_model(model)
@@ -96,7 +104,7 @@ def _finished(meta: dict[str, Any]) -> int:
 
 def resolve(
     run: Path, config: RunConfig, model: str | None = None, *, trust: bool = False
-) -> tuple[RunConfig, ModelFile | None]:
+) -> tuple[RunConfig, ModelFile | StoredGraph | None]:
     """What builds a run's model: `named.build(file)` for the two that are returned.
 
     Nothing is executed here.
@@ -115,8 +123,10 @@ def resolve(
             return config, None
         if config.model_from == "file":
             return config, _copy(run, config, trust=trust)
+        if (run / GRAPH_FILE).is_file():
+            return config, StoredGraph(run)
         raise RunError(
-            f"{run}: its model is a Python object ({config.model}), which no folder can hold; name "
+            f"{run}: its model is a Python object ({config.model}) whose graph is not known; name "
             "what builds it: --model FILE.py:NAME, or in Python load(run, model=...)"
         )
     if is_model_file(model):
@@ -143,7 +153,9 @@ def save(
     """Write a run folder for a model that was trained elsewhere.
 
     The folder appears whole or not at all. It has no history, and its training cannot be resumed.
-    `load(run, model=...)` reads it; on the command line, `--model` names what builds the model.
+    Where the model's graph is known (see `jcnn.graph.graph`), the folder holds it, and `load(run)`
+    and the command line need nothing else; otherwise `load(run, model=...)` reads it, and on the
+    command line `--model` names what builds the model.
 
     Args:
         model: any `nnx.Module`, or a list of layers.
@@ -175,6 +187,7 @@ def save(
         meta = {"histories": [[]], "step": 0, "seconds": 0.0, "saved": True}
         checkpoint.save(new, 0, model_arrays(module), meta)
         write_config(new, config)
+        write_graph(new, module, shape)
         new.rename(run)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

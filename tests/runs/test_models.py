@@ -1,6 +1,8 @@
 """Run folders of Python objects: those of `fit`, and models that are saved without a training."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -69,16 +71,55 @@ def test_fit_leaves_a_folder_that_a_new_model_is_filled_from(
     assert content["versions"]["jax"] == jax.__version__
 
 
-def test_without_a_model_the_folder_says_what_is_missing(
-    fitted: tuple[Path, nnx.Module],
-) -> None:
-    run, _ = fitted
+def test_without_a_model_the_folders_graph_is_built(fitted: tuple[Path, nnx.Module]) -> None:
+    run, trained = fitted
+    loaded, config = runs.load(run)
+    assert type(loaded).__name__ == "GraphModel"
+    images = np.asarray(dataset(seed=5).images)
+    np.testing.assert_array_equal(predict(loaded, images), predict(trained, images))
+    assert config.model == "tests.train.small.PlainNet"
+
+
+def test_a_damaged_graph_is_one_line(fitted: tuple[Path, nnx.Module], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(fitted[0], run)
+    file = run / "graph.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    for text, said in (
+        ("{", "cannot be read as JSON"),
+        ("[" * 100_000, "cannot be read as JSON"),
+        (json.dumps(content | {"input_shape": [9, 9, 2]}), "graph: "),
+        (json.dumps(content).replace('"head/bias"', '"head/b"'), "there is no array 'head/b'"),
+    ):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(RunError, match=re.escape(str(file))) as caught:
+            runs.load(run)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+class Strange(nnx.Module):
+    """It computes what no graph can say."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.head = nnx.Linear(60, 3, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Sort the numbers of each image first."""
+        return self.head(jnp.sort(x.reshape(len(x), -1)))
+
+
+def test_without_a_model_or_a_graph_the_folder_says_what_is_missing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    runs.save(Strange(nnx.Rngs(0)), run, class_names=NAMES, input_shape=(6, 5, 2))
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "config.json"]
     for trust in (False, True):
         with pytest.raises(RunError) as caught:
             runs.load(run, trust=trust)
         assert str(caught.value) == (
-            f"{run}: its model is a Python object (tests.train.small.PlainNet), which no folder "
-            "can hold; name what builds it: --model FILE.py:NAME, or in Python load(run, model=...)"
+            f"{run}: its model is a Python object (tests.runs.test_models.Strange) whose graph is "
+            "not known; name what builds it: --model FILE.py:NAME, or in Python load(run, "
+            "model=...)"
         )
 
 
@@ -150,7 +191,11 @@ def test_a_saved_model_is_loaded(tmp_path: Path) -> None:
     assert (config.class_names, config.input_shape, config.data) == (NAMES, (6, 5, 2), "")
     assert not config.trained
     assert [path.name for path in run.parent.iterdir()] == ["run"]
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "config.json"]
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "graph.json",
+    ]
     with pytest.raises(checkpoint.CheckpointError, match="without the state of a training; load"):
         fit(loaded, dataset(), TrainConfig(1), run=run, resume=True, verbose=0)
 
