@@ -107,8 +107,18 @@ def test_a_model_as_a_graph(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(block, capsys) in (ROOT / "docs/models.md").read_text(encoding="utf-8")
 
 
+def test_a_model_for_other_libraries(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks("docs/interop.md")
+    assert run(block, capsys) == ""
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == ["conv1.stablehlo", "conv1.stablehlo.json"]
+
+
 def test_there_is_no_other_example() -> None:
-    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 11
+    assert sum(len(blocks(str(page.relative_to(ROOT)))) for page in PAGES) == 12
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

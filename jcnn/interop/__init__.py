@@ -1,6 +1,7 @@
-"""Files of other libraries: their weights as NumPy arrays. Nothing in a file is executed."""
+"""Models and weights from and for other libraries. Nothing in a file is executed."""
 
 from jcnn.interop.loaded import Loaded
+from jcnn.interop.save import save_model
 from jcnn.interop.weights import load_weights
 
-__all__ = ["Loaded", "load_weights"]
+__all__ = ["Loaded", "load_weights", "save_model"]

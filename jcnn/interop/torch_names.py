@@ -1,4 +1,4 @@
-"""Copies PyTorch's weights into a model whose layers have PyTorch's names.
+"""Copies PyTorch's weights into a model whose layers have PyTorch's names, and back.
 
 The variable "layer1/0/conv1/kernel" is the tensor "layer1.0.conv1.weight":
 
@@ -17,7 +17,7 @@ A dense layer after `Flatten` of maps larger than 1x1 is refused: PyTorch's orde
 `(C, H, W)`, jcnn's `(H, W, C)`, and H and W are in no shape.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,17 @@ class _Pair:
             return np.ascontiguousarray(tensor.T)
         return np.ascontiguousarray(tensor)
 
+    def tensor(self) -> Array:
+        """The variable's value, in PyTorch's order of axes."""
+        array = np.asarray(self.variable[...])
+        if array.ndim == 4:
+            array = (
+                array.transpose(2, 3, 0, 1) if self.is_depthwise else array.transpose(3, 2, 0, 1)
+            )
+        elif array.ndim == 2:
+            array = array.T
+        return np.ascontiguousarray(array.reshape(self.shape))
+
 
 def torch_name(path: str) -> str:
     """PyTorch's name of a variable: "a.0.weight" of "a/0/kernel"."""
@@ -72,17 +83,23 @@ def torch_name(path: str) -> str:
 
 
 def load_torch_state(
-    model: nnx.Module, state: Mapping[str, Array], *, notify: Notify = silent
+    model: nnx.Module,
+    state: Mapping[str, Array],
+    *,
+    order: Sequence[str] | None = None,
+    notify: Notify = silent,
 ) -> Loaded:
     """Copy the tensors of a PyTorch model into a model of the same layers with the same names.
 
-    All names and shapes are compared before anything is written. The head, which is the layer of
-    the last tensor in `state`, may have another number of classes; it then keeps its values.
-    BatchNorm's `num_batches_tracked` is ignored.
+    All names and shapes are compared before anything is written. The head, which is the last layer,
+    may have another number of classes; it then keeps its values. BatchNorm's `num_batches_tracked`
+    is ignored.
 
     Args:
         model: its variables are replaced.
-        state: tensors by name, in the model's order, as `read_torch` returns them.
+        state: tensors by name, as `read_torch` returns them.
+        order: paths of the layers in the order in which the model calls them; None means that of
+            `state`, which is right for a PyTorch checkpoint, but not where names are sorted.
         notify: called with one note that says what was loaded and what was not.
 
     Raises:
@@ -99,6 +116,9 @@ def load_torch_state(
             f"model are missing{guess}"
         )
     shared = [name for name in given if name in pairs]
+    if order is not None:
+        rank = {path.replace("/", "."): number for number, path in enumerate(order)}
+        shared.sort(key=lambda name: rank.get(name.rpartition(".")[0], -1))
     for name in shared:
         if not jnp.issubdtype(given[name].dtype, jnp.floating):
             raise ValueError(
@@ -121,6 +141,19 @@ def load_torch_state(
     done = Loaded(loaded, new, tuple(name for name in given if name not in pairs))
     notify(Note(f"weights: {done.describe()}"))
     return done
+
+
+def torch_state(model: nnx.Module) -> dict[str, Array]:
+    """The tensors of a PyTorch model of the same layers with the same names, by name.
+
+    The inverse of `load_torch_state`. BatchNorm's `num_batches_tracked` is there, as 0.
+    """
+    state = {name: pair.tensor() for name, pair in _pairs(model)}
+    for name in list(state):
+        layer, _, last = name.rpartition(".")
+        if last == "running_mean":
+            state[f"{layer}.{_IGNORED}"] = np.zeros((), np.int64)
+    return state
 
 
 def _pairs(model: nnx.Module) -> Iterator[tuple[str, _Pair]]:

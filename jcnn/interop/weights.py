@@ -18,7 +18,7 @@ from jcnn.interop.torch_legacy import read_torch_legacy
 from jcnn.interop.torch_names import load_torch_state
 from jcnn.interop.torch_state import Array
 from jcnn.interop.torch_zip import read_torch, shown
-from jcnn.layers.freezing import head_path
+from jcnn.layers.freezing import head_path, trained_layers
 
 AUTO = "auto"
 
@@ -58,9 +58,12 @@ def load_weights(
             f"weights: got {str(source)!r}, which does not exist; accepted: {AUTO}, a file or a "
             "run folder"
         )
-    state = _reader(path)(path, notify)
+    read = _reader(path)
+    state = read(path, notify)
+    # A PyTorch checkpoint keeps the order of the layers; safetensors sorts them.
+    order = trained_layers(model, input_shape) if read is _read_safetensors else None
     try:
-        return load_torch_state(model, state, notify=notify)
+        return load_torch_state(model, state, order=order, notify=notify)
     except ValueError as error:
         raise ValueError(f"weights: {shown(path)} does not fit {name}: {error}") from None
 
@@ -111,8 +114,12 @@ def _reader(path: Path) -> Callable[[Path, Notify], dict[str, Array]]:
     if head.startswith(b"\x80\x02"):  # a pickle of protocol 2
         return read_torch_legacy
     if is_safetensors(head):
-        return lambda path, _notify: read_safetensors(path)
+        return _read_safetensors
     raise ValueError(
         f"weights: {shown(path)} is of an unknown format; accepted: a PyTorch checkpoint, a "
         "safetensors file or a run folder"
     )
+
+
+def _read_safetensors(path: Path, notify: Notify) -> dict[str, Array]:
+    return read_safetensors(path)

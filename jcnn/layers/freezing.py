@@ -113,11 +113,20 @@ def head_path(model: nnx.Module, input_shape: tuple[int, ...]) -> str:
         model: any NNX module.
         input_shape: `(H, W, C)` of one image.
     """
+    return trained_layers(model, input_shape)[-1]
+
+
+def trained_layers(model: nnx.Module, input_shape: tuple[int, ...]) -> list[str]:
+    """Paths of the layers with parameters of their own, in the order in which they are called.
+
+    Args:
+        model, input_shape: as for `head_path`.
+    """
     module = eval_mode(model)
     with recorded_calls(module) as calls:
         jax.eval_shape(module, jax.ShapeDtypeStruct((1, *input_shape), jnp.float32))
     own = [call.name for call in calls if any(map(_is_param, vars(call.module).values()))]
-    return own[-1].split("#")[0]
+    return [name.split("#")[0] for name in own]
 
 
 def _unfreeze(model: nnx.Module) -> None:

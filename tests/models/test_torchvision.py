@@ -1,13 +1,16 @@
 """Published networks against torchvision's and the package of EfficientNet-Lite, with one state."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from jcnn.interop import save_model
 from jcnn.interop.pretrained import weights_file
 from jcnn.interop.torch_legacy import read_torch_legacy
 from jcnn.interop.torch_names import load_torch_state
@@ -82,6 +85,25 @@ def test_torchvision(name: str) -> None:
     with torch.no_grad():
         theirs = randomised(getattr(models, name)(weights=None))
     assert_same(*both_logits(name, theirs, NETWORKS[name], lambda _state: None))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_a_saved_file_is_a_state_of_torchvision(name: str, tmp_path: Path) -> None:
+    models: Any = pytest.importorskip("torchvision.models")
+    size = NETWORKS[name]
+    ours: Any = build(name, (size, size, 3), 7, seed=3)
+    names = [str(number) for number in range(7)]
+    file, _ = save_model(
+        ours, tmp_path / "net.safetensors", input_shape=(size, size, 3), class_names=names
+    )
+    state = {key: torch.from_numpy(array) for key, array in load_file(file).items()}
+    theirs = getattr(models, name)(weights=None, num_classes=7).eval()
+    theirs.load_state_dict(state)  # all names, all shapes
+    x = np.random.default_rng(3).normal(size=(2, size, size, 3)).astype(np.float32)
+    with torch.no_grad():
+        wanted = theirs.double()(torch.from_numpy(x.transpose(0, 3, 1, 2)).double()).numpy()
+    with jax.default_matmul_precision("highest"):
+        assert_same(np.asarray(eval_mode(ours)(jnp.asarray(x)), np.float64), wanted)
 
 
 @pytest.mark.parametrize("name", FLATTENED)

@@ -1,0 +1,159 @@
+"""`save_model`: a trained model as a file for other programs."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import export
+from safetensors.numpy import save as safetensors_bytes
+
+from jcnn.data.preprocessing import Preprocessing, preprocessing_of
+from jcnn.graph import graph
+from jcnn.interop.torch_names import torch_state
+from jcnn.layers import eval_mode
+from jcnn.suggest import did_you_mean
+from jcnn.system.files import write_bytes, write_text
+
+# Where a StableHLO program runs; each convolution is there once for each.
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """A model with what a file says about it."""
+
+    model: nnx.Module
+    input_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    preprocessing: Preprocessing | None
+    with_preprocessing: bool
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """For JSON: the images, the classes, and what the numbers mean."""
+        own = self.preprocessing
+        return {
+            "input_shape": list(self.input_shape),
+            "class_names": list(self.class_names),
+            "preprocessing": "x / 255" if own is None else own.to_json(),
+        }
+
+
+def save_model(
+    model: nnx.Module,
+    path: str | Path,
+    *,
+    input_shape: tuple[int, int, int],
+    class_names: Sequence[str],
+    preprocessing: Preprocessing | None = None,
+    with_preprocessing: bool = False,
+) -> list[Path]:
+    """Write a model in eval mode to a file; the ending of its name chooses the format.
+
+    ".stablehlo" is a program of JAX (`jax.export`) for any number of images, on CPU, CUDA and TPU.
+    `jax.export.deserialize(bytes).call(images)` runs it without jcnn. ".safetensors" holds the
+    parameters with PyTorch's names and axes, for a PyTorch model of the same layers, such as
+    torchvision's for the networks of the zoo that have its names.
+
+    Args:
+        model: any NNX module that `jcnn.graph.graph` accepts.
+        path: the file; it is replaced if it exists.
+        input_shape: `(H, W, C)` of the images.
+        class_names: a name for each logit, in order.
+        preprocessing: how the input is made of an image; None means the model's own, or `x / 255`.
+        with_preprocessing: whether the program takes uint8 images and gives probabilities, rather
+            than the model's input and logits.
+
+    Returns:
+        The files written: the model, and beside it a JSON file with classes and preprocessing.
+
+    Raises:
+        ValueError: the format is unknown, cannot hold this model, or needs a package.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    write = _FORMATS.get(path.suffix)
+    if write is None:
+        guess = did_you_mean(path.suffix, _FORMATS)
+        raise ValueError(
+            f"path: got {path.name!r}; accepted: a name that ends in {', '.join(_FORMATS)}{guess}"
+        )
+    own = preprocessing if preprocessing is not None else preprocessing_of(model)
+    names = tuple(class_names)
+    saved = _Saved(eval_mode(model), input_shape, names, own, with_preprocessing)
+    about = write(saved, path)
+    beside = path.with_name(f"{path.name}.json")
+    write_text(beside, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    return [path, beside]
+
+
+def _stablehlo(saved: _Saved, path: Path) -> dict[str, Any]:
+    if importlib.util.find_spec("flatbuffers") is None:  # JAX does not declare it
+        raise ValueError(f"path: {path.name} needs flatbuffers: pip install 'jcnn[stablehlo]'")
+
+    graphdef, state = nnx.split(saved.model)
+
+    def run(images: jax.Array) -> jax.Array:
+        model: Any = nnx.merge(graphdef, state)
+        x = images
+        if saved.with_preprocessing:
+            x = images.astype(jnp.float32) / 255
+            x = x if saved.preprocessing is None else saved.preprocessing.standardise(x)
+        logits: jax.Array = model(x).astype(jnp.float32)
+        return jax.nn.softmax(logits) if saved.with_preprocessing else logits
+
+    (number,) = export.symbolic_shape("n")
+    dtype = jnp.uint8 if saved.with_preprocessing else jnp.float32
+    images = jax.ShapeDtypeStruct((number, *saved.input_shape), dtype)
+    with _no_source_files():
+        exported = export.export(jax.jit(run), platforms=PLATFORMS)(images)
+    about = saved.about | {
+        "format": "StableHLO by jax.export",
+        "jax": jax.__version__,
+        "platforms": list(PLATFORMS),
+        "input": f"(N, {', '.join(map(str, saved.input_shape))}) {jnp.dtype(dtype).name}",
+        "output": "probabilities" if saved.with_preprocessing else "logits",
+        "use": "jax.export.deserialize(bytearray(open(file, 'rb').read())).call(images)",
+    }
+    write_bytes(path, [bytes(exported.serialize())])
+    return about
+
+
+@contextmanager
+def _no_source_files() -> Iterator[None]:
+    """Programs name the files and lines that made each operation, with their private folders."""
+    before = jax.config.values["jax_traceback_in_locations_limit"]
+    jax.config.update("jax_traceback_in_locations_limit", 0)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_traceback_in_locations_limit", before)
+
+
+def _safetensors(saved: _Saved, path: Path) -> dict[str, Any]:
+    if saved.with_preprocessing:
+        raise ValueError(f"with_preprocessing: {path.name} holds parameters, not a program")
+    found = graph(saved.model, saved.input_shape)
+    for node in found.nodes:
+        before = found.shape_of(node.inputs[0])
+        if node.kind == "flatten" and max(before[:-1], default=1) > 1:
+            raise ValueError(
+                f"model: {node.name!r} flattens maps of {before}, which PyTorch does in another "
+                "order; accepted: a global pooling before the dense layers"
+            )
+    # One text of metadata: safetensors writes several in a random order.
+    write_bytes(path, [safetensors_bytes(torch_state(saved.model), {"format": "pt"})])
+    return saved.about | {"format": "safetensors, with PyTorch's names and axes"}
+
+
+_FORMATS: dict[str, Callable[[_Saved, Path], dict[str, Any]]] = {
+    ".stablehlo": _stablehlo,
+    ".safetensors": _safetensors,
+}
