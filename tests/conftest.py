@@ -1,5 +1,6 @@
 """Settings of every test: random cases are new each run, and a failing one can be replayed."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -45,6 +46,13 @@ if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)
 settings.load_profile("jcnn")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: collecting garbage looked through all of it for each test."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,15 @@
 """One trained run for all tests of the command line, and a temporary cache."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from jcnn.cli import main
+from jcnn.report import figure, population, run_page
 from tests.cli.process import Result, environment, finish, start
 from tests.conftest import give_native
 
@@ -63,3 +65,16 @@ def jcnn(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports with white figures, for tests that only read their text: Matplotlib takes a second.
+
+    Reports with their figures are made by `trained`, and tested in tests/report.
+    """
+    blank = figure.Picture("blank", figure.png_bytes(np.full((1, 1, 3), 255, np.uint8)), 96, "")
+    for name in ("confusion_matrix", "reliability_diagram", "mistakes_sheet"):
+        monkeypatch.setattr(run_page, name, lambda _, name=name: replace(blank, name=name))
+    for module in (run_page, population):
+        monkeypatch.setattr(module, "learning_curves", lambda _: [blank])

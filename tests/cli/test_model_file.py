@@ -19,6 +19,8 @@ from tests.cli.test_user_errors import assert_refused
 
 Jcnn = Callable[..., Result]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 TEXT = """
 import pathlib
 

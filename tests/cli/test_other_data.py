@@ -75,6 +75,7 @@ def test_other_classes_are_refused_by_name(
     assert (run / "report" / "index.html").read_bytes() == page
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_on_other_data_leaves_the_runs_page(jcnn: Jcnn, run: Path, tmp_path: Path) -> None:
     own = run / "report" / "index.html"
     page = own.read_bytes()

@@ -16,6 +16,8 @@ from tests.report.pages import read_page
 
 Jcnn = Callable[..., Result]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def test_a_population_has_a_folder_a_line_and_a_report_for_each(jcnn: Jcnn, tmp_path: Path) -> None:
     run = tmp_path / "run"

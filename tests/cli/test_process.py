@@ -93,13 +93,15 @@ def test_a_reader_that_goes_away_is_no_error(cache: Path, words: list[str]) -> N
     assert process.returncode != 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jcnn: Callable[..., Result], cache: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("XLA_FLAGS", raising=False)  # compiled as a user's training is
     run = tmp_path / "run"
     words = "train --model mlp --data digits --epochs 200 --out"
-    process = start(cache, *words.split(), str(run))
+    with pytest.MonkeyPatch.context() as patch:  # not for this process, whose flags are read
+        patch.delenv("XLA_FLAGS", raising=False)  # compiled as a user's training is
+        process = start(cache, *words.split(), str(run))
     history = run / "history.jsonl"
     while not history.exists() and process.poll() is None:
         time.sleep(0.01)
@@ -120,15 +122,15 @@ def test_ctrl_c_keeps_the_last_epoch_and_the_run_goes_on(
     assert command in (f"{way} train --resume {run}" for way in ways_to_call())
     assert len(history.read_text(encoding="utf-8").splitlines()) == last
 
-    more = finish(start(cache, "train", "--resume", str(run), "--epochs", str(last + 1)))
-    assert more.code == 0
+    assert jcnn("train", "--resume", run, "--epochs", str(last + 1)).code == 0
     rows = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines()]
     assert [row["epoch"] for row in rows] == list(range(1, last + 2))
     assert checkpoint.steps(run)[-1] == (last + 1) * 23
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_checkpoint_that_lost_its_end_is_passed_over(
-    trained: Trained, jcnn: Callable[..., Result], cache: Path, tmp_path: Path
+    trained: Trained, jcnn: Callable[..., Result], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained.run, run)
@@ -140,7 +142,7 @@ def test_a_checkpoint_that_lost_its_end_is_passed_over(
     result = jcnn("evaluate", run)
     assert (result.code, result.err) == (0, f"jcnn: {note}\n")
 
-    resumed = finish(start(cache, "train", "--resume", str(run)))
+    resumed = jcnn("train", "--resume", run)
     assert f"note: {note}" in resumed.err.splitlines()
     assert resumed.out.splitlines()[0] == trained.result.out.splitlines()[0]
     assert checkpoint.steps(run) == [23, 46]

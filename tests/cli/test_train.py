@@ -21,6 +21,8 @@ from tests.data.sources.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 
 def rows(run: Path) -> list[dict[str, Any]]:
     text = (run / "history.jsonl").read_text(encoding="utf-8")

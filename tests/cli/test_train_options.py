@@ -31,6 +31,7 @@ class_weights = "balanced"
 """
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_file_of_settings_and_options_that_win(jcnn: Jcnn, tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text(FILE)
@@ -145,6 +146,7 @@ def test_find_lr_draws_a_picture_and_makes_no_run(jcnn: Jcnn, tmp_path: Path) ->
     assert refused.err.endswith("tests one model; give no --seeds, --learning-rates, --dropouts\n")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_time_limit_within_the_first_epoch(
     jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from jcnn.runs import load, read_config
 from tests.cli.conftest import Trained
 from tests.cli.process import Result
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 TRAIN = "train --model conv1 --data digits --batch-size 64"
 
 

@@ -34,6 +34,13 @@ MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = 
 }
 
 
+# The text of each view, in one call: a click by the mouse waits for the page to be still.
+VIEWS = """() => [...document.querySelectorAll("#detail > .tabs button")].map((_, tab) => {
+  document.querySelectorAll("#detail > .tabs button")[tab].click();
+  return document.querySelector("#detail .view").innerText;
+})"""
+
+
 def one_of_each(layers: Sequence[Layer]) -> list[int]:
     """The first layer of each kind and function: the page's own check has covered all units."""
     found: dict[tuple[Any, ...], int] = {}
@@ -82,9 +89,7 @@ def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
         assert value == pytest.approx(float(y.ravel()[unit]), abs=most), layer.name
         tabs = opened.locator("#detail > .tabs button")
         assert tabs.count() == (3 if layer.kind == "conv" else 2)
-        for tab in range(tabs.count()):
-            tabs.nth(tab).click()
-            said = opened.locator("#detail .view").inner_text()
+        for said in opened.evaluate(VIEWS):
             assert len(said) > 50, layer.name
             assert not {"undefined", "NaN", "null", "{"} & set(said.replace("{", " { ").split())
         if layer.kind == "conv":

@@ -50,7 +50,7 @@ def assert_is_the_model(model: nnx.Module, found: Network) -> None:
         assert y.dtype == np.float32
         most = 1e-5 * max(1, np.abs(wanted).max())
         np.testing.assert_allclose(y, wanted, rtol=0, atol=most, err_msg=layer.name)
-    logits = eval_mode(model)(jnp.asarray(image[None] / 255, jnp.float32))
+    logits = jax.jit(eval_mode(model))(np.asarray(image[None] / 255, np.float32))
     np.testing.assert_allclose(outputs[-2], logits[0], rtol=1e-5, atol=1e-5)
     names = [layer.name for layer in found.layers]
     assert len(set(names)) == len(names)
