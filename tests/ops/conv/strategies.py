@@ -1,6 +1,6 @@
 """Random cases for Hypothesis, each legal by construction, and the runner that counts them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hypothesis import given, settings
@@ -37,6 +37,11 @@ ONE_GROUP = ("pallas",)
 # Hypothesis may draw a case twice; at least this share of a property's cases must be different.
 DISTINCT = 0.75
 
+# As many cases are compiled as one program: alone, most of a case's time is what every program
+# costs. A property has at least as many programs, so that a run has several of each dtype.
+TOGETHER = 10
+PROGRAMS = 8
+
 
 def count(name: str, method: str | None = None) -> int:
     """Random cases of one property, of one method where it has several."""
@@ -61,6 +66,32 @@ def check_random(
 
     body()
     assert len(seen) >= distinct * count, f"only {len(seen)} different cases of {count}"
+
+
+def check_together(
+    check: Callable[[list[T]], None],
+    cases: Callable[[str], st.SearchStrategy[T]],
+    count: int,
+    dtypes: Sequence[str] = DTYPES,
+) -> None:
+    """As `check_random`, with several cases of one of `dtypes` at a time."""
+    size = max(1, min(TOGETHER, count // PROGRAMS))
+    seen: set[T] = set()
+
+    @settings(max_examples=-(-count // size))
+    @given(
+        st.sampled_from(dtypes).flatmap(
+            lambda dtype: st.lists(cases(dtype), min_size=size, max_size=size, unique=True)
+        )
+    )
+    def body(batch: list[T]) -> None:
+        new = [case for case in batch if case not in seen]
+        if new:
+            check(new)
+            seen.update(new)
+
+    body()
+    assert len(seen) >= DISTINCT * count, f"only {len(seen)} different cases of {count}"
 
 
 def _pads(draw: st.DrawFn, most: tuple[int, int]) -> Padding:
