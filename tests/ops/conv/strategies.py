@@ -128,8 +128,8 @@ def _steps(draw: st.DrawFn) -> tuple[tuple[int, int], Size, Size]:
 
 
 @st.composite
-def conv_cases(draw: st.DrawFn, dtype: str | None = None, method: str | None = None) -> Case:
-    """Stride x padding x dilation x groups x even, odd and oblong kernels x dtype.
+def conv_cases(draw: st.DrawFn, dtype: str, method: str | None = None) -> Case:
+    """Stride x padding x dilation x groups x even, odd and oblong kernels.
 
     For a method of `ONLY_3X3`, what it does of these.
     """
@@ -148,17 +148,17 @@ def conv_cases(draw: st.DrawFn, dtype: str | None = None, method: str | None = N
         padding,
         dilation,
         groups,
-        dtype or draw(st.sampled_from(DTYPES)),
+        dtype,
     )
 
 
 @st.composite
-def pool_cases(draw: st.DrawFn) -> PoolCase:
-    """Window x stride (None is the window's) x padding smaller than the window x dtype."""
+def pool_cases(draw: st.DrawFn, dtype: str) -> PoolCase:
+    """Window x stride (None is the window's) x padding smaller than the window."""
     window = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 3))))
     padding = _pads(draw, (window[0] - 1, window[1] - 1))
     smallest = [_smallest(padding, axis, window[axis]) for axis in (0, 1)]
     height, width = (draw(st.integers(least, least + 5)) for least in smallest)
     shape = (draw(st.integers(1, 2)), height, width, draw(st.integers(1, 3)))
-    return PoolCase(shape, window, stride, padding, draw(st.sampled_from(DTYPES)))
+    return PoolCase(shape, window, stride, padding, dtype)
