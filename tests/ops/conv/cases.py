@@ -206,10 +206,27 @@ def every_method_and_case(*names: str, dtype: str = "float32") -> pytest.MarkDec
     """
     pairs = [
         pytest.param(method, name, id=f"{method}-{name}")
-        for name in names or CASES
-        for method in able(dataclasses.replace(CASES[name], dtype=dtype))
+        for method, able_names in _names_by_method(names, dtype).items()
+        for name in able_names
     ]
     return pytest.mark.parametrize(("method", "name"), pairs)
+
+
+def every_method_and_its_cases(*names: str, dtype: str = "float32") -> pytest.MarkDecorator:
+    """As `every_method_and_case`, once a method, with all its cases: for one program of them."""
+    pairs = [
+        pytest.param(method, able_names, id=method)
+        for method, able_names in _names_by_method(names, dtype).items()
+    ]
+    return pytest.mark.parametrize(("method", "names"), pairs)
+
+
+def _names_by_method(names: tuple[str, ...], dtype: str) -> dict[str, tuple[str, ...]]:
+    by_method: dict[str, tuple[str, ...]] = {}
+    for name in names or CASES:
+        for method in able(dataclasses.replace(CASES[name], dtype=dtype)):
+            by_method[method] = (*by_method.get(method, ()), name)
+    return by_method
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
