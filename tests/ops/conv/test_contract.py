@@ -36,6 +36,9 @@ from tests.ops.conv.tolerances import assert_close
 ONES = dataclasses.replace(
     CASES["1x1"], x_shape=(4, 50, 50, 1), kernel_shape=(1, 1, 1, 1), dtype="bfloat16"
 )
+# With groups or without, with strides and dilation or without, and no cell of the input read:
+# without `jit` every operation of a method is a program of its own.
+WITHOUT_JIT = ("plain", "depthwise", "everything", "swapped operands", "all in the padding")
 NINE = Case((1, 3, 3, 1), (3, 3, 1, 1), padding="VALID", dtype="bfloat16")
 
 
@@ -62,7 +65,13 @@ def check_value_and_gradients(method: str, cases: list[Case]) -> None:
                     assert_close(one, want, dtype=dtype, method=method, terms=terms)
 
 
-@every_method_and_case()
+@pytest.mark.slow
+@every_method_and_case(*(name for name in CASES if name not in WITHOUT_JIT))
+def test_without_jit_of_the_other_cases(method: str, name: str) -> None:
+    test_without_jit(method, name)
+
+
+@every_method_and_case(*WITHOUT_JIT)
 def test_without_jit(method: str, name: str) -> None:
     case = CASES[name]
     arrays = operands(case)
