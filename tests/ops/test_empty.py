@@ -1,6 +1,6 @@
 """Empty arrays: every op gives what `lax` gives, an empty result, or zeros where a sum is empty."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jax import lax
 
 from jcnn import ops
 from jcnn.ops.conv.lowerings.pallas import interpreted
-from tests.ops.conv.cases import quickly
+from tests.ops.conv.cases import quickly, together
 
 KEY = jax.random.key(0)
 # Each with one empty axis: N, C, O.
@@ -22,12 +22,26 @@ METHODS = {**ops.METHODS, "chunks": ops.im2col_in_chunks(10_000)}
 
 def check_gradients(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """The value; gradients of all arrays must have their shapes and be zero."""
-    value, pull_back = jax.vjp(function, *arrays)
-    for array, gradient in zip(arrays, pull_back(jnp.ones_like(value)), strict=True):
-        assert (gradient.shape, gradient.dtype) == (array.shape, array.dtype)
-        if not value.size:
-            np.testing.assert_array_equal(gradient, np.zeros(array.shape))
-    return value
+    return check_all([function], *arrays)[0]
+
+
+def check_all(functions: Sequence[Callable[..., jax.Array]], *arrays: jax.Array) -> list[jax.Array]:
+    """`check_gradients` of several functions of the same arrays, in one program."""
+
+    def run(function: Callable[..., jax.Array]) -> Callable[..., Any]:
+        def with_gradients(*arrays: jax.Array) -> Any:
+            value, pull_back = jax.vjp(function, *arrays)
+            return value, pull_back(jnp.ones_like(value))
+
+        return with_gradients
+
+    results = together([run(function) for function in functions], [arrays] * len(functions))
+    for value, gradients in results:
+        for array, gradient in zip(arrays, gradients, strict=True):
+            assert (gradient.shape, gradient.dtype) == (array.shape, array.dtype)
+            if not value.size:
+                np.testing.assert_array_equal(gradient, np.zeros(array.shape))
+    return [value for value, _ in results]
 
 
 @pytest.mark.parametrize(("x_shape", "kernel_shape"), SHAPES)
@@ -36,14 +50,15 @@ def test_conv2d(x_shape: Any, kernel_shape: Any) -> None:
     want = lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    for method in METHODS.values():
-        with interpreted():
-            got = check_gradients(
-                lambda x, k, b, m=method: ops.conv2d(x, k, b, method=m), x, kernel, bias
-            )
+    with interpreted():
+        values = check_all(
+            [lambda *of, m=method: ops.conv2d(*of, method=m) for method in METHODS.values()],
+            *(x, kernel, bias),
+        )
+        for got, method in zip(values, METHODS.values(), strict=True):
             pooled = ops.conv2d_relu(x, kernel, bias, pool=True, method=method)
-        np.testing.assert_array_equal(got, want + bias)
-        assert pooled.shape == (x_shape[0], 3, 2, kernel_shape[3])
+            np.testing.assert_array_equal(got, want + bias)
+            assert pooled.shape == (x_shape[0], 3, 2, kernel_shape[3])
 
 
 @pytest.mark.parametrize(
@@ -96,12 +111,18 @@ def test_depthwise_and_separable(n: int, c: int, m: int, o: int) -> None:
 @pytest.mark.parametrize("shape", [(0, 6, 5, 3), (2, 6, 5, 0)])
 def test_pooling_and_patches(shape: Any) -> None:
     x = jnp.ones(shape)
-    for pool in (ops.max_pool2d, ops.avg_pool2d):
-        y = check_gradients(lambda x, pool=pool: pool(x, 2, padding=1), x)
-        assert y.shape == (shape[0], 4, 3, shape[3])
-    for whole in (ops.global_average_pool2d, ops.global_max_pool2d):
-        assert check_gradients(whole, x).shape == (shape[0], shape[3])
-    rows = check_gradients(lambda x: ops.im2col(x, (3, 2)), x)
+    *pooled, average, largest, rows = check_all(
+        [
+            lambda x: ops.max_pool2d(x, 2, padding=1),
+            lambda x: ops.avg_pool2d(x, 2, padding=1),
+            ops.global_average_pool2d,
+            ops.global_max_pool2d,
+            lambda x: ops.im2col(x, (3, 2)),
+        ],
+        x,
+    )
+    assert [y.shape for y in pooled] == [(shape[0], 4, 3, shape[3])] * 2
+    assert average.shape == largest.shape == (shape[0], shape[3])
     assert rows.shape == (shape[0], 4, 4, 6 * shape[3])
     back = check_gradients(lambda rows: ops.col2im(rows, shape, (3, 2)), rows)
     assert back.shape == shape
@@ -111,14 +132,16 @@ def test_pooling_and_patches(shape: Any) -> None:
 def test_padding_cropping_and_upsampling(shape: Any) -> None:
     n, _, _, c = shape
     x = jnp.ones(shape)
-    y = check_gradients(lambda x: ops.zero_pad2d(x, ((1, 0), (2, 1))), x)
-    assert y.shape == (n, 7, 8, c)
-    y = check_gradients(lambda x: ops.crop2d(x, ((1, 0), (2, 1))), x)
-    assert y.shape == (n, 5, 2, c)
-    y = check_gradients(ops.upsample2d, x)
-    assert y.shape == (n, 12, 10, c)
-    y = check_gradients(lambda x: ops.upsample2d(x, 3, interpolation="bilinear"), x)
-    assert y.shape == (n, 18, 15, c)
+    ys = check_all(
+        [
+            lambda x: ops.zero_pad2d(x, ((1, 0), (2, 1))),
+            lambda x: ops.crop2d(x, ((1, 0), (2, 1))),
+            ops.upsample2d,
+            lambda x: ops.upsample2d(x, 3, interpolation="bilinear"),
+        ],
+        x,
+    )
+    assert [y.shape for y in ys] == [(n, *size, c) for size in ((7, 8), (5, 2), (12, 10), (18, 15))]
 
 
 @pytest.mark.parametrize("shape", [(0, 6, 5, 3), (2, 6, 5, 0), (2, 0, 5, 3)])
@@ -145,8 +168,8 @@ def test_numbers_by_themselves(shape: Any) -> None:
         lambda x: ops.dropout(x, 0.5, key=KEY),
         jax.vmap(lambda x: ops.dropout(x, 0.5, key=KEY)),
     ]
-    for function in functions:
-        assert check_gradients(function, jnp.ones(shape)).shape == shape
+    for value in check_all(functions, jnp.ones(shape)):
+        assert value.shape == shape
 
 
 def test_dropout_of_no_members() -> None:

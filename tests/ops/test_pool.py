@@ -12,9 +12,9 @@ import pytest
 
 from jcnn import ops
 from tests.ops.conv import oracle
-from tests.ops.conv.cases import DTYPES, PoolCase, draw, precision_for, quickly, rounded
+from tests.ops.conv.cases import DTYPES, PoolCase, draw, naming, precision_for, rounded, together
 from tests.ops.conv.oracle import Padding
-from tests.ops.conv.strategies import check_random, count, pool_cases
+from tests.ops.conv.strategies import check_together, count, pool_cases
 from tests.ops.conv.tolerances import assert_close
 
 CASES = {
@@ -26,69 +26,88 @@ CASES = {
     "padding": PoolCase((1, 5, 6, 2), (3, 3), (2, 1), 2),
     "asymmetric": PoolCase((1, 4, 5, 2), (3, 4), (2, 2), ((0, 2), (3, 1))),
 }
-every_case = pytest.mark.parametrize("name", CASES)
 
 
-@every_case
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_max(name: str, dtype: str) -> None:
-    check_max(dataclasses.replace(CASES[name], dtype=dtype))
+def test_max(dtype: str) -> None:
+    check_max(every_case(dtype))
 
 
-@every_case
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count_padding", [False, True])
-def test_average(name: str, dtype: str, count_padding: bool) -> None:
-    check_average(dataclasses.replace(CASES[name], dtype=dtype), count_padding)
+def test_average(dtype: str, count_padding: bool) -> None:
+    check_average(every_case(dtype), count_padding)
+
+
+def every_case(dtype: str) -> list[PoolCase]:
+    return [dataclasses.replace(case, dtype=dtype) for case in CASES.values()]
 
 
 def test_max_of_random_cases() -> None:
-    check_random(check_max, pool_cases(), count("max pooling"))
+    check_together(check_max, pool_cases, count("max pooling"))
 
 
 @pytest.mark.parametrize("count_padding", [False, True])
 def test_average_of_random_cases(count_padding: bool) -> None:
-    check_random(
-        lambda case: check_average(case, count_padding),
-        pool_cases(),
+    check_together(
+        lambda cases: check_average(cases, count_padding),
+        pool_cases,
         count("average pooling") // 2,
     )
 
 
-def check_max(case: PoolCase) -> None:
+def check_max(cases: list[PoolCase]) -> None:
     """Values are exact; the gradients of windows that share a cell add up in the dtype."""
-    with precision_for(case.dtype):
+    dtype = cases[0].dtype
+    with precision_for(dtype):
         # Few different numbers, so that most windows have a tie.
-        x = rounded(np.round(2 * oracle.float64(draw("x", case.x_shape))) / 2, case.dtype)
-        y = oracle.max_pool2d(oracle.float64(x), case.window, **case.how)
-        g = draw("g", y.shape, case.dtype)
-        got, by_x = quickly(
-            lambda x, g: _with_gradient(lambda x: ops.max_pool2d(x, case.window, **case.how), x, g),
-            *(x, g),
-        )
-        np.testing.assert_array_equal(oracle.float64(got), y)
-        assert str(got.dtype) == case.dtype
-        want = oracle.max_pool2d_gradient(
-            oracle.float64(x), oracle.float64(g), case.window, **case.how
-        )
-        assert_close(
-            by_x, want, dtype=case.dtype, method="max_pool2d", terms=math.prod(case.window)
-        )
+        xs = [rounded(np.round(2 * oracle.float64(draw("x", c.x_shape))) / 2, dtype) for c in cases]
+        ys = [
+            oracle.max_pool2d(oracle.float64(x), case.window, **case.how)
+            for case, x in zip(cases, xs, strict=True)
+        ]
+        gs = [draw("g", y.shape, dtype) for y in ys]
+        pools = [_pooled_with_gradient(ops.max_pool2d, case.window, case.how) for case in cases]
+        results = together(pools, list(zip(xs, gs, strict=True)))
+        for case, x, y, g, (got, by_x) in zip(cases, xs, ys, gs, results, strict=True):
+            want = oracle.max_pool2d_gradient(
+                oracle.float64(x), oracle.float64(g), case.window, **case.how
+            )
+            with naming(case):
+                np.testing.assert_array_equal(oracle.float64(got), y)
+                assert str(got.dtype) == dtype
+                cells = math.prod(case.window)
+                assert_close(by_x, want, dtype=dtype, method="max_pool2d", terms=cells)
 
 
-def check_average(case: PoolCase, count_padding: bool) -> None:
-    how = {**case.how, "count_padding": count_padding}
-    with precision_for(case.dtype):
-        x = draw("x", case.x_shape, case.dtype)
-        y = oracle.avg_pool2d(oracle.float64(x), case.window, **how)
-        g = draw("g", y.shape, case.dtype)
-        got, by_x = quickly(
-            lambda x, g: _with_gradient(lambda x: ops.avg_pool2d(x, case.window, **how), x, g),
-            *(x, g),
-        )
-        assert_close(got, y, dtype=case.dtype, method="avg_pool2d", terms=1)
-        want = oracle.avg_pool2d_gradient(oracle.float64(x), oracle.float64(g), case.window, **how)
-        assert_close(by_x, want, dtype=case.dtype, method="avg_pool2d", terms=1)
+def check_average(cases: list[PoolCase], count_padding: bool) -> None:
+    dtype = cases[0].dtype
+    hows = [{**case.how, "count_padding": count_padding} for case in cases]
+    with precision_for(dtype):
+        xs = [draw("x", case.x_shape, dtype) for case in cases]
+        ys = [
+            oracle.avg_pool2d(oracle.float64(x), case.window, **how)
+            for case, how, x in zip(cases, hows, xs, strict=True)
+        ]
+        gs = [draw("g", y.shape, dtype) for y in ys]
+        pools = [
+            _pooled_with_gradient(ops.avg_pool2d, case.window, how)
+            for case, how in zip(cases, hows, strict=True)
+        ]
+        results = together(pools, list(zip(xs, gs, strict=True)))
+        for case, how, x, y, g, (got, by_x) in zip(cases, hows, xs, ys, gs, results, strict=True):
+            want = oracle.avg_pool2d_gradient(
+                oracle.float64(x), oracle.float64(g), case.window, **how
+            )
+            with naming(case):
+                assert_close(got, y, dtype=dtype, method="avg_pool2d", terms=1)
+                assert_close(by_x, want, dtype=dtype, method="avg_pool2d", terms=1)
+
+
+def _pooled_with_gradient(
+    pool: Callable[..., jax.Array], window: tuple[int, int], how: dict[str, Any]
+) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    return lambda x, g: _with_gradient(lambda x: pool(x, window, **how), x, g)
 
 
 def _with_gradient(
@@ -195,8 +214,10 @@ def test_vmap(pool: Callable[..., jax.Array]) -> None:
     def run(x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
         return _with_gradient(lambda x: pool(x, case.window, **case.how), x, g)
 
-    g = draw("g", pool(xs[..., 0], case.window, **case.how).shape)
+    y = jax.eval_shape(lambda x: pool(x, case.window, **case.how), np.asarray(xs)[..., 0])
+    g = draw("g", y.shape)
     mapped = jax.jit(jax.vmap(run, (4, None), 0))(xs, g)
+    alone = jax.jit(run)
     for k in range(3):
-        for got, want in zip(mapped, run(xs[..., k], g), strict=True):
-            np.testing.assert_allclose(got[k], want, rtol=0, atol=1e-6)
+        for got, want in zip(mapped, alone(np.asarray(xs)[..., k], g), strict=True):
+            np.testing.assert_allclose(np.asarray(got)[k], want, rtol=0, atol=1e-6)

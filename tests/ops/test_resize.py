@@ -1,5 +1,6 @@
 """Zero padding, cropping and upsampling against loops in float64, and their refusals."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from jcnn import ops
 from tests.ops.conv import oracle
-from tests.ops.conv.cases import DTYPES, draw, precision_for
+from tests.ops.conv.cases import DTYPES, draw, precision_for, together
 from tests.ops.conv.oracle import Array
 from tests.ops.conv.refusals import FLOATS, PAIR, refusal
 from tests.ops.conv.tolerances import EPS
@@ -36,16 +37,21 @@ def weights(cells: int, factor: int, interpolation: str) -> Array:
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_upsampling_and_its_gradient(interpolation: Any, dtype: str) -> None:
     with precision_for(dtype):
-        for size in SIZES:
-            x = draw("x", SHAPE, dtype)
+        x = draw("x", SHAPE, dtype)
+        gs = [draw("g", (2, 4 * size[0], 5 * size[1], 3), dtype) for size in SIZES]
+
+        def both(size: Any) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+            def run(x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+                y, pull_back = jax.vjp(
+                    lambda x: ops.upsample2d(x, size, interpolation=interpolation), x
+                )
+                return y, pull_back(g)[0]
+
+            return run
+
+        results = together([both(size) for size in SIZES], [(x, g) for g in gs])
+        for size, g, (y, by_x) in zip(SIZES, gs, results, strict=True):
             rows, columns = (weights(SHAPE[axis + 1], size[axis], interpolation) for axis in (0, 1))
-
-            def run(x: jax.Array, size: Any = size) -> jax.Array:
-                return ops.upsample2d(x, size, interpolation=interpolation)
-
-            y, pull_back = jax.vjp(run, x)
-            g = draw("g", (2, 4 * size[0], 5 * size[1], 3), dtype)
-            (by_x,) = pull_back(g)
             want = np.einsum("ai,bj,nijc->nabc", rows, columns, oracle.float64(x))
             want_by_x = np.einsum("ai,bj,nabc->nijc", rows, columns, oracle.float64(g))
             assert (str(y.dtype), str(by_x.dtype)) == (dtype, dtype)

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 import zlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -206,16 +206,57 @@ def every_method_and_case(*names: str, dtype: str = "float32") -> pytest.MarkDec
     """
     pairs = [
         pytest.param(method, name, id=f"{method}-{name}")
-        for name in names or CASES
-        for method in able(dataclasses.replace(CASES[name], dtype=dtype))
+        for method, able_names in _names_by_method(names, dtype).items()
+        for name in able_names
     ]
     return pytest.mark.parametrize(("method", "name"), pairs)
+
+
+def every_method_and_its_cases(*names: str, dtype: str = "float32") -> pytest.MarkDecorator:
+    """As `every_method_and_case`, once a method, with all its cases: for one program of them."""
+    pairs = [
+        pytest.param(method, able_names, id=method)
+        for method, able_names in _names_by_method(names, dtype).items()
+    ]
+    return pytest.mark.parametrize(("method", "names"), pairs)
+
+
+def _names_by_method(names: tuple[str, ...], dtype: str) -> dict[str, tuple[str, ...]]:
+    by_method: dict[str, tuple[str, ...]] = {}
+    for name in names or CASES:
+        for method in able(dataclasses.replace(CASES[name], dtype=dtype)):
+            by_method[method] = (*by_method.get(method, ()), name)
+    return by_method
 
 
 def compiled(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     """A program compiled with little optimisation, regardless of `XLA_FLAGS`."""
     options: dict[str, str | bool] = {"xla_backend_optimization_level": "0"}
     return jax.jit(function).lower(*args).compile(compiler_options=options)
+
+
+def together(
+    functions: Sequence[Callable[..., Any]],
+    arguments: Sequence[tuple[Any, ...]],
+    compiler: Callable[..., Callable[..., Any]] = compiled,
+) -> list[Any]:
+    """The result of each function, all of one program: most of a small program's time is fixed."""
+
+    def run(arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        return [f(*args) for f, args in zip(functions, arguments, strict=True)]
+
+    results: list[Any] = compiler(run, arguments)(arguments)
+    return results
+
+
+@contextmanager
+def naming(case: Any) -> Iterator[None]:
+    """Say in a failure which of several cases it was."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(f"The case is {case!r}.")
+        raise
 
 
 def compiled_in_full(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
 """Random cases for Hypothesis, each legal by construction, and the runner that counts them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from hypothesis import given, settings
@@ -37,6 +37,11 @@ ONE_GROUP = ("pallas",)
 # Hypothesis may draw a case twice; at least this share of a property's cases must be different.
 DISTINCT = 0.75
 
+# As many cases are compiled as one program: alone, most of a case's time is what every program
+# costs. A property has at least as many programs, so that a run has several of each dtype.
+TOGETHER = 10
+PROGRAMS = 8
+
 
 def count(name: str, method: str | None = None) -> int:
     """Random cases of one property, of one method where it has several."""
@@ -61,6 +66,32 @@ def check_random(
 
     body()
     assert len(seen) >= distinct * count, f"only {len(seen)} different cases of {count}"
+
+
+def check_together(
+    check: Callable[[list[T]], None],
+    cases: Callable[[str], st.SearchStrategy[T]],
+    count: int,
+    dtypes: Sequence[str] = DTYPES,
+) -> None:
+    """As `check_random`, with several cases of one of `dtypes` at a time."""
+    size = max(1, min(TOGETHER, count // PROGRAMS))
+    seen: set[T] = set()
+
+    @settings(max_examples=-(-count // size))
+    @given(
+        st.sampled_from(dtypes).flatmap(
+            lambda dtype: st.lists(cases(dtype), min_size=size, max_size=size, unique=True)
+        )
+    )
+    def body(batch: list[T]) -> None:
+        new = [case for case in batch if case not in seen]
+        if new:
+            check(new)
+            seen.update(new)
+
+    body()
+    assert len(seen) >= DISTINCT * count, f"only {len(seen)} different cases of {count}"
 
 
 def _pads(draw: st.DrawFn, most: tuple[int, int]) -> Padding:
@@ -97,8 +128,8 @@ def _steps(draw: st.DrawFn) -> tuple[tuple[int, int], Size, Size]:
 
 
 @st.composite
-def conv_cases(draw: st.DrawFn, dtype: str | None = None, method: str | None = None) -> Case:
-    """Stride x padding x dilation x groups x even, odd and oblong kernels x dtype.
+def conv_cases(draw: st.DrawFn, dtype: str, method: str | None = None) -> Case:
+    """Stride x padding x dilation x groups x even, odd and oblong kernels.
 
     For a method of `ONLY_3X3`, what it does of these.
     """
@@ -117,17 +148,17 @@ def conv_cases(draw: st.DrawFn, dtype: str | None = None, method: str | None = N
         padding,
         dilation,
         groups,
-        dtype or draw(st.sampled_from(DTYPES)),
+        dtype,
     )
 
 
 @st.composite
-def pool_cases(draw: st.DrawFn) -> PoolCase:
-    """Window x stride (None is the window's) x padding smaller than the window x dtype."""
+def pool_cases(draw: st.DrawFn, dtype: str) -> PoolCase:
+    """Window x stride (None is the window's) x padding smaller than the window."""
     window = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     stride = draw(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 3))))
     padding = _pads(draw, (window[0] - 1, window[1] - 1))
     smallest = [_smallest(padding, axis, window[axis]) for axis in (0, 1)]
     height, width = (draw(st.integers(least, least + 5)) for least in smallest)
     shape = (draw(st.integers(1, 2)), height, width, draw(st.integers(1, 3)))
-    return PoolCase(shape, window, stride, padding, draw(st.sampled_from(DTYPES)))
+    return PoolCase(shape, window, stride, padding, dtype)

@@ -1,5 +1,6 @@
 """What the primitive becomes for GPUs and TPUs, on a machine that has none."""
 
+import dataclasses
 import re
 from collections import Counter
 from typing import Any
@@ -7,17 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.gpu.programs import METHODS, step_of
+from jcnn import layers, ops
 from jcnn.config import TrainConfig
 from jcnn.models import ZOO
 from jcnn.ops.conv.canonical import Direction, as_convolution, from_convolution
 from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings.lowering import Params, out_size
 from jcnn.train.programs import compiled_part
-from tests.ops.conv.cases import draw, quickly
+from tests.ops.conv.cases import draw, together
 
 DIRECTIONS: tuple[Direction, ...] = ("forward", "by input", "by kernel")
 
@@ -67,7 +70,7 @@ def test_a_gradient_written_by_lax_is_the_canonical_one(
         def transposed(a: jax.Array, b: jax.Array) -> jax.Array:
             return lax_lowering.transposed(direction, a, b, size, None, params)
 
-        got, want = (np.asarray(quickly(f, *operands)) for f in (transposed, canonical))
+        got, want = together([transposed, canonical], [operands] * 2)
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-12)
 
@@ -85,14 +88,46 @@ def convolutions_of(program: Any) -> Counter[str]:
     return Counter(re.sub(r"%\w+", "", one) for one in found)
 
 
-# Strides, a stem of 7x7, depthwise and 1x1 convolutions, squeeze-and-excitation.
-DEFAULT = ("conv4", "resnet18", "mobilenet_v2", "convnext_atto")
+class Small(nnx.Sequential):
+    """Of what `conv4` lacks: strides, depthwise and 1x1 convolutions, squeeze-and-excitation."""
+
+    def __init__(
+        self, input_shape: tuple[int, int, int], classes: int, *, rngs: nnx.Rngs, **_: Any
+    ) -> None:
+        super().__init__(
+            layers.Conv2D(input_shape[2], 8, 7, stride=4, rngs=rngs),
+            layers.LayerNormalization(8),
+            layers.DepthwiseConv2D(8, 7, rngs=rngs),
+            layers.Conv2D(8, 16, 1, activation=ops.gelu, rngs=rngs),
+            layers.BatchNormalization(16, rngs=rngs),
+            layers.DepthwiseConv2D(16, 3, stride=2, padding=1, activation=ops.relu6, rngs=rngs),
+            layers.SqueezeExcitation(16, 4, rngs=rngs),
+            layers.Conv2D(16, 8, 1, stride=2, padding="VALID", use_bias=False, rngs=rngs),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(8, classes, rngs=rngs),
+        )
+
+
+# Of a few layers each, and one of a whole zoo model with strides and a stem of 7x7.
+DEFAULT = ("conv4", "resnet18")
 EVERY = [pytest.param(name, marks=[] if name in DEFAULT else pytest.mark.slow) for name in ZOO]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_step_for_a_gpu_has_the_convolutions_that_jax_writes(name: str) -> None:
     """XLA makes cuDNN's backward functions of these, and of no other form."""
+    check_step(name)
+
+
+def test_a_step_of_a_small_model_has_the_convolutions_that_jax_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry = dataclasses.replace(ZOO["conv4"], build=Small, input_shape=(32, 28, 3))
+    monkeypatch.setitem(ZOO, "small", entry)
+    check_step("small")
+
+
+def check_step(name: str) -> None:
     ours, theirs = (traced(name, method) for method in METHODS)
     found = convolutions_of(ours.lower(lowering_platforms=("cuda",)))
     assert found == convolutions_of(theirs.lower(lowering_platforms=("cuda",)))

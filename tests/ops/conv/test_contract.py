@@ -24,9 +24,11 @@ from tests.ops.conv.cases import (
     every_method_and_case,
     expected,
     gradients,
+    naming,
     operands,
     precision_for,
     reason_against,
+    together,
 )
 from tests.ops.conv.strategies import ONE_GROUP, ONLY_3X3
 from tests.ops.conv.tolerances import assert_close
@@ -34,31 +36,42 @@ from tests.ops.conv.tolerances import assert_close
 ONES = dataclasses.replace(
     CASES["1x1"], x_shape=(4, 50, 50, 1), kernel_shape=(1, 1, 1, 1), dtype="bfloat16"
 )
+# With groups or without, with strides and dilation or without, and no cell of the input read:
+# without `jit` every operation of a method is a program of its own.
+WITHOUT_JIT = ("plain", "depthwise", "everything", "swapped operands", "all in the padding")
 NINE = Case((1, 3, 3, 1), (3, 3, 1, 1), padding="VALID", dtype="bfloat16")
 
 
-@pytest.mark.parametrize(
-    ("method", "name", "dtype"),
-    [
-        (method, name, dtype)
-        for dtype in DTYPES
-        for name, case in CASES.items()
-        for method in able(dataclasses.replace(case, dtype=dtype))
-    ],
-)
-def test_value_and_gradients(method: str, name: str, dtype: str) -> None:
-    case = dataclasses.replace(CASES[name], dtype=dtype)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("method", able(CASES["plain"]))
+def test_value_and_gradients(method: str, dtype: str) -> None:
+    cases = [dataclasses.replace(case, dtype=dtype) for case in CASES.values()]
+    check_value_and_gradients(method, [case for case in cases if method in able(case)])
+
+
+def check_value_and_gradients(method: str, cases: list[Case]) -> None:
+    """All in one program, and float32 as users get it."""
+    dtype = cases[0].dtype
     with precision_for(dtype):
-        arrays = operands(case)
-        args = arrays.x, arrays.kernel, arrays.bias, arrays.g
-        compile_it = compiled_in_full if dtype == "float32" else compiled
-        got = compile_it(gradients(case, method), *args)(*args)
-        wanted = expected(case, arrays)
-        for one, want, terms in zip(got, wanted, case.terms, strict=True):
-            assert_close(one, want, dtype=dtype, method=method, terms=terms)
+        arrays = [operands(case) for case in cases]
+        results = together(
+            [gradients(case, method) for case in cases],
+            [(a.x, a.kernel, a.bias, a.g) for a in arrays],
+            compiled_in_full if dtype == "float32" else compiled,
+        )
+        for case, a, got in zip(cases, arrays, results, strict=True):
+            for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
+                with naming(case):
+                    assert_close(one, want, dtype=dtype, method=method, terms=terms)
 
 
-@every_method_and_case()
+@pytest.mark.slow
+@every_method_and_case(*(name for name in CASES if name not in WITHOUT_JIT))
+def test_without_jit_of_the_other_cases(method: str, name: str) -> None:
+    test_without_jit(method, name)
+
+
+@every_method_and_case(*WITHOUT_JIT)
 def test_without_jit(method: str, name: str) -> None:
     case = CASES[name]
     arrays = operands(case)

@@ -7,19 +7,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import (
     CASES,
     Case,
+    Operands,
     conv,
-    every_method_and_case,
+    every_method_and_its_cases,
     expected,
     gradients,
+    naming,
     operands,
     precision_for,
-    quickly,
+    together,
 )
 from tests.ops.conv.oracle import Array
 from tests.ops.conv.tolerances import assert_close
@@ -27,111 +30,162 @@ from tests.ops.conv.tolerances import assert_close
 MODELS = 3
 
 
-@every_method_and_case()
+@every_method_and_its_cases()
 @pytest.mark.parametrize("mapped", ["inputs", "kernels", "both"])
-def test_vmap_of_value_and_gradients(method: str, name: str, mapped: str) -> None:
-    case = CASES[name]
-    models = [operands(case, f"model {m}") for m in range(MODELS)]
-    if mapped == "inputs":
-        models = [dataclasses.replace(m, kernel=models[0].kernel) for m in models]
-    if mapped == "kernels":
-        models = [dataclasses.replace(m, x=models[0].x) for m in models]
+def test_vmap_of_value_and_gradients(method: str, names: tuple[str, ...], mapped: str) -> None:
     # The mapped axis is not always the first one, in or out.
     axes = (None if mapped == "kernels" else 1, None if mapped == "inputs" else 2, 0, 0)
-    x = models[0].x if axes[0] is None else jnp.stack([m.x for m in models], axis=1)
-    kernel = models[0].kernel if axes[1] is None else jnp.stack([m.kernel for m in models], 2)
-    bias, g = jnp.stack([m.bias for m in models]), jnp.stack([m.g for m in models])
-    got = quickly(jax.vmap(gradients(case, method), axes, 1), x, kernel, bias, g)
-    wanted = [expected(case, model) for model in models]
-    for k, (one, terms) in enumerate(zip(got, case.terms, strict=True)):
-        want = np.stack([w[k] for w in wanted], axis=1)
-        assert_close(one, want, dtype="float32", method=method, terms=terms)
-
-
-@every_method_and_case("stride and dilation", "everything")
-def test_vmap_of_vmap(method: str, name: str) -> None:
-    """Four kernels for each of two batches of inputs: both foldings of one call."""
-    case = CASES[name]
-    xs = jnp.stack([operands(case, f"x {m}").x for m in range(2)])
-    kernels = jnp.stack([operands(case, f"kernel {m}").kernel for m in range(4)])
-    run = conv(case, method)
-    got = quickly(jax.vmap(jax.vmap(run, (None, 0)), (0, None)), xs, kernels)
-    wanted = [
-        [oracle.conv2d(oracle.float64(x), oracle.float64(k), **case.how) for k in kernels]
-        for x in xs
-    ]
-    assert_close(got, np.array(wanted), dtype="float32", method=method, terms=case.terms[0])
-
-
-@every_method_and_case()
-def test_training_in_a_scan(method: str, name: str) -> None:
-    """Three steps of gradient descent inside one `lax.scan`."""
-    case, rate = CASES[name], 0.01
-    steps = [operands(case, f"step {s}") for s in range(3)]
-    run = gradients(case, method)
-
-    def step(kernel: jax.Array, xs: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-        x, bias, g = xs
-        y, _, by_kernel, _ = run(x, kernel, bias, g)
-        return kernel - rate * by_kernel, y
-
-    stacked = tuple(jnp.stack([getattr(s, field) for s in steps]) for field in ("x", "bias", "g"))
-    last, ys = quickly(lambda k, xs: jax.lax.scan(step, k, xs), steps[0].kernel, stacked)
-
-    kernel = oracle.float64(steps[0].kernel)
-    wanted = []
-    for s in steps:
-        x, g = oracle.float64(s.x), oracle.float64(s.g)
-        wanted.append(oracle.conv2d(x, kernel, oracle.float64(s.bias), **case.how))
-        kernel = kernel - rate * oracle.conv2d_gradients(x, kernel, g, **case.how)[1]
-    by_y, _, by_kernel, _ = case.terms
-    tolerance: dict[str, Any] = {"dtype": "float32", "method": method}
-    assert_close(ys, np.stack(wanted), terms=by_y, scale=2, **tolerance)
-    assert_close(last, kernel, terms=by_kernel, **tolerance)
-
-
-@every_method_and_case()
-def test_jvp(method: str, name: str) -> None:
-    """Convolution is linear in each operand, so the tangents follow from the values."""
-    case = CASES[name]
-    at, along = operands(case), operands(case, "tangent")
-    got = quickly(
-        lambda *both: jax.jvp(conv(case, method), both[:3], both[3:])[1],
-        *(at.x, at.kernel, at.bias, along.x, along.kernel, along.bias),
-    )
-    want = oracle.conv2d(*_f64(along.x, at.kernel, along.bias), **case.how)
-    want += oracle.conv2d(*_f64(at.x, along.kernel), **case.how)
-    assert_close(got, want, dtype="float32", method=method, terms=2 * case.terms[0])
-
-
-@every_method_and_case()
-def test_jacfwd(method: str, name: str) -> None:
-    """The whole Jacobian by the kernel, contracted with g, is the oracle's gradient."""
-    case = CASES[name]
-    a = operands(case)
-    jacobian = quickly(jax.jacfwd(conv(case, method), 1), a.x, a.kernel)
-    assert jacobian.shape == (*case.y_shape, *case.kernel_shape)
-    got = np.tensordot(oracle.float64(a.g), oracle.float64(jacobian), 4).astype(np.float32)
-    want = expected(case, a)[2]
-    assert_close(got, want, dtype="float32", method=method, terms=case.terms[2])
-
-
-@every_method_and_case(dtype="float64")
-@pytest.mark.parametrize("order", ["reverse over reverse", "forward over reverse"])
-def test_second_derivative(method: str, name: str, order: str) -> None:
-    """Hessian of `sum(y**2) / 2` times a direction, by input and kernel, in float64."""
-    case = dataclasses.replace(CASES[name], dtype="float64")
-    with precision_for("float64"):
-        at, along = operands(case), operands(case, "direction")
-        product = _hessian_product(lambda x, k: jnp.sum(conv(case, method)(x, k) ** 2) / 2, order)
-        got = quickly(product, (at.x, at.kernel), (along.x, along.kernel))
-        wanted = _hessian_product_by_definition(case, at.x, at.kernel, along.x, along.kernel)
-        # A chain of two sums: the terms of one are the results of the other.
-        longest = max(case.terms[:3])
-        for one, want in zip(got, wanted, strict=True):
-            assert_close(
-                one, want, dtype="float64", method=method, terms=longest, scale=longest**0.5
+    cases = [CASES[name] for name in names]
+    models = [_models(case, mapped) for case in cases]
+    results = together(
+        [jax.vmap(gradients(case, method), axes, 1) for case in cases],
+        [
+            tuple(
+                getattr(of[0], field) if axis is None else _stack(of, field, axis)
+                for field, axis in zip(("x", "kernel", "bias", "g"), axes, strict=True)
             )
+            for of in models
+        ],
+    )
+    for case, of, got in zip(cases, models, results, strict=True):
+        wanted = [expected(case, model) for model in of]
+        for k, (one, terms) in enumerate(zip(got, case.terms, strict=True)):
+            want = np.stack([w[k] for w in wanted], axis=1)
+            with naming(case):
+                assert_close(one, want, dtype="float32", method=method, terms=terms)
+
+
+def _models(case: Case, mapped: str) -> list[Operands]:
+    models = [operands(case, f"model {m}") for m in range(MODELS)]
+    if mapped == "inputs":
+        return [dataclasses.replace(m, kernel=models[0].kernel) for m in models]
+    if mapped == "kernels":
+        return [dataclasses.replace(m, x=models[0].x) for m in models]
+    return models
+
+
+def _stack(of: list[Operands], field: str, axis: int = 0) -> npt.NDArray[Any]:
+    """In NumPy: JAX would compile a program a shape."""
+    return np.stack([np.asarray(getattr(one, field)) for one in of], axis)
+
+
+@every_method_and_its_cases("stride and dilation", "everything")
+def test_vmap_of_vmap(method: str, names: tuple[str, ...]) -> None:
+    """Four kernels for each of two batches of inputs: both foldings of one call."""
+    cases = [CASES[name] for name in names]
+    arrays = [
+        (
+            _stack([operands(case, f"x {m}") for m in range(2)], "x"),
+            _stack([operands(case, f"kernel {m}") for m in range(4)], "kernel"),
+        )
+        for case in cases
+    ]
+    results = together(
+        [jax.vmap(jax.vmap(conv(case, method), (None, 0)), (0, None)) for case in cases], arrays
+    )
+    for case, (xs, kernels), got in zip(cases, arrays, results, strict=True):
+        wanted = [
+            [oracle.conv2d(oracle.float64(x), oracle.float64(k), **case.how) for k in kernels]
+            for x in xs
+        ]
+        with naming(case):
+            assert_close(got, np.array(wanted), dtype="float32", method=method, terms=case.terms[0])
+
+
+@every_method_and_its_cases()
+def test_training_in_a_scan(method: str, names: tuple[str, ...]) -> None:
+    """Three steps of gradient descent inside one `lax.scan`."""
+    rate = 0.01
+    cases = [CASES[name] for name in names]
+    steps = [[operands(case, f"step {s}") for s in range(3)] for case in cases]
+
+    def training(case: Case) -> Callable[..., Any]:
+        run = gradients(case, method)
+
+        def step(kernel: jax.Array, xs: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+            x, bias, g = xs
+            y, _, by_kernel, _ = run(x, kernel, bias, g)
+            return kernel - rate * by_kernel, y
+
+        return lambda kernel, xs: jax.lax.scan(step, kernel, xs)
+
+    results = together(
+        [training(case) for case in cases],
+        [(of[0].kernel, tuple(_stack(of, field) for field in ("x", "bias", "g"))) for of in steps],
+    )
+    for case, of, (last, ys) in zip(cases, steps, results, strict=True):
+        kernel = oracle.float64(of[0].kernel)
+        wanted = []
+        for s in of:
+            x, g = oracle.float64(s.x), oracle.float64(s.g)
+            wanted.append(oracle.conv2d(x, kernel, oracle.float64(s.bias), **case.how))
+            kernel = kernel - rate * oracle.conv2d_gradients(x, kernel, g, **case.how)[1]
+        by_y, _, by_kernel, _ = case.terms
+        tolerance: dict[str, Any] = {"dtype": "float32", "method": method}
+        with naming(case):
+            assert_close(ys, np.stack(wanted), terms=by_y, scale=2, **tolerance)
+            assert_close(last, kernel, terms=by_kernel, **tolerance)
+
+
+@every_method_and_its_cases()
+def test_jvp(method: str, names: tuple[str, ...]) -> None:
+    """Convolution is linear in each operand, so the tangents follow from the values."""
+    cases = [CASES[name] for name in names]
+    pairs = [(operands(case), operands(case, "tangent")) for case in cases]
+
+    def tangent(case: Case) -> Callable[..., jax.Array]:
+        return lambda *both: jax.jvp(conv(case, method), both[:3], both[3:])[1]
+
+    results = together(
+        [tangent(case) for case in cases],
+        [(at.x, at.kernel, at.bias, to.x, to.kernel, to.bias) for at, to in pairs],
+    )
+    for case, (at, along), got in zip(cases, pairs, results, strict=True):
+        want = oracle.conv2d(*_f64(along.x, at.kernel, along.bias), **case.how)
+        want += oracle.conv2d(*_f64(at.x, along.kernel), **case.how)
+        with naming(case):
+            assert_close(got, want, dtype="float32", method=method, terms=2 * case.terms[0])
+
+
+@every_method_and_its_cases()
+def test_jacfwd(method: str, names: tuple[str, ...]) -> None:
+    """The whole Jacobian by the kernel, contracted with g, is the oracle's gradient."""
+    cases = [CASES[name] for name in names]
+    arrays = [operands(case) for case in cases]
+    results = together(
+        [jax.jacfwd(conv(case, method), 1) for case in cases], [(a.x, a.kernel) for a in arrays]
+    )
+    for case, a, jacobian in zip(cases, arrays, results, strict=True):
+        assert jacobian.shape == (*case.y_shape, *case.kernel_shape)
+        got = np.tensordot(oracle.float64(a.g), oracle.float64(jacobian), 4).astype(np.float32)
+        want = expected(case, a)[2]
+        with naming(case):
+            assert_close(got, want, dtype="float32", method=method, terms=case.terms[2])
+
+
+@every_method_and_its_cases(dtype="float64")
+@pytest.mark.parametrize("order", ["reverse over reverse", "forward over reverse"])
+def test_second_derivative(method: str, names: tuple[str, ...], order: str) -> None:
+    """Hessian of `sum(y**2) / 2` times a direction, by input and kernel, in float64."""
+    cases = [dataclasses.replace(CASES[name], dtype="float64") for name in names]
+
+    def product(case: Case) -> Callable[..., Any]:
+        return _hessian_product(lambda x, k: jnp.sum(conv(case, method)(x, k) ** 2) / 2, order)
+
+    with precision_for("float64"):
+        pairs = [(operands(case), operands(case, "direction")) for case in cases]
+        results = together(
+            [product(case) for case in cases],
+            [((at.x, at.kernel), (along.x, along.kernel)) for at, along in pairs],
+        )
+        for case, (at, along), got in zip(cases, pairs, results, strict=True):
+            wanted = _hessian_product_by_definition(case, at.x, at.kernel, along.x, along.kernel)
+            # A chain of two sums: the terms of one are the results of the other.
+            longest = max(case.terms[:3])
+            tolerance: dict[str, Any] = {"terms": longest, "scale": longest**0.5}
+            for one, want in zip(got, wanted, strict=True):
+                with naming(case):
+                    assert_close(one, want, dtype="float64", method=method, **tolerance)
 
 
 def _hessian_product(loss: Callable[..., jax.Array], order: str) -> Callable[..., Any]:

@@ -53,7 +53,7 @@ FAMILY = {
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_lowering_does_the_whole_family(name: str, dtype: str) -> None:
     case = dataclasses.replace(FAMILY[name], dtype=dtype)
-    test_lowerings.check(case, "fft", models=2, method="fft")
+    test_lowerings.check([case], "fft", models=2, method="fft")
 
 
 def test_the_lowering_refuses_small_kernels_and_gradients_by_them() -> None:

@@ -108,16 +108,14 @@ def test_the_cases_have_what_they_are_for() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_value_and_gradients(
-    dtype: str, interpreter: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CASES, "tiny", TINY)
-    test_contract.test_value_and_gradients("pallas", "tiny", dtype)
+def test_value_and_gradients(dtype: str, interpreter: None) -> None:
+    case = dataclasses.replace(TINY, dtype=dtype)
+    test_contract.check_value_and_gradients("pallas", [case])
 
 
 def test_jvp(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CASES, "tiny", TINY)
-    test_contract_transforms.test_jvp("pallas", "tiny")
+    test_contract_transforms.test_jvp("pallas", ("tiny",))
 
 
 def test_no_bias_is_a_bias_of_zero(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,20 +130,20 @@ def test_sums_over_the_kernel_in_at_least_32_bits(interpreter: None) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.groups == 1])
 def test_the_contract(name: str, interpreter: None) -> None:
-    test_contract.test_value_and_gradients("pallas", name, "float32")
+    test_contract.check_value_and_gradients("pallas", [CASES[name]])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mapped", ["inputs", "kernels", "both"])
 def test_vmap(mapped: str, interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CASES, "tiny", TINY)
-    test_contract_transforms.test_vmap_of_value_and_gradients("pallas", "tiny", mapped)
+    test_contract_transforms.test_vmap_of_value_and_gradients("pallas", ("tiny",), mapped)
 
 
 @pytest.mark.slow
 def test_training_in_a_scan(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CASES, "tiny", TINY)
-    test_contract_transforms.test_training_in_a_scan("pallas", "tiny")
+    test_contract_transforms.test_training_in_a_scan("pallas", ("tiny",))
 
 
 @pytest.mark.slow

@@ -6,6 +6,9 @@ values alone. `strategies.COUNTS` says how many each property runs.
 
 import dataclasses
 import itertools
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -25,12 +28,21 @@ from tests.ops.conv.cases import (
     every_method,
     expected,
     gradients,
+    naming,
     operands,
     precision_for,
-    quickly,
     reason_against,
+    together,
 )
-from tests.ops.conv.strategies import BY_METHOD, COUNTS, DISTINCT, check_random, conv_cases, count
+from tests.ops.conv.strategies import (
+    BY_METHOD,
+    COUNTS,
+    DISTINCT,
+    check_random,
+    check_together,
+    conv_cases,
+    count,
+)
 from tests.ops.conv.tolerances import allowed, assert_close
 
 
@@ -60,131 +72,174 @@ def test_output_shape_is_that_of_jax_and_the_oracle() -> None:
 
 @every_method(CASES["plain"])
 def test_value_equals_the_oracle(method: str) -> None:
-    def check(case: Case) -> None:
-        if reason_against(method, case) is not None:
-            return
-        with precision_for(case.dtype):
-            a = operands(case)
-            got = quickly(conv(case, method), a.x, a.kernel)
-            want = oracle.conv2d(oracle.float64(a.x), oracle.float64(a.kernel), **case.how)
-            assert_close(got, want, dtype=case.dtype, method=method, terms=case.terms[0])
+    def check(cases: list[Case]) -> None:
+        cases = supported(method, cases)
+        with precision_for(cases[0].dtype) if cases else nullcontext():
+            arrays = [operands(case) for case in cases]
+            run = [conv(case, method) for case in cases]
+            values = together(run, [(a.x, a.kernel) for a in arrays])
+            for case, a, got in zip(cases, arrays, values, strict=True):
+                want = oracle.conv2d(oracle.float64(a.x), oracle.float64(a.kernel), **case.how)
+                with naming(case):
+                    assert_close(got, want, dtype=case.dtype, method=method, terms=case.terms[0])
 
-    check_random(check, conv_cases(method=method), count("value", method))
+    check_together(check, lambda dtype: conv_cases(dtype, method), count("value", method))
 
 
 @every_method(CASES["plain"])
 def test_gradients_equal_the_oracle(method: str) -> None:
     """By input, kernel and bias."""
 
-    def check(case: Case) -> None:
-        if reason_against(method, case) is not None:
-            return
-        with precision_for(case.dtype):
-            a = operands(case)
-            got = quickly(gradients(case, method), a.x, a.kernel, a.bias, a.g)
-            for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
-                assert_close(one, want, dtype=case.dtype, method=method, terms=terms)
+    def check(cases: list[Case]) -> None:
+        cases = supported(method, cases)
+        with precision_for(cases[0].dtype) if cases else nullcontext():
+            arrays = [operands(case) for case in cases]
+            run = [gradients(case, method) for case in cases]
+            results = together(run, [(a.x, a.kernel, a.bias, a.g) for a in arrays])
+            for case, a, got in zip(cases, arrays, results, strict=True):
+                for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
+                    with naming(case):
+                        assert_close(one, want, dtype=case.dtype, method=method, terms=terms)
 
-    check_random(check, conv_cases(method=method), count("gradients", method))
+    check_together(check, lambda dtype: conv_cases(dtype, method), count("gradients", method))
+
+
+def supported(method: str, cases: list[Case]) -> list[Case]:
+    return [case for case in cases if reason_against(method, case) is None]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_methods_agree_with_each_other(dtype: str) -> None:
-    def check(case: Case) -> None:
-        methods = able(case)
+    def check(cases: list[Case]) -> None:
         with precision_for(dtype):
-            a = operands(case)
-            values = quickly(lambda *xs: [conv(case, m)(*xs) for m in methods], a.x, a.kernel)
-            for i, one in enumerate(methods):
-                for j, other in enumerate(methods[:i]):
+            arrays = [operands(case) for case in cases]
+            run = [
+                lambda *xs, case=case: {m: conv(case, m)(*xs) for m in able(case)} for case in cases
+            ]
+            results = together(run, [(a.x, a.kernel) for a in arrays])
+            for case, values in zip(cases, results, strict=True):
+                for one, other in itertools.combinations(able(case), 2):
                     tolerance = sum(allowed(dtype, m, case.terms[0]) for m in (one, other))
                     np.testing.assert_allclose(
-                        oracle.float64(values[i]),
-                        oracle.float64(values[j]),
+                        oracle.float64(values[one]),
+                        oracle.float64(values[other]),
                         rtol=0,
                         atol=tolerance,
-                        err_msg=f"{one} against {other}",
+                        err_msg=f"{one} against {other}, {case}",
                     )
 
-    check_random(check, conv_cases(dtype), count("agreement") // len(DTYPES))
+    check_together(check, conv_cases, count("agreement") // len(DTYPES), [dtype])
 
 
 def test_col2im_is_the_adjoint_of_im2col() -> None:
     """`<im2col(x), c> == <x, col2im(c)>`, in float64; and im2col is the oracle's, exactly."""
 
-    def check(case: Case) -> None:
-        kernel = case.kernel_shape[:2]
-        window: dict[str, Any] = {**case.how}
-        del window["groups"]
-        with precision_for("float64"):
-            x = draw("x", case.x_shape, "float64")
-            cells = kernel[0] * kernel[1] * case.x_shape[3]
-            c = draw("c", (*case.y_shape[:3], cells), "float64")
-            cols, back = quickly(
-                lambda x, c: (
-                    ops.im2col(x, kernel, **window),
-                    ops.col2im(c, case.x_shape, kernel, **window),
-                ),
-                *(x, c),
-            )
-            np.testing.assert_array_equal(cols, oracle.im2col(np.asarray(x), kernel, **window))
-            assert back.shape == case.x_shape
-            difference = abs(np.vdot(cols, c) - np.vdot(x, back))
-            assert difference <= allowed("float64", "im2col", cols.size)
+    def window(case: Case) -> dict[str, Any]:
+        return {name: value for name, value in case.how.items() if name != "groups"}
 
-    check_random(check, conv_cases("float64"), count("adjoint"))
+    def both(case: Case) -> Callable[..., tuple[jax.Array, jax.Array]]:
+        kernel = case.kernel_shape[:2]
+        return lambda x, c: (
+            ops.im2col(x, kernel, **window(case)),
+            ops.col2im(c, case.x_shape, kernel, **window(case)),
+        )
+
+    def check(cases: list[Case]) -> None:
+        with precision_for("float64"):
+            xs = [draw("x", case.x_shape, "float64") for case in cases]
+            cells = [math.prod(case.kernel_shape[:2]) * case.x_shape[3] for case in cases]
+            cs = [
+                draw("c", (*case.y_shape[:3], row), "float64")
+                for case, row in zip(cases, cells, strict=True)
+            ]
+            results = together([both(case) for case in cases], list(zip(xs, cs, strict=True)))
+            for case, x, c, (cols, back) in zip(cases, xs, cs, results, strict=True):
+                want = oracle.im2col(np.asarray(x), case.kernel_shape[:2], **window(case))
+                with naming(case):
+                    np.testing.assert_array_equal(cols, want)
+                    assert back.shape == case.x_shape
+                    difference = abs(np.vdot(cols, c) - np.vdot(x, back))
+                    assert difference <= allowed("float64", "im2col", cols.size)
+
+    check_together(check, conv_cases, count("adjoint"), ["float64"])
 
 
 def test_im2col_times_the_kernel_is_the_convolution() -> None:
-    def check(case: Case) -> None:
-        kh, kw, i, o = case.kernel_shape
-        a = operands(case)
-
-        def both(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def both(case: Case) -> Callable[..., tuple[jax.Array, jax.Array]]:
+        def run(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
             cols = ops.im2col(
-                x, (kh, kw), stride=case.stride, padding=case.padding, dilation=case.dilation
+                x,
+                case.kernel_shape[:2],
+                stride=case.stride,
+                padding=case.padding,
+                dilation=case.dilation,
             )
             return cols, conv(case, "lax")(x, kernel)
 
-        cols, y = quickly(both, a.x, a.kernel)
-        # Each group has its own columns of the rows, and its own filters.
-        rows = oracle.float64(cols).reshape(*case.y_shape[:3], kh * kw, case.groups, i)
-        kernel = oracle.float64(a.kernel).reshape(kh * kw, i, case.groups, o // case.groups)
-        product = np.einsum("nhwkgi,kigo->nhwgo", rows, kernel).reshape(case.y_shape)
-        assert_close(y, product, dtype="float32", method="lax", terms=case.terms[0])
+        return run
 
-    check_random(check, conv_cases("float32"), count("matrix product"))
+    def check(cases: list[Case]) -> None:
+        arrays = [operands(case) for case in cases]
+        results = together([both(case) for case in cases], [(a.x, a.kernel) for a in arrays])
+        for case, a, (cols, y) in zip(cases, arrays, results, strict=True):
+            kh, kw, i, o = case.kernel_shape
+            # Each group has its own columns of the rows, and its own filters.
+            rows = oracle.float64(cols).reshape(*case.y_shape[:3], kh * kw, case.groups, i)
+            kernel = oracle.float64(a.kernel).reshape(kh * kw, i, case.groups, o // case.groups)
+            product = np.einsum("nhwkgi,kigo->nhwgo", rows, kernel).reshape(case.y_shape)
+            with naming(case):
+                assert_close(y, product, dtype="float32", method="lax", terms=case.terms[0])
+
+    check_together(check, conv_cases, count("matrix product"), ["float32"])
 
 
 @every_method(dataclasses.replace(CASES["plain"], dtype="float64"))
 def test_linear_in_input_and_kernel(method: str) -> None:
     """`conv(2 x + 3 x', k) == 2 conv(x, k) + 3 conv(x', k)`, and the same for the kernel."""
 
-    def check(case: Case) -> None:
-        if reason_against(method, case) is not None:
-            return
+    def check(cases: list[Case]) -> None:
+        cases = supported(method, cases)
         with precision_for("float64"):
-            a, b = operands(case), operands(case, "other")
-            run = compiled(conv(case, method), a.x, a.kernel)
             # In NumPy: JAX would compile each sum for every shape.
-            x, other_x, kernel, other_kernel = map(oracle.float64, (a.x, b.x, a.kernel, b.kernel))
-            y = oracle.float64(run(x, kernel))
-            tolerance = 10 * allowed("float64", method, case.terms[0])  # 2 + 3 + 5 values
-            np.testing.assert_allclose(
-                run(2 * x + 3 * other_x, kernel),
-                2 * y + 3 * oracle.float64(run(other_x, kernel)),
-                rtol=0,
-                atol=tolerance,
+            firsts, others = (
+                [(oracle.float64(a.x), oracle.float64(a.kernel)) for a in arrays]
+                for arrays in (
+                    [operands(case) for case in cases],
+                    [operands(case, "other") for case in cases],
+                )
             )
-            np.testing.assert_allclose(
-                run(x, 2 * kernel + 3 * other_kernel),
-                2 * y + 3 * oracle.float64(run(x, other_kernel)),
-                rtol=0,
-                atol=tolerance,
+            program = compiled(
+                lambda pairs: [conv(c, method)(*p) for c, p in zip(cases, pairs, strict=True)],
+                firsts,
             )
-            # A result of zeros would be linear, too.
-            ones = np.ones(case.x_shape), np.ones(case.kernel_shape)
-            want = oracle.conv2d(*ones, **case.how)
-            assert_close(run(*ones), want, dtype="float64", method=method, terms=case.terms[0])
 
-    check_random(check, conv_cases("float64", method), count("linearity", method))
+            def run(pairs: list[tuple[oracle.Array, oracle.Array]]) -> list[oracle.Array]:
+                return [oracle.float64(y) for y in program(pairs)]
+
+            both = list(zip(firsts, others, strict=True))
+            ys = run(firsts)
+            of_x = run([(other_x, k) for (_, k), (other_x, _) in both])
+            of_kernel = run([(x, other_k) for (x, _), (_, other_k) in both])
+            sum_of_x = run([(2 * x + 3 * other_x, k) for (x, k), (other_x, _) in both])
+            sum_of_kernel = run([(x, 2 * k + 3 * other_k) for (x, k), (_, other_k) in both])
+            # A result of zeros would be linear, too.
+            ones = [(np.ones(case.x_shape), np.ones(case.kernel_shape)) for case in cases]
+            of_ones = program(ones)
+            for i, case in enumerate(cases):
+                tolerance = 10 * allowed("float64", method, case.terms[0])  # 2 + 3 + 5 values
+                with naming(case):
+                    for got, other in ((sum_of_x[i], of_x[i]), (sum_of_kernel[i], of_kernel[i])):
+                        np.testing.assert_allclose(
+                            got, 2 * ys[i] + 3 * other, rtol=0, atol=tolerance
+                        )
+                    want = oracle.conv2d(*ones[i], **case.how)
+                    assert_close(
+                        of_ones[i], want, dtype="float64", method=method, terms=case.terms[0]
+                    )
+
+    check_together(
+        check,
+        lambda dtype: conv_cases(dtype, method),
+        count("linearity", method),
+        ["float64"],
+    )

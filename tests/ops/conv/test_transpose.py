@@ -12,9 +12,18 @@ import pytest
 
 from jcnn import ops
 from tests.ops.conv import oracle
-from tests.ops.conv.cases import DTYPES, Case, Operands, draw, precision_for, quickly
+from tests.ops.conv.cases import (
+    DTYPES,
+    Case,
+    Operands,
+    draw,
+    naming,
+    precision_for,
+    quickly,
+    together,
+)
 from tests.ops.conv.oracle import Array, Padding, Size
-from tests.ops.conv.strategies import check_random, conv_cases, count
+from tests.ops.conv.strategies import check_together, conv_cases, count
 from tests.ops.conv.tolerances import allowed, assert_close
 
 
@@ -159,7 +168,7 @@ def test_one_axis(
 def test_adjoint_of_conv2d() -> None:
     """`<conv2d(x, k), y> == <x, conv_transpose2d(y, k)>`, and both sides have the other's shape."""
 
-    def check(case: Case) -> None:
+    def both(case: Case) -> Callable[..., tuple[jax.Array, jax.Array]]:
         window = ops.resolve_window(
             case.x_shape[1:3],
             case.kernel_shape[:2],
@@ -180,28 +189,38 @@ def test_adjoint_of_conv2d() -> None:
             size % step == 0 for size, step in zip(window.in_size, window.stride, strict=True)
         ):
             padding, unread = "SAME", [0, 0]
+
+        def run(x: jax.Array, kernel: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+            back = ops.conv_transpose2d(
+                y,
+                kernel,
+                stride=case.stride,
+                padding=padding,
+                output_padding=(unread[0], unread[1]),
+                dilation=case.dilation,
+                groups=case.groups,
+            )
+            return ops.conv2d(x, kernel, **case.how), back
+
+        return run
+
+    def check(cases: list[Case]) -> None:
         with precision_for("float64"):
-            x, kernel = draw("x", case.x_shape, "float64"), draw("k", case.kernel_shape, "float64")
-            y = draw("y", case.y_shape, "float64")
-
-            def both(x: jax.Array, kernel: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-                back = ops.conv_transpose2d(
-                    y,
-                    kernel,
-                    stride=case.stride,
-                    padding=padding,
-                    output_padding=(unread[0], unread[1]),
-                    dilation=case.dilation,
-                    groups=case.groups,
+            arrays = [
+                tuple(
+                    draw(name, shape, "float64")
+                    for name, shape in (("x", c.x_shape), ("k", c.kernel_shape), ("y", c.y_shape))
                 )
-                return ops.conv2d(x, kernel, **case.how), back
+                for c in cases
+            ]
+            results = together([both(case) for case in cases], arrays)
+            for case, (x, _, y), (there, back) in zip(cases, arrays, results, strict=True):
+                with naming(case):
+                    assert back.shape == case.x_shape
+                    difference = abs(np.vdot(there, y) - np.vdot(x, back))
+                    assert difference <= allowed("float64", "lax", there.size * case.terms[0])
 
-            there, back = quickly(both, x, kernel, y)
-            assert back.shape == case.x_shape
-            difference = abs(np.vdot(there, y) - np.vdot(x, back))
-            assert difference <= allowed("float64", "lax", there.size * case.terms[0])
-
-    check_random(check, conv_cases("float64"), count("transposed"))
+    check_together(check, conv_cases, count("transposed"), ["float64"])
 
 
 # --- transformed ----------------------------------------------------------------------------------
