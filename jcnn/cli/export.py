@@ -13,8 +13,9 @@ from jcnn.cli.run_options import BuiltBy, RunFolder
 class ExportCommand(BuiltBy):
     """Write the trained model of a run as a file for other programs.
 
-    FILE.stablehlo is a program of JAX for CPU, CUDA and TPU that needs no jcnn; FILE.safetensors
-    holds the parameters with PyTorch's names.
+    FILE.onnx is for onnxruntime and other tools of deployment; FILE.stablehlo is a program of JAX
+    for CPU, CUDA and TPU that needs no jcnn; FILE.safetensors holds the parameters with PyTorch's
+    names.
     """
 
     run_folder: RunFolder

@@ -16,6 +16,8 @@ from safetensors.numpy import save as safetensors_bytes
 
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.graph import graph
+from jcnn.interop.onnx_file import write_onnx
+from jcnn.interop.onnx_nodes import OPSET
 from jcnn.interop.torch_names import torch_state
 from jcnn.layers import eval_mode
 from jcnn.suggest import did_you_mean
@@ -45,6 +47,15 @@ class _Saved:
             "preprocessing": "x / 255" if own is None else own.to_json(),
         }
 
+    @property
+    def interface(self) -> dict[str, str]:
+        """What a program takes and gives."""
+        dtype = "uint8" if self.with_preprocessing else "float32"
+        return {
+            "input": f"(N, {', '.join(map(str, self.input_shape))}) {dtype}",
+            "output": "probabilities" if self.with_preprocessing else "logits",
+        }
+
 
 def save_model(
     model: nnx.Module,
@@ -57,10 +68,11 @@ def save_model(
 ) -> list[Path]:
     """Write a model in eval mode to a file; the ending of its name chooses the format.
 
-    ".stablehlo" is a program of JAX (`jax.export`) for any number of images, on CPU, CUDA and TPU.
-    `jax.export.deserialize(bytes).call(images)` runs it without jcnn. ".safetensors" holds the
-    parameters with PyTorch's names and axes, for a PyTorch model of the same layers, such as
-    torchvision's for the networks of the zoo that have its names.
+    ".onnx" is for onnxruntime and other tools of deployment. ".stablehlo" is a program of JAX
+    (`jax.export`) for CPU, CUDA and TPU; `jax.export.deserialize(bytes).call(images)` runs it
+    without jcnn. Both take any number of images. ".safetensors" holds the parameters with PyTorch's
+    names and axes, for a PyTorch model of the same layers, such as torchvision's for the networks
+    of the zoo that have its names.
 
     Args:
         model: any NNX module that `jcnn.graph.graph` accepts.
@@ -114,12 +126,12 @@ def _stablehlo(saved: _Saved, path: Path) -> dict[str, Any]:
     images = jax.ShapeDtypeStruct((number, *saved.input_shape), dtype)
     with _no_source_files():
         exported = export.export(jax.jit(run), platforms=PLATFORMS)(images)
-    about = saved.about | {
+    about = {
+        **saved.about,
+        **saved.interface,
         "format": "StableHLO by jax.export",
         "jax": jax.__version__,
         "platforms": list(PLATFORMS),
-        "input": f"(N, {', '.join(map(str, saved.input_shape))}) {jnp.dtype(dtype).name}",
-        "output": "probabilities" if saved.with_preprocessing else "logits",
         "use": "jax.export.deserialize(bytearray(open(file, 'rb').read())).call(images)",
     }
     write_bytes(path, [bytes(exported.serialize())])
@@ -153,7 +165,19 @@ def _safetensors(saved: _Saved, path: Path) -> dict[str, Any]:
     return saved.about | {"format": "safetensors, with PyTorch's names and axes"}
 
 
+def _onnx(saved: _Saved, path: Path) -> dict[str, Any]:
+    write_onnx(
+        graph(saved.model, saved.input_shape),
+        path,
+        class_names=saved.class_names,
+        preprocessing=saved.preprocessing,
+        with_preprocessing=saved.with_preprocessing,
+    )
+    return saved.about | {"format": f"ONNX, opset {OPSET}"} | saved.interface
+
+
 _FORMATS: dict[str, Callable[[_Saved, Path], dict[str, Any]]] = {
+    ".onnx": _onnx,
     ".stablehlo": _stablehlo,
     ".safetensors": _safetensors,
 }

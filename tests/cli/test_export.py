@@ -32,10 +32,11 @@ def test_mistakes_are_one_line(
     trained: Trained, jcnn: Callable[..., Result], tmp_path: Path
 ) -> None:
     for words, said in (
-        ((trained.run, tmp_path / "net.pth"), "accepted: a name that ends in .stablehlo"),
+        ((trained.run, tmp_path / "net.pth"), "accepted: a name that ends in .onnx, .stablehlo"),
         ((trained.run, tmp_path / "net.safetensors"), "flattens maps of"),
         ((tmp_path, tmp_path / "net.stablehlo"), "is no run folder"),
         ((trained.run, tmp_path / "no" / "net.stablehlo"), "No such file or directory"),
+        ((trained.run, tmp_path / "no" / "net.onnx"), "No such file or directory"),
     ):
         done = jcnn("export", *words)
         assert done.code == 2

@@ -230,10 +230,10 @@ def test_the_summary_of_a_run_says_its_preprocessing(jcnn: Jcnn, tmp_path: Path)
     given = Preprocessing((8, 9), "crop", "grey", (0.5,), (0.25,))
     names = ("a", "b", "c")
     runs.save(model, run, class_names=names, preprocessing=given)
-    assert_refused(jcnn("summary", run), "name what builds it: --model FILE.py:NAME")
-    result = jcnn("summary", run, "--model", "conv1")
-    assert "8x9x32" in result.out
-    assert f"\nimages: {given.describe()}\n" in result.out
+    for named in ([], ["--model", "conv1"]):
+        result = jcnn("summary", run, *named)
+        assert "8x9x32" in result.out
+        assert f"\nimages: {given.describe()}\n" in result.out
     found = json.loads(jcnn("summary", run, "--model", "conv1", "--json").out)
     assert found["preprocessing"] == given.describe()
     assert_refused(jcnn("summary", tmp_path), "is no run folder")
@@ -251,10 +251,15 @@ def test_an_untrained_model_file_is_explored(jcnn: Jcnn, net: Path, tmp_path: Pa
 def test_a_run_made_in_python(jcnn: Jcnn, tmp_path: Path) -> None:
     run, names = tmp_path / "run", tuple("0123456789")
     runs.save(build("conv1", (8, 8, 1), 10), run, class_names=names, input_shape=(8, 8, 1))
+    assert_refused(jcnn("train", "--resume", run), "was made in Python (jcnn.")
+    with_graph = jcnn("evaluate", run, "--data", "digits")
+    assert with_graph.code == 0, with_graph.err
+    (run / "graph.json").unlink()
     assert_refused(jcnn("evaluate", run), f"{run}: its model is a Python object (jcnn.")
     assert_refused(jcnn("evaluate", run), "name what builds it: --model FILE.py:NAME, or in Python")
-    assert_refused(jcnn("train", "--resume", run), "was made in Python (jcnn.")
     named = ["--model", "conv1"]
+    by_name = jcnn("evaluate", run, *named, "--data", "digits")
+    assert by_name.out == with_graph.out
     assert_refused(jcnn("evaluate", run, *named), "data: the run does not say what it was trained")
     assert_refused(jcnn("evaluate", run, "--model", "conv2"), "is of another model: it has no ")
     result = jcnn("report", run, *named, "--data", "digits")
