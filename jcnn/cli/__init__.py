@@ -23,6 +23,7 @@ from jcnn.cli.draw import DrawCommand
 from jcnn.cli.evaluate import EvaluateCommand
 from jcnn.cli.explore import ExploreCommand
 from jcnn.cli.export import ExportCommand
+from jcnn.cli.import_model import ImportCommand
 from jcnn.cli.info import InfoCommand
 from jcnn.cli.messages import PartError, show_warning
 from jcnn.cli.models import ModelsCommand
@@ -40,6 +41,7 @@ Command = (
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ExploreCommand, tyro.conf.subcommand("explore")]
     | Annotated[ExportCommand, tyro.conf.subcommand("export")]
+    | Annotated[ImportCommand, tyro.conf.subcommand("import")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]

@@ -192,6 +192,30 @@ def scaled(image_shape: tuple[int, int, int], resize: Resize = "stretch") -> Pre
     )
 
 
+def between(
+    low: float, high: float, image_shape: tuple[int, int, int], resize: Resize = "stretch"
+) -> Preprocessing:
+    """The preprocessing of a model for which black is `low` and white is `high`, such as -1 and 1.
+
+    Args:
+        low, high: the numbers.
+        image_shape, resize: as for `scaled`.
+
+    Raises:
+        ValueError: `high` is not above `low`, or as from `scaled`.
+    """
+    if not high > low:
+        raise ValueError(
+            f"range: got {low:g} and {high:g}; accepted: two numbers, the second larger"
+        )
+    plain = scaled(image_shape, resize)
+    deviation = 1 / (high - low)
+    channels = image_shape[2]
+    return dataclasses.replace(
+        plain, mean=(-low * deviation,) * channels, deviation=(deviation,) * channels
+    )
+
+
 def _is_size(size: object) -> bool:
     return (
         isinstance(size, tuple) and len(size) == 2 and all(type(n) is int and n >= 1 for n in size)

@@ -1,0 +1,196 @@
+"""A Keras model's configuration as a list of layers and their inputs.
+
+Keras 3, tf.keras 2 and Keras 2.2 write the same tree in three dialects: Sequential as a list or a
+dictionary, with or without an InputLayer, inbound nodes as nested lists or as serialised tensors.
+Nested models become layers of one list, named "outer/inner".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+INPUT = "input"
+_MODELS = ("Sequential", "Functional", "Model")
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """One layer: its path of names, its class and settings, and the paths of its inputs."""
+
+    path: str
+    kind: str
+    config: dict[str, Any] = field(repr=False)
+    inputs: tuple[str, ...]
+
+
+def layers_of(model: Any) -> tuple[list[KerasLayer], str, tuple[int | None, ...] | None]:
+    """The layers of a model, without its inputs.
+
+    Args:
+        model: the decoded JSON of a configuration.
+
+    Returns:
+        The layers, each after its inputs; the path of the output; the shape of one input, None if
+        the file does not say.
+
+    Raises:
+        ValueError: it is no Sequential or Functional model with one input and one output.
+    """
+    found: list[KerasLayer] = []
+    shapes: list[tuple[int | None, ...]] = []
+    output = _model(model, "", (INPUT,), found, shapes, depth=0)
+    if not found:
+        raise ValueError("the model has no layers")
+    return found, output, shapes[0] if shapes else None
+
+
+def _model(
+    model: Any,
+    prefix: str,
+    inputs: tuple[str, ...],
+    found: list[KerasLayer],
+    shapes: list[tuple[int | None, ...]],
+    depth: int,
+) -> str:
+    """Append the layers of a model that reads `inputs`; the path of its output."""
+    if depth > 20:
+        raise ValueError("models are nested too deeply")
+    kind = _field(model, "class_name", str)
+    if kind not in _MODELS:
+        raise ValueError(f"is a {kind}; accepted: {', '.join(_MODELS)}")
+    config = model.get("config")
+    if isinstance(config, list):  # Keras 2.2's Sequential
+        config = {"layers": config}
+    layers = _field(config, "layers", list)
+    if "input_layers" not in config:
+        if len(inputs) != 1:
+            raise ValueError(f"a Sequential model reads {len(inputs)} inputs; accepted: one")
+        last = inputs[0]
+        for layer in layers:
+            last = _layer(layer, prefix, (last,), found, shapes, depth)
+        return last
+    return _functional(config, layers, prefix, inputs, found, shapes, depth)
+
+
+def _functional(
+    config: dict[str, Any],
+    layers: list[Any],
+    prefix: str,
+    inputs: tuple[str, ...],
+    found: list[KerasLayer],
+    shapes: list[tuple[int | None, ...]],
+    depth: int,
+) -> str:
+    begins, ends = (_ends(config.get(key)) for key in ("input_layers", "output_layers"))
+    if len(begins) != len(inputs):
+        raise ValueError(f"has {len(begins)} inputs; accepted: {len(inputs)}")
+    if len(ends) != 1:
+        raise ValueError(f"has {len(ends)} outputs; accepted: one")
+    # For each layer its first call alone, which is what its name means.
+    values = dict(zip(begins, inputs, strict=True))
+    waiting = list(layers)
+    for layer in waiting:
+        if _field(layer, "class_name", str) == "InputLayer":
+            _note_shape(layer, shapes)
+    waiting = [layer for layer in waiting if layer["class_name"] != "InputLayer"]
+    while waiting:
+        ready = []
+        for layer in waiting:
+            calls = layer.get("inbound_nodes") or []
+            name = _name(layer)
+            if len(calls) != 1:
+                raise ValueError(f"{prefix}{name} is called {len(calls)} times; accepted: once")
+            needed = list(_inbound(calls[0]))
+            if all(one in values for one in needed):
+                given = tuple(values[one] for one in needed)
+                values[name] = _layer(layer, prefix, given, found, shapes, depth)
+                ready.append(layer)
+        if not ready:
+            raise ValueError(f"{prefix}{_name(waiting[0])} has inputs that no layer gives")
+        waiting = [layer for layer in waiting if not any(layer is one for one in ready)]
+    if ends[0] not in values:
+        raise ValueError(f"its output {ends[0]!r} is no layer")
+    return values[ends[0]]
+
+
+def _layer(
+    layer: Any,
+    prefix: str,
+    inputs: tuple[str, ...],
+    found: list[KerasLayer],
+    shapes: list[tuple[int | None, ...]],
+    depth: int,
+) -> str:
+    """Append one layer, or those of a nested model; the path of its output."""
+    kind, config = _field(layer, "class_name", str), layer.get("config")
+    if kind in _MODELS:
+        return _model(layer, f"{prefix}{_name(layer)}/", inputs, found, shapes, depth + 1)
+    _note_shape(layer, shapes)
+    if kind == "InputLayer":
+        return inputs[0]
+    path = f"{prefix}{_name(layer)}"
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: its config is no JSON object")
+    if any(path == other.path for other in found):
+        raise ValueError(f"{path}: two layers have this name")
+    found.append(KerasLayer(path, kind, config, inputs))
+    return path
+
+
+def _note_shape(layer: Any, shapes: list[tuple[int | None, ...]]) -> None:
+    config = layer.get("config")
+    if not isinstance(config, dict):
+        return
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if isinstance(shape, list) and all(one is None or type(one) is int for one in shape):
+        shapes.append(tuple(shape[1:]))
+
+
+def _name(layer: Any) -> str:
+    config = layer.get("config")
+    name = config.get("name") if isinstance(config, dict) else None
+    name = name or layer.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a {layer.get('class_name')} has no name")
+    return name
+
+
+def _ends(value: Any) -> list[str]:
+    """The names of a model's inputs or outputs: `["a", 0, 0]`, or a list of these."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        value = [value]
+    if not isinstance(value, list) or not all(isinstance(one, list) and one for one in value):
+        raise ValueError("its input_layers or output_layers are no lists")
+    return [str(one[0]) for one in value]
+
+
+def _inbound(call: Any) -> Iterator[str]:
+    """The names of the layers whose outputs a call reads."""
+    if isinstance(call, dict):  # Keras 3: serialised tensors
+        yield from _tensors(call.get("args"))
+        return
+    if isinstance(call, list):  # Keras 2: [[name, node, tensor, arguments], ...]
+        entries = [call] if call and isinstance(call[0], str) else call
+        for entry in entries:
+            if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
+                raise ValueError("inbound_nodes has an unknown form")
+            yield entry[0]
+        return
+    raise ValueError("inbound_nodes has an unknown form")
+
+
+def _tensors(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        history = _field(value.get("config"), "keras_history", list)
+        if not history or not isinstance(history[0], str):
+            raise ValueError("inbound_nodes has an unknown form")
+        yield history[0]
+
+
+def _field(content: Any, name: str, kind: Any) -> Any:
+    if not isinstance(content, dict) or not isinstance(content.get(name), kind):
+        raise ValueError(f"the configuration has no {name}")
+    return content[name]

@@ -1,0 +1,387 @@
+"""What Keras's layers are in jcnn: the table that the import and the documentation read.
+
+A layer becomes one step or several, such as a convolution and its activation. Settings that change
+nothing at prediction (regularizers, initializers, constraints) are ignored.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jcnn import ops
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Arrays = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node of a graph: its kind, its settings and its arrays by role.
+
+    Attributes:
+        suffix: of the node's name, for a step that is not the layer's first.
+        channels: of the result, for convolutions.
+    """
+
+    kind: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+    suffix: str = ""
+    channels: int = 0
+
+
+Write = Callable[[dict[str, Any], list[Shape], Arrays], list[Step]]
+
+
+def steps_of(kind: str, config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    """The steps of a layer.
+
+    Args:
+        kind: Keras's class.
+        config: its settings.
+        shapes: of its inputs, without the batch axis.
+        arrays: its weights by role, such as "kernel".
+
+    Raises:
+        ValueError: the class or a setting is not supported, or an array has another shape.
+    """
+    if kind not in LAYERS:
+        raise ValueError(f"is a {kind}, which jcnn has no layer for")
+    if config.get("data_format") == "channels_first":
+        raise ValueError("data_format: got 'channels_first'; accepted: 'channels_last'")
+    return LAYERS[kind].write(config, shapes, arrays)
+
+
+def roles_of(kind: str, config: dict[str, Any]) -> list[str]:
+    """The roles of a layer's weights, in Keras's order."""
+    if kind not in LAYERS:
+        return []
+    flags = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+    roles = LAYERS[kind].roles
+    return [role for role in roles if config.get(flags.get(role, ""), True) is not False]
+
+
+# --- layers with weights --------------------------------------------------------------------------
+
+
+def _conv(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    height, width = _pair(config["kernel_size"])
+    groups, channels, filters = config.get("groups", 1), shapes[0][-1], config["filters"]
+    kernel = _array(arrays, "kernel", (height, width, channels // groups, filters))
+    settings = _window(config, shapes[0], (height, width)) | {"groups": groups, "method": "auto"}
+    step = Step("conv", settings, _with_bias(kernel, arrays, filters), channels=filters)
+    return [step, *_activated(config)]
+
+
+def _depthwise(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    height, width = _pair(config["kernel_size"])
+    channels, multiple = shapes[0][-1], config.get("depth_multiplier", 1)
+    role = "depthwise_kernel" if "depthwise_kernel" in arrays else "kernel"
+    kernel = _array(arrays, role, (height, width, channels, multiple))
+    settings = _window(config, shapes[0], (height, width)) | {"method": "auto"}
+    made = _with_bias(kernel, arrays, channels * multiple)
+    step = Step("depthwise_conv", settings, made, channels=channels * multiple)
+    return [step, *_activated(config)]
+
+
+def _separable(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    height, width = _pair(config["kernel_size"])
+    channels, multiple = shapes[0][-1], config.get("depth_multiplier", 1)
+    wide, filters = channels * multiple, config["filters"]
+    first = _array(arrays, "depthwise_kernel", (height, width, channels, multiple))
+    second = _array(arrays, "pointwise_kernel", (1, 1, wide, filters))
+    settings = _window(config, shapes[0], (height, width)) | {"method": "auto"}
+    plain = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    return [
+        Step("depthwise_conv", settings, {"kernel": first}, " depthwise", wide),
+        Step("conv", plain | {"method": "auto"}, _with_bias(second, arrays, filters), "", filters),
+        *_activated(config),
+    ]
+
+
+def _conv_transpose(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    height, width = _pair(config["kernel_size"])
+    filters = config["filters"]
+    kernel = _array(arrays, "kernel", (height, width, filters, shapes[0][-1]))
+    if config.get("output_padding") is not None:
+        raise ValueError(f"output_padding: got {config['output_padding']}; accepted: None")
+    stride, dilation = _pair(config["strides"]), _pair(config.get("dilation_rate", 1))
+    padding, extra = _padding(config), (0, 0)
+    if padding == "VALID":  # Keras fills the gaps behind the last windows, too
+        spans = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
+        extra = (max(stride[0] - spans[0], 0), max(stride[1] - spans[1], 0))
+    settings = {
+        "stride": stride,
+        "padding": padding,
+        "output_padding": extra,
+        "dilation": dilation,
+        "groups": config.get("groups", 1),
+    }
+    step = Step("conv_transpose", settings, _with_bias(kernel, arrays, filters), channels=filters)
+    return [step, *_activated(config)]
+
+
+def _dense(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    units = config["units"]
+    kernel = _array(arrays, "kernel", (shapes[0][-1], units))
+    return [Step("dense", {}, _with_bias(kernel, arrays, units)), *_activated(config)]
+
+
+def _batch_norm(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    _check_axis(config, shapes[0])
+    settings = {"epsilon": float(config["epsilon"]), "momentum": float(config["momentum"])}
+    names = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_variance": "variance"}
+    return [Step("batch_norm", settings, _renamed(arrays, names, shapes[0][-1]))]
+
+
+def _layer_norm(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    _check_axis(config, shapes[0])
+    settings = {"epsilon": float(config["epsilon"])}
+    if config.get("rms_scaling"):
+        raise ValueError("rms_scaling: got True; accepted: False")
+    names = {"gamma": "scale", "beta": "bias"}
+    return [Step("layer_norm", settings, _renamed(arrays, names, shapes[0][-1]))]
+
+
+def _group_norm(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    _check_axis(config, shapes[0])
+    groups = config["groups"] if config["groups"] > 0 else shapes[0][-1]
+    settings = {"epsilon": float(config["epsilon"]), "groups": groups}
+    names = {"gamma": "scale", "beta": "bias"}
+    return [Step("group_norm", settings, _renamed(arrays, names, shapes[0][-1]))]
+
+
+# --- layers without -------------------------------------------------------------------------------
+
+
+def _pool(kind: str) -> Write:
+    def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+        size = _pair(config["pool_size"])
+        given = {"strides": config.get("strides") or size} | {"padding": config["padding"]}
+        window = _window(given, shapes[0], size)
+        settings = {"window": size, "stride": window["stride"], "padding": window["padding"]}
+        return [Step(kind, settings)]
+
+    return write
+
+
+def _global_pool(kind: str) -> Write:
+    return lambda config, shapes, arrays: [
+        Step(kind, {"keepdims": bool(config.get("keepdims", False))})
+    ]
+
+
+def _plain(kind: str) -> Write:
+    return lambda config, shapes, arrays: [Step(kind)]
+
+
+def _dropout(kind: str) -> Write:
+    return lambda config, shapes, arrays: [Step(kind, {"rate": float(config["rate"])})]
+
+
+def _nothing(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    """Layers that change nothing at prediction."""
+    return []
+
+
+def _activation(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    return [replaced(step) for step in _activated(config)]
+
+
+def _relu(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    most = config.get("max_value")
+    slope = config.get("negative_slope") or 0.0
+    if config.get("threshold"):
+        raise ValueError(f"threshold: got {config['threshold']}; accepted: 0")
+    if most is None:
+        return [_function("leaky_relu", slope=float(slope)) if slope else _function("relu")]
+    if most == 6 and not slope:
+        return [_function("relu6")]
+    raise ValueError(f"max_value: got {most} with negative_slope {slope}; accepted: None, or 6")
+
+
+def _leaky_relu(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    slope = config.get("negative_slope", config.get("alpha", 0.3))
+    return [_function("leaky_relu", slope=_number(slope))]
+
+
+def _elu(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    return [_function("elu", alpha=_number(config.get("alpha", 1.0)))]
+
+
+def _softmax(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    _check_axis(config, shapes[0])
+    return [_function("softmax")]
+
+
+def _sides(kind: str, setting: str) -> Write:
+    def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+        given = config[setting]
+        pairs = given if isinstance(given, list) else [given, given]
+        sides = tuple(_pair(one) for one in pairs)
+        return [Step(kind, {setting: sides})]
+
+    return write
+
+
+def _upsample(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    how = config.get("interpolation", "nearest")
+    if how not in ("nearest", "bilinear"):
+        raise ValueError(f"interpolation: got {how!r}; accepted: 'nearest', 'bilinear'")
+    return [Step("upsample", {"size": _pair(config["size"]), "interpolation": how})]
+
+
+def _reshape(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    target = list(config["target_shape"])
+    if -1 in target:
+        rest = int(np.prod([size for size in target if size != -1]))
+        target[target.index(-1)] = int(np.prod(shapes[0])) // max(rest, 1)
+    return [Step("flatten") if len(target) == 1 else Step("reshape", {"shape": tuple(target)})]
+
+
+def _concatenate(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    axis, rank = config.get("axis", -1), len(shapes[0]) + 1
+    return [Step("concatenate", {"axis": axis if axis < 0 else axis - rank})]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a class of layers is written, and the roles of its weights in Keras's order."""
+
+    write: Write
+    roles: Sequence[str] = ()
+
+
+LAYERS: dict[str, Kind] = {
+    "Conv2D": Kind(_conv, ("kernel", "bias")),
+    "DepthwiseConv2D": Kind(_depthwise, ("kernel", "bias")),
+    "SeparableConv2D": Kind(_separable, ("depthwise_kernel", "pointwise_kernel", "bias")),
+    "Conv2DTranspose": Kind(_conv_transpose, ("kernel", "bias")),
+    "Dense": Kind(_dense, ("kernel", "bias")),
+    "BatchNormalization": Kind(_batch_norm, ("gamma", "beta", "moving_mean", "moving_variance")),
+    "LayerNormalization": Kind(_layer_norm, ("gamma", "beta")),
+    "GroupNormalization": Kind(_group_norm, ("gamma", "beta")),
+    "MaxPooling2D": Kind(_pool("max_pool")),
+    "AveragePooling2D": Kind(_pool("average_pool")),
+    "GlobalAveragePooling2D": Kind(_global_pool("global_average_pool")),
+    "GlobalMaxPooling2D": Kind(_global_pool("global_max_pool")),
+    "Flatten": Kind(_plain("flatten")),
+    "Reshape": Kind(_reshape),
+    "Dropout": Kind(_dropout("dropout")),
+    "SpatialDropout2D": Kind(_dropout("spatial_dropout")),
+    "Activation": Kind(_activation),
+    "ReLU": Kind(_relu),
+    "LeakyReLU": Kind(_leaky_relu),
+    "ELU": Kind(_elu),
+    "Softmax": Kind(_softmax),
+    "ZeroPadding2D": Kind(_sides("zero_pad", "padding")),
+    "Cropping2D": Kind(_sides("crop", "cropping")),
+    "UpSampling2D": Kind(_upsample),
+    "Add": Kind(_plain("add")),
+    "Multiply": Kind(_plain("multiply")),
+    "Concatenate": Kind(_concatenate),
+    **dict.fromkeys(
+        (
+            *("GaussianNoise", "GaussianDropout", "ActivityRegularization", "RandomFlip"),
+            *("RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"),
+            "RandomBrightness",
+        ),
+        Kind(_nothing),
+    ),
+}
+# Layers that an import notes: they are for training and change nothing at prediction.
+FOR_TRAINING = tuple(name for name, kind in LAYERS.items() if kind.write is _nothing)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+_FUNCTIONS = {
+    **{name: name for name in ("relu", "relu6", "sigmoid", "tanh", "softplus", "selu", "mish")},
+    **{name: name for name in ("elu", "hard_sigmoid", "gelu", "silu", "softmax")},
+    "swish": "silu",
+    "hard_silu": "hard_swish",
+    "hard_swish": "hard_swish",
+}
+
+
+def _activated(config: dict[str, Any]) -> list[Step]:
+    """The step of a layer's own activation, if it has one."""
+    given = config.get("activation")
+    if isinstance(given, dict):
+        given = given.get("config", {}).get("name") if given.get("config") else given["class_name"]
+    if given in (None, "linear"):
+        return []
+    if given == "leaky_relu":
+        return [_function("leaky_relu", " leaky_relu", slope=0.2)]
+    if given not in _FUNCTIONS:
+        raise ValueError(f"activation: got {given!r}; accepted: {', '.join(_FUNCTIONS)}")
+    return [_function(_FUNCTIONS[given], f" {given}")]
+
+
+def _function(name: str, suffix: str = "", **numbers: float) -> Step:
+    return Step("activation", {"function": name, **numbers}, suffix=suffix)
+
+
+def replaced(step: Step) -> Step:
+    """The step as a layer's first, under the layer's own name."""
+    return Step(step.kind, step.settings, step.arrays, "", step.channels)
+
+
+def _window(config: dict[str, Any], shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
+    """Stride, padding in cells and dilation."""
+    window = ops.resolve_window(
+        (shape[0], shape[1]),
+        size,
+        stride=_pair(config["strides"]),
+        padding=_padding(config),
+        dilation=_pair(config.get("dilation_rate", 1)),
+    )
+    return {"stride": window.stride, "padding": window.padding, "dilation": window.dilation}
+
+
+def _padding(config: dict[str, Any]) -> Any:
+    padding = str(config["padding"]).upper()
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding: got {config['padding']!r}; accepted: 'same', 'valid'")
+    return padding
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = value if isinstance(value, list | tuple) else (value, value)
+    return int(first), int(second)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, dict):  # an array of one number, in Keras 3's JSON
+        value = value.get("config", {}).get("value")
+    return float(value)
+
+
+def _check_axis(config: dict[str, Any], shape: Shape) -> None:
+    axis = config.get("axis", -1)
+    axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
+    if axis not in (-1, len(shape)):
+        raise ValueError(f"axis: got {axis}; accepted: -1")
+
+
+def _array(arrays: Arrays, role: str, shape: Shape) -> Array:
+    if role not in arrays:
+        raise ValueError(f"{role}: the file has no such array")
+    if arrays[role].shape != shape:
+        raise ValueError(f"{role}: has shape {arrays[role].shape}; expected {shape}")
+    return arrays[role]
+
+
+def _with_bias(kernel: Array, arrays: Arrays, filters: int) -> Arrays:
+    made = {"kernel": kernel}
+    if "bias" in arrays:
+        made["bias"] = _array(arrays, "bias", (filters,))
+    return made
+
+
+def _renamed(arrays: Arrays, names: dict[str, str], channels: int) -> Arrays:
+    return {new: _array(arrays, old, (channels,)) for old, new in names.items() if old in arrays}

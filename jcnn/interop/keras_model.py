@@ -1,0 +1,173 @@
+"""Builds jcnn's model of a Keras file."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jcnn.data.preprocessing import Preprocessing
+from jcnn.graph import INPUT, Graph, GraphModel, Node
+from jcnn.graph.build import KINDS
+from jcnn.interop.keras_config import KerasLayer
+from jcnn.interop.keras_file import KerasModel, keras_model
+from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of
+from jcnn.interop.torch_zip import shown
+from jcnn.layers import eval_mode
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was read from a file.
+
+    Attributes:
+        graph: of the model, which gives logits.
+        input_shape: `(H, W, C)`.
+        preprocessing: how the input is made of an image; None means `x / 255`.
+        notes: what is worth telling.
+    """
+
+    graph: Graph
+    input_shape: tuple[int, int, int]
+    preprocessing: Preprocessing | None
+    notes: tuple[str, ...]
+
+    def model(self) -> GraphModel:
+        """The model."""
+        return GraphModel(self.graph, rngs=nnx.Rngs(0))
+
+
+def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Imported:
+    """Read a Keras model.
+
+    Args:
+        path: a `.keras` or a whole-model `.h5` file.
+        input_shape: `(H, W, C)`, for a file that does not say.
+
+    Raises:
+        ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
+    """
+    try:
+        return _imported(keras_model(path), input_shape)
+    except ValueError as error:
+        raise ValueError(f"{shown(path)}: {error}") from None
+    except (LookupError, TypeError, AttributeError) as error:
+        # The configuration may have any form.
+        raise ValueError(f"{shown(path)}: its configuration is wrong: {error!r}") from None
+
+
+def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
+    shape = _input_shape(model, given)
+    notes: list[str] = []
+    scaling, layers = _split_scaling(model.layers)
+    names = {INPUT: INPUT} | {layer.path: INPUT for layer in scaling}
+    shapes: dict[str, Shape] = {INPUT: shape}
+    nodes: list[Node] = []
+    for layer in layers:
+        inputs = [names[one] for one in layer.inputs]
+        if layer.kind in FOR_TRAINING:
+            notes.append(f"{layer.path}: a {layer.kind} acts in training alone, and is left out")
+        try:
+            arrays = model.arrays(layer)
+            steps = steps_of(layer.kind, layer.config, [shapes[one] for one in inputs], arrays)
+            for step in steps:
+                node = _node(f"{layer.path}{step.suffix}", step, inputs, shapes)
+                if any(node.name == other.name for other in nodes):
+                    raise ValueError("two layers have this name")
+                nodes.append(node)
+                shapes[node.name] = node.shape
+                inputs = [node.name]
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            # Settings come from a file: any of them may be missing or of another type.
+            reason = str(error) if isinstance(error, ValueError) else f"a wrong setting: {error!r}"
+            raise ValueError(f"{layer.path}: {reason.splitlines()[0]}") from None
+        names[layer.path] = inputs[0]
+    output = names[model.output]
+    last = next((node for node in nodes if node.name == output), None)
+    if last is None:
+        raise ValueError("the model computes nothing")
+    if last.kind == "activation" and last.settings["function"] == "softmax":
+        nodes.remove(last)
+        output = last.inputs[0]
+        notes.append(f"{last.name}: left out, since jcnn's models give logits")
+    elif last.kind == "activation":
+        notes.append(f"the model ends in {last.settings['function']}, not in softmax or logits")
+    preprocessing, said = _preprocessing(scaling, shape)
+    return Imported(Graph(shape, tuple(nodes), output), shape, preprocessing, (*notes, *said))
+
+
+def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:
+    arrays = {role: jax.device_put(array) for role, array in step.arrays.items()}
+    given = [shapes[one] for one in inputs]
+    node = Node(name, step.kind, step.settings, tuple(inputs), arrays, (0, 0, step.channels))
+    layer: Any = eval_mode(KINDS[step.kind](node, given, nnx.Rngs(0)))
+    images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in given]
+    made = jax.eval_shape(layer, *images)
+    return replace(node, shape=made.shape[1:])
+
+
+def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    found = model.input_shape
+    shape = given if found is None else tuple(found)
+    if shape is None:
+        raise ValueError("does not say the shape of its images: name it (H, W, C)")
+    if len(shape) != 3:
+        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
+    if given is not None:
+        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
+        if not fits:
+            raise ValueError(f"takes images of {shape}, not {given}")
+        shape = given
+    if any(size is None for size in shape):
+        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
+    height, width, channels = (int(size or 0) for size in shape)
+    return height, width, channels
+
+
+# --- preprocessing --------------------------------------------------------------------------------
+
+
+def _split_scaling(layers: list[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLayer]]:
+    """The first layers that scale images, and the rest."""
+    found: list[KerasLayer] = []
+    last, rest = INPUT, list(layers)
+    while rest and rest[0].kind in ("Rescaling", *FOR_TRAINING) and rest[0].inputs == (last,):
+        last = rest[0].path
+        found.append(rest.pop(0))
+    # Layers for training after the last scaling are told of in turn.
+    while found and found[-1].kind != "Rescaling":
+        rest.insert(0, found.pop())
+    return found, rest
+
+
+def _preprocessing(
+    scaling: list[KerasLayer], shape: tuple[int, int, int]
+) -> tuple[Preprocessing | None, list[str]]:
+    """What the first layers do to images of 0..255, as `(x / 255 - mean) / deviation`."""
+    rescaled = [layer for layer in scaling if layer.kind == "Rescaling"]
+    if not rescaled:
+        return None, ["how images are scaled is not in the file: x / 255 is assumed"]
+    factor, shift = np.ones(shape[2]), np.zeros(shape[2])
+    for layer in rescaled:
+        scale, offset = (np.asarray(layer.config[name], float) for name in ("scale", "offset"))
+        factor, shift = factor * scale, shift * scale + offset
+    deviation = 1 / (255 * factor)
+    mean = -shift * deviation
+    if np.allclose(mean, 0) and np.allclose(deviation, 1):
+        return None, []
+    channels = {1: "grey", 3: "rgb"}.get(shape[2])
+    if channels is None:
+        raise ValueError(f"scales images of {shape[2]} channels; accepted: 1 or 3")
+    own = Preprocessing(
+        shape[:2],
+        "stretch",
+        "grey" if channels == "grey" else "rgb",
+        tuple(float(one) for one in mean),
+        tuple(float(one) for one in deviation),
+    )
+    return own, []

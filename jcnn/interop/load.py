@@ -1,0 +1,70 @@
+"""`load_model`: a model of another library's file, known by its content."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from flax import nnx
+
+from jcnn.data.preprocessing import Preprocessing, set_preprocessing
+from jcnn.interop.keras_model import read_keras
+from jcnn.interop.torch_zip import shown
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ACCEPTED = "a Keras model (.keras, or .h5 with the whole model)"
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a file says of its model.
+
+    Attributes:
+        input_shape: `(H, W, C)` of the images.
+        classes: number of logits.
+        preprocessing: how the model's input is made of an image; None means `x / 255`.
+        notes: what was left out or assumed, a line each.
+    """
+
+    input_shape: tuple[int, int, int]
+    classes: int
+    preprocessing: Preprocessing | None
+    notes: tuple[str, ...]
+
+
+def load_model(
+    path: str | Path, *, input_shape: tuple[int, int, int] | None = None
+) -> tuple[nnx.Module, Meta]:
+    """Read a model; nothing in a file is executed or unpickled.
+
+    Its layers are jcnn's, so it can be trained, explored and saved as a run (`jcnn.runs.save`). A
+    softmax at the end is left out: the model gives logits.
+
+    Args:
+        path: a `.keras` file, or an `.h5` file with the whole model, of Keras 2 or 3.
+        input_shape: `(H, W, C)`, where the model takes images of any size.
+
+    Raises:
+        ValueError: the file is damaged, of an unknown format, or has something that jcnn has not;
+            the message names the layer and the reason.
+        FileNotFoundError: there is no such file.
+    """
+    path = Path(path)
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    if head != _HDF5 and not _is_keras(path):
+        raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")
+    found = read_keras(path, input_shape=input_shape)
+    shape = found.graph.shape_of(found.graph.output)
+    if len(shape) != 1:
+        raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")
+    model = found.model()
+    if found.preprocessing is not None:
+        set_preprocessing(model, found.preprocessing)
+    return model, Meta(found.input_shape, shape[0], found.preprocessing, found.notes)
+
+
+def _is_keras(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "config.json" in archive.namelist()

@@ -1,0 +1,47 @@
+"""`jcnn import`: another library's model as a run, and mistakes in one line."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from jcnn.runs import load
+from tests.cli.process import Result
+from tests.interop.keras_files import functional, write_h5
+
+
+def test_a_file_becomes_a_run_that_predicts(jcnn: Callable[..., Result], tmp_path: Path) -> None:
+    file, run = write_h5(tmp_path / "net.h5", functional()), tmp_path / "run"
+    words = ("--out", run, "--classes", "a", "b", "c", "d", "e", "--range", "-1", "1")
+    done = jcnn("import", file, *words)
+    assert done.code == 0, done.err
+    assert done.out.strip() == str(run)
+    assert done.err == ("jcnn: note: dense_1 softmax: left out, since jcnn's models give logits\n")
+    _, config = load(run)
+    assert config.preprocessing is not None
+    assert config.preprocessing.describe().endswith("(x / 255 - 0.5) / 0.5")
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 6, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "i.png")
+    predicted = jcnn("predict", run, tmp_path / "i.png", "--top", "5")
+    assert predicted.code == 0, predicted.err
+    assert all(f"{name} (" in predicted.out for name in "abcde")
+
+
+def test_mistakes_are_one_line_and_leave_no_folder(
+    jcnn: Callable[..., Result], tmp_path: Path
+) -> None:
+    file, run = write_h5(tmp_path / "net.h5", functional()), tmp_path / "run"
+    (tmp_path / "text").write_text("x", encoding="utf-8")
+    for words, said in (
+        ((file, "--classes", "a", "b"), "--classes: got 2 names; the model has 5 classes"),
+        ((file, "--range", "1", "-1"), "range: got 1 and -1; accepted: two numbers"),
+        ((file, "--input-shape", "8", "8", "3"), "takes images of (7, 6, 3), not (8, 8, 3)"),
+        ((tmp_path / "text",), "is of an unknown format; accepted: a Keras model"),
+        ((tmp_path / "none.h5",), "No such file or directory"),
+    ):
+        done = jcnn("import", *words, "--out", run)
+        assert done.code == 2
+        assert said in done.err
+        assert len(done.err.splitlines()) == 1
+        assert not run.exists()

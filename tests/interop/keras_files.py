@@ -1,0 +1,98 @@
+"""Keras models as files: small ones by hand, in old dialects, and by the real Keras."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+h5py: Any = importlib.import_module("h5py")  # it has no types
+Array = npt.NDArray[Any]
+
+
+def drawn(*shape: int) -> Array:
+    """Normal numbers, other ones for each shape."""
+    return np.random.default_rng(sum(shape)).normal(0, 0.5, shape).astype(np.float32)
+
+
+CONV = {
+    "name": "conv2d_1",
+    "filters": 4,
+    "kernel_size": [3, 2],
+    "strides": [2, 1],
+    "padding": "same",
+    "data_format": "channels_last",
+    "dilation_rate": [1, 1],
+    "activation": "relu",
+    "use_bias": True,
+    "batch_input_shape": [None, 7, 6, 3],
+}
+FLATTEN = {"name": "flatten_1"}
+DENSE = {"name": "dense_1", "units": 5, "activation": "softmax", "use_bias": True}
+WEIGHTS = {
+    "conv2d_1": {"kernel": drawn(3, 2, 3, 4), "bias": drawn(4)},
+    "dense_1": {"kernel": drawn(96, 5), "bias": drawn(5)},
+}
+
+
+def sequential(*, as_list: bool) -> dict[str, Any]:
+    """The configuration of a model in the style of Keras 2.2, without an InputLayer."""
+    layers = [
+        {"class_name": "Conv2D", "config": CONV},
+        {"class_name": "Flatten", "config": FLATTEN},
+        {"class_name": "Dense", "config": DENSE},
+    ]
+    config: Any = layers if as_list else {"name": "sequential_1", "layers": layers}
+    return {"class_name": "Sequential", "config": config}
+
+
+def functional() -> dict[str, Any]:
+    """The same in Keras 2's functional dialect: two branches of one convolution, added."""
+    given = {"name": "input_1", "batch_input_shape": [None, 7, 6, 3], "dtype": "float32"}
+    conv = {key: value for key, value in CONV.items() if key != "batch_input_shape"}
+
+    def layer(kind: str, config: Any, *inputs: str) -> dict[str, Any]:
+        nodes = [[[name, 0, 0, {}] for name in inputs]] if inputs else []
+        return {
+            "name": config["name"],
+            "class_name": kind,
+            "config": config,
+            "inbound_nodes": nodes,
+        }
+
+    layers = [
+        layer("InputLayer", given),
+        layer("Conv2D", conv, "input_1"),
+        layer("Activation", {"name": "tanh_1", "activation": "tanh"}, "conv2d_1"),
+        layer("Add", {"name": "add_1"}, "tanh_1", "conv2d_1"),
+        layer("Flatten", FLATTEN, "add_1"),
+        layer("Dense", DENSE, "flatten_1"),
+    ]
+    config = {
+        "name": "model_1",
+        "layers": layers,
+        "input_layers": [["input_1", 0, 0]],
+        "output_layers": [["dense_1", 0, 0]],
+    }
+    return {"class_name": "Model", "config": config}
+
+
+def write_h5(path: Path, config: Any, weights: Any = None, *, split: bool = False) -> Path:
+    """A whole-model file as Keras 2 writes it; `split` splits the lists of names."""
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config).encode()
+        file.attrs["keras_version"] = b"2.2.4"
+        top = file.create_group("model_weights")
+        for layer, arrays in (WEIGHTS if weights is None else weights).items():
+            group = top.create_group(layer)
+            names = [f"{layer}/{role}:0".encode() for role in arrays]
+            if split:
+                for number, name in enumerate(names):
+                    group.attrs[f"weight_names{number}"] = [name]
+            else:
+                group.attrs["weight_names"] = names
+            for name, array in zip(names, arrays.values(), strict=True):
+                group.create_dataset(name.decode(), data=array)
+    return path
