@@ -13,7 +13,6 @@ The program is read before autotuning, which may later replace a call by another
 
 import argparse
 import importlib
-import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ import numpy as np
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from benchmarks.gpu.hlo import moves
 from benchmarks.gpu.programs import (
     METHODS,
     Program,
@@ -108,11 +108,7 @@ def counts(program: Any) -> Counts:
         name.removeprefix("__cudnn$").removeprefix("__cublas$")
         for name in re.findall(r'custom_call_target="([^"]+)"', text)
     )
-    moved = 0
-    for dtype, dims in re.findall(r"= (\w+)\[([\d,]*)\]\S* (?:copy|transpose)\(", text):
-        numbers = math.prod(int(n) for n in dims.split(",") if n)
-        if numbers > LARGE:
-            moved += numbers * (2 if dtype in ("bf16", "f16") else 4)
+    moved = sum(one.size for one in moves(text) if one.numbers > LARGE)
     temporary = program.memory_analysis().temp_size_in_bytes
     return Counts(dict(sorted(calls.items())), moved, text.count("kind=k"), temporary)
 

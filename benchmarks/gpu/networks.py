@@ -56,41 +56,36 @@ CASES = [
     Case("resnet50", 64, "float32"),
     Case("resnet18", 64, "float32"),
 ]
-GROUPS = tuple([case] for case in CASES)
-SMALL = ([Case("resnet18", 2, "bfloat16", 32, 10)],)
+SMALL = [Case("resnet18", 2, "bfloat16", 32, 10)]
 
 
 def measure(options: Options) -> Iterator[Row]:
     """Yield the rows of both libraries for each case, and the profile of the first."""
-    groups, rounds = (SMALL, 1) if options.small else (GROUPS, 10)
-    for group in groups:
-        jobs: dict[tuple[Case, str], Callable[[], Any]] = {
-            (case, name): partial(_compiled, step, case)
-            for case in group
-            for name, step in (("jcnn", jcnn_step), ("Flax", flax_step))
+    cases, rounds = (SMALL, 1) if options.small else (CASES, 10)
+    for case in cases:
+        jobs: dict[str, Callable[[], Any]] = {
+            "jcnn": partial(_compiled, jcnn_step, case),
+            "Flax": partial(_compiled, flax_step, case),
         }
-        if group is groups[0]:
-            jobs[group[0], "Flax, logits"] = partial(agreement, group[0])
+        if case is cases[0]:
+            jobs["Flax, logits"] = partial(agreement, case)
         made = compile_all(jobs)
-        for case in group:
-            own = {name: program for (of, name), program in made.items() if of == case}
-            steps = {
-                name: program.run
-                for name, program in own.items()
-                if isinstance(program, Program) and isinstance(program.run, Step)
-            }
-            calls = {name: step.call() for name, step in steps.items()}
-            taken = time_in_rounds(calls, rounds=rounds, most=30, least=0.1, queued=True)
-            for name, program in own.items():
-                if isinstance(program, Failed):
-                    yield Row(case.name, name, group=case.compute, note=program.reason)
-                elif isinstance(program.run, Row):
-                    yield program.run
-                else:
-                    yield timed(case, name, taken[name], program)
-            if group is groups[0]:
-                for name, call in calls.items():
-                    yield profile.row_of(case.name, name, case.compute, call, 1)
+        calls = {
+            name: program.run.call()
+            for name, program in made.items()
+            if isinstance(program, Program) and isinstance(program.run, Step)
+        }
+        taken = time_in_rounds(calls, rounds=rounds, most=30, least=0.1, queued=True)
+        for name, program in made.items():
+            if isinstance(program, Failed):
+                yield Row(case.name, name, group=case.compute, note=program.reason)
+            elif isinstance(program.run, Row):
+                yield program.run
+            else:
+                yield timed(case, name, taken[name], program)
+        if case is cases[0]:
+            for name, call in calls.items():
+                yield profile.row_of(case.name, name, case.compute, call, 1)
 
 
 def _compiled(step: Callable[[Case], "Step"], case: Case) -> "Step":

@@ -26,7 +26,7 @@ NEEDS = ("torch", "torchvision")
 def measure(options: Options) -> Iterator[Row]:
     """Yield a row for each case, eager and compiled; the first failure of one is its note."""
     absent = [name for name in NEEDS if find_spec(name) is None]
-    cases = SMALL[0] if options.small else CASES
+    cases = SMALL if options.small else CASES
     # Eager is quick to start; compiling takes about a minute for each shape.
     order = [(case, False) for case in cases[:2]] + [(case, True) for case in cases[:1]]
     order += [pair for pair in product(cases, (False, True)) if pair not in order]

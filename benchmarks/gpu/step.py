@@ -6,7 +6,6 @@ static length; the generator rbg instead of threefry; without command buffers (C
 with the loop itself captured. Then come the kernels of an epoch, and the copies in the step.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from jax import lax
 
 from benchmarks.gpu import profile
 from benchmarks.gpu.compiling import Failed, Program, compile_all
+from benchmarks.gpu.hlo import moves
 from benchmarks.gpu.part import Options
 from benchmarks.peers import jcnn_step
 from benchmarks.peers.task import MODELS, Task, random_images
@@ -202,10 +202,6 @@ def copies(case: str, group: str, hlo: str) -> Row:
     return Row(case, "copies in the step", group=group, figures=figures, note="; ".join(names))
 
 
-_SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4}
-_MOVE = re.compile(r"= (\w+)\[([\d,]*)\]\S* (copy|transpose)\(")
-
-
 def moved(hlo: str) -> Counter[str]:
     """Count the copies and transposes of more than 1 KiB in a compiled program.
 
@@ -215,11 +211,4 @@ def moved(hlo: str) -> Counter[str]:
     Returns:
         Number of each, such as "transpose f32[64,28,28,32]".
     """
-    found: Counter[str] = Counter()
-    for dtype, dims, kind in _MOVE.findall(hlo):
-        size = _SIZES.get(dtype, 4)
-        for dim in filter(None, dims.split(",")):
-            size *= int(dim)
-        if size > 1024:
-            found[f"{kind} {dtype}[{dims}]"] += 1
-    return found
+    return Counter(one.text for one in moves(hlo) if one.size > 1024)

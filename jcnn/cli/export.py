@@ -27,8 +27,10 @@ class ExportCommand(BuiltBy):
 
     def run(self) -> None:
         """Load the run, write the file, and print its name."""
+        from jcnn.compile import use_cache
         from jcnn.interop import save_model
 
+        use_cache()
         model, config = self.load(self.run_folder)
         written = save_model(
             model,

@@ -28,7 +28,6 @@ class ImportCommand:
         tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the file's)"),
     ] = None
     """Shape of the images, for a model that takes any size."""
-
     range: Annotated[
         tuple[float, float] | None,
         tyro.conf.arg(metavar="LOW HIGH", help_behavior_hint="(default: the file's, or 0 1)"),
@@ -36,12 +35,15 @@ class ImportCommand:
     """What black and white pixels are for the model, such as -1 1, where the file does not say."""
 
     def run(self) -> None:
-        """Read the file, write the folder, and print its path and commands to try next."""
+        """Read the file, write the folder, and print notes and its path."""
         from jcnn.cli.messages import warn
+        from jcnn.compile import use_cache
         from jcnn.data.preprocessing import between
         from jcnn.interop import load_model
+        from jcnn.interop.keras_model import ASSUMED
         from jcnn.runs import save
 
+        use_cache()
         model, meta = load_model(self.file, input_shape=self.input_shape)
         names = self.classes or tuple(str(number) for number in range(meta.classes))
         if len(names) != meta.classes:
@@ -51,9 +53,6 @@ class ImportCommand:
         own = meta.preprocessing
         if self.range is not None:
             own = between(self.range[0], self.range[1], meta.input_shape)
-        for note in meta.notes:
-            if own is None or "is assumed" not in note:
-                warn(f"note: {note}")
         save(
             model,
             self.out,
@@ -61,4 +60,7 @@ class ImportCommand:
             input_shape=meta.input_shape,
             preprocessing=own,
         )
+        for note in meta.notes:
+            if self.range is None or note != ASSUMED:
+                warn(f"note: {note}")
         print(self.out)

@@ -36,24 +36,29 @@ def layers_of(model: Any) -> tuple[list[KerasLayer], str, tuple[int | None, ...]
     Raises:
         ValueError: it is no Sequential or Functional model with one input and one output.
     """
-    found: list[KerasLayer] = []
-    shapes: list[tuple[int | None, ...]] = []
-    output = _model(model, "", (INPUT,), found, shapes, depth=0)
-    if not found:
+    found = _Found()
+    output = _model(model, "", (INPUT,), found)
+    if not found.layers:
         raise ValueError("the model has no layers")
-    return found, output, shapes[0] if shapes else None
+    return found.layers, output, found.shapes[0] if found.shapes else None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is found on the way: the layers, and the shapes of inputs that they name."""
+
+    layers: list[KerasLayer] = field(default_factory=list)
+    shapes: list[tuple[int | None, ...]] = field(default_factory=list)
 
 
 def _model(
     model: Any,
     prefix: str,
     inputs: tuple[str, ...],
-    found: list[KerasLayer],
-    shapes: list[tuple[int | None, ...]],
-    depth: int,
+    into: _Found,
 ) -> str:
     """Append the layers of a model that reads `inputs`; the path of its output."""
-    if depth > 20:
+    if prefix.count("/") > 20:
         raise ValueError("models are nested too deeply")
     kind = _field(model, "class_name", str)
     if kind not in _MODELS:
@@ -67,9 +72,9 @@ def _model(
             raise ValueError(f"a Sequential model reads {len(inputs)} inputs; accepted: one")
         last = inputs[0]
         for layer in layers:
-            last = _layer(layer, prefix, (last,), found, shapes, depth)
+            last = _layer(layer, prefix, (last,), into)
         return last
-    return _functional(config, layers, prefix, inputs, found, shapes, depth)
+    return _functional(config, layers, prefix, inputs, into)
 
 
 def _functional(
@@ -77,9 +82,7 @@ def _functional(
     layers: list[Any],
     prefix: str,
     inputs: tuple[str, ...],
-    found: list[KerasLayer],
-    shapes: list[tuple[int | None, ...]],
-    depth: int,
+    into: _Found,
 ) -> str:
     begins, ends = (_ends(config.get(key)) for key in ("input_layers", "output_layers"))
     if len(begins) != len(inputs):
@@ -91,7 +94,7 @@ def _functional(
     waiting = list(layers)
     for layer in waiting:
         if _field(layer, "class_name", str) == "InputLayer":
-            _note_shape(layer, shapes)
+            _note_shape(layer, into)
     waiting = [layer for layer in waiting if layer["class_name"] != "InputLayer"]
     while waiting:
         ready = []
@@ -103,7 +106,7 @@ def _functional(
             needed = list(_inbound(calls[0]))
             if all(one in values for one in needed):
                 given = tuple(values[one] for one in needed)
-                values[name] = _layer(layer, prefix, given, found, shapes, depth)
+                values[name] = _layer(layer, prefix, given, into)
                 ready.append(layer)
         if not ready:
             raise ValueError(f"{prefix}{_name(waiting[0])} has inputs that no layer gives")
@@ -117,33 +120,31 @@ def _layer(
     layer: Any,
     prefix: str,
     inputs: tuple[str, ...],
-    found: list[KerasLayer],
-    shapes: list[tuple[int | None, ...]],
-    depth: int,
+    into: _Found,
 ) -> str:
     """Append one layer, or those of a nested model; the path of its output."""
     kind, config = _field(layer, "class_name", str), layer.get("config")
     if kind in _MODELS:
-        return _model(layer, f"{prefix}{_name(layer)}/", inputs, found, shapes, depth + 1)
-    _note_shape(layer, shapes)
+        return _model(layer, f"{prefix}{_name(layer)}/", inputs, into)
+    _note_shape(layer, into)
     if kind == "InputLayer":
         return inputs[0]
     path = f"{prefix}{_name(layer)}"
     if not isinstance(config, dict):
         raise ValueError(f"{path}: its config is no JSON object")
-    if any(path == other.path for other in found):
+    if any(path == other.path for other in into.layers):
         raise ValueError(f"{path}: two layers have this name")
-    found.append(KerasLayer(path, kind, config, inputs))
+    into.layers.append(KerasLayer(path, kind, config, inputs))
     return path
 
 
-def _note_shape(layer: Any, shapes: list[tuple[int | None, ...]]) -> None:
+def _note_shape(layer: Any, into: _Found) -> None:
     config = layer.get("config")
     if not isinstance(config, dict):
         return
     shape = config.get("batch_shape") or config.get("batch_input_shape")
     if isinstance(shape, list) and all(one is None or type(one) is int for one in shape):
-        shapes.append(tuple(shape[1:]))
+        into.shapes.append(tuple(shape[1:]))
 
 
 def _name(layer: Any) -> str:

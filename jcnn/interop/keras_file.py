@@ -5,7 +5,6 @@ classes are refused. Arrays are read one by one, each compared with the shape th
 """
 
 import json
-import re
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 from jcnn.interop.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras_config import KerasLayer, layers_of
 from jcnn.interop.keras_layers import roles_of
+from jcnn.layers.model import snake_case
 
 # Bytes of all arrays.
 LIMIT = 2**36
@@ -105,7 +105,7 @@ def _groups(config: Any, tree: Tree) -> dict[str, str]:
         )
         counts: dict[str, int] = {}
         for layer in layers:
-            kind = _snake(str(layer.get("class_name")))
+            kind = snake_case(str(layer.get("class_name")))
             number = counts.get(kind, 0)
             counts[kind] = number + 1
             place = f"{inside}/{kind}_{number}" if number else f"{inside}/{kind}"
@@ -118,13 +118,6 @@ def _groups(config: Any, tree: Tree) -> dict[str, str]:
 
     visit(config, "", "")
     return found
-
-
-def _snake(name: str) -> str:
-    """Keras's name of a class in a file, such as "max_pooling2d" and "re_lu"."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:

@@ -5,7 +5,7 @@ nothing at prediction (regularizers, initializers, constraints) are ignored.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def roles_of(kind: str, config: dict[str, Any]) -> list[str]:
 
 
 def _conv(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    height, width = _pair(config["kernel_size"])
+    height, width = ops.check_pair("kernel_size", config["kernel_size"])
     groups, channels, filters = config.get("groups", 1), shapes[0][-1], config["filters"]
     kernel = _array(arrays, "kernel", (height, width, channels // groups, filters))
     settings = _window(config, shapes[0], (height, width)) | {"groups": groups, "method": "auto"}
@@ -78,7 +78,7 @@ def _conv(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[S
 
 
 def _depthwise(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    height, width = _pair(config["kernel_size"])
+    height, width = ops.check_pair("kernel_size", config["kernel_size"])
     channels, multiple = shapes[0][-1], config.get("depth_multiplier", 1)
     role = "depthwise_kernel" if "depthwise_kernel" in arrays else "kernel"
     kernel = _array(arrays, role, (height, width, channels, multiple))
@@ -89,7 +89,7 @@ def _depthwise(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> l
 
 
 def _separable(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    height, width = _pair(config["kernel_size"])
+    height, width = ops.check_pair("kernel_size", config["kernel_size"])
     channels, multiple = shapes[0][-1], config.get("depth_multiplier", 1)
     wide, filters = channels * multiple, config["filters"]
     first = _array(arrays, "depthwise_kernel", (height, width, channels, multiple))
@@ -104,12 +104,15 @@ def _separable(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> l
 
 
 def _conv_transpose(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    height, width = _pair(config["kernel_size"])
+    height, width = ops.check_pair("kernel_size", config["kernel_size"])
     filters = config["filters"]
     kernel = _array(arrays, "kernel", (height, width, filters, shapes[0][-1]))
     if config.get("output_padding") is not None:
         raise ValueError(f"output_padding: got {config['output_padding']}; accepted: None")
-    stride, dilation = _pair(config["strides"]), _pair(config.get("dilation_rate", 1))
+    stride, dilation = (
+        ops.check_pair("strides", config["strides"]),
+        ops.check_pair("dilation_rate", config.get("dilation_rate", 1)),
+    )
     padding, extra = _padding(config), (0, 0)
     if padding == "VALID":  # Keras fills the gaps behind the last windows, too
         spans = ((height - 1) * dilation[0] + 1, (width - 1) * dilation[1] + 1)
@@ -160,7 +163,7 @@ def _group_norm(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> 
 
 def _pool(kind: str) -> Write:
     def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-        size = _pair(config["pool_size"])
+        size = ops.check_pair("pool_size", config["pool_size"])
         given = {"strides": config.get("strides") or size} | {"padding": config["padding"]}
         window = _window(given, shapes[0], size)
         settings = {"window": size, "stride": window["stride"], "padding": window["padding"]}
@@ -189,7 +192,7 @@ def _nothing(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> lis
 
 
 def _activation(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    return [replaced(step) for step in _activated(config)]
+    return [replace(step, suffix="") for step in _activated(config)]  # the layer's own name
 
 
 def _relu(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
@@ -220,10 +223,7 @@ def _softmax(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> lis
 
 def _sides(kind: str, setting: str) -> Write:
     def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-        given = config[setting]
-        pairs = given if isinstance(given, list) else [given, given]
-        sides = tuple(_pair(one) for one in pairs)
-        return [Step(kind, {setting: sides})]
+        return [Step(kind, {setting: ops.check_sides(setting, config[setting])})]
 
     return write
 
@@ -232,7 +232,9 @@ def _upsample(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> li
     how = config.get("interpolation", "nearest")
     if how not in ("nearest", "bilinear"):
         raise ValueError(f"interpolation: got {how!r}; accepted: 'nearest', 'bilinear'")
-    return [Step("upsample", {"size": _pair(config["size"]), "interpolation": how})]
+    return [
+        Step("upsample", {"size": ops.check_pair("size", config["size"]), "interpolation": how})
+    ]
 
 
 def _reshape(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
@@ -326,19 +328,14 @@ def _function(name: str, suffix: str = "", **numbers: float) -> Step:
     return Step("activation", {"function": name, **numbers}, suffix=suffix)
 
 
-def replaced(step: Step) -> Step:
-    """The step as a layer's first, under the layer's own name."""
-    return Step(step.kind, step.settings, step.arrays, "", step.channels)
-
-
 def _window(config: dict[str, Any], shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
     """Stride, padding in cells and dilation."""
     window = ops.resolve_window(
         (shape[0], shape[1]),
         size,
-        stride=_pair(config["strides"]),
+        stride=ops.check_pair("strides", config["strides"]),
         padding=_padding(config),
-        dilation=_pair(config.get("dilation_rate", 1)),
+        dilation=ops.check_pair("dilation_rate", config.get("dilation_rate", 1)),
     )
     return {"stride": window.stride, "padding": window.padding, "dilation": window.dilation}
 
@@ -348,11 +345,6 @@ def _padding(config: dict[str, Any]) -> Any:
     if padding not in ("SAME", "VALID"):
         raise ValueError(f"padding: got {config['padding']!r}; accepted: 'same', 'valid'")
     return padding
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    first, second = value if isinstance(value, list | tuple) else (value, value)
-    return int(first), int(second)
 
 
 def _number(value: Any) -> float:

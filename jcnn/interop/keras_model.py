@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing
-from jcnn.graph import INPUT, Graph, GraphModel, Node
+from jcnn.graph import INPUT, Graph, Node
 from jcnn.graph.build import KINDS
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
@@ -20,6 +20,8 @@ from jcnn.layers import eval_mode
 
 Shape = tuple[int, ...]
 
+ASSUMED = "how images are scaled is not in the file: x / 255 is assumed"
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -27,19 +29,13 @@ class Imported:
 
     Attributes:
         graph: of the model, which gives logits.
-        input_shape: `(H, W, C)`.
         preprocessing: how the input is made of an image; None means `x / 255`.
         notes: what is worth telling.
     """
 
     graph: Graph
-    input_shape: tuple[int, int, int]
     preprocessing: Preprocessing | None
     notes: tuple[str, ...]
-
-    def model(self) -> GraphModel:
-        """The model."""
-        return GraphModel(self.graph, rngs=nnx.Rngs(0))
 
 
 def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Imported:
@@ -98,17 +94,21 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
     elif last.kind == "activation":
         notes.append(f"the model ends in {last.settings['function']}, not in softmax or logits")
     preprocessing, said = _preprocessing(scaling, shape)
-    return Imported(Graph(shape, tuple(nodes), output), shape, preprocessing, (*notes, *said))
+    return Imported(Graph(shape, tuple(nodes), output), preprocessing, (*notes, *said))
 
 
 def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:
     arrays = {role: jax.device_put(array) for role, array in step.arrays.items()}
     given = [shapes[one] for one in inputs]
     node = Node(name, step.kind, step.settings, tuple(inputs), arrays, (0, 0, step.channels))
-    layer: Any = eval_mode(KINDS[step.kind](node, given, nnx.Rngs(0)))
+
+    def output(*images: jax.Array) -> jax.Array:
+        layer: Any = eval_mode(KINDS[step.kind](node, given, nnx.Rngs(0)))
+        made: jax.Array = layer(*images)
+        return made
+
     images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in given]
-    made = jax.eval_shape(layer, *images)
-    return replace(node, shape=made.shape[1:])
+    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
 
 
 def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
@@ -151,7 +151,7 @@ def _preprocessing(
     """What the first layers do to images of 0..255, as `(x / 255 - mean) / deviation`."""
     rescaled = [layer for layer in scaling if layer.kind == "Rescaling"]
     if not rescaled:
-        return None, ["how images are scaled is not in the file: x / 255 is assumed"]
+        return None, [ASSUMED]
     factor, shift = np.ones(shape[2]), np.zeros(shape[2])
     for layer in rescaled:
         scale, offset = (np.asarray(layer.config[name], float) for name in ("scale", "offset"))

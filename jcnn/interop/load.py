@@ -7,8 +7,9 @@ from pathlib import Path
 from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
+from jcnn.graph import GraphModel
 from jcnn.interop.keras_model import read_keras
-from jcnn.interop.torch_zip import shown
+from jcnn.interop.torch_zip import check_file, shown
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ACCEPTED = "a Keras model (.keras, or .h5 with the whole model)"
@@ -49,6 +50,8 @@ def load_model(
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
+    if path.exists():
+        check_file(path, _ACCEPTED)
     with path.open("rb") as stream:
         head = stream.read(8)
     if head != _HDF5 and not _is_keras(path):
@@ -57,10 +60,11 @@ def load_model(
     shape = found.graph.shape_of(found.graph.output)
     if len(shape) != 1:
         raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")
-    model = found.model()
+    model = GraphModel(found.graph, rngs=nnx.Rngs(0))
     if found.preprocessing is not None:
         set_preprocessing(model, found.preprocessing)
-    return model, Meta(found.input_shape, shape[0], found.preprocessing, found.notes)
+    height, width, channels = found.graph.input_shape
+    return model, Meta((height, width, channels), shape[0], found.preprocessing, found.notes)
 
 
 def _is_keras(path: Path) -> bool:

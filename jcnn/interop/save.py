@@ -14,6 +14,7 @@ from flax import nnx
 from jax import export
 from safetensors.numpy import save as safetensors_bytes
 
+from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.graph import graph
 from jcnn.interop.onnx_file import write_onnx
@@ -109,14 +110,13 @@ def save_model(
 def _stablehlo(saved: _Saved, path: Path) -> dict[str, Any]:
     if importlib.util.find_spec("flatbuffers") is None:  # JAX does not declare it
         raise ValueError(f"path: {path.name} needs flatbuffers: pip install 'jcnn[stablehlo]'")
-
     graphdef, state = nnx.split(saved.model)
 
     def run(images: jax.Array) -> jax.Array:
         model: Any = nnx.merge(graphdef, state)
         x = images
         if saved.with_preprocessing:
-            x = images.astype(jnp.float32) / 255
+            x = normalise(images)
             x = x if saved.preprocessing is None else saved.preprocessing.standardise(x)
         logits: jax.Array = model(x).astype(jnp.float32)
         return jax.nn.softmax(logits) if saved.with_preprocessing else logits

@@ -73,12 +73,12 @@ def shown(path: Path) -> str:
     return name if name.isprintable() else repr(name)
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, accepted: str = "a PyTorch checkpoint") -> None:
     """Raise unless `path` is a regular file (opening a pipe would block forever)."""
     if not path.exists():
         raise FileNotFoundError(f"{shown(path)}: no such file")
     if not path.is_file():
-        raise ValueError(f"{shown(path)}: not a file; accepted: a PyTorch checkpoint")
+        raise ValueError(f"{shown(path)}: not a file; accepted: {accepted}")
 
 
 @contextmanager

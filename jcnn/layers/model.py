@@ -28,7 +28,7 @@ class Sequential(nnx.Module):
         self.names: tuple[str, ...] = ()
         for layer in layers:
             module = layer if isinstance(layer, nnx.Module) else Activation(layer)
-            name = _unique(_snake_case(type(module).__name__), self.names)
+            name = _unique(snake_case(type(module).__name__), self.names)
             setattr(self, name, module)
             self.names += (name,)
 
@@ -121,7 +121,8 @@ def output_shape(layers: Sequence[Layer], input_shape: Sequence[int]) -> tuple[i
     return tuple(jax.eval_shape(model, example).shape[1:])
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
+    """The name of a class as Keras writes it in names and files, such as "max_pooling2d"."""
     # As Keras does it: the first pattern misses the second of two words, as in MaxPooling.
     words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -5,10 +5,12 @@ command line. It is data: nothing in it is executed.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 from flax import nnx
 
 from jcnn import checkpoint
@@ -22,22 +24,19 @@ from jcnn.system.files import write_text
 GRAPH_FILE = "graph.json"
 
 
+@dataclass(frozen=True)
 class StoredGraph:
     """What builds the model of a run from its `graph.json`.
 
-    Args:
-        run: the run folder.
-
-    Raises:
-        RunError: the file cannot be read.
+    Attributes:
+        file: the file, for messages.
+        content: its decoded JSON.
+        arrays: of the model, by path; None means zeros.
     """
 
-    def __init__(self, run: Path) -> None:
-        self.file = run / GRAPH_FILE
-        try:
-            self.content: Any = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            raise RunError(f"{self.file}: cannot be read as JSON") from None
+    file: Path
+    content: Any
+    arrays: Mapping[str, npt.NDArray[Any]] | None = None
 
     def build(
         self,
@@ -47,40 +46,14 @@ class StoredGraph:
         seed: int = 0,
         dropout: float | None = None,
     ) -> nnx.Module:
-        """The model, with zeros as parameters, so that `seed` has no effect.
+        """The model; `seed` has no effect.
 
         Raises:
-            RunError: the file is wrong, or of a model of other images or classes.
+            RunError: the file is wrong, or of a model of other images or classes, or an array is
+                missing.
         """
-        return self._built(None, input_shape, classes, dropout)
-
-    def load(
-        self,
-        run: Path,
-        input_shape: tuple[int, int, int],
-        classes: int,
-        *,
-        dropout: float | None = None,
-        on_damage: Callable[[str], None] = checkpoint.ignore,
-    ) -> nnx.Module:
-        """The model with the arrays of the run's newest intact checkpoint.
-
-        Raises:
-            RunError: as from `build`, or an array is missing.
-            jcnn.checkpoint.CheckpointError: there is no intact checkpoint.
-        """
-        arrays = by_path(checkpoint.arrays(run, on_damage=on_damage))
-        return self._built(arrays, input_shape, classes, dropout)
-
-    def _built(
-        self,
-        arrays: Any,
-        input_shape: tuple[int, int, int],
-        classes: int,
-        dropout: float | None,
-    ) -> nnx.Module:
         try:
-            model = model_of(self.content, arrays)
+            model = model_of(self.content, self.arrays)
         except ValueError as error:
             raise RunError(f"{self.file}: {error}") from error
         images, logits = model.input_shape, model.shape
@@ -92,6 +65,27 @@ class StoredGraph:
         if dropout is not None:
             set_dropout(model, dropout)
         return model
+
+    def trained(self, run: Path, on_damage: Callable[[str], None]) -> "StoredGraph":
+        """The same with the arrays of the run's newest intact checkpoint.
+
+        Raises:
+            jcnn.checkpoint.CheckpointError: there is no intact checkpoint.
+        """
+        return replace(self, arrays=by_path(checkpoint.arrays(run, on_damage=on_damage)))
+
+
+def read_graph(run: Path) -> StoredGraph:
+    """What builds the model of a run.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    file = run / GRAPH_FILE
+    try:
+        return StoredGraph(file, json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        raise RunError(f"{file}: cannot be read as JSON") from None
 
 
 def write_graph(run: Path, model: nnx.Module, input_shape: tuple[int, int, int]) -> None:

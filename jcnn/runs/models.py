@@ -31,7 +31,7 @@ from jcnn.runs.folder import (
     read_config,
     write_config,
 )
-from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, write_graph
+from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, read_graph, write_graph
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished
 
@@ -69,11 +69,7 @@ def load(
     if model is None or isinstance(model, str):
         named, file = resolve(run, config, model, trust=trust)
         if isinstance(file, StoredGraph):
-            size, classes = config.input_shape, len(config.class_names)
-            module = file.load(run, size, classes, dropout=config.dropout, on_damage=on_damage)
-            if config.preprocessing is not None:
-                set_preprocessing(module, config.preprocessing)
-            return module, config
+            return named.structure(file.trained(run, on_damage)), config
         module = named.structure(file)
     else:
         module = as_model(model)
@@ -124,7 +120,7 @@ def resolve(
         if config.model_from == "file":
             return config, _copy(run, config, trust=trust)
         if (run / GRAPH_FILE).is_file():
-            return config, StoredGraph(run)
+            return config, read_graph(run)
         raise RunError(
             f"{run}: its model is a Python object ({config.model}) whose graph is not known; name "
             "what builds it: --model FILE.py:NAME, or in Python load(run, model=...)"
