@@ -26,7 +26,7 @@ PACKAGES = {
     "models": "compile data graph interop layers ops suggest system",
     "info": "data ops system",
     "runs": "checkpoint config data graph interop layers models ops system",
-    "train": "checkpoint compile config data layers models ops runs suggest system",
+    "train": "checkpoint compile config data interop layers models ops runs suggest system",
     "trace": "data ops",
     "explore": "compile data graph layers ops system",
     "report": "compile config data layers models ops runs suggest system trace train",

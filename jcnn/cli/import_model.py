@@ -40,7 +40,7 @@ class ImportCommand:
         from jcnn.compile import use_cache
         from jcnn.data.preprocessing import between
         from jcnn.interop import load_model
-        from jcnn.interop.keras_model import ASSUMED
+        from jcnn.interop.imported import ASSUMED
         from jcnn.runs import save
 
         use_cache()

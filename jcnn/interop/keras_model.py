@@ -1,41 +1,17 @@
 """Builds jcnn's model of a Keras file."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
-from jcnn.graph.build import KINDS
+from jcnn.interop.imported import ASSUMED, Imported, Shape, shaped, without_softmax
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
 from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of
 from jcnn.interop.torch_zip import shown
-from jcnn.layers import eval_mode
-
-Shape = tuple[int, ...]
-
-ASSUMED = "how images are scaled is not in the file: x / 255 is assumed"
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What was read from a file.
-
-    Attributes:
-        graph: of the model, which gives logits.
-        preprocessing: how the input is made of an image; None means `x / 255`.
-        notes: what is worth telling.
-    """
-
-    graph: Graph
-    preprocessing: Preprocessing | None
-    notes: tuple[str, ...]
 
 
 def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Imported:
@@ -83,32 +59,15 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
             reason = str(error) if isinstance(error, ValueError) else f"a wrong setting: {error!r}"
             raise ValueError(f"{layer.path}: {reason.splitlines()[0]}") from None
         names[layer.path] = inputs[0]
-    output = names[model.output]
-    last = next((node for node in nodes if node.name == output), None)
-    if last is None:
-        raise ValueError("the model computes nothing")
-    if last.kind == "activation" and last.settings["function"] == "softmax":
-        nodes.remove(last)
-        output = last.inputs[0]
-        notes.append(f"{last.name}: left out, since jcnn's models give logits")
-    elif last.kind == "activation":
-        notes.append(f"the model ends in {last.settings['function']}, not in softmax or logits")
+    kept, output, ends = without_softmax(nodes, names[model.output])
     preprocessing, said = _preprocessing(scaling, shape)
-    return Imported(Graph(shape, tuple(nodes), output), preprocessing, (*notes, *said))
+    return Imported(Graph(shape, kept, output), preprocessing, (*notes, *ends, *said))
 
 
 def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:
     arrays = {role: jax.device_put(array) for role, array in step.arrays.items()}
-    given = [shapes[one] for one in inputs]
     node = Node(name, step.kind, step.settings, tuple(inputs), arrays, (0, 0, step.channels))
-
-    def output(*images: jax.Array) -> jax.Array:
-        layer: Any = eval_mode(KINDS[step.kind](node, given, nnx.Rngs(0)))
-        made: jax.Array = layer(*images)
-        return made
-
-    images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in given]
-    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
+    return shaped(node, [shapes[one] for one in inputs])
 
 
 def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:

@@ -8,6 +8,7 @@ from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.interop.keras_model import read_keras
 from jcnn.interop.torch_zip import check_file, shown
 
@@ -24,12 +25,16 @@ class Meta:
         classes: number of logits.
         preprocessing: how the model's input is made of an image; None means `x / 255`.
         notes: what was left out or assumed, a line each.
+        class_names: a name for each logit; None if the file has none.
+        optimizer: of the file's training, to go on with `fit(start=...)`; None if it has none.
     """
 
     input_shape: tuple[int, int, int]
     classes: int
     preprocessing: Preprocessing | None
     notes: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+    optimizer: SavedOptimizer | None = None
 
 
 def load_model(
@@ -64,7 +69,15 @@ def load_model(
     if found.preprocessing is not None:
         set_preprocessing(model, found.preprocessing)
     height, width, channels = found.graph.input_shape
-    return model, Meta((height, width, channels), shape[0], found.preprocessing, found.notes)
+    meta = Meta(
+        input_shape=(height, width, channels),
+        classes=shape[0],
+        preprocessing=found.preprocessing,
+        notes=found.notes,
+        class_names=found.class_names,
+        optimizer=found.optimizer,
+    )
+    return model, meta
 
 
 def _is_keras(path: Path) -> bool:

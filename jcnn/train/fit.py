@@ -16,6 +16,7 @@ from jcnn.data import Dataset, Note, split_validation
 from jcnn.data.class_names import match_classes
 from jcnn.data.transforms import parse
 from jcnn.data.validation_split import check_validation_split
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import as_model
 from jcnn.runs.history import History
 from jcnn.train.evaluate import Model, check_fit, must_stream
@@ -23,6 +24,7 @@ from jcnn.train.events import Event
 from jcnn.train.functions import Functions, PerExample, check_labels, functions_of
 from jcnn.train.lines import line_printer
 from jcnn.train.loop import Callback
+from jcnn.train.optimizer_state import check_optimizer_state
 from jcnn.train.parts import train_in_parts
 
 
@@ -33,6 +35,7 @@ def fit(
     *,
     validation: Dataset | None = None,
     optimizer: optax.GradientTransformation | None = None,
+    optimizer_state: SavedOptimizer | None = None,
     loss: PerExample | None = None,
     metrics: Mapping[str, PerExample] | None = None,
     run: Path | str | None = None,
@@ -59,6 +62,8 @@ def fit(
         optimizer: an Optax transformation with its own learning rate, in place of the optimizer of
             the settings. Settings that it replaces must have their defaults (see
             `jcnn.train.functions.REPLACED`); accumulated gradients and `ema` work as before.
+        optimizer_state: what the optimizer of the settings starts from, such as that of an
+            imported file: `config=TrainConfig(**state.settings), optimizer_state=state`.
         loss: a function of the logits `(N, K)` float32 and the labels to the loss of each
             example, `(N,)`. None is the cross-entropy. Labels `(N, K)` float32 need one.
         metrics: functions of the same arguments by name. Their means are columns of the history,
@@ -93,6 +98,7 @@ def fit(
         notify=on_event,
         callbacks=callbacks,
         verbose=verbose,
+        optimizer_state=optimizer_state,
     )[0]
 
 
@@ -160,6 +166,7 @@ def _train(
     notify: Callable[[Event], None] | None,
     callbacks: Sequence[Callback],
     verbose: int,
+    optimizer_state: SavedOptimizer | None = None,
 ) -> tuple[History, ...]:
     if verbose not in (0, 1):
         raise ValueError(f"verbose: got {verbose!r}; accepted: 0 or 1")
@@ -170,6 +177,8 @@ def _train(
         if validation.has_classes != dataset.has_classes:
             got, wanted = validation.labels.dtype, dataset.labels.dtype
             raise ValueError(f"validation: got labels of {got}; expected {wanted}, as for training")
+    if optimizer_state is not None:
+        check_optimizer_state(optimizer_state, configs[0], functions)
     check_labels(functions, dataset)
     check_settings(configs, dataset, validation)
     counts = class_counts(dataset, configs[0], validation)
@@ -191,7 +200,16 @@ def _train(
         if part is not None:
             check_fit(models[0], part)
     return train_in_parts(
-        models, dataset, validation, configs, functions, run, resume, notify, callbacks
+        models,
+        dataset,
+        validation,
+        configs,
+        functions,
+        run,
+        resume,
+        notify,
+        callbacks,
+        optimizer_state,
     )
 
 

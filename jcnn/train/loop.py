@@ -19,6 +19,7 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import eval_mode, train_mode
 from jcnn.layers.model import SplitModel
 from jcnn.runs import record
@@ -36,6 +37,7 @@ from jcnn.train.model_state import (
     from_tree,
     to_tree,
 )
+from jcnn.train.optimizer_state import restored
 from jcnn.train.population import evaluate_population, member_states, population_mode, stack_models
 from jcnn.train.prefetch import Order, PrefetchedWindows, ResidentWindows, open_windows
 from jcnn.train.programs import (
@@ -149,6 +151,7 @@ def train(
     histories: tuple[History, ...] | None = None,
     until: int | None = None,
     deadline: float = math.inf,
+    optimizer_state: SavedOptimizer | None = None,
 ) -> tuple[History, ...]:
     """Train `models` in place, as documented at `jcnn.train.fit`; return a history for each.
 
@@ -161,6 +164,7 @@ def train(
             With None, a training starts, or is resumed.
         until: the epoch after which the first part ends; None for the last.
         deadline: when the time limit is reached, by `time.monotonic`.
+        optimizer_state: as for `fit`.
     """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
@@ -200,7 +204,7 @@ def train(
         fingerprint=fingerprint_of(configs, dataset, describe(functions, parts.params)),
         deadline=deadline,
     )
-    current = _start(setup, resume, histories)
+    current = _start(setup, resume, histories, optimizer_state)
     last = setup.config.epochs if until is None else min(until, setup.config.epochs)
 
     def has_ended() -> bool:
@@ -229,13 +233,20 @@ def train(
     return current.histories
 
 
-def _start(setup: _Setup, resume: bool, histories: tuple[History, ...] | None) -> _Current:
+def _start(
+    setup: _Setup,
+    resume: bool,
+    histories: tuple[History, ...] | None,
+    saved: SavedOptimizer | None,
+) -> _Current:
     """The initial state, or that of the run's newest checkpoint."""
     params, rest = copy((setup.parts.params, setup.parts.rest))  # these buffers are donated
     init = init_program(
         compiled_part(setup.config), population=bool(setup.axis), functions=setup.functions
     )
     state = init(params, rest)
+    if saved is not None:
+        state = state._replace(optimizer=restored(state.optimizer, saved))
     tree = to_tree(state, setup.zero_totals(), copy(ModelState(params, rest)))
     if histories is not None:
         return _Current(*from_tree(tree), *TrainProgress(histories))

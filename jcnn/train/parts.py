@@ -10,6 +10,7 @@ from flax import nnx
 from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import frozen
 from jcnn.runs.history import History
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
@@ -31,6 +32,7 @@ def train_in_parts(
     resume: bool,
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
+    optimizer_state: SavedOptimizer | None = None,
 ) -> tuple[History, ...]:
     """Train until `unfreeze_at` and from there on; one part without it.
 
@@ -39,6 +41,7 @@ def train_in_parts(
 
     Args:
         models, dataset, validation, configs, run, resume, notify, callbacks: as for `fit`.
+        optimizer_state: as for `fit`.
         functions: the loss, metrics and optimizer.
     """
     deadline = time.monotonic() + 60 * (configs[0].time_limit or math.inf)
@@ -48,6 +51,7 @@ def train_in_parts(
         unfrozen: bool,
         histories: tuple[History, ...] | None = None,
         until: int | None = None,
+        saved: SavedOptimizer | None = None,
     ) -> tuple[History, ...]:
         config, shape = configs[0], dataset.image_shape
         names = frozen_layers(models[0], config, shape, unfrozen=unfrozen)
@@ -71,14 +75,15 @@ def train_in_parts(
                 histories,
                 until,
                 deadline,
+                saved,
             )
 
     config = configs[0]
     if config.unfreeze_at is None:
-        return part(unfrozen=False)
+        return part(unfrozen=False, saved=optimizer_state)
     if resume and run is not None and _is_second(run, config):
         return part(unfrozen=True)
-    histories = part(unfrozen=False, until=config.unfreeze_at)
+    histories = part(unfrozen=False, until=config.unfreeze_at, saved=optimizer_state)
     finished = len(histories[0])
     if finished < config.unfreeze_at or has_ended(config, histories):
         return histories

@@ -1,0 +1,136 @@
+"""What the readers of other libraries' files return, and what they share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from jcnn.data.preprocessing import Preprocessing
+from jcnn.graph import Graph, Node
+from jcnn.graph.build import KINDS
+from jcnn.layers import eval_mode
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+ASSUMED = "how images are scaled is not in the file: x / 255 is assumed"
+
+
+@dataclass(frozen=True)
+class SavedOptimizer:
+    """An optimizer in the middle of a training.
+
+    Attributes:
+        settings: of `TrainConfig`: "optimizer", "learning_rate", and others that the file has.
+        updates: number of updates so far.
+        slots: its arrays by role, the field of the optimizer's state in `jcnn.train.optimizers`
+            ("mean", "square", "velocity", ...), then by path of the parameter ("conv1/kernel").
+    """
+
+    settings: Mapping[str, Any]
+    updates: int
+    slots: Mapping[str, Mapping[str, Array]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that was read from a file.
+
+    Attributes:
+        graph: of the model, which gives logits.
+        preprocessing: how the input is made of an image; None means `x / 255`.
+        notes: what is worth telling, a line each.
+        class_names: a name for each logit; None if the file has none.
+        optimizer: of the file's training; None if it has none, or one that jcnn has not.
+    """
+
+    graph: Graph
+    preprocessing: Preprocessing | None
+    notes: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+    optimizer: SavedOptimizer | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer of a file, for `jcnn show`.
+
+    Attributes:
+        name, kind: as in the file.
+        shape: of its output, without the batch axis; None if a layer before it is refused.
+        parameters: number of numbers in its arrays.
+        refused: why jcnn cannot read it; "" if it can.
+    """
+
+    name: str
+    kind: str
+    shape: Shape | None
+    parameters: int
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is in a file, read without its arrays.
+
+    Attributes:
+        format: such as "Keras 3.15.0, .keras" or "ONNX, opset 17, by pytorch 2.13.0".
+        input_shape: `(H, W, C)`; None for a size that is free.
+        rows: in the order of computation.
+        notes: what is worth telling, a line each.
+    """
+
+    format: str
+    input_shape: tuple[int | None, ...] | None
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
+def zeros(shape: Sequence[int], dtype: Any = np.float32) -> Array:
+    """An array of zeros that takes no memory, in place of one that is not read."""
+    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+
+
+def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
+    """A node with the shape of its output, found by tracing.
+
+    Args:
+        node: its `shape` ends in the number of channels, for convolutions.
+        inputs: shapes of its inputs, without the batch axis.
+
+    Raises:
+        ValueError, TypeError: the layer does not accept such inputs.
+    """
+
+    def output(*images: jax.Array) -> jax.Array:
+        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
+        made: jax.Array = layer(*images)
+        return made
+
+    images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
+    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
+
+
+def without_softmax(
+    nodes: Sequence[Node], output: str
+) -> tuple[tuple[Node, ...], str, tuple[str, ...]]:
+    """The nodes without a softmax at the end, the name of the new output, and notes.
+
+    Raises:
+        ValueError: no node has the output.
+    """
+    last = next((node for node in nodes if node.name == output), None)
+    if last is None:
+        raise ValueError("the model computes nothing")
+    if last.kind != "activation":
+        return tuple(nodes), output, ()
+    if last.settings["function"] != "softmax":
+        said = f"the model ends in {last.settings['function']}, not in softmax or logits"
+        return tuple(nodes), output, (said,)
+    rest = tuple(node for node in nodes if node is not last)
+    return rest, last.inputs[0], (f"{last.name}: left out, since jcnn's models give logits",)
