@@ -19,10 +19,10 @@ train: $(VENV)/.installed
 	$(VENV)/bin/python -m jcnn train --model conv4 --data mnist5k --epochs 15 --batch-size 64
 
 test: $(VENV)/.tested
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 -m "not slow"
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses=4 --dist worksteal -m "not slow"
 
 test-slow: $(VENV)/.tested
-	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --maxprocesses=4
+	XLA_FLAGS= $(VENV)/bin/python -m pytest -n auto --maxprocesses=4 --dist worksteal
 
 check: $(VENV)/.tested
 	$(VENV)/bin/python -m ruff format --check .
@@ -62,7 +62,7 @@ $(VENV)-cuda/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.created pyproject.toml
-	$(PIP) install --quiet --editable ".[test,check]"
+	$(PIP) install --quiet --no-compile --editable ".[test,check]"
 	touch $(VENV)/.installed $@
 
 $(VENV)/.peers: $(VENV)/.created pyproject.toml
