@@ -6,21 +6,21 @@ from flax import nnx
 from jcnn.data import Dataset
 from jcnn.layers import frozen, set_dropout
 from jcnn.models import zoo_summary
-from jcnn.models.file import ModelFile
 from jcnn.models.zoo import trace
 from jcnn.runs import RunConfig
+from jcnn.runs.config import Builder
 from jcnn.runs.unfreezing import frozen_layers
 from jcnn.train import check_fit
 
 
-def check_model(config: RunConfig, file: ModelFile | None, train: Dataset) -> None:
+def check_model(config: RunConfig, file: Builder | None, train: Dataset) -> None:
     """Check that a model can be trained with these settings.
 
     A model of the zoo is only traced: no parameters are drawn.
 
     Args:
         config: the run's configuration.
-        file: the user's file, for a model that is not of the zoo.
+        file: what builds a model that is not of the zoo.
         train: the training examples.
 
     Raises:

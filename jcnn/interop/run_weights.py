@@ -36,8 +36,10 @@ def load_run_weights(
         jcnn.checkpoint.CheckpointError: the run has no intact checkpoint.
         ValueError: a variable has no array or one of another shape.
     """
-    given = by_path(checkpoint.arrays(run, on_damage=lambda line: notify(Note(line))))
     variables = {path: variable for path, _, variable in variables_of(model)}
+    paths = {dotted(path): path for path in variables}
+    saved = by_dotted_path(checkpoint.arrays(run, on_damage=lambda line: notify(Note(line))))
+    given = {paths.get(name, name.replace(".", "/")): array for name, array in saved.items()}
     missing = [name for name in variables if name not in given]
     if missing:
         raise ValueError(
@@ -63,8 +65,8 @@ def load_run_weights(
     return done
 
 
-def by_path(saved: dict[str, np.ndarray]) -> Arrays:
-    """The arrays of the state that a finished training gives a model, by path of the variable.
+def by_dotted_path(saved: dict[str, np.ndarray]) -> Arrays:
+    """The arrays of the state that a finished training gives a model, by "conv1.kernel".
 
     A checkpoint holds them as "params.PATH.value" and "rest.PATH.value", below "kept" where the
     state of the training is another one.
@@ -74,5 +76,13 @@ def by_path(saved: dict[str, np.ndarray]) -> Arrays:
     for name in names:
         group, _, path = name.removeprefix("kept.").partition(".")
         if group in ("params", "rest"):
-            found[path.removesuffix(".value").replace(".", "/")] = saved[name]
+            found[path.removesuffix(".value")] = saved[name]
     return found
+
+
+def dotted(path: str) -> str:
+    """A path as checkpoints write it, with dots: "conv1.kernel" for "conv1/kernel".
+
+    Paths are compared in this form, since a layer's own name may have a dot, too.
+    """
+    return path.replace("/", ".")

@@ -64,9 +64,15 @@ def other_data(data: str | None) -> str:
 
 def repeat_section(config: RunConfig) -> Section:
     """The section with the command that repeats the run."""
-    if config.model_from == "python":
-        made = "The model was trained" if config.trained else "The model was saved"
-        return Section("repeat", "How to repeat it", paragraph(f"{made} by a Python program."))
+    if not config.data:
+        made = "The model was trained by a Python program."
+        if not config.trained:
+            made = (
+                "The model was saved by a Python program."
+                if config.model_from == "python"
+                else f"The model was imported from {config.model}."
+            )
+        return Section("repeat", "How to repeat it", paragraph(made))
     note = (
         "This command trains the run again. On the same machine with the same versions it gives "
         "the same numbers, bit for bit. All other settings have their default values."
@@ -112,7 +118,8 @@ def command(config: RunConfig) -> str:
 
     Default values are omitted, except for the most important settings.
     """
-    words = ["jcnn", "train", "--model", config.model, "--data", config.data]
+    model = [] if config.model_from == "graph" else ["--model", config.model]
+    words = ["jcnn", "train", *model, "--data", config.data]
     if config.weights is not None:
         words += ["--weights", config.weights]
     if config.data_dir is not None:

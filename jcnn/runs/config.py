@@ -26,8 +26,9 @@ from jcnn.models.zoo import zeros
 
 T = TypeVar("T")
 
-# Where the model comes from: the zoo, a user's file, or an object of a Python program.
-ModelFrom = Literal["zoo", "file", "python"]
+# Where the model comes from: the zoo, a user's file, an object of a Python program, or a graph that
+# the run folder holds.
+ModelFrom = Literal["zoo", "file", "python", "graph"]
 
 
 class Builder(Protocol):
@@ -53,8 +54,8 @@ class RunConfig:
     """The configuration of a run.
 
     Attributes:
-        model: name of the model in the zoo; "FILE.py:NAME" of a user's file, without folders; or
-            the class of a Python object, such as "mypackage.Net".
+        model: name of the model in the zoo; "FILE.py:NAME" of a user's file, without folders; the
+            class of a Python object, such as "mypackage.Net"; or the name of an imported file.
         input_shape: `(H, W, C)` of the images.
         class_names: names of the labels, in order.
         data, data_dir: as for `jcnn.data.load`; `data` is "" if it is not known.
@@ -64,7 +65,7 @@ class RunConfig:
         dropout: rate of every dropout layer; None keeps the rates of the model.
         population: the models that are trained together.
         validation: text on how the validation images were chosen; "" without validation.
-        model_from: which of the three `model` is: "zoo", "file" or "python".
+        model_from: which of these `model` is: "zoo", "file", "python" or "graph".
         model_sha256: of the user's file, whose text is in the run folder; "" for other models.
         weights: the trained weights that the training started from, as for `jcnn.models.build`;
             None means newly initialised parameters.
@@ -187,17 +188,17 @@ def describe(
     on_bad_image: OnBadImage = "error",
     dropout: float | None = None,
     population: Population | None = None,
-    file: ModelFile | None = None,
+    file: Builder | None = None,
     weights: str | None = None,
 ) -> RunConfig:
     """The `RunConfig` for training a model of the zoo, or of a user's file, on a loaded data set.
 
     Args:
-        model: name in the zoo; ignored with `file`.
+        model: name in the zoo, or of a graph; ignored with a user's file.
         dataset: the training examples.
         data, data_dir, resize, on_bad_image: where and how they were read.
         train, dropout, population: the settings.
-        file: the user's file.
+        file: what builds a model that is not of the zoo.
         weights: as for `jcnn.models.build`; they bring the preprocessing.
 
     Raises:
@@ -215,8 +216,9 @@ def describe(
         own = weights_preprocessing(weights, standard, dataset.image_shape)
         preprocessing = dataclasses.replace(own, resize=resize)
         weights = weights if weights == AUTO else str(Path(weights).resolve())
+    users = file if isinstance(file, ModelFile) else None
     return RunConfig(
-        model if file is None else file.label,
+        model if users is None else users.label,
         dataset.image_shape,
         dataset.class_names,
         absolute(data),
@@ -227,8 +229,8 @@ def describe(
         dropout,
         population or Population(),
         validation,
-        "zoo" if file is None else "file",
-        "" if file is None else file.sha256,
+        "zoo" if file is None else "graph" if users is None else "file",
+        "" if users is None else users.sha256,
         weights,
         preprocessing,
         # Padding has a brightness of its own.

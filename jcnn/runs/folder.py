@@ -28,7 +28,7 @@ from jcnn.layers.model import split_model
 from jcnn.models.file import ModelFile, read_text
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.runs.config import RunConfig, RunError, from_json, to_json
-from jcnn.runs.graph_file import write_graph
+from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, text_of, write_graph
 from jcnn.runs.history import History, write_history
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished_in, write_text
@@ -37,8 +37,8 @@ from jcnn.system.machine import describe_machine
 MODEL_FILE = "model.py"
 
 
-def create(run: Path, config: RunConfig, file: ModelFile | None = None) -> None:
-    """Create a run folder and write its `config.json`, and the user's model file before it.
+def create(run: Path, config: RunConfig, file: ModelFile | StoredGraph | None = None) -> None:
+    """Create a run folder and write its `config.json`, and what builds the model before it.
 
     Raises:
         RunError: the folder exists and is not empty.
@@ -46,15 +46,16 @@ def create(run: Path, config: RunConfig, file: ModelFile | None = None) -> None:
     if run.is_file():
         raise RunError(f"{run}: is a file; a run needs a folder of its own")
     # A process that was killed here leaves no config.json, so these files are no run.
-    copy = run / MODEL_FILE
-    leftover = {*unfinished_in(run, "config.json"), *unfinished_in(run, MODEL_FILE)}
-    if file is not None and copy.is_file() and copy.read_bytes() == file.text.encode():
+    text = text_of(file.content) if isinstance(file, StoredGraph) else file.text if file else ""
+    copy = run / (GRAPH_FILE if isinstance(file, StoredGraph) else MODEL_FILE)
+    leftover = {*unfinished_in(run, "config.json"), *unfinished_in(run, copy.name)}
+    if text and copy.is_file() and copy.read_bytes() == text.encode():
         leftover.add(copy)
     if run.is_dir() and not set(run.iterdir()) <= leftover:
         raise RunError(f"{run}: exists already; name another folder, or continue it with --resume")
     run.mkdir(parents=True, exist_ok=True)
-    if file is not None:
-        write_text(copy, file.text)
+    if text:
+        write_text(copy, text)
     write_config(run, config)
 
 
@@ -187,8 +188,8 @@ def write_members(
             arrays = model_arrays(model)
         tree = {"kept": arrays} if config.train.has_separate_result else arrays
         meta = {"histories": [history.rows()], "step": 0, "seconds": 0.0, "of": str(run)}
-        if config.model_from == "file":
-            write_text(folder / MODEL_FILE, read_text(run / MODEL_FILE))
+        for copied in {"file": [MODEL_FILE], "graph": [GRAPH_FILE]}.get(config.model_from, []):
+            write_text(folder / copied, read_text(run / copied))
         write_config(folder, member)
         checkpoint.save(folder, len(history), tree, meta)
         write_history(history, folder)

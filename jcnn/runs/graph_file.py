@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy.typing as npt
 from flax import nnx
 
 from jcnn import checkpoint
 from jcnn.graph import Graph, graph
-from jcnn.graph.stored import model_of, to_json
-from jcnn.interop.run_weights import by_path
-from jcnn.layers import set_dropout
+from jcnn.graph.heads import with_classes
+from jcnn.graph.stored import from_json, model_of, to_json
+from jcnn.interop.run_weights import by_dotted_path
+from jcnn.layers import glorot_uniform, modules_by_path, set_dropout
+from jcnn.layers.freezing import head_path
 from jcnn.runs.config import RunError
 from jcnn.system.files import write_text
 
@@ -31,7 +34,7 @@ class StoredGraph:
     Attributes:
         file: the file, for messages.
         content: its decoded JSON.
-        arrays: of the model, by path; None means zeros.
+        arrays: of the model, by path with dots; None means zeros.
     """
 
     file: Path
@@ -46,7 +49,7 @@ class StoredGraph:
         seed: int = 0,
         dropout: float | None = None,
     ) -> nnx.Module:
-        """The model; `seed` has no effect.
+        """The model; without `arrays` its last layer is drawn with `seed`, all else is zero.
 
         Raises:
             RunError: the file is wrong, or of a model of other images or classes, or an array is
@@ -62,9 +65,25 @@ class StoredGraph:
                 f"{self.file}: is of a model from {images} to {logits}; the run's is from "
                 f"{input_shape} to {(classes,)}"
             )
+        if self.arrays is None:
+            _draw_head(model, input_shape, seed)
         if dropout is not None:
             set_dropout(model, dropout)
         return model
+
+    def for_classes(self, classes: int) -> "StoredGraph":
+        """The same with a last layer for another number of classes, if it differs.
+
+        Raises:
+            RunError: the file is wrong, or its last layer cannot be replaced.
+        """
+        try:
+            found = from_json(self.content)
+            if found.shape_of(found.output) == (classes,):
+                return self
+            return replace(self, content=to_json(with_classes(found, classes)), arrays=None)
+        except ValueError as error:
+            raise RunError(f"{self.file}: {error}") from error
 
     def trained(self, run: Path, on_damage: Callable[[str], None]) -> "StoredGraph":
         """The same with the arrays of the run's newest intact checkpoint.
@@ -72,7 +91,7 @@ class StoredGraph:
         Raises:
             jcnn.checkpoint.CheckpointError: there is no intact checkpoint.
         """
-        return replace(self, arrays=by_path(checkpoint.arrays(run, on_damage=on_damage)))
+        return replace(self, arrays=by_dotted_path(checkpoint.arrays(run, on_damage=on_damage)))
 
 
 def read_graph(run: Path) -> StoredGraph:
@@ -88,14 +107,28 @@ def read_graph(run: Path) -> StoredGraph:
         raise RunError(f"{file}: cannot be read as JSON") from None
 
 
-def write_graph(run: Path, model: nnx.Module, input_shape: tuple[int, int, int]) -> None:
-    """Write `graph.json`; nothing if the model computes what a graph cannot say."""
+def write_graph(run: Path, model: nnx.Module, input_shape: tuple[int, int, int]) -> bool:
+    """Write `graph.json`; nothing, and False, if the model computes what a graph cannot say."""
     try:
         found = graph(model, input_shape)
     except ValueError:
-        return
+        return False
     if _is_complete(found):
-        write_text(run / GRAPH_FILE, json.dumps(to_json(found)) + "\n")
+        write_text(run / GRAPH_FILE, text_of(to_json(found)))
+        return True
+    return False
+
+
+def text_of(content: Any) -> str:
+    """The text of `graph.json`."""
+    return json.dumps(content) + "\n"
+
+
+def _draw_head(model: Any, input_shape: tuple[int, int, int], seed: int) -> None:
+    head = modules_by_path(model)[head_path(model, input_shape)]
+    kernel: Any = getattr(head, "kernel", None)
+    if kernel is not None:
+        kernel.set_value(glorot_uniform(jax.random.key(seed), kernel.shape, kernel.dtype))
 
 
 def _is_complete(found: Graph) -> bool:

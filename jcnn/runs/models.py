@@ -20,6 +20,7 @@ from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of, set_preprocessing
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import Layer, as_model, frozen, output_shape
 from jcnn.models import zoo_entry
 from jcnn.models.file import ModelFile, is_model_file, read_model_file, read_text
@@ -32,6 +33,7 @@ from jcnn.runs.folder import (
     write_config,
 )
 from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, read_graph, write_graph
+from jcnn.runs.optimizer_file import write_optimizer
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished
 
@@ -119,7 +121,7 @@ def resolve(
             return config, None
         if config.model_from == "file":
             return config, _copy(run, config, trust=trust)
-        if (run / GRAPH_FILE).is_file():
+        if config.model_from == "graph" or (run / GRAPH_FILE).is_file():
             return config, read_graph(run)
         raise RunError(
             f"{run}: its model is a Python object ({config.model}) whose graph is not known; name "
@@ -145,6 +147,8 @@ def save(
     class_names: Sequence[str],
     input_shape: tuple[int, int, int] | None = None,
     preprocessing: Preprocessing | None = None,
+    name: str | None = None,
+    optimizer: SavedOptimizer | None = None,
 ) -> None:
     """Write a run folder for a model that was trained elsewhere.
 
@@ -160,6 +164,9 @@ def save(
         input_shape: `(H, W, C)` of the images; None takes that of `preprocessing`.
         preprocessing: how the model's input is made of an image; None means the model's own, or
             `x / 255` if it has none.
+        name: what the model is called, such as the file that it was imported from; None means its
+            class. With a name, its graph must be known.
+        optimizer: what a training from this run (`jcnn train --weights RUN`) goes on with.
 
     Raises:
         RunError: the folder exists and is not empty.
@@ -177,13 +184,19 @@ def save(
         resize="stretch" if preprocessing is None else preprocessing.resize,
         trained=False,
     )
+    if name is not None:
+        config = dataclasses.replace(config, model=name, model_from="graph")
     run.parent.mkdir(parents=True, exist_ok=True)
     new = unfinished(run)
     try:
         meta = {"histories": [[]], "step": 0, "seconds": 0.0, "saved": True}
         checkpoint.save(new, 0, model_arrays(module), meta)
         write_config(new, config)
-        write_graph(new, module, shape)
+        known = write_graph(new, module, shape)
+        if name is not None and not known:
+            raise ValueError(f"model: its graph is not known, so it has no name {name!r}")
+        if optimizer is not None:
+            write_optimizer(new, optimizer)
         new.rename(run)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)

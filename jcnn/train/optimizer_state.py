@@ -9,6 +9,7 @@ import numpy as np
 
 from jcnn.config import TrainConfig
 from jcnn.interop.imported import Array, SavedOptimizer
+from jcnn.interop.run_weights import dotted
 from jcnn.train.functions import Functions
 
 # Roles of an optimizer's state that count its updates.
@@ -41,13 +42,17 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
     Raises:
         ValueError: an array is missing, has another shape, or belongs to no trained parameter.
     """
+    slots = {
+        role: {dotted(path): array for path, array in arrays.items()}
+        for role, arrays in saved.slots.items()
+    }
     used: set[tuple[str, str]] = set()
 
     def leaf(keys: Any, initial: Any) -> Any:
         role, path = _role_and_path(jax.tree_util.keystr(keys, simple=True, separator="."))
         if role in COUNTS:
             return jnp.asarray(saved.updates, initial.dtype)
-        array = saved.slots.get(role, {}).get(path)
+        array = slots.get(role, {}).get(path)
         if array is None:
             raise ValueError(f"optimizer_state: has no {role!r} of {path or 'the model'}")
         if array.shape != initial.shape:
@@ -59,7 +64,7 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
         return jax.device_put(np.asarray(array, initial.dtype))
 
     made = jax.tree_util.tree_map_with_path(leaf, state)
-    rest = [(role, path) for role, arrays in saved.slots.items() for path in arrays]
+    rest = [(role, path) for role, arrays in slots.items() for path in arrays]
     for role, path in rest:
         if (role, path) not in used:
             raise ValueError(f"optimizer_state: {role!r} of {path}: is no trained parameter here")
@@ -69,7 +74,7 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
 def slots_of(
     arrays: Mapping[str, Array], prefix: str = "optimizer."
 ) -> dict[str, dict[str, Array]]:
-    """The arrays of an optimizer's state by role and path, of those of a checkpoint.
+    """The arrays of an optimizer's state by role and dotted path, of those of a checkpoint.
 
     Args:
         arrays: by name, such as "optimizer.mean.conv1.kernel.value".
@@ -85,6 +90,6 @@ def slots_of(
 
 
 def _role_and_path(name: str) -> tuple[str, str]:
-    """The role "mean" and the path "conv1/kernel" of "mean.conv1.kernel.value"."""
+    """The role "mean" and the dotted path "conv1.kernel" of "mean.conv1.kernel.value"."""
     role, _, path = name.partition(".")
-    return role, path.removesuffix(".value").replace(".", "/")
+    return role, path.removesuffix(".value")

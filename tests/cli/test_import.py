@@ -28,6 +28,36 @@ def test_a_file_becomes_a_run_that_predicts(jcnn: Callable[..., Result], tmp_pat
     assert all(f"{name} (" in predicted.out for name in "abcde")
 
 
+def test_an_imported_run_is_trained_on(jcnn: Callable[..., Result], tmp_path: Path) -> None:
+    file, source = write_h5(tmp_path / "net.h5", functional()), tmp_path / "source"
+    assert jcnn("import", file, "--out", source, "--range", "-1", "1").code == 0
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 7, 6, 3), np.uint8)
+    for number, image in enumerate(pixels):
+        folder = tmp_path / "pets" / ("train" if number < 18 else "test") / "abc"[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number}.png")
+    words = ("train", "--weights", source, "--data", f"folder:{tmp_path}/pets", "--batch-size", "6")
+    done = jcnn(*words, "--epochs", "1", "--out", tmp_path / "run", "--freeze", "backbone")
+    assert done.code == 0, done.err
+    assert "weights: 2 arrays loaded; made anew: dense_1/kernel, dense_1/bias" in done.err
+    model, config = load(tmp_path / "run")
+    assert (config.model, config.model_from, config.class_names) == (
+        "net.h5",
+        "graph",
+        tuple("abc"),
+    )
+    before, _ = load(source)
+    kernel = "conv2d_1"
+    np.testing.assert_array_equal(
+        getattr(model, kernel).kernel[...], getattr(before, kernel).kernel[...]
+    )
+    assert config.preprocessing is not None
+    assert config.preprocessing.describe().endswith("(x / 255 - 0.5) / 0.5")
+    more = jcnn("train", "--resume", tmp_path / "run", "--epochs", "2")
+    assert more.code == 0, more.err
+    assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 2
+
+
 def test_mistakes_are_one_line_and_leave_no_folder(
     jcnn: Callable[..., Result], tmp_path: Path
 ) -> None:
