@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError, deserialize, safe_open
 
 from jcnn.interop.torch_state import Array
 from jcnn.interop.torch_zip import check_file, shown
@@ -41,3 +41,21 @@ def read_safetensors(path: str | Path) -> dict[str, Array]:
         flat = np.frombuffer(part["data"], jnp.dtype(DTYPES[part["dtype"]]))
         found[name] = flat.reshape(part["shape"])
     return found
+
+
+def safetensors_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The shape and dtype of each array of a safetensors file, whose numbers are not read.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `read_safetensors`.
+    """
+    check_file(path)
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            parts = {name: opened.get_slice(name) for name in list(opened.keys())}
+            return {
+                name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype(), part.get_dtype()))
+                for name, part in parts.items()
+            }
+    except SafetensorError as error:
+        raise ValueError(f"{shown(path)}: no valid safetensors file: {error}") from None

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from jcnn.data import Notify
 from jcnn.data.events import silent
-from jcnn.interop.torch_pickle import MAX_PICKLE_BYTES, Storage, interpret
+from jcnn.interop.torch_pickle import MAX_PICKLE_BYTES, Storage, Tensor, interpret
 from jcnn.interop.torch_state import Array, arrays, dtype_of, state_dict
 
 # Before the zip format, a file began with this number as a pickle.
@@ -53,6 +53,26 @@ def read_torch(path: str | Path, notify: Notify = silent) -> dict[str, Array]:
             values, or is damaged. The message is one line that names the file.
     """
     path = Path(path)
+    with _opened(path) as archive:
+        return _read(archive, path.stat().st_size, shown(path), notify)
+
+
+def torch_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """The shape and dtype of each tensor of a PyTorch checkpoint, whose numbers are not read.
+
+    Raises:
+        FileNotFoundError, ValueError: as for `read_torch`.
+    """
+    with _opened(path) as archive:
+        tensors, _ = _tensors(archive, path.stat().st_size, shown(path), silent)
+    return {
+        name: (tuple(tensor.size), str(dtype_of(tensor.storage)))
+        for name, tensor in tensors.items()
+    }
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     where = shown(path)
     check_file(path)
     with path.open("rb") as stream:
@@ -64,7 +84,7 @@ def read_torch(path: str | Path, notify: Notify = silent) -> dict[str, Array]:
     with _damage(where):
         archive = zipfile.ZipFile(path)
     with archive:
-        return _read(archive, path.stat().st_size, where, notify)
+        yield archive
 
 
 def shown(path: Path) -> str:
@@ -103,7 +123,10 @@ def _damage(where: str) -> Iterator[None]:
         raise ValueError(f"{where}: not a PyTorch checkpoint, or damaged ({reason})") from error
 
 
-def _read(archive: zipfile.ZipFile, size: int, where: str, notify: Notify) -> dict[str, Array]:
+def _tensors(
+    archive: zipfile.ZipFile, size: int, where: str, notify: Notify
+) -> tuple[dict[str, Tensor], dict[str, zipfile.ZipInfo]]:
+    """The tensors by name, and the members of the archive."""
     members = _members(archive, size, where)
     order = members.get("byteorder")
     if order is not None and (found := _bytes(archive, order, 16, where)) != b"little":
@@ -116,7 +139,11 @@ def _read(archive: zipfile.ZipFile, size: int, where: str, notify: Notify) -> di
             f"torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE) writes"
         )
     pickled = _bytes(archive, members[_PICKLE], MAX_PICKLE_BYTES, where)
-    tensors = state_dict(interpret(pickled, where).value, where, notify)
+    return state_dict(interpret(pickled, where).value, where, notify), members
+
+
+def _read(archive: zipfile.ZipFile, size: int, where: str, notify: Notify) -> dict[str, Array]:
+    tensors, members = _tensors(archive, size, where, notify)
 
     def load(storage: Storage) -> npt.NDArray[np.uint8]:
         expected = storage.elements * dtype_of(storage).itemsize

@@ -1,13 +1,21 @@
-"""RUN/optimizer.safetensors: the state of an optimizer that an imported file had."""
+"""The optimizer of a run: of its training, or RUN/optimizer.safetensors of an imported file."""
 
 import json
 from pathlib import Path
 
+from jcnn import checkpoint
 from jcnn.interop.imported import Array, SavedOptimizer
-from jcnn.runs.config import RunError
+from jcnn.runs.config import RunConfig, RunError
 from jcnn.system import sealed
 
 OPTIMIZER_FILE = "optimizer.safetensors"
+# Settings of a training that are the optimizer's.
+_SETTINGS = (
+    *("optimizer", "learning_rate", "weight_decay", "clip_value", "clip_norm"),
+    "global_clip_norm",
+)
+# Roles of an optimizer's state that count its updates.
+COUNTS = ("t", "count")
 
 
 def write_optimizer(run: Path, saved: SavedOptimizer) -> None:
@@ -40,3 +48,33 @@ def read_optimizer(run: Path) -> SavedOptimizer | None:
         return None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file}: is damaged: {error}") from error
+
+
+def optimizer_of(run: Path, config: RunConfig) -> SavedOptimizer | None:
+    """The optimizer that belongs to the weights of a run; None if there is none.
+
+    There is none where the weights are those of an earlier epoch or a mean, or layers are frozen.
+
+    Args:
+        run, config: the run.
+
+    Raises:
+        RunError: the file of the optimizer is damaged.
+        jcnn.checkpoint.CheckpointError: there is no intact checkpoint.
+    """
+    if not config.trained:
+        return read_optimizer(run)
+    train = config.train
+    meta = checkpoint.read_meta(run)
+    if meta is None or meta.get("step") or "of" in meta:
+        return None
+    if train.has_separate_result or train.freeze or train.accumulate_steps > 1:
+        return None
+    settings = {name: getattr(train, name) for name in _SETTINGS}
+    slots: dict[str, dict[str, Array]] = {}
+    for name, array in checkpoint.arrays(run).items():
+        group, _, rest = name.partition(".")
+        role, _, path = rest.partition(".")
+        if group == "optimizer" and role not in COUNTS:
+            slots.setdefault(role, {})[path.removesuffix(".value")] = array
+    return SavedOptimizer(settings, checkpoint.steps(run)[-1], slots)

@@ -1,6 +1,5 @@
-"""The state of an optimizer as arrays by role and path, for files of other libraries."""
+"""Start an optimizer from the state that another training left."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -8,12 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.config import TrainConfig
-from jcnn.interop.imported import Array, SavedOptimizer
+from jcnn.interop.imported import SavedOptimizer
 from jcnn.interop.run_weights import dotted
+from jcnn.runs.optimizer_file import COUNTS
 from jcnn.train.functions import Functions
-
-# Roles of an optimizer's state that count its updates.
-COUNTS = ("t", "count")
 
 
 def check_optimizer_state(saved: SavedOptimizer, config: TrainConfig, functions: Functions) -> None:
@@ -69,24 +66,6 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
         if (role, path) not in used:
             raise ValueError(f"optimizer_state: {role!r} of {path}: is no trained parameter here")
     return made
-
-
-def slots_of(
-    arrays: Mapping[str, Array], prefix: str = "optimizer."
-) -> dict[str, dict[str, Array]]:
-    """The arrays of an optimizer's state by role and dotted path, of those of a checkpoint.
-
-    Args:
-        arrays: by name, such as "optimizer.mean.conv1.kernel.value".
-        prefix: of the names that are the optimizer's.
-    """
-    slots: dict[str, dict[str, Array]] = {}
-    for name, array in arrays.items():
-        if name.startswith(prefix):
-            role, path = _role_and_path(name.removeprefix(prefix))
-            if role not in COUNTS:
-                slots.setdefault(role, {})[path] = array
-    return slots
 
 
 def _role_and_path(name: str) -> tuple[str, str]:

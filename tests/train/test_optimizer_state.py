@@ -8,14 +8,12 @@ import optax
 import pytest
 from flax import nnx
 
-from jcnn import checkpoint
 from jcnn.config import Optimizer, TrainConfig
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import Conv2D, Dense, Flatten, Sequential
-from jcnn.runs import RunError
-from jcnn.runs.optimizer_file import OPTIMIZER_FILE, read_optimizer, write_optimizer
+from jcnn.runs import RunError, read_config
+from jcnn.runs.optimizer_file import OPTIMIZER_FILE, optimizer_of, read_optimizer, write_optimizer
 from jcnn.train import fit
-from jcnn.train.optimizer_state import slots_of
 from tests.train.small import arrays, dataset
 
 STEPS = 5  # of an epoch: 50 examples in batches of 10
@@ -31,9 +29,11 @@ def config(optimizer: Optimizer, epochs: int) -> TrainConfig:
     return TrainConfig(epochs, 10, optimizer=optimizer, learning_rate=rate, shuffle=False)
 
 
-def saved(run: Path, optimizer: str) -> SavedOptimizer:
-    settings: dict[str, Any] = {"optimizer": optimizer, "learning_rate": 0.01}
-    return SavedOptimizer(settings, STEPS, slots_of(checkpoint.arrays(run)))
+def saved(run: Path) -> SavedOptimizer:
+    found = optimizer_of(run, read_config(run))
+    assert found is not None
+    assert found.updates == STEPS
+    return found
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_two_trainings_are_one(tmp_path: Path, optimizer: Optimizer) -> None:
     whole, parted = net(), net()
     fit(whole, dataset(), config(optimizer, 2), verbose=0)
     fit(parted, dataset(), config(optimizer, 1), run=tmp_path / "run", verbose=0)
-    write_optimizer(tmp_path, saved(tmp_path / "run", optimizer))
+    write_optimizer(tmp_path, saved(tmp_path / "run"))
     state = read_optimizer(tmp_path)
     assert state is not None
     fit(parted, dataset(), config(optimizer, 1), optimizer_state=state, verbose=0)
@@ -55,7 +55,7 @@ def test_two_trainings_are_one(tmp_path: Path, optimizer: Optimizer) -> None:
 def adam(tmp_path_factory: pytest.TempPathFactory) -> SavedOptimizer:
     run = tmp_path_factory.mktemp("adam") / "run"
     fit(net(), dataset(), config("adam", 1), run=run, verbose=0)
-    return saved(run, "adam")
+    return saved(run)
 
 
 def changed(state: SavedOptimizer, **arrays: np.ndarray | None) -> SavedOptimizer:
