@@ -32,10 +32,7 @@ class TrainCommand:
     Ctrl-C stops the training after saving the last finished epoch; --resume continues it.
     """
 
-    model: Annotated[
-        str,
-        tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: conv4, or that of --weights)"),
-    ] = "conv4"
+    model: Annotated[str, tyro.conf.arg(metavar="NAME")] = "conv4"
     """Model to train: one of the zoo (jcnn models lists them), or FILE.py:NAME, a function
     (input_shape, classes, *, rngs) that returns an nnx.Module or a list of layers. The file is
     executed; its text is kept in the run folder."""

@@ -32,6 +32,14 @@ from jcnn.layers import (
 Shape = tuple[int, ...]
 
 
+class _NoKeys:
+    """Random keys for layers whose arrays are given: their initializers do not use a key."""
+
+    def params(self) -> None:
+        """No key."""
+
+
+_NO_KEYS: Any = _NoKeys()
 # Attributes of a `GraphModel` other than its layers.
 RESERVED = ("steps", "output", "input_shape", "shape", "preprocessing")
 
@@ -142,9 +150,9 @@ def _convolution(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:
         kernel = node.arrays["kernel"]
         layer = kind(
             *(shapes[0][2], node.shape[2], kernel.shape[:2]),
-            use_bias="bias" in node.arrays,
+            use_bias=False,
             kernel_init=lambda *_: kernel,
-            rngs=rngs,
+            rngs=_NO_KEYS,
             **node.settings,
         )
         return _with_bias(layer, node)
@@ -158,9 +166,9 @@ def _depthwise(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
         shapes[0][2],
         (kernel.shape[0], kernel.shape[1]),
         depth_multiplier=kernel.shape[3],
-        use_bias="bias" in node.arrays,
+        use_bias=False,
         depthwise_init=lambda *_: kernel,
-        rngs=rngs,
+        rngs=_NO_KEYS,
         **node.settings,
     )
     return _with_bias(layer, node)
@@ -168,21 +176,28 @@ def _depthwise(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
 
 def _dense(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
     kernel = node.arrays["kernel"]
-    how: dict[str, Any] = {"kernel_init": lambda *_: kernel, "use_bias": "bias" in node.arrays}
-    kind = Dense if len(shapes[0]) == 1 else nnx.Linear
-    return _with_bias(kind(*kernel.shape, **how, rngs=rngs), node)
+    if len(shapes[0]) == 1:
+        layer: Any = Dense(
+            *kernel.shape, use_bias=False, kernel_init=lambda *_: kernel, rngs=_NO_KEYS
+        )
+    else:
+        has = "bias" in node.arrays
+        layer = nnx.Linear(*kernel.shape, use_bias=has, kernel_init=lambda *_: kernel, rngs=rngs)
+    return _with_bias(layer, node)
 
 
 def _with_bias(layer: Any, node: Node) -> nnx.Module:
     if "bias" in node.arrays:
-        layer.bias = nnx.Param(node.arrays["bias"])
+        layer.bias = nnx.data(nnx.Param(node.arrays["bias"]))
     module: nnx.Module = layer
     return module
 
 
 def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
     has = {"scale": "scale" in node.arrays, "center": "bias" in node.arrays}
-    layer: Any = BatchNormalization(shapes[0][-1], **node.settings, **has, rngs=rngs)
+    # With the number of channels, JAX would compile initial values for each number.
+    layer: Any = BatchNormalization(1, **node.settings, **has, rngs=_NO_KEYS)
+    layer.num_features = shapes[0][-1]
     for role, array in node.arrays.items():
         kind = nnx.Param if role in ("scale", "bias") else nnx.BatchStat
         setattr(layer, {"variance": "var"}.get(role, role), kind(array))

@@ -1,19 +1,14 @@
 """What the readers of other libraries' files return, and what they share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import Graph, Node
-from jcnn.graph.build import KINDS
-from jcnn.layers import eval_mode
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -94,26 +89,6 @@ class Listing:
 def zeros(shape: Sequence[int], dtype: Any = np.float32) -> Array:
     """An array of zeros that takes no memory, in place of one that is not read."""
     return np.broadcast_to(np.zeros((), dtype), tuple(shape))
-
-
-def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
-    """A node with the shape of its output, found by tracing.
-
-    Args:
-        node: its `shape` ends in the number of channels, for convolutions.
-        inputs: shapes of its inputs, without the batch axis.
-
-    Raises:
-        ValueError, TypeError: the layer does not accept such inputs.
-    """
-
-    def output(*images: jax.Array) -> jax.Array:
-        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
-        made: jax.Array = layer(*images)
-        return made
-
-    images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
-    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
 
 
 def without_softmax(

@@ -7,7 +7,8 @@ import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
-from jcnn.interop.imported import ASSUMED, Imported, Shape, shaped, without_softmax
+from jcnn.graph.shapes import shaped
+from jcnn.interop.imported import ASSUMED, Imported, Shape, without_softmax
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
 from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of

@@ -28,7 +28,7 @@ from jcnn.layers.model import split_model
 from jcnn.models.file import ModelFile, read_text
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.runs.config import RunConfig, RunError, from_json, to_json
-from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, text_of, write_graph
+from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, known_graph, text_of, write_graph
 from jcnn.runs.history import History, write_history
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished_in, write_text
@@ -82,7 +82,7 @@ def record(
     config = describe_object(models[0], dataset.image_shape, dataset.class_names, train)
     border = None if config.resize == "pad" else training_border(dataset)
     write_config(run, dataclasses.replace(config, border=border))
-    write_graph(run, models[0], dataset.image_shape)
+    write_graph(run, known_graph(models[0], dataset.image_shape))
 
 
 def describe_object(

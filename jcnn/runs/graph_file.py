@@ -107,16 +107,19 @@ def read_graph(run: Path) -> StoredGraph:
         raise RunError(f"{file}: cannot be read as JSON") from None
 
 
-def write_graph(run: Path, model: nnx.Module, input_shape: tuple[int, int, int]) -> bool:
-    """Write `graph.json`; nothing, and False, if the model computes what a graph cannot say."""
+def known_graph(model: nnx.Module, input_shape: tuple[int, ...]) -> Graph | None:
+    """The graph of a model; None if it computes what a graph cannot say."""
     try:
         found = graph(model, input_shape)
     except ValueError:
-        return False
-    if _is_complete(found):
+        return None
+    return found if _is_complete(found) else None
+
+
+def write_graph(run: Path, found: Graph | None) -> None:
+    """Write `graph.json`; nothing without a graph."""
+    if found is not None:
         write_text(run / GRAPH_FILE, text_of(to_json(found)))
-        return True
-    return False
 
 
 def text_of(content: Any) -> str:

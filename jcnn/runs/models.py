@@ -20,6 +20,7 @@ from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of, set_preprocessing
+from jcnn.graph import Graph
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import Layer, as_model, frozen, output_shape
 from jcnn.models import zoo_entry
@@ -32,7 +33,7 @@ from jcnn.runs.folder import (
     read_config,
     write_config,
 )
-from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, read_graph, write_graph
+from jcnn.runs.graph_file import GRAPH_FILE, StoredGraph, known_graph, read_graph, write_graph
 from jcnn.runs.optimizer_file import write_optimizer
 from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.files import unfinished
@@ -175,7 +176,9 @@ def save(
     """
     run, module = Path(run), as_model(model)
     preprocessing = preprocessing or preprocessing_of(module)
-    shape, names = _checked(module, class_names, input_shape, preprocessing)
+    shape, names, found = _checked(module, class_names, input_shape, preprocessing)
+    if name is not None and found is None:
+        raise ValueError(f"model: its graph is not known, so it has no name {name!r}")
     if run.is_file() or (run.is_dir() and any(run.iterdir())):
         raise RunError(f"{run}: exists already; name another folder")
     config = dataclasses.replace(
@@ -192,9 +195,7 @@ def save(
         meta = {"histories": [[]], "step": 0, "seconds": 0.0, "saved": True}
         checkpoint.save(new, 0, model_arrays(module), meta)
         write_config(new, config)
-        known = write_graph(new, module, shape)
-        if name is not None and not known:
-            raise ValueError(f"model: its graph is not known, so it has no name {name!r}")
+        write_graph(new, found)
         if optimizer is not None:
             write_optimizer(new, optimizer)
         new.rename(run)
@@ -208,8 +209,8 @@ def _checked(
     class_names: Sequence[str],
     input_shape: tuple[int, int, int] | None,
     preprocessing: Preprocessing | None,
-) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    """The shape of the images and the names of the classes, if they fit the model."""
+) -> tuple[tuple[int, int, int], tuple[str, ...], Graph | None]:
+    """The shape of the images and the names of the classes, if they fit the model; its graph."""
     if input_shape is None:
         if preprocessing is None:
             raise ValueError("input_shape: got None; accepted: (H, W, C), or give preprocessing")
@@ -223,13 +224,14 @@ def _checked(
         raise ValueError(f"class_names: got {class_names!r}; accepted: a list of names")
     # A data set of one image checks the names and the shape.
     one = Dataset(np.zeros((1, *input_shape), np.uint8), np.zeros(1, np.int32), tuple(class_names))
-    found = output_shape([model], one.image_shape)
+    own = known_graph(model, one.image_shape)
+    found = output_shape([model], one.image_shape) if own is None else own.shape_of(own.output)
     if found != (len(one.class_names),):
         raise ValueError(
             f"model: gives {found} for an image of {one.image_shape}; expected one logit for each "
             f"of the {len(one.class_names)} classes, ({len(one.class_names)},)"
         )
-    return one.image_shape, one.class_names
+    return one.image_shape, one.class_names, own
 
 
 def _copy(run: Path, config: RunConfig, *, trust: bool) -> ModelFile:

@@ -1,0 +1,95 @@
+"""The shape of a node's output, from its settings and the shapes of its inputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jcnn import ops
+from jcnn.graph.build import KINDS
+from jcnn.graph.node import Node
+from jcnn.layers import eval_mode
+
+Shape = tuple[int, ...]
+
+
+def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
+    """A node with the shape of its output.
+
+    The layers of which deep models have hundreds are computed by formulas, others by tracing.
+
+    Args:
+        node: its `shape` ends in the number of channels, for a transposed convolution.
+        inputs: shapes of its inputs, without the batch axis.
+
+    Raises:
+        ValueError, TypeError: the layer does not accept such inputs.
+    """
+    formula = _FORMULAS.get(node.kind)
+    found = None if formula is None else formula(node, inputs)
+    return replace(node, shape=_traced(node, inputs) if found is None else found)
+
+
+def _traced(node: Node, inputs: Sequence[Shape]) -> Shape:
+    def output(*images: jax.Array) -> jax.Array:
+        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
+        made: jax.Array = layer(*images)
+        return made
+
+    images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
+    return jax.eval_shape(output, *images).shape[1:]
+
+
+def _conv(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    """None for what the layer refuses, with its own words."""
+    how, kernel = node.settings, node.arrays["kernel"].shape
+    if len(inputs) != 1 or len(inputs[0]) != 3 or len(kernel) != 4:
+        return None
+    height, width, channels = inputs[0]
+    depthwise = node.kind == "depthwise_conv"
+    groups = channels if depthwise else how["groups"]
+    filters = kernel[2] * kernel[3] if depthwise else kernel[3]
+    wanted = channels if depthwise else kernel[2] * groups
+    if channels != wanted or filters % groups or (depthwise and kernel[2] != channels):
+        return None
+    window = ops.resolve_window(
+        (height, width),
+        (kernel[0], kernel[1]),
+        stride=how["stride"],
+        padding=how["padding"],
+        dilation=how["dilation"],
+    )
+    return (*window.out_size, filters)
+
+
+def _pool(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    if len(inputs) != 1 or len(inputs[0]) != 3:
+        return None
+    how, (height, width, channels) = node.settings, inputs[0]
+    window = ops.resolve_window(
+        (height, width), how["window"], stride=how["stride"], padding=how["padding"]
+    )
+    return (*window.out_size, channels)
+
+
+def _batch_norm(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    fits = all(array.shape == inputs[0][-1:] for array in node.arrays.values())
+    return inputs[0] if fits and len(inputs) == 1 else None
+
+
+def _add(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    plain = len(inputs) == 2 and inputs[0] == inputs[1] and not node.arrays
+    return inputs[0] if plain else None
+
+
+_FORMULAS: dict[str, Callable[[Node, Sequence[Shape]], Shape | None]] = {
+    "conv": _conv,
+    "depthwise_conv": _conv,
+    "max_pool": _pool,
+    "average_pool": _pool,
+    "batch_norm": _batch_norm,
+    "add": _add,
+}
