@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy.typing as npt
 from flax import nnx
 
@@ -19,8 +18,7 @@ from jcnn.graph import Graph, graph
 from jcnn.graph.heads import with_classes
 from jcnn.graph.stored import from_json, model_of, to_json
 from jcnn.interop.run_weights import by_dotted_path
-from jcnn.layers import glorot_uniform, modules_by_path, set_dropout
-from jcnn.layers.freezing import head_path
+from jcnn.layers import set_dropout
 from jcnn.runs.config import RunError
 from jcnn.system.files import write_text
 
@@ -49,7 +47,7 @@ class StoredGraph:
         seed: int = 0,
         dropout: float | None = None,
     ) -> nnx.Module:
-        """The model; without `arrays` its last layer is drawn with `seed`, all else is zero.
+        """The model; `seed` has no effect.
 
         Raises:
             RunError: the file is wrong, or of a model of other images or classes, or an array is
@@ -65,8 +63,6 @@ class StoredGraph:
                 f"{self.file}: is of a model from {images} to {logits}; the run's is from "
                 f"{input_shape} to {(classes,)}"
             )
-        if self.arrays is None:
-            _draw_head(model, input_shape, seed)
         if dropout is not None:
             set_dropout(model, dropout)
         return model
@@ -125,13 +121,6 @@ def write_graph(run: Path, found: Graph | None) -> None:
 def text_of(content: Any) -> str:
     """The text of `graph.json`."""
     return json.dumps(content) + "\n"
-
-
-def _draw_head(model: Any, input_shape: tuple[int, int, int], seed: int) -> None:
-    head = modules_by_path(model)[head_path(model, input_shape)]
-    kernel: Any = getattr(head, "kernel", None)
-    if kernel is not None:
-        kernel.set_value(glorot_uniform(jax.random.key(seed), kernel.shape, kernel.dtype))
 
 
 def _is_complete(found: Graph) -> bool:
