@@ -1,8 +1,8 @@
 """The optimizers that jcnn and Keras both have: names, constants and arrays of their states.
 
 Keras keeps two numbers first, the count of updates and the learning rate. The arrays of the
-parameters follow in the order of the model's trainable variables, for each variable in the order of
-`SLOTS`. Muon alone has a velocity for some of them only, those that Adam updates. Nadam has one more
+parameters follow in the order of the trainable variables, for each of them in the order of
+`SLOTS`. Muon has a velocity only for those that Adam updates. Nadam has one more
 number at the end, the product of its momenta.
 """
 
