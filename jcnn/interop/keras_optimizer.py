@@ -8,7 +8,11 @@ number at the end, the product of its momenta.
 
 from typing import Any
 
-from jcnn.train.optimizers import BETA_1, BETA_2, EPSILON, MOMENTUM, MUON_MOMENTUM, MUON_SCALE
+# Keras's constants, and jcnn's in jcnn.train.optimizers, which needs what imports this file.
+_BETAS = {"beta_1": 0.9, "beta_2": 0.999}
+_EPSILON = {"epsilon": 1e-7}
+# Weight decay of the optimizers that have one by default.
+WEIGHT_DECAY = {"adamw": 0.004, "muon": 0.004}
 
 _ADAM = (("mean", "momentum"), ("square", "velocity"))
 # For each of jcnn's optimizers: the role in its state, and the ending of Keras's name.
@@ -28,29 +32,28 @@ SLOTS: dict[str, tuple[tuple[str, str], ...]] = {
 # The role of Nadam's product of momenta, which belongs to no parameter: its path is "".
 PRODUCT = "product"
 
-_BETAS = {"beta_1": BETA_1, "beta_2": BETA_2}
+_ADAM_SETTINGS = {**_BETAS, **_EPSILON, "amsgrad": False}
 _SGD = {"momentum": 0.0, "nesterov": False}
 # For each of jcnn's optimizers: Keras's class, and its settings that jcnn has as constants.
 CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
-    "adam": ("Adam", {**_BETAS, "epsilon": EPSILON, "amsgrad": False}),
-    "adamw": ("AdamW", {**_BETAS, "epsilon": EPSILON, "amsgrad": False}),
+    "adam": ("Adam", _ADAM_SETTINGS),
+    "adamw": ("AdamW", _ADAM_SETTINGS),
     "sgd": ("SGD", _SGD),
-    "momentum": ("SGD", _SGD | {"momentum": MOMENTUM}),
-    "nesterov": ("SGD", {"momentum": MOMENTUM, "nesterov": True}),
-    "rmsprop": ("RMSprop", {"rho": 0.9, "momentum": 0.0, "epsilon": EPSILON, "centered": False}),
-    "nadam": ("Nadam", {**_BETAS, "epsilon": EPSILON}),
-    "adagrad": ("Adagrad", {"initial_accumulator_value": 0.1, "epsilon": EPSILON}),
-    "adadelta": ("Adadelta", {"rho": 0.95, "epsilon": EPSILON}),
+    "momentum": ("SGD", _SGD | {"momentum": 0.9}),
+    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "rmsprop": ("RMSprop", {"rho": 0.9, "momentum": 0.0, "centered": False, **_EPSILON}),
+    "nadam": ("Nadam", {**_BETAS, **_EPSILON}),
+    "adagrad": ("Adagrad", {"initial_accumulator_value": 0.1, **_EPSILON}),
+    "adadelta": ("Adadelta", {"rho": 0.95, **_EPSILON}),
     "lion": ("Lion", {"beta_1": 0.9, "beta_2": 0.99}),
     "muon": (
         "Muon",
         {
-            "adam_beta_1": BETA_1,
-            "adam_beta_2": BETA_2,
-            "epsilon": EPSILON,
-            "momentum": MUON_MOMENTUM,
+            **{f"adam_{name}": value for name, value in _BETAS.items()},
+            **_EPSILON,
+            "momentum": 0.95,
             "nesterov": True,
-            "rms_rate": MUON_SCALE,
+            "rms_rate": 0.2,
             "adam_lr_ratio": 1,
             "ns_steps": 5,
         },
