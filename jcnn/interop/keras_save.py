@@ -39,23 +39,24 @@ class WrittenModel:
     optimizer: WrittenOptimizer | None
 
 
-def keras_bytes(model: WrittenModel) -> bytes:
+def keras_bytes(model: WrittenModel) -> memoryview:
     """The content of a `.keras` file."""
     about = {"keras_version": VERSION, OWN: model.about}
     config = _config(model, legacy=False) | {"compile_config": _compile_config(model)}
+    entries: dict[str, bytes | memoryview] = {
+        "metadata.json": _json(about).encode(),
+        "config.json": _json(config).encode(),
+        "model.weights.h5": weights_bytes(model),
+    }
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in {
-            "metadata.json": _json(about).encode(),
-            "config.json": _json(config).encode(),
-            "model.weights.h5": weights_bytes(model),
-        }.items():
+        for name, content in entries.items():
             # Without the date of today, the same model is the same file.
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    return stream.getvalue()
+    return stream.getbuffer()
 
 
-def h5_bytes(model: WrittenModel) -> bytes:
+def h5_bytes(model: WrittenModel) -> memoryview:
     """The content of an `.h5` file with the whole model."""
     stream = io.BytesIO()
     with _h5py().File(stream, "w") as file:
@@ -80,10 +81,10 @@ def h5_bytes(model: WrittenModel) -> bytes:
             _write_names(group, "weight_names", [name for name, _ in model.optimizer.arrays])
             for name, array in model.optimizer.arrays:
                 group.create_dataset(name, data=array)
-    return stream.getvalue()
+    return stream.getbuffer()
 
 
-def weights_bytes(model: WrittenModel, *, alone: bool = False) -> bytes:
+def weights_bytes(model: WrittenModel, *, alone: bool = False) -> memoryview:
     """The content of a `.weights.h5` file.
 
     Args:
@@ -108,7 +109,7 @@ def weights_bytes(model: WrittenModel, *, alone: bool = False) -> bytes:
         if model.optimizer is not None and not alone:
             arrays = [array for _, array in model.optimizer.arrays]
             _write_vars(file.create_group("optimizer"), model.optimizer.name, arrays)
-    return stream.getvalue()
+    return stream.getbuffer()
 
 
 def check_h5py(name: str) -> None:

@@ -209,6 +209,11 @@ def _keras(saved: _Saved, path: Path) -> dict[str, Any]:
         layers = with_trainable(layers, saved.optimizer)
         optimizer, told = written_optimizer(layers, saved.optimizer)
         notes += told
+        if optimizer is not None and path.suffix == ".h5":
+            notes.append(
+                "optimizer: Keras 3.15 restores that of .keras files alone; the model of an .h5 "
+                "file needs model.compile before it is trained"
+            )
     own = About(saved.class_names, saved.preprocessing, saved.with_preprocessing).to_json()
     model = WrittenModel(layers, own, saved.with_preprocessing, optimizer)
     if weights:

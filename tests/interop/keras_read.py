@@ -1,7 +1,7 @@
 """Runs jcnn's files in the real Keras, without jcnn: `python keras_read.py FOLDER`.
 
-For each FILE it reads FILE.npz: images `x`, and `labels` if the model is to be trained for one
-step. It writes FILE.out.npz: the predictions `y`, then the arrays of the model after the step.
+For each FILE it reads FILE.npz: images `x`, and `labels` and `steps` if the model is to be
+trained. It writes FILE.out.npz: the predictions `y`, then the arrays of the model after the step.
 """
 
 import importlib
@@ -60,7 +60,8 @@ def main(folder: Path) -> None:
             }
             if file.suffix == ".h5":
                 about["names"] = restore_optimizer(model, file)
-            model.train_on_batch(given["x"], given["labels"])
+            for _ in range(int(given["steps"])):
+                model.train_on_batch(given["x"], given["labels"])
             made |= {weight.path: np.asarray(weight) for weight in model.weights}
         np.savez(f"{file}.out.npz", about=json.dumps(about), **made)
     assert not any(name.split(".")[0] == "jcnn" for name in sys.modules)

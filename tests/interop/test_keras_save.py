@@ -373,7 +373,8 @@ def test_the_next_step_in_keras_is_jcnns(tmp_path: Path) -> None:
             file = tmp_path / f"{case}{suffix}"
             shape = training.x.shape[1:]
             save(training.model, file, shape, 5, optimizer=training.saved())
-            np.savez(f"{file}.npz", x=training.x, labels=training.labels)
+            steps = training.config.accumulate_steps
+            np.savez(f"{file}.npz", x=training.x, labels=training.labels, steps=steps)
             made[file] = training
     in_keras(tmp_path)
     for file, training in made.items():
@@ -388,7 +389,8 @@ def test_the_next_step_in_keras_is_jcnns(tmp_path: Path) -> None:
         compared = 0
         for path in found.files:
             layer, _, role = path.removeprefix("sequential/").rpartition("/")
-            if layer:
+            # Three batches for one update change the statistics three times.
+            if layer and not ("moving" in role and training.config.accumulate_steps > 1):
                 own = f"{layer}/{_NAMES.get(role, role)}"
                 np.testing.assert_allclose(
                     found[path], after[own], rtol=0, atol=1e-6, err_msg=f"{file.name} {path}"
