@@ -230,6 +230,12 @@ def _plain(kind: str, **names: str) -> Callable[..., str]:
     return write
 
 
+def _upsample(node: Node, inputs: list[str], shapes: list[Shape], to: Layers) -> str:
+    size = ops.check_pair("size", node.settings["size"])
+    config = {"size": size, "interpolation": node.settings["interpolation"]}
+    return to.add("UpSampling2D", node.name, inputs, node.shape, config)
+
+
 def _left_out(node: Node, inputs: list[str], shapes: list[Shape], to: Layers) -> str:
     to.notes.append(f"{node.name}: left out, since Keras has no layer for stochastic depth")
     return inputs[0]
@@ -252,6 +258,7 @@ def _with_constant(node: Node, inputs: list[str], to: Layers) -> str:
     """A constant, one number or one for each channel; a trained factor is a convolution of 1x1."""
     constant = np.asarray(node.arrays["constant"], np.float32)
     channels, path = node.shape[-1], node.paths.get("constant", "")
+    path = "" if path.endswith("/fixed") else path  # of a GraphModel, which does not train it
     if constant.size not in (1, channels) or constant.shape[-1:] not in ((), (constant.size,)):
         raise ValueError(
             f"{node.kind} with an array of {constant.shape}; accepted: one number, or one for each "
@@ -340,7 +347,7 @@ WRITERS: dict[str, Callable[[Node, list[str], list[Shape], Layers], str]] = {
     "reshape": _plain("Reshape", shape="target_shape"),
     "zero_pad": _plain("ZeroPadding2D", padding="padding"),
     "crop": _plain("Cropping2D", cropping="cropping"),
-    "upsample": _plain("UpSampling2D", size="size", interpolation="interpolation"),
+    "upsample": _upsample,
     "concatenate": _plain("Concatenate", axis="axis"),
     "add": _merge("Add"),
     "multiply": _merge("Multiply"),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jcnn import layers, ops
+from jcnn import layers, ops, runs
 from jcnn.config import Optimizer, TrainConfig
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph.build import KINDS
@@ -88,8 +88,22 @@ def test_every_kind_comes_back(name: str, tmp_path: Path) -> None:
         assert (meta.preprocessing, meta.input_shape) == (None, shape)
         got = np.asarray(jax.jit(eval_mode(again))(x))
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
-    if name != "functions":  # which has constants and a factor of another shape
-        assert arrays_of(again) == arrays_of(model)
+        if name != "functions":  # which has constants, and a factor of another shape
+            assert arrays_of(again) == arrays_of(model)
+            second = save(again, tmp_path / f"again{suffix}", shape, want.shape[-1])
+            assert second.read_bytes() == file.read_bytes()
+
+
+def test_constants_stay_constants_in_a_run(tmp_path: Path) -> None:
+    """A run folder knows arrays by their paths."""
+    make, shape = SMALL["functions"]
+    model, _ = load_model(save(drawn(make()), tmp_path / "a.keras", shape))
+    runs.save(model, tmp_path / "run", class_names=tuple(names(3)), input_shape=shape)
+    loaded, _ = runs.load(tmp_path / "run")
+    assert arrays_of(loaded) == arrays_of(model)
+    assert len(arrays_of(model)) == 9  # four layers with two each, and a factor
+    second = save(model, tmp_path / "b.keras", shape).read_bytes()
+    assert save(loaded, tmp_path / "c.keras", shape).read_bytes() == second
 
 
 def test_every_kind_has_a_layer_or_is_refused_by_name() -> None:
@@ -208,6 +222,82 @@ def test_many_names_are_split(tmp_path: Path) -> None:
     tree = read_hdf5(file, ("model_weights",), 2**20)
     assert tree.texts("/model_weights", "layer_names") == many
     assert "layer_names" not in tree.attributes["/model_weights"]
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def refused(call: Any, reason: str, tmp_path: Path, **parts: Any) -> None:
+    model = Net(lambda self, x: self.head(call(self, x).mean((1, 2))), **parts)
+    with pytest.raises(ValueError, match=reason) as caught:
+        save(model, tmp_path / "net.keras", (6, 7, 2), 3)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_keras_has_no_layer_for_is_refused_by_name(tmp_path: Path) -> None:
+    rngs = nnx.Rngs(0)
+    head = layers.Dense(2, 3, rngs=rngs)
+    conv, flax = layers.Conv2D(2, 2, 1, rngs=rngs), nnx.ConvTranspose(2, 2, (3, 3), rngs=rngs)
+    how: dict[str, Any] = {"tmp_path": tmp_path, "head": head}
+
+    def up(**settings: Any) -> nnx.Module:
+        return layers.Conv2DTranspose(2, 2, 3, **settings, rngs=rngs)
+
+    def one(self: Any, x: jax.Array) -> Any:
+        return self.one(x)
+
+    def wide(self: Any, x: jax.Array) -> jax.Array:
+        return ops.avg_pool2d(x, 3, stride=1, padding=2)
+
+    refused(lambda self, x: self.one(self.one(x)), "has the parameters of 'one'", one=conv, **how)
+    refused(one, "'one': is of kind flax_conv_transpose, which Keras", one=flax, **how)
+    refused(one, "'one': groups: got 2; accepted by Keras: 1", one=up(groups=2), **how)
+    both = up(stride=2, dilation=2)
+    refused(one, r"'one': dilation: got \(2, 2\) with a stride", one=both, **how)
+    beyond = up(stride=3, padding="VALID", output_padding=2)
+    refused(one, r"'one': output_padding: got .*: no cells beyond", one=beyond, **how)
+    refused(wide, "'input average_pool': padding: .* at most half of the window", **how)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shape = small(), (7, 8, 3)
+    with pytest.raises(ValueError, match="class_names: got 2 for 3 classes"):
+        save(model, tmp_path / "net.keras", shape, 2)
+    with pytest.raises(ValueError, match=r"with_preprocessing: net\.weights\.h5 holds parameters"):
+        save(model, tmp_path / "net.weights.h5", shape, with_preprocessing=True)
+    bgr = replace(OWN, channels="bgr")
+    with pytest.raises(ValueError, match="with_preprocessing: the model takes blue, green, red"):
+        save(model, tmp_path / "net.h5", shape, preprocessing=bgr, with_preprocessing=True)
+    assert (
+        load_model(save(model, tmp_path / "a.h5", shape, preprocessing=bgr))[1].preprocessing == bgr
+    )
+    with pytest.raises(ValueError, match=r"did you mean .\.keras"):
+        save(model, tmp_path / "net.kears", shape)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"net\.keras needs h5py: pip install 'jcnn\[keras\]'"):
+        save(model, tmp_path / "net.keras", shape)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.h5", "a.h5.json"]
+
+
+def test_what_jcnn_wrote_of_a_model_is_checked(tmp_path: Path) -> None:
+    file = save(small(), tmp_path / "net.h5", (7, 8, 3))
+    wrong = {
+        "its part of jcnn is no JSON object": "[]",
+        "its class_names are no list of texts": '{"class_names": [1]}',
+        "has 1 class names for 3 classes": json.dumps(
+            {"class_names": ["a"], "preprocessing": None, "with_preprocessing": True}
+        ),
+        "preprocessing: size is missing": json.dumps(
+            {"class_names": [], "preprocessing": {}, "with_preprocessing": True}
+        ),
+    }
+    for reason, text in wrong.items():
+        with h5py.File(file, "a") as opened:
+            opened.attrs["jcnn"] = text
+        with pytest.raises(ValueError, match=reason) as caught:
+            load_model(file)
+        assert len(str(caught.value).splitlines()) == 1
 
 
 # --- optimizers -----------------------------------------------------------------------------------
