@@ -111,12 +111,14 @@ class Function(nnx.Module):
     ) -> None:
         self.kind = kind
         self.settings = tuple(sorted(settings.items()))  # a model's structure is hashed
-        variable = nnx.Param if trained else Constant
-        self.constant = None if constant is None else variable(jnp.asarray(constant))
+        array = None if constant is None else jnp.asarray(constant)
+        self.constant = None if array is None or not trained else nnx.Param(array)
+        # A name of its own: a stored graph knows arrays by their paths alone.
+        self.fixed = None if array is None or trained else Constant(array)
 
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         """Apply the function to `inputs`, each `(N, ...)`."""
-        constants = () if self.constant is None else (self.constant[...],)
+        constants = [one[...] for one in (self.constant, self.fixed) if one is not None]
         return BETWEEN[self.kind](*inputs, *constants, **dict(self.settings))
 
 
@@ -141,8 +143,9 @@ def _layer(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
 
 
 def _between(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
-    constant = node.arrays.get("constant")
-    return Function(node.kind, dict(node.settings), constant, trained="constant" in node.paths)
+    constant, path = node.arrays.get("constant"), node.paths.get("constant", "fixed")
+    trained = path.rpartition("/")[2] != "fixed"
+    return Function(node.kind, dict(node.settings), constant, trained=trained)
 
 
 def _convolution(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:

@@ -21,6 +21,8 @@ from jcnn.layers.model import snake_case
 LIMIT = 2**36
 _CONFIG_LIMIT = 2**26
 _WEIGHTS = "model.weights.h5"
+# Where a file says what jcnn alone knows; Keras ignores it.
+OWN = "jcnn"
 # Where Keras 3, and tf.keras 2 before it, keep the layers of a model.
 _INSIDE = ("layers", "_layer_checkpoint_dependencies")
 
@@ -37,6 +39,7 @@ class KerasModel:
         input_shape: of one input; None if the file does not say.
         arrays: reads the weights of a layer, by role.
         version: of the Keras that wrote it, "" if unknown.
+        about: what jcnn wrote of the model, decoded JSON of any form; None for other files.
     """
 
     layers: list[KerasLayer]
@@ -44,6 +47,7 @@ class KerasModel:
     input_shape: tuple[int | None, ...] | None
     arrays: Arrays
     version: str
+    about: Any = None
 
 
 def keras_model(path: Path) -> KerasModel:
@@ -73,8 +77,10 @@ def _of_zip(path: Path) -> KerasModel:
         weights.write_bytes(_entry(archive, _WEIGHTS, LIMIT))
         tree = read_hdf5(weights, _INSIDE, LIMIT)
     layers, output, shape = layers_of(config)
-    version = str(about.get("keras_version", "")) if isinstance(about, dict) else ""
-    return KerasModel(layers, output, shape, _by_number(_groups(config, tree), tree), version)
+    about = about if isinstance(about, dict) else {}
+    arrays = _by_number(_groups(config, tree), tree)
+    version = str(about.get("keras_version", ""))
+    return KerasModel(layers, output, shape, arrays, version, about.get(OWN))
 
 
 def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -145,7 +151,9 @@ def _of_hdf5(path: Path) -> KerasModel:
         )
     layers, output, shape = layers_of(_json(config.encode()))
     version = str(tree.attributes["/"].get("keras_version", ""))
-    return KerasModel(layers, output, shape, _by_name(tree), version)
+    own = tree.attributes["/"].get(OWN)
+    about = _json(own.encode()) if isinstance(own, str) else None
+    return KerasModel(layers, output, shape, _by_name(tree), version, about)
 
 
 def _by_name(tree: Tree) -> Arrays:

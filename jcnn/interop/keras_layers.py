@@ -250,6 +250,21 @@ def _concatenate(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) ->
     return [Step("concatenate", {"axis": axis if axis < 0 else axis - rank})]
 
 
+def _rescaling(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    """A product and a sum with constants; the first layers of a model are its preprocessing."""
+    steps: list[Step] = []
+    for kind, setting, neutral in (("multiply", "scale", 1), ("add", "offset", 0)):
+        constant = np.asarray(config.get(setting, neutral), np.float32)
+        if constant.shape not in ((), (shapes[0][-1],)):
+            raise ValueError(
+                f"{setting}: got {constant.shape}; accepted: one number, or one for each channel"
+            )
+        if (constant != neutral).any():
+            suffix = f" {kind}" if steps else ""
+            steps.append(Step(kind, arrays={"constant": constant}, suffix=suffix))
+    return steps
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a class of layers is written, and the roles of its weights in Keras's order."""
@@ -286,6 +301,7 @@ LAYERS: dict[str, Kind] = {
     "Add": Kind(_plain("add")),
     "Multiply": Kind(_plain("multiply")),
     "Concatenate": Kind(_concatenate),
+    "Rescaling": Kind(_rescaling),
     **dict.fromkeys(
         (
             *("GaussianNoise", "GaussianDropout", "ActivityRegularization", "RandomFlip"),

@@ -7,8 +7,13 @@ import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
+<<<<<<< HEAD
 from jcnn.graph.shapes import shaped
 from jcnn.interop.imported import ASSUMED, Imported, Shape, without_softmax
+=======
+from jcnn.interop.imported import ASSUMED, Imported, Shape, shaped, without_softmax
+from jcnn.interop.keras_about import About
+>>>>>>> kerasout
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
 from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of
@@ -37,7 +42,10 @@ def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -
 def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
     shape = _input_shape(model, given)
     notes: list[str] = []
+    own = About.from_json(model.about)
     scaling, layers = _split_scaling(model.layers)
+    if own is not None and not own.with_preprocessing:
+        scaling, layers = [], model.layers
     names = {INPUT: INPUT} | {layer.path: INPUT for layer in scaling}
     shapes: dict[str, Shape] = {INPUT: shape}
     nodes: list[Node] = []
@@ -62,7 +70,18 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
         names[layer.path] = inputs[0]
     kept, output, ends = without_softmax(nodes, names[model.output])
     preprocessing, said = _preprocessing(scaling, shape)
-    return Imported(Graph(shape, kept, output), preprocessing, (*notes, *ends, *said))
+    class_names = None
+    if own is not None:
+        if not own.with_preprocessing or own.agrees(preprocessing):
+            preprocessing, said = own.preprocessing, []
+        if preprocessing is not None and preprocessing.image_shape != shape:
+            raise ValueError(f"takes {shape}; its preprocessing gives {preprocessing.image_shape}")
+        classes = shapes[output][-1]
+        if len(own.class_names) != classes:
+            raise ValueError(f"has {len(own.class_names)} class names for {classes} classes")
+        class_names = own.class_names
+    told = (*notes, *ends, *said)
+    return Imported(Graph(shape, kept, output), preprocessing, told, class_names)
 
 
 def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:

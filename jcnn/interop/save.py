@@ -17,6 +17,18 @@ from safetensors.numpy import save as safetensors_bytes
 from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.graph import graph
+from jcnn.interop.imported import SavedOptimizer
+from jcnn.interop.keras_about import About, rescaling_of
+from jcnn.interop.keras_optimizer_write import with_trainable, written_optimizer
+from jcnn.interop.keras_save import (
+    VERSION,
+    WrittenModel,
+    check_h5py,
+    h5_bytes,
+    keras_bytes,
+    weights_bytes,
+)
+from jcnn.interop.keras_write import keras_layers
 from jcnn.interop.onnx_file import write_onnx
 from jcnn.interop.onnx_nodes import OPSET
 from jcnn.interop.torch_names import torch_state
@@ -37,6 +49,7 @@ class _Saved:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing | None
     with_preprocessing: bool
+    optimizer: SavedOptimizer | None
 
     @property
     def about(self) -> dict[str, Any]:
@@ -66,6 +79,7 @@ def save_model(
     class_names: Sequence[str],
     preprocessing: Preprocessing | None = None,
     with_preprocessing: bool = False,
+    optimizer: SavedOptimizer | None = None,
 ) -> list[Path]:
     """Write a model in eval mode to a file; the ending of its name chooses the format.
 
@@ -73,7 +87,8 @@ def save_model(
     (`jax.export`) for CPU, CUDA and TPU; `jax.export.deserialize(bytes).call(images)` runs it
     without jcnn. Both take any number of images. ".safetensors" holds the parameters with PyTorch's
     names and axes, for a PyTorch model of the same layers, such as torchvision's for the networks
-    of the zoo that have its names.
+    of the zoo that have its names. ".keras" and ".h5" are whole models for Keras 3, ".weights.h5"
+    holds the arrays of such a model.
 
     Args:
         model: any NNX module that `jcnn.graph.graph` accepts.
@@ -82,7 +97,8 @@ def save_model(
         class_names: a name for each logit, in order.
         preprocessing: how the input is made of an image; None means the model's own, or `x / 255`.
         with_preprocessing: whether the program takes uint8 images and gives probabilities, rather
-            than the model's input and logits.
+            than the model's input and logits; a Keras model takes images of 0 to 255 of any dtype.
+        optimizer: of the training, for ".keras" and ".h5"; Keras's next update is then jcnn's.
 
     Returns:
         The files written: the model, and beside it a JSON file with classes and preprocessing.
@@ -92,7 +108,7 @@ def save_model(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    write = _FORMATS.get(path.suffix)
+    write = next((one for ending, one in _FORMATS.items() if path.name.endswith(ending)), None)
     if write is None:
         guess = did_you_mean(path.suffix, _FORMATS)
         raise ValueError(
@@ -100,7 +116,7 @@ def save_model(
         )
     own = preprocessing if preprocessing is not None else preprocessing_of(model)
     names = tuple(class_names)
-    saved = _Saved(eval_mode(model), input_shape, names, own, with_preprocessing)
+    saved = _Saved(eval_mode(model), input_shape, names, own, with_preprocessing, optimizer)
     about = write(saved, path)
     beside = path.with_name(f"{path.name}.json")
     write_text(beside, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
@@ -176,8 +192,48 @@ def _onnx(saved: _Saved, path: Path) -> dict[str, Any]:
     return saved.about | {"format": f"ONNX, opset {OPSET}"} | saved.interface
 
 
+def _keras(saved: _Saved, path: Path) -> dict[str, Any]:
+    weights = path.name.endswith(".weights.h5")
+    check_h5py(path.name)
+    if saved.with_preprocessing and weights:
+        raise ValueError(f"with_preprocessing: {path.name} holds parameters, not a model")
+    shape = saved.input_shape
+    rescaling = rescaling_of(saved.preprocessing, shape) if saved.with_preprocessing else None
+    found = graph(saved.model, shape)
+    classes = found.shape_of(found.output)[-1]
+    if len(saved.class_names) != classes:
+        raise ValueError(f"class_names: got {len(saved.class_names)} for {classes} classes")
+    layers, notes = keras_layers(found, rescaling=rescaling, probabilities=saved.with_preprocessing)
+    optimizer = None
+    if saved.optimizer is not None and not weights:
+        layers = with_trainable(layers, saved.optimizer)
+        optimizer, told = written_optimizer(layers, saved.optimizer)
+        notes += told
+        if optimizer is not None and path.suffix == ".h5":
+            notes.append(
+                "optimizer: Keras 3.15 restores that of .keras files alone; the model of an .h5 "
+                "file needs model.compile before it is trained"
+            )
+    own = About(saved.class_names, saved.preprocessing, saved.with_preprocessing).to_json()
+    model = WrittenModel(layers, own, saved.with_preprocessing, optimizer)
+    if weights:
+        content = weights_bytes(model, alone=True)
+    else:
+        content = keras_bytes(model) if path.suffix == ".keras" else h5_bytes(model)
+    write_bytes(path, [content])
+    about = saved.about | {"format": f"Keras {VERSION}"}
+    if not weights:
+        about |= saved.interface
+    if saved.with_preprocessing:
+        about["input"] = f"(N, {', '.join(map(str, shape))}), 0 to 255"
+    return about | ({"notes": notes} if notes else {})
+
+
 _FORMATS: dict[str, Callable[[_Saved, Path], dict[str, Any]]] = {
     ".onnx": _onnx,
     ".stablehlo": _stablehlo,
     ".safetensors": _safetensors,
+    ".keras": _keras,
+    ".weights.h5": _keras,
+    ".h5": _keras,
 }
