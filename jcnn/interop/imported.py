@@ -107,13 +107,46 @@ def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
         ValueError, TypeError: the layer does not accept such inputs.
     """
 
-    def output(*images: jax.Array) -> jax.Array:
-        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
-        made: jax.Array = layer(*images)
-        return made
+    def output(arrays: dict[str, jax.Array], *images: jax.Array) -> jax.Array:
+        made = KINDS[node.kind](replace(node, arrays=arrays), list(inputs), nnx.Rngs(0))
+        layer: Any = eval_mode(made)
+        result: jax.Array = layer(*images)
+        return result
 
     images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
-    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
+    # Only the shapes of the arrays are looked at.
+    arrays = {
+        role: jax.ShapeDtypeStruct(array.shape, jnp.float32) for role, array in node.arrays.items()
+    }
+    return replace(node, shape=jax.eval_shape(output, arrays, *images).shape[1:])
+
+
+def chosen_shape(
+    found: Sequence[int | None] | None, given: tuple[int, int, int] | None
+) -> tuple[int, int, int]:
+    """The shape `(H, W, C)` of a model's images.
+
+    Args:
+        found: in the file; None for sizes that are free.
+        given: by the user, for these.
+
+    Raises:
+        ValueError: they do not fit, or are not images, or a size is free and was not given.
+    """
+    shape = given if found is None else tuple(found)
+    if shape is None:
+        raise ValueError("does not say the shape of its images: name it (H, W, C)")
+    if len(shape) != 3:
+        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
+    if given is not None:
+        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
+        if not fits:
+            raise ValueError(f"takes images of {shape}, not {given}")
+        shape = given
+    if any(size is None for size in shape):
+        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
+    height, width, channels = (int(size or 0) for size in shape)
+    return height, width, channels
 
 
 def without_softmax(
