@@ -27,7 +27,7 @@ class Folder:
 
     def __init__(self, opset: int, known: int) -> None:
         self.opset = opset
-        self.left = 4 * known + 16 * _FREE
+        self.left = 4 * known + 32 * _FREE
 
     def __call__(self, node: OnnxOperation, arrays: Sequence[Array | None]) -> list[Array]:
         """The outputs of a node.

@@ -2,14 +2,12 @@
 
 Arrays stay views of the file until they are asked for. Numbers are the fields of onnx.proto.
 
-Reference: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto and
-https://protobuf.dev/programming-guides/encoding.
+Reference: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
 import math
 import mmap
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -18,11 +16,12 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.interop.onnx_protobuf import fields, float32, numbers, signed, text, view
 from jcnn.interop.torch_zip import check_file
 
 Array = npt.NDArray[Any]
 
-_MAX_NODES, _MAX_FIELDS, _MAX_AXES = 100_000, 1_000_000, 16
+_MAX_NODES, _MAX_AXES = 100_000, 16
 _LARGEST = 2**40
 
 DTYPES: dict[int, Any] = {
@@ -99,7 +98,7 @@ class OnnxTensor:
         if raw:
             return self._shaped(np.frombuffer(self._whole(raw[-1], dtype), dtype))
         number, form = _LISTED.get(self.data_type, (5, None))
-        listed = np.array(_numbers(self.parts, number, form), np.float64 if form else np.int64)
+        listed = np.array(numbers(self.parts, number, form), np.float64 if form else np.int64)
         if listed.size != self.size:
             raise ValueError(f"the array {self.name!r} has {listed.size} numbers, not {self.size}")
         if self.data_type in (10, 16):
@@ -191,19 +190,19 @@ def _model(content: memoryview, folder: Path) -> OnnxModel:
     opsets: dict[str, int] = {}
     producer, metadata = ["", ""], {}
     graph: memoryview | None = None
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number in (2, 3):
-            producer[number - 2] = _text(value)
+            producer[number - 2] = text(value)
         elif number == 7:
             if graph is not None:
                 raise ValueError("has two graphs")
-            graph = _bytes(value)
+            graph = view(value)
         elif number == 8:
-            entry = dict(_fields(value))
-            opsets[_text(entry.get(1, b""))] = _signed(entry.get(2, 0))
+            entry = dict(fields(value))
+            opsets[text(entry.get(1, b""))] = signed(entry.get(2, 0))
         elif number == 14:
-            entry = dict(_fields(value))
-            metadata[_text(entry.get(1, b""))] = _text(entry.get(2, b""))
+            entry = dict(fields(value))
+            metadata[text(entry.get(1, b""))] = text(entry.get(2, b""))
     if graph is None:
         raise ValueError("has no graph")
     opset = opsets.get("", opsets.get("ai.onnx", 1))
@@ -217,7 +216,7 @@ def _graph(
     constants: dict[str, OnnxTensor] = {}
     inputs: list[OnnxInput] = []
     outputs: list[OnnxInput] = []
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == 1:
             nodes.append(_node(value, folder))
             if len(nodes) > _MAX_NODES:
@@ -240,41 +239,41 @@ def _node(content: Any, folder: Path) -> OnnxOperation:
     outputs: list[str] = []
     attributes: dict[str, Any] = {}
     texts = {3: "", 4: "", 7: ""}
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == 1:
-            inputs.append(_text(value))
+            inputs.append(text(value))
         elif number == 2:
-            outputs.append(_text(value))
+            outputs.append(text(value))
         elif number == 5:
             name, found = _attribute(value, folder)
             attributes[name] = found
         elif number in texts:
-            texts[number] = _text(value)
+            texts[number] = text(value)
     return OnnxOperation(texts[3], texts[4], texts[7], tuple(inputs), tuple(outputs), attributes)
 
 
 def _attribute(content: Any, folder: Path) -> tuple[str, Any]:
     """Its name, and an int, float, text, tensor, or list; None for what no layer has."""
-    found = list(_fields(content))
+    found = list(fields(content))
     single = dict(found)
-    name = _text(single.get(1, b""))
+    name = text(single.get(1, b""))
     # Files before 2017 have no type: it is that of the field that is there.
     kind = single.get(20) or next(
         (kind for kind, number in _KINDS.items() if number in single and kind < 6), 0
     )
     match kind:
         case 1:
-            return name, _float(single.get(2, 0.0))
+            return name, float32(single.get(2, 0.0))
         case 2:
-            return name, _signed(single.get(3, 0))
+            return name, signed(single.get(3, 0))
         case 3:
-            return name, _text(single.get(4, b""))
+            return name, text(single.get(4, b""))
         case 4 if 5 in single:
             return name, _tensor(single[5], folder)
         case 6 | 7:
-            return name, _numbers(found, _KINDS[kind], "<f" if kind == 6 else None)
+            return name, numbers(found, _KINDS[kind], "<f" if kind == 6 else None)
         case 8:
-            return name, [_text(value) for number, value in found if number == 9]
+            return name, [text(value) for number, value in found if number == 9]
     return name, None
 
 
@@ -286,20 +285,20 @@ def _tensor(content: Any, folder: Path) -> OnnxTensor:
     parts: list[tuple[int, Any]] = []
     outside: dict[str, str] = {}
     name, kind, location = "", 0, 0
-    found = list(_fields(content))
+    found = list(fields(content))
     for number, value in found:
         if number == 2:
-            kind = _signed(value)
+            kind = signed(value)
         elif number == 8:
-            name = _text(value)
+            name = text(value)
         elif number in (4, 5, 7, 9, 10, 11):
-            parts.append((number, _bytes(value) if number == 9 else value))
+            parts.append((number, view(value) if number == 9 else value))
         elif number == 13:
-            entry = dict(_fields(value))
-            outside[_text(entry.get(1, b""))] = _text(entry.get(2, b""))
+            entry = dict(fields(value))
+            outside[text(entry.get(1, b""))] = text(entry.get(2, b""))
         elif number == 14:
-            location = _signed(value)
-    shape = tuple(_numbers(found, 1, None))
+            location = signed(value)
+    shape = tuple(numbers(found, 1, None))
     if len(shape) > _MAX_AXES or any(size < 0 for size in shape) or math.prod(shape) > _LARGEST:
         raise ValueError(f"the array {name!r} has shape {str(shape)[:80]}")
     return OnnxTensor(name, shape, kind, tuple(parts), outside if location == 1 else {}, folder)
@@ -308,15 +307,15 @@ def _tensor(content: Any, folder: Path) -> OnnxTensor:
 def _input(content: Any) -> OnnxInput:
     name, kind = "", 0
     sizes: tuple[int | None, ...] | None = None
-    for number, value in _fields(content):
+    for number, value in fields(content):
         if number == 1:
-            name = _text(value)
+            name = text(value)
         elif number == 2:
-            tensor = dict(_fields(dict(_fields(value)).get(1, memoryview(b""))))
-            kind = _signed(tensor.get(1, 0))
+            tensor = dict(fields(dict(fields(value)).get(1, memoryview(b""))))
+            kind = signed(tensor.get(1, 0))
             if 2 in tensor:
-                dims = [dict(_fields(dim)) for one, dim in _fields(tensor[2]) if one == 1]
-                sizes = tuple(_signed(dim[1]) if 1 in dim else None for dim in dims)
+                dims = [dict(fields(dim)) for one, dim in fields(tensor[2]) if one == 1]
+                sizes = tuple(signed(dim[1]) if 1 in dim else None for dim in dims)
     # Some exporters write a free size as 0 or -1.
     free = None if sizes is None else tuple(s if s is not None and s > 0 else None for s in sizes)
     return OnnxInput(name, kind, free)
@@ -339,8 +338,8 @@ def _outside(tensor: OnnxTensor, dtype: np.dtype[Any]) -> Array:
         raise ValueError(f"{where} is missing")
     offset, length = (tensor.outside.get(key) for key in ("offset", "length"))
     size = tensor.size * dtype.itemsize
-    texts = [text for text in (offset, length) if text is not None]
-    if any(not (text.isascii() and text.isdigit() and len(text) < 19) for text in texts):
+    given = [one for one in (offset, length) if one is not None]
+    if any(not (one.isascii() and one.isdigit() and len(one) < 19) for one in given):
         raise ValueError(f"{where}: offset {offset!r} and length {length!r}")
     start = int(offset or 0)
     if int(size if length is None else length) != size or start + size > path.stat().st_size:
@@ -349,97 +348,3 @@ def _outside(tensor: OnnxTensor, dtype: np.dtype[Any]) -> Array:
         stream.seek(start)
         content = stream.read(size)
     return tensor._shaped(np.frombuffer(tensor._whole(memoryview(content), dtype), dtype))
-
-
-# --- protobuf -------------------------------------------------------------------------------------
-
-
-def _fields(content: Any) -> Iterator[tuple[int, Any]]:
-    """The fields of a message: an int, the 4 or 8 bytes of a number, or a view of the content."""
-    content = _bytes(content)
-    at, end, count = 0, len(content), 0
-    while at < end:
-        count += 1
-        if count > _MAX_FIELDS:
-            raise ValueError(f"is damaged: more than {_MAX_FIELDS:,} fields in a message")
-        key, at = _varint(content, at)
-        number, kind = key >> 3, key & 7
-        if not 1 <= number < 2**29:
-            raise ValueError("is damaged: a field without a number")
-        if kind == 0:
-            value, at = _varint(content, at)
-            yield number, value
-            continue
-        if kind == 2:
-            size, at = _varint(content, at)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"is damaged: a field of the unknown type {kind}")
-        if size > end - at:
-            raise ValueError("is damaged: a field ends behind its message")
-        yield number, content[at : at + size]
-        at += size
-
-
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(content) or shift > 63:
-            raise ValueError("is damaged: a number has no end")
-        byte = content[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value & (2**64 - 1), at
-
-
-def _numbers(found: Any, wanted: int, form: str | None) -> list[Any]:
-    """A repeated number, each in a field of its own or many in one; `form` is a fixed width's."""
-    made: list[Any] = []
-    for number, value in found:
-        if number != wanted:
-            continue
-        if isinstance(value, int) and form is None:
-            made.append(_signed(value))
-            continue
-        value = _bytes(value)
-        if form is not None:
-            if len(value) % struct.calcsize(form):
-                raise ValueError("is damaged: a list of numbers is cut off")
-            made.extend(np.frombuffer(value, form).tolist())
-        else:
-            at = 0
-            while at < len(value):
-                one, at = _varint(value, at)
-                made.append(_signed(one))
-    return made
-
-
-def _signed(value: Any) -> int:
-    if not isinstance(value, int):
-        raise ValueError("is damaged: a number has another type")
-    return value - 2**64 if value >= 2**63 else value
-
-
-def _float(value: Any) -> float:
-    if isinstance(value, float):
-        return value
-    if not isinstance(value, memoryview) or len(value) != 4:
-        raise ValueError("is damaged: a number has another type")
-    return float(struct.unpack("<f", value)[0])
-
-
-def _bytes(value: Any) -> memoryview:
-    if isinstance(value, bytes):
-        return memoryview(value)
-    if not isinstance(value, memoryview):
-        raise ValueError("is damaged: a part has another type")
-    return value
-
-
-def _text(value: Any) -> str:
-    try:
-        return str(_bytes(value), "utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("is damaged: a name is not UTF-8") from None

@@ -37,6 +37,9 @@ class Expression:
     steps: int = 0
 
 
+ITSELF = Expression()
+
+
 def _grid() -> Array:
     """Numbers of all sizes, and many where functions bend."""
     far = np.logspace(1.08, 30, 60)

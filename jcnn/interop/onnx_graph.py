@@ -1,8 +1,7 @@
 """Builds a graph from the operations of an ONNX program, as they are read one by one."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,8 +10,8 @@ import numpy.typing as npt
 
 from jcnn.graph import INPUT, Node
 from jcnn.interop.imported import shaped
-from jcnn.interop.onnx_decode import OnnxOperation
-from jcnn.interop.onnx_functions import MOST_STEPS, Expression, recognised
+from jcnn.interop.onnx_functions import ITSELF, Expression, recognised
+from jcnn.interop.onnx_labels import label_of_array
 from jcnn.interop.onnx_values import (
     BATCH,
     NCHW,
@@ -22,12 +21,9 @@ from jcnn.interop.onnx_values import (
     groups_of,
     in_order,
     shown_shape,
-    value_of,
 )
 
 Array = npt.NDArray[Any]
-
-ITSELF = Expression()
 
 # Which of a layer's arrays an operation after it may be.
 _FUSED = {
@@ -37,15 +33,6 @@ _FUSED = {
     ),
     "Mul": ("scale", ("group_norm", "layer_norm")),
 }
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A known array; `stored` says that it is one of the file's, not computed."""
-
-    array: Array
-    name: str = ""
-    stored: bool = False
 
 
 class Builder:
@@ -94,8 +81,12 @@ class Builder:
         start = (0, 0, channels)
         node = Node(key, kind, dict(settings or {}), tuple(inputs), kept, start, paths)
         shapes = [self.shape(one) for one in inputs]
-        if kind in ("activation", "dropout", "batch_norm"):  # tracing takes its time
+        # Tracing takes its time.
+        if kind in ("activation", "dropout", "batch_norm"):
             node = replace(node, shape=shapes[0])
+        elif kind in ("add", "multiply", "divide"):
+            both = (*shapes, *(array.shape for array in kept.values()))
+            node = replace(node, shape=np.broadcast_shapes(*both))
         else:
             node = shaped(node, shapes)
         self.nodes[key], self.labels[key] = node, label
@@ -318,9 +309,13 @@ class Builder:
                 needed.update(self.nodes[key].inputs)
         names = {INPUT: INPUT}
         taken = {INPUT}
+        blocks = {label.rpartition("/")[0] for label in self.labels.values()}
         for key, node in self.nodes.items():
             if key in needed:
-                names[key] = _free(self.labels[key] or node.kind, node.kind, taken)
+                label = self.labels[key] or node.kind
+                # What a block computes at its end has only the name of the block.
+                label = f"{label} {node.kind}" if label in blocks else label
+                names[key] = _free(label, node.kind, taken)
                 taken.add(names[key])
         made = tuple(
             replace(
@@ -347,157 +342,3 @@ def _free(label: str, kind: str, taken: set[str]) -> str:
         number += 1
         free = f"{label}#{number}"
     return free
-
-
-# --- names ----------------------------------------------------------------------------------------
-
-_ROLES = ("weight", "kernel", "bias", "scale", "mean", "running_mean", "gamma", "beta")
-
-
-def label_of_array(name: str) -> str:
-    """The layer of an array such as "stage1.0.conv.weight"; "" if its name does not say."""
-    start, _, role = name.rpartition(".")
-    if role not in _ROLES or "::" in start:
-        return ""
-    return _printable(start if "/" in start else start.replace(".", "/"))
-
-
-def label_of(node: OnnxOperation, producer: str) -> str:
-    """A name for the layer of a node."""
-    if producer.startswith("jcnn"):
-        return _printable(node.outputs[0])
-    for name in node.inputs[1:]:
-        if label := label_of_array(name):
-            return label
-    name = (node.name or node.outputs[0]).strip("/")
-    name = re.sub(rf"/{re.escape(node.kind)}(_\d+)?$", "", name) or name
-    # PyTorch writes "layer1/layer1.0/layer1.0.conv1".
-    parts = name.split("/")
-    kept = [
-        part[len(before) + 1 :] if part.startswith(f"{before}.") else part
-        for before, part in zip(["", *parts[:-1]], parts, strict=True)
-    ]
-    return _printable("/".join(kept))
-
-
-def _printable(name: str) -> str:
-    name = name[-120:]
-    return name if name.isprintable() else repr(name)[1:-1]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A node of the file with its inputs, as the table of operations takes it."""
-
-    node: OnnxOperation
-    label: str
-    inputs: Sequence[Value | Constant | None]
-    opset: int
-    to: Builder
-    fixed: int | None = None
-    """The number of images, in a file for one number only."""
-    single: Sequence[bool] = field(default=())
-    """For each input, whether nothing else reads it."""
-
-    def value(self, number: int = 0) -> Value:
-        """An input that depends on the images."""
-        found = self.inputs[number] if number < len(self.inputs) else None
-        if not isinstance(found, Value):
-            raise ValueError(f"input {number}: is a constant; accepted: what images give")
-        return found
-
-    def constant(self, number: int) -> Constant | None:
-        """An input that does not depend on the images; None if there is none."""
-        found = self.inputs[number] if number < len(self.inputs) else None
-        if isinstance(found, Value):
-            raise ValueError(f"input {number}: depends on the images; accepted: a constant")
-        return found
-
-    def known(self, number: int) -> Array | None:
-        """The numbers of such an input."""
-        found = self.constant(number)
-        return None if found is None else found.array
-
-    def floats(self, number: int, shape: Shape | None = None) -> Array:
-        """The weights of a layer.
-
-        Raises:
-            ValueError: they are missing, have another shape, or are integers.
-        """
-        array = self.known(number)
-        if array is None:
-            raise ValueError(f"input {number}: is missing; accepted: an array")
-        if shape is not None and array.shape != shape:
-            raise ValueError(f"input {number}: has shape {array.shape}; expected {shape}")
-        return self.as_float32(array)
-
-    def as_float32(self, array: Array) -> Array:
-        """An array of weights in the dtype that jcnn keeps them in."""
-        if array.dtype == np.float32:
-            return array
-        if array.dtype.name not in ("float16", "bfloat16", "float64"):
-            raise ValueError(f"has weights of {array.dtype}; accepted: floating-point numbers")
-        self.to.notes[f"weights are {array.dtype} in the file, and float32 here"] = None
-        return array.astype(np.float32)
-
-    def number(self, name: str, default: float) -> float:
-        """An attribute that is a number."""
-        found = self.node.attributes.get(name, default)
-        if not isinstance(found, int | float):
-            raise ValueError(f"{name}: got {str(found)[:60]!r}; accepted: a number")
-        return found
-
-    def whole(self, name: str, default: int) -> int:
-        """An attribute that is an int."""
-        found = self.node.attributes.get(name, default)
-        if not isinstance(found, int):
-            raise ValueError(f"{name}: got {str(found)[:60]!r}; accepted: an int")
-        return found
-
-    def text(self, name: str, default: str) -> str:
-        """An attribute that is a text."""
-        found = self.node.attributes.get(name, default)
-        if not isinstance(found, str):
-            raise ValueError(f"{name}: got {str(found)[:60]!r}; accepted: a text")
-        return found
-
-    def numbers(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
-        """An attribute that is a list of ints, as many as the default has."""
-        found = self.node.attributes.get(name, default)
-        if not isinstance(found, list | tuple) or len(found) != len(default):
-            raise ValueError(f"{name}: got {str(found)[:60]!r}; accepted: {len(default)} ints")
-        return tuple(int(one) for one in found)
-
-    def map(self, number: int = 0) -> str:
-        """The node of an input `(N, C, H, W)`."""
-        value = self.value(number)
-        if len(value.axes) != 4:
-            raise ValueError(f"of {shown_shape(value.shape)}; accepted: (N, C, H, W)")
-        return self.to.arranged(value, NCHW)
-
-    def maps(self, key: str) -> Value:
-        """The value `(N, C, H, W)` of a node."""
-        return value_of(key, self.to.shape(key), NCHW)
-
-
-def stepped(kind: str, name: str, operands: Sequence[Any], numbers: Sequence[float] = ()) -> Value:
-    """A value and what is still to be computed of it.
-
-    Args:
-        kind: ONNX's operation.
-        name: of the node.
-        operands: numbers, and values of one node with the same axes.
-        numbers: further ones of the operation.
-    """
-    base = next(one for one in operands if isinstance(one, Value))
-    parts = tuple(
-        (one.expression or ITSELF) if isinstance(one, Value) else float(one) for one in operands
-    )
-    steps = 1 + sum(one.steps for one in parts if isinstance(one, Expression))
-    made = Expression(kind, parts, tuple(numbers), name, steps)
-    return replace(base, expression=made)
-
-
-def is_short(*values: Value) -> bool:
-    """Whether what is still to be computed may grow."""
-    return sum(one.expression.steps if one.expression else 0 for one in values) < MOST_STEPS

@@ -20,10 +20,12 @@ from jcnn.interop.imported import (
     without_softmax,
     zeros,
 )
+from jcnn.interop.onnx_call import Call, Constant
 from jcnn.interop.onnx_constants import FOLDS, Folder, shape_array
 from jcnn.interop.onnx_decode import OnnxModel, OnnxOperation, OnnxTensor, decode_onnx
-from jcnn.interop.onnx_graph import Builder, Call, Constant, label_of
+from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_input import Scaling, images_of, scaling_of, written_preprocessing
+from jcnn.interop.onnx_labels import label_of
 from jcnn.interop.onnx_layers import READERS, standardised
 from jcnn.interop.onnx_patterns import DOMAIN, STANDARDISE, with_standardising
 from jcnn.interop.onnx_values import Value, value_of

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axes_of, axis_of, ints, sizes_of, slices_of
-from jcnn.interop.onnx_graph import Call
 from jcnn.interop.onnx_values import (
     BATCH,
     NCHW,
