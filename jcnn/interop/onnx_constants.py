@@ -207,7 +207,7 @@ def _by(function: Callable[..., Any]) -> Callable[..., Array]:
     return lambda node, *arrays: np.asarray(function(*arrays))
 
 
-_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Equal", "Where")
+_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Equal", "Where", "Mod")
 
 FOLDS: dict[str, Callable[..., Array]] = {
     "Constant": _constant,
@@ -233,6 +233,7 @@ FOLDS: dict[str, Callable[..., Array]] = {
     "Max": _by(lambda *arrays: np.maximum.reduce(arrays)),
     "Equal": _by(lambda a, b: a == b),
     "Where": _by(np.where),
+    "Mod": lambda node, a, b: np.fmod(a, b) if node.attributes.get("fmod") else np.mod(a, b),
     "Neg": _by(lambda a: -a),
     "Sqrt": _by(np.sqrt),
     "Reciprocal": _by(lambda a: 1 / a),

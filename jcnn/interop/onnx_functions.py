@@ -153,8 +153,8 @@ def _hard_sigmoid(x: Array, alpha: float = 1 / 6, beta: float = 0.5) -> Array:
 
 def _gelu(x: Array, tanh: float = 0) -> Array:
     inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-    part: Array = np.tanh(inner) if tanh else _erf(x / math.sqrt(2))
-    return 0.5 * x * (1 + part)
+    part = np.tanh(inner) if tanh else _erf(x / math.sqrt(2))
+    return np.asarray(0.5 * x * (1 + part))
 
 
 def _selu(x: Array, alpha: float = 1.6732632423543772, gamma: float = 1.0507009873554805) -> Array:

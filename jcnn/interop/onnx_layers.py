@@ -13,7 +13,7 @@ from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axis_of
 from jcnn.interop.onnx_elementwise import ELEMENTWISE
 from jcnn.interop.onnx_shapes import SHAPES
-from jcnn.interop.onnx_values import Value, groups_of, shown_shape, value_of
+from jcnn.interop.onnx_values import Value, groups_of, reshaped, shown_shape, value_of
 
 Array = npt.NDArray[Any]
 Read = Callable[[Call], Value]
@@ -223,7 +223,7 @@ def _instance_norm(call: Call) -> Value:
         for number, role in ((1, "scale"), (2, "bias"))
         if call.constant(number) is not None
     }
-    return _groups(call, value, count, arrays)
+    return grouped(call, value, 1, call.number("epsilon", 1e-5), arrays)
 
 
 def _group_norm(call: Call) -> Value:
@@ -238,13 +238,27 @@ def _group_norm(call: Call) -> Value:
         if array.shape != (channels,):
             raise ValueError(f"{role}: has shape {array.shape}; expected ({channels},)")
         arrays[role] = array
-    return _groups(call, value, groups, arrays)
+    if groups < 1 or channels % groups:
+        raise ValueError(f"num_groups: got {groups} of {channels} channels")
+    # The channels as groups and what is in each.
+    split = reshaped(value, (value.shape[0], groups, channels // groups, *value.shape[2:]))
+    made = grouped(call, split, 1, call.number("epsilon", 1e-5), arrays)
+    return reshaped(made, value.shape)
 
 
-def _groups(call: Call, value: Value, groups: int, arrays: dict[str, Array]) -> Value:
+def grouped(call: Call, value: Value, axis: int, epsilon: float, arrays: dict[str, Array]) -> Value:
+    """Each group of channels normalised by itself; an axis of the value has the groups.
+
+    Args:
+        call: the operation.
+        value, axis: the array and its axis.
+        epsilon: of the layer.
+        arrays: "scale" and "bias" of the groups or channels.
+    """
     value = call.to.settled(value)
     shape = call.to.shape(value.node)
-    starts = value.axes[1]
+    starts, groups = value.axes[axis], value.shape[axis]
+    assert isinstance(groups, int)
     last = groups_of(value, shape)[-1]
     # The channels, or the first factors of them, which are the groups.
     if len(shape) != 3 or starts != last[: len(starts)] or shape[-1] % groups:
@@ -257,24 +271,8 @@ def _groups(call: Call, value: Value, groups: int, arrays: dict[str, Array]) -> 
         for role, array in arrays.items()
         if not plain
     }
-    settings = {"epsilon": call.number("epsilon", 1e-5), "groups": groups}
+    settings = {"epsilon": epsilon, "groups": groups}
     return replace(value, node=call.to.add(call.label, "group_norm", [value.node], settings, kept))
-
-
-def standardised(call: Call) -> Value:
-    """`(x - mean) / sqrt(variance + epsilon)`, which exporters write as operations of its own."""
-    value, rank = call.value(), len(call.value().axes)
-    axes = {axis_of(int(axis), rank) for axis in call.node.attributes["axes"]}
-    settings: dict[str, Any] = {"epsilon": call.number("epsilon", 1e-5)}
-    if len(axes) == 1:
-        value, _ = call.to.channels(value, axes.pop())
-        key = call.to.add(call.label, "layer_norm", [value.node], settings)
-        return replace(value, node=key)
-    if axes != set(range(2, rank)):
-        raise ValueError(f"axes: got {sorted(axes)} of {shown_shape(value.shape)}")
-    count = value.shape[1]
-    assert isinstance(count, int)
-    return _groups(call, value, count, {})
 
 
 # --- pooling --------------------------------------------------------------------------------------

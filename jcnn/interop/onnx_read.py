@@ -26,8 +26,8 @@ from jcnn.interop.onnx_decode import OnnxModel, OnnxOperation, OnnxTensor, decod
 from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_input import Scaling, images_of, scaling_of, written_preprocessing
 from jcnn.interop.onnx_labels import label_of
-from jcnn.interop.onnx_layers import READERS, standardised
-from jcnn.interop.onnx_patterns import DOMAIN, STANDARDISE, with_standardising
+from jcnn.interop.onnx_layers import READERS
+from jcnn.interop.onnx_moments import Moment, combined, mean_of, settled
 from jcnn.interop.onnx_values import Value, value_of
 from jcnn.interop.torch_zip import shown
 
@@ -133,6 +133,9 @@ def _class_names(model: OnnxModel, shape: tuple[int, ...]) -> tuple[str, ...] | 
     return tuple(found) if fits and (len(found),) == shape else None
 
 
+Known = Value | Moment | Constant | None
+
+
 class _Program:
     """The nodes of a file, translated one by one."""
 
@@ -146,11 +149,11 @@ class _Program:
         free, self._layout, self.fixed = images_of(model)
         self.input_shape = chosen_shape(free, given)
         self.model = model
-        self.nodes = with_standardising(model)
+        self.nodes = model.nodes
         self.to = Builder(self.input_shape, with_arrays=with_arrays)
         self._fold = Folder(model.opset, sum(one.size for one in model.constants.values()))
         self._with_arrays = with_arrays
-        self.values: dict[str, Value | Constant | None] = {
+        self.values: dict[str, Known] = {
             model.inputs[0].name: value_of(INPUT, self.input_shape, self._layout)
         }
         self._stored: dict[str, Constant] = {}
@@ -211,36 +214,45 @@ class _Program:
             return tensor.array()
         return zeros(tensor.shape, tensor.dtype)
 
-    def _translated(self, node: OnnxOperation) -> list[Value | Constant | None]:
-        own = (node.domain, node.kind) == (DOMAIN, STANDARDISE)
-        if node.domain not in _DOMAINS and not own:
+    def _translated(self, node: OnnxOperation) -> list[Known]:
+        if node.domain not in _DOMAINS:
             raise ValueError(f"is of {node.domain!r}, not of ONNX's own operations")
         inputs = [self._input(name) for name in node.inputs]
         if any(name and one is None for name, one in zip(node.inputs, inputs, strict=True)):
             return [None]  # a node before it was refused
-        given = [one for one in inputs if isinstance(one, Value)]
+        given = [one for one in inputs if isinstance(one, Value | Moment)]
         if not given and node.kind in FOLDS:
             arrays = [
-                None if one is None else one.array for one in inputs if not isinstance(one, Value)
+                None if one is None else one.array
+                for one in inputs
+                if not isinstance(one, Value | Moment)
             ]
             return [Constant(one) for one in self._folded(node, arrays, inputs)]
         if node.kind in ("Shape", "Size") and given:
             sizes = given[0].shape[node.attributes.get("start", 0) : node.attributes.get("end")]
             return [Constant(shape_array(sizes))]
-        if not own and node.kind not in READERS:
+        if node.kind not in READERS:
             raise ValueError(f"is a {node.kind}, which jcnn has no layer for")
         if not given:
             raise ValueError("is of constants, which jcnn does not compute")
         call = Call(
             node,
             label_of(node, self.model.producer),
-            inputs,
+            [None if isinstance(one, Moment) else one for one in inputs],
             self.model.opset,
             self.to,
             self.fixed,
             [self._readers[name] == 1 for name in node.inputs],
         )
-        return [standardised(call) if own else READERS[node.kind](call)]
+        if any(isinstance(one, Moment) for one in inputs):
+            made = combined(call, inputs)
+            if made is not None:
+                return [made]
+            plain = [settled(one, call) if isinstance(one, Moment) else one for one in inputs]
+            call = replace(call, inputs=plain)
+        elif node.kind == "ReduceMean" and (moment := mean_of(call)) is not None:
+            return [moment]
+        return [READERS[node.kind](call)]
 
     def _folded(self, node: OnnxOperation, arrays: Any, inputs: Any) -> list[Any]:
         if node.kind == "Constant" and not self._with_arrays:
@@ -249,7 +261,7 @@ class _Program:
                 return [self._array(tensor)]
         return self._fold(node, arrays)
 
-    def _input(self, name: str) -> Value | Constant | None:
+    def _input(self, name: str) -> Known:
         if not name:
             return None
         if name in self.values:
@@ -271,6 +283,8 @@ class _Program:
     def finished(self) -> tuple[tuple[Node, ...], str]:
         """The nodes and the name of the last one."""
         value = self.values.get(self.model.outputs[0].name)
+        if isinstance(value, Moment):
+            raise ValueError("ends in a mean")
         if not isinstance(value, Value):
             raise ValueError("computes nothing of the images")
         if value.ending is not None:
