@@ -141,10 +141,9 @@ class Builder:
             for one in expression.operands
         ]
         if len(operands) != 2 or expression.kind not in ("Add", "Sub", "Mul", "Div"):
-            numbers_shown = ", ".join(f"{one:g}" for one in expression.numbers)
             raise ValueError(
-                f"computes a {expression.kind}{f' ({numbers_shown})' if numbers_shown else ''}, "
-                "alone or in a function that jcnn has not"
+                f"{expression.kind} of {expression.name!r} is no function that jcnn has, alone or "
+                "with the operations around it"
             )
         first, second = operands
         if not isinstance(second, Value):

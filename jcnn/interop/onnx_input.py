@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.interop.onnx_decode import OnnxModel, OnnxOperation
-from jcnn.interop.onnx_functions import shortest
 from jcnn.interop.onnx_values import NCHW, NHWC
 
 Array = npt.NDArray[Any]
@@ -124,8 +123,8 @@ class Scaling:
             shape[:2],
             "stretch",
             "grey" if shape[2] == 1 else "bgr" if self.backwards else "rgb",
-            _shortest(mean),
-            _shortest(deviation),
+            _rounded(mean),
+            _rounded(deviation),
         )
 
 
@@ -219,5 +218,6 @@ def written_preprocessing(
     return (own,) if own is None or own.image_shape == shape else None
 
 
-def _shortest(numbers: Array) -> tuple[float, ...]:
-    return tuple(shortest(one) for one in numbers)
+def _rounded(numbers: Array) -> tuple[float, ...]:
+    """Without the error of float32, which the file's numbers have: 0.5 for 0.49999997."""
+    return tuple(float(f"{one:.7g}") for one in numbers)

@@ -13,7 +13,7 @@ from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axis_of
 from jcnn.interop.onnx_elementwise import ELEMENTWISE
 from jcnn.interop.onnx_shapes import SHAPES
-from jcnn.interop.onnx_values import Value, groups_of, reshaped, shown_shape, value_of
+from jcnn.interop.onnx_values import BATCH, Value, groups_of, reshaped, shown_shape, value_of
 
 Array = npt.NDArray[Any]
 Read = Callable[[Call], Value]
@@ -147,7 +147,7 @@ def _product(call: Call, kernel: Array, bias: Array | None) -> Value:
     if value.shape[-1] != kernel.shape[0]:
         raise ValueError(f"of {shown_shape(value.shape)} and a kernel of {kernel.shape}")
     value, factors = call.to.channels(value, len(value.axes) - 1)
-    if not any(value.axes[1:-1]):  # one axis beside that of the images
+    if value.axes[0] == (BATCH,) and not any(value.axes[1:-1]):  # one vector for each image
         value = replace(value, node=call.to.vector(value))
     units = kernel.shape[1]
     # Rows in the order of the node's axis.

@@ -155,8 +155,8 @@ def _of_two(call: Call, first: Any, second: Any) -> Moment | Value | None:
     if kind in ("Add", "Mul") and isinstance(first, Moment) and isinstance(second, Value):
         first, second = second, first
     if isinstance(first, Value) and isinstance(second, Moment) and first == second.x:
-        if kind == "Sub" and second.kind == "mean" and second.sign > 0:
-            return second.become("centred")
+        if second.kind == "mean" and (kind, second.sign) in (("Sub", 1), ("Add", -1)):
+            return replace(second, kind="centred", sign=1)
         if kind == "Mul" and second.kind == "inverse":
             return second.become("scaled")
         return None
@@ -164,8 +164,12 @@ def _of_two(call: Call, first: Any, second: Any) -> Moment | Value | None:
         return None
     if first.x != second.x or first.axes != second.axes:
         return None
-    if kind in ("Add", "Mul") and (first.kind, second.kind) in _TURNED:
-        first, second = second, first
+    turned = kind in ("Add", "Mul") and (first.kind, second.kind) in _TURNED
+    return _of_moments(call, second, first) if turned else _of_moments(call, first, second)
+
+
+def _of_moments(call: Call, first: Moment, second: Moment) -> Moment | Value | None:
+    kind = call.node.kind
     match kind, first.kind, second.kind:
         case "Mul", "centred", "centred":
             return first.become("square")
@@ -175,11 +179,16 @@ def _of_two(call: Call, first: Any, second: Any) -> Moment | Value | None:
             return _layer(call, second)
         case "Mul", "mean", "inverse":
             return replace(second, kind="offset", sign=first.sign)
-        case "Add" | "Sub", "scaled", "offset" if first.scale is second.scale:
+        case "Add" | "Sub", "scaled", "offset" if _alike(first, second):
             sign = second.sign if kind == "Add" else -second.sign
             shift = second.shift if kind == "Add" else -second.shift
             return _layer(call, replace(second, shift=shift)) if sign < 0 else None
     return None
+
+
+def _alike(first: Moment, second: Moment) -> bool:
+    """Whether two moments have the same factor, with the same epsilon."""
+    return first.scale is second.scale and first.epsilon == second.epsilon
 
 
 _TURNED = (("inverse", "centred"), ("inverse", "mean"), ("offset", "scaled"))

@@ -228,7 +228,7 @@ class _Program:
                 if not isinstance(one, Value | Moment)
             ]
             return [Constant(one) for one in self._folded(node, arrays, inputs)]
-        if node.kind in ("Shape", "Size") and given:
+        if node.kind == "Shape" and given:
             sizes = given[0].shape[node.attributes.get("start", 0) : node.attributes.get("end")]
             return [Constant(shape_array(sizes))]
         if node.kind not in READERS:
