@@ -1,5 +1,6 @@
 """`jcnn export`: write a run's model as a file for other programs."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +14,9 @@ from jcnn.cli.run_options import BuiltBy, RunFolder
 class ExportCommand(BuiltBy):
     """Write the trained model of a run as a file for other programs.
 
-    FILE.onnx is for onnxruntime and other tools of deployment; FILE.stablehlo is a program of JAX
-    for CPU, CUDA and TPU that needs no jcnn; FILE.safetensors holds the parameters with PyTorch's
+    FILE.keras and FILE.h5 are models for Keras, with the optimizer, and FILE.weights.h5 holds
+    their weights; FILE.onnx is for onnxruntime and other tools of deployment; FILE.stablehlo is a
+    program of JAX for CPU, CUDA and TPU; FILE.safetensors holds the parameters with PyTorch's
     names.
     """
 
@@ -27,8 +29,10 @@ class ExportCommand(BuiltBy):
 
     def run(self) -> None:
         """Load the run, write the file, and print its name."""
+        from jcnn.cli.messages import warn
         from jcnn.compile import use_cache
         from jcnn.interop import save_model
+        from jcnn.runs.optimizer_file import optimizer_of
 
         use_cache()
         model, config = self.load(self.run_folder)
@@ -39,6 +43,9 @@ class ExportCommand(BuiltBy):
             class_names=config.class_names,
             preprocessing=config.preprocessing,
             with_preprocessing=self.with_preprocessing,
+            optimizer=optimizer_of(self.run_folder, config),
         )
+        for note in json.loads(written[-1].read_text(encoding="utf-8")).get("notes", ()):
+            warn(f"note: {note}")
         for file in written:
             print(file)

@@ -9,7 +9,7 @@ import tyro
 
 @dataclass(frozen=True)
 class ImportCommand:
-    """Make a run folder of a Keras model: .keras, or .h5 with the whole model, of Keras 2 or 3.
+    """Make a run folder of a model: .onnx, or Keras's .keras or .h5 with the whole model.
 
     The folder is used as any run: evaluate, predict, report, explore, draw, export. Nothing in the
     file is executed.
@@ -20,7 +20,8 @@ class ImportCommand:
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """Run folder to make; it must not exist."""
     classes: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: 0, 1, ...)")
+        tuple[str, ...],
+        tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the file's, or 0, 1, ...)"),
     ] = ()
     """Names of the classes, in the order of the model's outputs."""
     input_shape: Annotated[
@@ -45,9 +46,8 @@ class ImportCommand:
 
         use_cache()
         model, meta = load_model(self.file, input_shape=self.input_shape)
-        names = (
-            self.classes or meta.class_names or tuple(str(number) for number in range(meta.classes))
-        )
+        numbers = tuple(str(number) for number in range(meta.classes))
+        names = self.classes or meta.class_names or numbers
         if len(names) != meta.classes:
             raise ValueError(
                 f"--classes: got {len(names)} names; the model has {meta.classes} classes"

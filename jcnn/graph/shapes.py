@@ -34,13 +34,19 @@ def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
 
 
 def _traced(node: Node, inputs: Sequence[Shape]) -> Shape:
-    def output(*images: jax.Array) -> jax.Array:
-        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
-        made: jax.Array = layer(*images)
-        return made
+    def output(arrays: dict[str, jax.Array], *images: jax.Array) -> jax.Array:
+        made = KINDS[node.kind](replace(node, arrays=arrays), list(inputs), nnx.Rngs(0))
+        layer: Any = eval_mode(made)
+        result: jax.Array = layer(*images)
+        return result
 
     images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
-    return jax.eval_shape(output, *images).shape[1:]
+    # Only the shapes of the arrays are looked at.
+    arrays = {
+        role: jax.ShapeDtypeStruct(array.shape, jnp.float32) for role, array in node.arrays.items()
+    }
+    shape: Shape = jax.eval_shape(output, arrays, *images).shape[1:]
+    return shape
 
 
 def _conv(node: Node, inputs: Sequence[Shape]) -> Shape | None:

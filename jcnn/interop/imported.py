@@ -1,7 +1,7 @@
 """What the readers of other libraries' files return, and what they share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,14 @@ Shape = tuple[int, ...]
 ASSUMED = "how images are scaled is not in the file: x / 255 is assumed"
 
 
+def dotted(path: str) -> str:
+    """A path as checkpoints write it, with dots: "conv1.kernel" for "conv1/kernel".
+
+    Paths are compared in this form, since a layer's own name may have a dot, too.
+    """
+    return path.replace("/", ".")
+
+
 @dataclass(frozen=True)
 class SavedOptimizer:
     """An optimizer in the middle of a training.
@@ -24,12 +32,22 @@ class SavedOptimizer:
         settings: of `TrainConfig`: "optimizer", "learning_rate", and others that the file has.
         updates: number of updates so far.
         slots: its arrays by role, the field of the optimizer's state in `jcnn.train.optimizers`
-            ("mean", "square", "velocity", ...), then by path of the parameter ("conv1/kernel").
+            ("mean", "square", "velocity", ...), then by path of the parameter ("conv1/kernel", or
+            "conv1.kernel" as in a checkpoint).
     """
 
     settings: Mapping[str, Any]
     updates: int
     slots: Mapping[str, Mapping[str, Array]] = field(repr=False)
+
+    def for_paths(self, paths: Iterable[str]) -> "SavedOptimizer":
+        """The same with the paths written as these are."""
+        written = {dotted(path): path for path in paths}
+        slots = {
+            role: {written.get(dotted(path), path): array for path, array in arrays.items()}
+            for role, arrays in self.slots.items()
+        }
+        return replace(self, slots=slots)
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,34 @@ class Listing:
 def zeros(shape: Sequence[int], dtype: Any = np.float32) -> Array:
     """An array of zeros that takes no memory, in place of one that is not read."""
     return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+
+
+def chosen_shape(
+    found: Sequence[int | None] | None, given: tuple[int, int, int] | None
+) -> tuple[int, int, int]:
+    """The shape `(H, W, C)` of a model's images.
+
+    Args:
+        found: in the file; None for sizes that are free.
+        given: by the user, for these.
+
+    Raises:
+        ValueError: they do not fit, or are not images, or a size is free and was not given.
+    """
+    shape = given if found is None else tuple(found)
+    if shape is None:
+        raise ValueError("does not say the shape of its images: name it (H, W, C)")
+    if len(shape) != 3:
+        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
+    if given is not None:
+        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
+        if not fits:
+            raise ValueError(f"takes images of {shape}, not {given}")
+        shape = given
+    if any(size is None for size in shape):
+        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
+    height, width, channels = (int(size or 0) for size in shape)
+    return height, width, channels
 
 
 def without_softmax(

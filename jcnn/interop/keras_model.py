@@ -7,13 +7,9 @@ import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
-<<<<<<< HEAD
 from jcnn.graph.shapes import shaped
-from jcnn.interop.imported import ASSUMED, Imported, Shape, without_softmax
-=======
-from jcnn.interop.imported import ASSUMED, Imported, Shape, shaped, without_softmax
+from jcnn.interop.imported import ASSUMED, Imported, Shape, chosen_shape, without_softmax
 from jcnn.interop.keras_about import About
->>>>>>> kerasout
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
 from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of
@@ -40,7 +36,7 @@ def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -
 
 
 def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
-    shape = _input_shape(model, given)
+    shape = chosen_shape(model.input_shape, given)
     notes: list[str] = []
     own = About.from_json(model.about)
     scaling, layers = _split_scaling(model.layers)
@@ -88,24 +84,6 @@ def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) ->
     arrays = {role: jax.device_put(array) for role, array in step.arrays.items()}
     node = Node(name, step.kind, step.settings, tuple(inputs), arrays, (0, 0, step.channels))
     return shaped(node, [shapes[one] for one in inputs])
-
-
-def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    found = model.input_shape
-    shape = given if found is None else tuple(found)
-    if shape is None:
-        raise ValueError("does not say the shape of its images: name it (H, W, C)")
-    if len(shape) != 3:
-        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
-    if given is not None:
-        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
-        if not fits:
-            raise ValueError(f"takes images of {shape}, not {given}")
-        shape = given
-    if any(size is None for size in shape):
-        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
-    height, width, channels = (int(size or 0) for size in shape)
-    return height, width, channels
 
 
 # --- preprocessing --------------------------------------------------------------------------------

@@ -10,10 +10,12 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.interop.keras_model import read_keras
+from jcnn.interop.onnx_decode import is_onnx
+from jcnn.interop.onnx_read import read_onnx
 from jcnn.interop.torch_zip import check_file, shown
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_ACCEPTED = "a Keras model (.keras, or .h5 with the whole model)"
+_ACCEPTED = "a Keras model (.keras, or .h5 with the whole model), or an ONNX model"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ def load_model(
     softmax at the end is left out: the model gives logits.
 
     Args:
-        path: a `.keras` file, or an `.h5` file with the whole model, of Keras 2 or 3.
+        path: a `.keras` file, or an `.h5` file with the whole model, of Keras 2 or 3; or an ONNX
+            file.
         input_shape: `(H, W, C)`, where the model takes images of any size.
 
     Raises:
@@ -58,10 +61,13 @@ def load_model(
     if path.exists():
         check_file(path, _ACCEPTED)
     with path.open("rb") as stream:
-        head = stream.read(8)
-    if head != _HDF5 and not _is_keras(path):
+        head = stream.read(16)
+    if is_onnx(head):
+        found = read_onnx(path, input_shape=input_shape)
+    elif head.startswith(_HDF5) or _is_keras(path):
+        found = read_keras(path, input_shape=input_shape)
+    else:
         raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")
-    found = read_keras(path, input_shape=input_shape)
     shape = found.graph.shape_of(found.graph.output)
     if len(shape) != 1:
         raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")

@@ -218,7 +218,7 @@ def _global_pool(node: Node, inputs: list[str], shapes: list[Shape], to: Operati
     kind = "GlobalMaxPool" if node.kind == "global_max_pool" else "GlobalAveragePool"
     if node.settings["keepdims"]:
         return to.add(kind, inputs[0], name=node.name)
-    return to.add("Flatten", to.add(kind, inputs[0]), name=node.name)
+    return to.add("Flatten", to.add(kind, inputs[0], name=node.name))
 
 
 def _same(node: Node, inputs: list[str], shapes: list[Shape], to: Operations) -> str:

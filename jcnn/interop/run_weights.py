@@ -12,6 +12,7 @@ from flax import nnx
 from jcnn import checkpoint
 from jcnn.data import Note, Notify
 from jcnn.data.events import silent
+from jcnn.interop.imported import dotted
 from jcnn.interop.loaded import Loaded, variables_of
 from jcnn.suggest import did_you_mean
 
@@ -78,11 +79,3 @@ def by_dotted_path(saved: dict[str, np.ndarray]) -> Arrays:
         if group in ("params", "rest"):
             found[path.removesuffix(".value")] = saved[name]
     return found
-
-
-def dotted(path: str) -> str:
-    """A path as checkpoints write it, with dots: "conv1.kernel" for "conv1/kernel".
-
-    Paths are compared in this form, since a layer's own name may have a dot, too.
-    """
-    return path.replace("/", ".")

@@ -29,6 +29,7 @@ from jcnn.interop.keras_save import (
     weights_bytes,
 )
 from jcnn.interop.keras_write import keras_layers
+from jcnn.interop.loaded import variables_of
 from jcnn.interop.onnx_file import write_onnx
 from jcnn.interop.onnx_nodes import OPSET
 from jcnn.interop.torch_names import torch_state
@@ -116,6 +117,8 @@ def save_model(
         )
     own = preprocessing if preprocessing is not None else preprocessing_of(model)
     names = tuple(class_names)
+    if optimizer is not None:
+        optimizer = optimizer.for_paths(path for path, _, _ in variables_of(model))
     saved = _Saved(eval_mode(model), input_shape, names, own, with_preprocessing, optimizer)
     about = write(saved, path)
     beside = path.with_name(f"{path.name}.json")

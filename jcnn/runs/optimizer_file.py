@@ -1,6 +1,7 @@
 """The optimizer of a run: of its training, or RUN/optimizer.safetensors of an imported file."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from jcnn import checkpoint
@@ -11,8 +12,8 @@ from jcnn.system import sealed
 OPTIMIZER_FILE = "optimizer.safetensors"
 # Settings of a training that are the optimizer's.
 _SETTINGS = (
-    *("optimizer", "learning_rate", "weight_decay", "clip_value", "clip_norm"),
-    "global_clip_norm",
+    *("optimizer", "learning_rate", "weight_decay", "weight_decay_mask"),
+    *("clip_value", "clip_norm", "global_clip_norm"),
 )
 # Roles of an optimizer's state that count its updates.
 COUNTS = ("t", "count")
@@ -71,10 +72,19 @@ def optimizer_of(run: Path, config: RunConfig) -> SavedOptimizer | None:
     if train.has_separate_result or train.freeze or train.accumulate_steps > 1:
         return None
     settings = {name: getattr(train, name) for name in _SETTINGS}
+    return SavedOptimizer(settings, checkpoint.steps(run)[-1], slots_of(checkpoint.arrays(run)))
+
+
+def slots_of(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    """The arrays of an optimizer's state by role and path, of those of a checkpoint.
+
+    Args:
+        arrays: by name, such as "optimizer.mean.conv1.kernel.value".
+    """
     slots: dict[str, dict[str, Array]] = {}
-    for name, array in checkpoint.arrays(run).items():
+    for name, array in arrays.items():
         group, _, rest = name.partition(".")
         role, _, path = rest.partition(".")
         if group == "optimizer" and role not in COUNTS:
             slots.setdefault(role, {})[path.removesuffix(".value")] = array
-    return SavedOptimizer(settings, checkpoint.steps(run)[-1], slots)
+    return slots

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jcnn.config import TrainConfig
-from jcnn.interop.imported import SavedOptimizer
-from jcnn.interop.run_weights import dotted
+from jcnn.interop.imported import SavedOptimizer, dotted
 from jcnn.runs.optimizer_file import COUNTS
 from jcnn.train.functions import Functions
 

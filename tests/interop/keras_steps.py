@@ -11,7 +11,7 @@ from jcnn import ops
 from jcnn.config import TrainConfig
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import train_mode
-from jcnn.train.optimizer_state import slots_of
+from jcnn.runs.optimizer_file import slots_of
 from jcnn.train.optimizers import optimizer
 
 
