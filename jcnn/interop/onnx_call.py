@@ -1,7 +1,7 @@
 """One operation of an ONNX program with its inputs, checked when they are asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,6 @@ class Call:
     to: Builder
     fixed: int | None = None
     """The number of images, in a file for one number only."""
-    single: Sequence[bool] = field(default=())
-    """For each input, whether nothing else reads it."""
 
     def value(self, number: int = 0) -> Value:
         """An input that depends on the images."""

@@ -105,6 +105,18 @@ class OnnxTensor:
             return self._shaped(listed.astype(np.uint16).view(dtype))
         return self._shaped(listed.astype(dtype))
 
+    def check(self) -> None:
+        """Raise as `array` does, without reading the numbers of large arrays."""
+        dtype = self.dtype.newbyteorder("<")
+        if self.outside:
+            _place(self, dtype)
+            return
+        raw = [content for number, content in self.parts if number == 9]
+        if raw:
+            self._whole(raw[-1], dtype)
+        else:
+            self.array()
+
     def _whole(self, content: memoryview, dtype: np.dtype[Any]) -> memoryview:
         if len(content) != self.size * dtype.itemsize:
             raise ValueError(
@@ -321,8 +333,12 @@ def _input(content: Any) -> OnnxInput:
     return OnnxInput(name, kind, free)
 
 
-def _outside(tensor: OnnxTensor, dtype: np.dtype[Any]) -> Array:
-    """The numbers of an array in another file of the same folder."""
+def _place(tensor: OnnxTensor, dtype: np.dtype[Any]) -> tuple[Path, int, int]:
+    """The file that has an array's numbers, where they start, and how many bytes.
+
+    Raises:
+        ValueError: there is no such place.
+    """
     location = tensor.outside.get("location", "")
     where = f"the array {tensor.name!r}: its file {location[:80]!r}"
     parts = PurePosixPath(location).parts
@@ -344,6 +360,12 @@ def _outside(tensor: OnnxTensor, dtype: np.dtype[Any]) -> Array:
     start = int(offset or 0)
     if int(size if length is None else length) != size or start + size > path.stat().st_size:
         raise ValueError(f"{where} has not the {size:,} bytes from {start:,} on")
+    return path, start, size
+
+
+def _outside(tensor: OnnxTensor, dtype: np.dtype[Any]) -> Array:
+    """The numbers of an array in another file."""
+    path, start, size = _place(tensor, dtype)
     with path.open("rb") as stream:
         stream.seek(start)
         content = stream.read(size)

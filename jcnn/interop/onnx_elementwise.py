@@ -71,8 +71,8 @@ def _arithmetic(call: Call) -> Value:
     if array.ndim > len(value.axes):
         raise ValueError(f"of {shown_shape(value.shape)} and an array of {array.shape}")
     place = 0 if isinstance(first, Value) else 1
-    alone = bool(call.single) and call.single[place]
-    plain = value.expression is None and value.ending is None and alone
+    plain = value.expression is None and value.ending is None and not value.shared
+    plain = plain and (place == 0 or kind in ("Add", "Mul"))
     if plain and call.to.fused(kind, value.node, call.to.aligned(value, array), constant.name):
         return value
     if array.size == 1:
@@ -108,7 +108,7 @@ def _of_two(call: Call, first: Value, second: Value) -> Value:
 
 
 def _sum(call: Call) -> Value:
-    add = replace(call, node=replace(call.node, kind="Add"), single=())
+    add = replace(call, node=replace(call.node, kind="Add"))
     total: Any = call.inputs[0]
     for number in range(1, len(call.inputs)):
         total = _arithmetic(replace(add, inputs=(total, call.inputs[number])))

@@ -57,11 +57,12 @@ def recognised(expression: Expression) -> tuple[Expression, str, dict[str, float
         and its numbers; None if it is no function that jcnn has.
     """
     parts = _parts(expression)
-    for start in parts[:-1]:
-        values = _values(expression, start)
-        found = None if values is None else _function(values)
-        if found is not None:
-            return start, *found
+    with np.errstate(all="ignore"):
+        for start in parts[:-1]:
+            values = _values(expression, start)
+            found = None if values is None else _function(values)
+            if found is not None:
+                return start, *found
     return None
 
 
@@ -84,17 +85,16 @@ def _parts(expression: Expression) -> list[Expression]:
 def _values(expression: Expression, start: Expression) -> Array | None:
     """The values where those of `start` are `GRID`; None if it depends on more than `start`."""
     known: dict[int, Array] = {id(start): GRID}
-    with np.errstate(all="ignore"):
-        for part in _parts(expression):
-            if id(part) in known:
-                continue
-            operands = [
-                known.get(id(one)) if isinstance(one, Expression) else np.float64(one)
-                for one in part.operands
-            ]
-            if not operands or any(one is None for one in operands):
-                continue  # what comes before `start`, or beside it
-            known[id(part)] = UNARY[part.kind](*operands, *part.numbers)
+    for part in _parts(expression):
+        if id(part) in known:
+            continue
+        operands = [
+            known.get(id(one)) if isinstance(one, Expression) else np.float64(one)
+            for one in part.operands
+        ]
+        if not operands or any(one is None for one in operands):
+            continue  # what comes before `start`, or beside it
+        known[id(part)] = UNARY[part.kind](*operands, *part.numbers)
     return known.get(id(expression))
 
 
@@ -117,8 +117,7 @@ def shortest(number: float) -> float:
 
 
 def _same(values: Array, wanted: Array) -> bool:
-    with np.errstate(all="ignore"):
-        near = abs(values - wanted) <= 1e-6 * np.maximum(1, abs(wanted))
+    near = abs(values - wanted) <= 1e-6 * np.maximum(1, abs(wanted))
     # Exponentials that are written out overflow.
     return bool(np.all(near | ((abs(GRID) > 80) & ~np.isfinite(values))))
 

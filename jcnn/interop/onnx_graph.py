@@ -18,6 +18,7 @@ from jcnn.interop.onnx_values import (
     NHWC,
     Shape,
     Value,
+    check_size,
     groups_of,
     in_order,
     shown_shape,
@@ -25,14 +26,10 @@ from jcnn.interop.onnx_values import (
 
 Array = npt.NDArray[Any]
 
-# Which of a layer's arrays an operation after it may be.
-_FUSED = {
-    "Add": (
-        "bias",
-        ("conv", "depthwise_conv", "conv_transpose", "dense", "group_norm", "layer_norm"),
-    ),
-    "Mul": ("scale", ("group_norm", "layer_norm")),
-}
+# Which of a layer's arrays an operation after it may be: a sum the bias, a product the scale.
+_NORMS = ("group_norm", "layer_norm")
+_FUSED = {"bias": ("conv", "depthwise_conv", "conv_transpose", "dense", *_NORMS), "scale": _NORMS}
+_LINEAR = ("conv", "depthwise_conv", "dense")
 
 
 class Builder:
@@ -40,15 +37,17 @@ class Builder:
 
     Args:
         input_shape: `(H, W, C)` of the images.
+        own: whether jcnn wrote the file, so that its names and arrays are taken as they are.
         with_arrays: whether arrays are kept; otherwise they stand for their shapes.
     """
 
-    def __init__(self, input_shape: Shape, *, with_arrays: bool) -> None:
+    def __init__(self, input_shape: Shape, *, own: bool, with_arrays: bool) -> None:
+        check_size(*input_shape)
         self.input_shape = input_shape
         self.nodes: dict[str, Node] = {}
         self.labels: dict[str, str] = {}
         self.notes: dict[str, None] = {}  # in the order of finding, each once
-        self._with_arrays = with_arrays
+        self._own, self._with_arrays = own, with_arrays
         self._settled: dict[tuple[str, int], tuple[Expression, Value]] = {}
         self._read: set[str] = set()
 
@@ -89,6 +88,7 @@ class Builder:
             node = replace(node, shape=np.broadcast_shapes(*both))
         else:
             node = shaped(node, shapes)
+        check_size(*node.shape)
         self.nodes[key], self.labels[key] = node, label
         self._read.update(inputs)
         return key
@@ -131,9 +131,10 @@ class Builder:
             if not name:
                 return base
             settings = {"function": name, **numbers}
-            return replace(
-                base, node=self.add(expression.name, "activation", [base.node], settings)
-            )
+            label = expression.name
+            if not self._own and "/" not in label:  # such as "Mul_2"
+                label = f"{self.labels.get(base.node, 'input')} {name}"
+            return replace(base, node=self.add(label, "activation", [base.node], settings))
         operands: list[Value | float] = [
             self.settled(replace(value, expression=_or_none(one)))
             if isinstance(one, Expression)
@@ -284,19 +285,48 @@ class Builder:
         return array.reshape(shape)
 
     def fused(self, kind: str, node: str, array: Array, name: str) -> bool:
-        """Make an array part of the layer before it, if nothing else has read that layer."""
-        role, kinds = _FUSED.get(kind, ("", ()))
+        """Make an array part of the layer before it, if nothing else has read that layer.
+
+        Args:
+            kind: "Add", "Sub", "Mul" or "Div".
+            node: of the layer.
+            array: that is added to it, and so on, with the axes of the node.
+            name: of the array in the file.
+        """
         found = self.nodes.get(node)
-        if found is None or found.kind not in kinds or node in self._read:
+        if found is None or node in self._read or (self._own and found.kind not in _NORMS):
             return False
-        taken = "bias" in found.arrays or role in found.arrays
-        if taken or array.shape not in ((found.shape[-1],), () if found.shape[-1] == 1 else (0,)):
+        channels = found.shape[-1]
+        if array.shape != (channels,) and (array.size, channels) != (1, 1):
             return False
-        kept = self._kept(array.reshape(found.shape[-1]))
-        self.nodes[node] = replace(found, arrays={**found.arrays, role: kept})
+        array = array.reshape(channels)
+        role = {"Add": "bias", "Mul": "scale"}.get(kind, "")
+        if found.kind in _FUSED.get(role, ()) and not {"bias", role} & set(found.arrays):
+            made = {**found.arrays, role: self._kept(array)}
+        elif found.kind in _LINEAR and not self._own and found.settings.get("groups", 1) == 1:
+            made = self._folded(found, kind, array)
+        else:
+            return False
+        self.nodes[node] = replace(found, arrays=made)
         if label := label_of_array(name):
             self.labels[node] = label
         return True
+
+    def _folded(self, node: Node, kind: str, array: Array) -> dict[str, Any]:
+        """The arrays of a linear layer whose results are scaled or shifted."""
+        if not self._with_arrays:
+            return {**node.arrays, "bias": array}
+        kernel = np.asarray(node.arrays["kernel"])
+        bias = np.asarray(node.arrays.get("bias", np.zeros_like(array)))
+        if kind in ("Add", "Sub"):
+            bias = bias + array if kind == "Add" else bias - array
+        else:
+            factor = 1 / array if kind == "Div" else array
+            bias = bias * factor
+            # The kernel of a depthwise convolution ends in its channels and the multiples of each.
+            last = kernel.shape[2:] if node.kind == "depthwise_conv" else kernel.shape[-1:]
+            kernel = kernel * factor.reshape(last)
+        return {"kernel": self._kept(kernel), "bias": self._kept(bias)}
 
     # --- the end ----------------------------------------------------------------------------------
 

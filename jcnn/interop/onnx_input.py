@@ -149,7 +149,7 @@ def scaling_of(
     readers = Counter(name for node in nodes for name in node.inputs)
     reader = {name: node for node in nodes for name in node.inputs}
     channels = images.sizes[layout[2]] if images.sizes is not None else None
-    factor, shift, backwards = np.ones(channels or 1), np.zeros(channels or 1), False
+    factor, shift, backwards = np.ones(1), np.zeros(1), False
     current, at = images.name, layout
     found: list[OnnxOperation] = []
     layouts: dict[str, tuple[int, int, int]] = {}

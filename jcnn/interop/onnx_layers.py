@@ -13,10 +13,21 @@ from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axis_of
 from jcnn.interop.onnx_elementwise import ELEMENTWISE
 from jcnn.interop.onnx_shapes import SHAPES
-from jcnn.interop.onnx_values import BATCH, Value, groups_of, reshaped, shown_shape, value_of
+from jcnn.interop.onnx_values import (
+    BATCH,
+    Value,
+    check_size,
+    groups_of,
+    reshaped,
+    shown_shape,
+    value_of,
+)
 
 Array = npt.NDArray[Any]
 Read = Callable[[Call], Value]
+
+# Of a window of pooling, each of which is an operation.
+_MOST_CELLS = 4096
 
 # --- convolutions ---------------------------------------------------------------------------------
 
@@ -289,6 +300,8 @@ def _pool(kind: str) -> Read:
             raise ValueError("gives the places of the maxima; accepted: the maxima alone")
         height, width, _ = call.to.shape(x)
         window = ops.check_pair("kernel_shape", size)
+        if math.prod(window) > _MOST_CELLS:
+            raise ValueError(f"kernel_shape: got {window}; accepted: up to {_MOST_CELLS:,} cells")
         padding = _padding(call, (height, width), window, stride)
         more = (
             _beyond((height, width), window, stride, padding)
@@ -304,6 +317,9 @@ def _pool(kind: str) -> Read:
             (before, after + extra) for (before, after), extra in zip(padding, more, strict=True)
         )
         settings = {"window": window, "stride": stride, "padding": (rows, columns)}
+        steps = ops.check_pair("strides", stride)
+        whole = ops.resolve_window((height, width), window, stride=steps, padding=(rows, columns))
+        check_size(*whole.out_size)
         return call.maps(call.to.add(call.label, kind, [x], settings))
 
     return read

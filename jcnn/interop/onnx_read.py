@@ -50,8 +50,7 @@ def read_onnx(path: Path, *, input_shape: tuple[int, int, int] | None = None) ->
     try:
         return _imported(decode_onnx(path), input_shape)
     except (ValueError, OverflowError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{shown(path)}: {reason}") from None
+        raise ValueError(f"{shown(path)}: {_line(error)}") from None
 
 
 def list_onnx(path: Path) -> Listing:
@@ -63,8 +62,14 @@ def list_onnx(path: Path) -> Listing:
     try:
         return _listing(decode_onnx(path))
     except (ValueError, OverflowError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{shown(path)}: {reason}") from None
+        raise ValueError(f"{shown(path)}: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    """An error in one line; names in a file may be long and have any characters."""
+    line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    line = line if len(line) < 400 else f"{line[:400]}..."
+    return line if line.isprintable() else repr(line)
 
 
 def _imported(model: OnnxModel, given: tuple[int, int, int] | None) -> Imported:
@@ -150,7 +155,9 @@ class _Program:
         self.input_shape = chosen_shape(free, given)
         self.model = model
         self.nodes = model.nodes
-        self.to = Builder(self.input_shape, with_arrays=with_arrays)
+        self.to = Builder(
+            self.input_shape, own=model.producer.startswith("jcnn"), with_arrays=with_arrays
+        )
         self._fold = Folder(model.opset, sum(one.size for one in model.constants.values()))
         self._with_arrays = with_arrays
         self.values: dict[str, Known] = {
@@ -182,13 +189,22 @@ class _Program:
                 made = self._translated(node)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 # Attributes come from a file: any may be missing or of another type.
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                reason = reason if isinstance(error, ValueError) else f"a wrong argument: {error!r}"
+                reason = _line(error)
+                reason = reason if isinstance(error, ValueError) else f"a wrong argument: {reason}"
                 refused = f"{label_of(node, self.model.producer)} ({node.kind}): {reason}"
                 made = [None]
             for name, value in zip(node.outputs, made, strict=False):
-                self.values[name] = value
+                self.values[name] = self._marked(name, value, node)
             yield node, refused
+
+    def _marked(self, name: str, value: Known, node: OnnxOperation) -> Known:
+        """A value that says whether anything beside one reader uses its node."""
+        if not isinstance(value, Value):
+            return value
+        before = [self.values.get(one) for one in node.inputs]
+        views = [one for one in before if isinstance(one, Value) and one.node == value.node]
+        shared = self._readers[name] > 1 or any(one.shared for one in views) or len(views) > 1
+        return replace(value, shared=shared)
 
     def known(self, name: str) -> Constant | None:
         """A constant by name; None for what depends on the images, or is unknown."""
@@ -202,16 +218,20 @@ class _Program:
         return found if isinstance(found, Constant) else None
 
     def _plain(self, name: str) -> Any:
-        """A constant of the file, before anything is computed."""
-        for node in self.nodes:
-            if node.kind == "Constant" and name in node.outputs:
-                return self._fold(node, [])[0]
-        found = self.known(name)
+        """A constant of the file, before anything is computed; None for none, or a damaged one."""
+        try:
+            for node in self.nodes:
+                if node.kind == "Constant" and name in node.outputs:
+                    return self._fold(node, [])[0]
+            found = self.known(name)
+        except ValueError:  # told of in turn
+            return None
         return None if found is None else found.array
 
     def _array(self, tensor: OnnxTensor) -> Any:
         if self._with_arrays or (tensor.size <= _SMALL and not tensor.outside):
             return tensor.array()
+        tensor.check()
         return zeros(tensor.shape, tensor.dtype)
 
     def _translated(self, node: OnnxOperation) -> list[Known]:
@@ -242,7 +262,6 @@ class _Program:
             self.model.opset,
             self.to,
             self.fixed,
-            [self._readers[name] == 1 for name in node.inputs],
         )
         if any(isinstance(one, Moment) for one in inputs):
             made = combined(call, inputs)

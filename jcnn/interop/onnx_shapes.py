@@ -16,6 +16,7 @@ from jcnn.interop.onnx_values import (
     NHWC,
     Images,
     Value,
+    check_size,
     reshaped,
     shown_shape,
     transposed,
@@ -208,6 +209,7 @@ def _resize(call: Call) -> Value:
     if rows == columns == 1:
         return value
     whole = (int(rows), int(columns))
+    check_size(*whole, *shape)
     settings = {"size": whole, "interpolation": _interpolation(call, shape[:2], whole, old)}
     key = call.to.add(call.label, "upsample", [node], settings)
     return value_of(key, call.to.shape(key), layout)

@@ -13,6 +13,9 @@ from jcnn.interop.onnx_functions import Expression
 
 Shape = tuple[int, ...]
 
+# Numbers of an array of one image; more is most likely a damaged file.
+LARGEST = 2**28
+
 BATCH = -1  # the factor that is the number of images
 NCHW, NHWC = (2, 3, 1), (1, 2, 3)  # where height, width and channels are
 
@@ -53,6 +56,7 @@ class Value:
         ending: "Softmax" or "LogSoftmax" and the name of its node, where it is still to be computed
             over the last axis of the node.
         label: name of the node of the last reshaping.
+        shared: whether something else reads the node, too, now or later.
     """
 
     node: str
@@ -61,6 +65,7 @@ class Value:
     expression: Expression | None = None
     ending: tuple[str, str] | None = None
     label: str = ""
+    shared: bool = False
 
     @property
     def shape(self) -> Sizes:
@@ -88,6 +93,12 @@ def value_of(node: str, shape: Shape, layout: Sequence[int] | None = None) -> Va
     for group, axis in zip(groups, layout, strict=True):
         axes[axis] = group
     return Value(node, factors, tuple(axes))
+
+
+def check_size(*sizes: int) -> None:
+    """Raise if an array of one image would be too large."""
+    if math.prod(sizes) > LARGEST:
+        raise ValueError(f"gives {sizes} for one image; accepted: up to {LARGEST:,} numbers")
 
 
 def transposed(value: Value, order: Sequence[int]) -> Value:

@@ -286,6 +286,15 @@ def as_keras(net: Net, x: str, axes: list[int], shape: tuple[int, ...]) -> str:
     return net("Add", net("Mul", x, factor), shift)
 
 
+def shared(net: Net) -> str:
+    """A convolution that is read twice, once by another name."""
+    y = net("Conv", "x", net.drawn(4, 3, 2, 2))
+    other = net("Relu", y)
+    turned = net("Transpose", net("Identity", y), perm=[0, 2, 3, 1])
+    added = net("Transpose", net("Add", turned, net.drawn(4)), perm=[0, 3, 1, 2])
+    return net("Mul", net("Mul", added, net.drawn(4, 1, 1)), other)
+
+
 def number(value: float) -> Array:
     """A single float32."""
     return np.array(value, np.float32)
@@ -381,5 +390,6 @@ ARITHMETIC: dict[str, Case] = {
             ints(-1, 3, 1, 1),
         ),
     ),
+    "not a bias alone": lambda n: shared(n),
     "dropout": lambda n: n("Dropout", n("Cast", "x", to=1), number(0.4)),
 }

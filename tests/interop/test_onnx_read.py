@@ -285,8 +285,9 @@ def test_weights_in_a_file_beside(tmp_path: Path) -> None:
         path = outside(tmp_path / "net.onnx", location, **entries)
         with pytest.raises(ValueError, match=re.escape(said)):
             read_onnx(path)
-    # A listing needs no arrays.
-    assert list_onnx(path).rows[0].parameters == 72
+        assert said in list_onnx(path).rows[0].refused
+    path = outside(tmp_path / "net.onnx", "weights.bin", offset="4")
+    assert (list_onnx(path).rows[0].parameters, list_onnx(path).rows[0].refused) == (72, "")
 
 
 # --- refusals -------------------------------------------------------------------------------------
