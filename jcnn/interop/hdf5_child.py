@@ -56,8 +56,8 @@ def visit(parent: Any, name: str, tree: dict[str, Any], data: IO[bytes], limit: 
         raise ValueError(f"{where}: {one.shape} is more than the {limit:,} bytes left")
     if size > stored * (LARGEST_RATIO if one.compression else 1):
         raise ValueError(f"{where}: {one.shape} is declared, but {stored:,} bytes are there")
-    array = np.ascontiguousarray(one[...])
-    entry = {"shape": array.shape, "dtype": array.dtype.str, "start": data.tell()}
+    array = np.ascontiguousarray(one[...])  # which makes (1,) of ()
+    entry = {"shape": one.shape, "dtype": array.dtype.str, "start": data.tell()}
     tree["arrays"][where] = entry
     data.write(array.tobytes())
     return int(limit - size)

@@ -43,6 +43,35 @@ def layers_of(model: Any) -> tuple[list[KerasLayer], str, tuple[int | None, ...]
     return found.layers, output, found.shapes[0] if found.shapes else None
 
 
+def trained_layers(model: Any) -> dict[str, bool]:
+    """Whether each layer is trained, by its path, in Keras's order of a model's variables.
+
+    Args:
+        model: as for `layers_of`, which has accepted it.
+    """
+    found: dict[str, bool] = {}
+
+    def visit(model: Any, prefix: str, trained: bool) -> None:
+        for layer in listed(model):
+            own = layer.get("config")
+            path = f"{prefix}{_name(layer)}"
+            is_trained = trained and not (isinstance(own, dict) and own.get("trainable") is False)
+            if layer["class_name"] in _MODELS:
+                visit(layer, f"{path}/", is_trained)
+            else:
+                found[path] = is_trained
+
+    visit(model, "", True)
+    return found
+
+
+def listed(model: Any) -> list[Any]:
+    """The layers of a model's configuration, in the file's order."""
+    config = model.get("config")
+    layers: list[Any] = config if isinstance(config, list) else _field(config, "layers", list)
+    return layers
+
+
 @dataclass(frozen=True)
 class _Found:
     """What is found on the way: the layers, and the shapes of inputs that they name."""

@@ -7,24 +7,26 @@ classes are refused. Arrays are read one by one, each compared with the shape th
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jcnn.interop.hdf5_file import Array, Tree, read_hdf5
-from jcnn.interop.keras_config import KerasLayer, layers_of
+from jcnn.interop.keras_config import KerasLayer, layers_of, listed, trained_layers
 from jcnn.interop.keras_layers import roles_of
+from jcnn.interop.keras_optimizer_read import Stored
 from jcnn.layers.model import snake_case
 
 # Bytes of all arrays.
 LIMIT = 2**36
 _CONFIG_LIMIT = 2**26
-_WEIGHTS = "model.weights.h5"
+_WEIGHTS, _OPTIMIZER = "model.weights.h5", "optimizer"
 # Where Keras 3, and tf.keras 2 before it, keep the layers of a model.
 _INSIDE = ("layers", "_layer_checkpoint_dependencies")
 
 Arrays = Callable[[KerasLayer], dict[str, Array]]
+Names = Callable[[KerasLayer], dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class KerasModel:
         input_shape: of one input; None if the file does not say.
         arrays: reads the weights of a layer, by role.
         version: of the Keras that wrote it, "" if unknown.
+        trained: whether each layer is trained, in Keras's order of the model's variables.
+        names: the names of a layer's weights in the file, by role; none if it has no names.
+        optimizer: of the file's training; None if it has none.
     """
 
     layers: list[KerasLayer]
@@ -44,6 +49,9 @@ class KerasModel:
     input_shape: tuple[int | None, ...] | None
     arrays: Arrays
     version: str
+    trained: Mapping[str, bool]
+    names: Names
+    optimizer: Stored | None
 
 
 def keras_model(path: Path) -> KerasModel:
@@ -71,10 +79,30 @@ def _of_zip(path: Path) -> KerasModel:
         about = _json(_entry(archive, "metadata.json", 2**20)) if "metadata.json" in names else {}
         weights = Path(folder) / _WEIGHTS
         weights.write_bytes(_entry(archive, _WEIGHTS, LIMIT))
-        tree = read_hdf5(weights, _INSIDE, LIMIT)
+        tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT)
     layers, output, shape = layers_of(config)
     version = str(about.get("keras_version", "")) if isinstance(about, dict) else ""
-    return KerasModel(layers, output, shape, _by_number(_groups(config, tree), tree), version)
+    return KerasModel(
+        layers,
+        output,
+        shape,
+        arrays=_by_number(_groups(config, tree), tree),
+        version=version,
+        trained=trained_layers(config),
+        names=lambda layer: {},
+        optimizer=_numbered_optimizer(config, tree, version),
+    )
+
+
+def _numbered_optimizer(config: Any, tree: Tree, version: str) -> Stored | None:
+    compiled = config.get("compile_config")
+    given = compiled.get("optimizer") if isinstance(compiled, dict) else None
+    if not given:
+        return None
+    arrays: list[tuple[str, Array]] = []
+    while (array := tree.array(f"/{_OPTIMIZER}/vars/{len(arrays)}")) is not None:
+        arrays.append((str(len(arrays)), array))
+    return Stored(given, arrays, version)
 
 
 def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -99,12 +127,11 @@ def _groups(config: Any, tree: Tree) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def visit(model: Any, group: str, prefix: str) -> None:
-        layers = model["config"]["layers"] if isinstance(model.get("config"), dict) else []
         inside = next(
             (f"{group}/{one}" for one in _INSIDE if f"{group}/{one}" in tree.attributes), ""
         )
         counts: dict[str, int] = {}
-        for layer in layers:
+        for layer in listed(model):
             kind = snake_case(str(layer.get("class_name")))
             number = counts.get(kind, 0)
             counts[kind] = number + 1
@@ -137,36 +164,73 @@ def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:
 
 
 def _of_hdf5(path: Path) -> KerasModel:
-    tree = read_hdf5(path, ("model_weights",), LIMIT)
+    tree = read_hdf5(path, ("model_weights", "optimizer_weights"), LIMIT)
     config = tree.attributes["/"].get("model_config")
     if not isinstance(config, str):
         raise ValueError(
             "has no model_config: it holds weights alone; save the whole model (model.save)"
         )
-    layers, output, shape = layers_of(_json(config.encode()))
+    config = _json(config.encode())
+    layers, output, shape = layers_of(config)
     version = str(tree.attributes["/"].get("keras_version", ""))
-    return KerasModel(layers, output, shape, _by_name(tree), version)
+
+    def names(layer: KerasLayer) -> dict[str, str]:
+        return _names(layer, tree)
+
+    return KerasModel(
+        layers,
+        output,
+        shape,
+        arrays=_by_name(tree, names),
+        version=version,
+        trained=trained_layers(config),
+        names=names,
+        optimizer=_named_optimizer(tree, version),
+    )
 
 
-def _by_name(tree: Tree) -> Arrays:
+def _named_optimizer(tree: Tree, version: str) -> Stored | None:
+    about = tree.attributes["/"].get("training_config")
+    content = _json(about.encode()) if isinstance(about, str) else None
+    given = content.get("optimizer_config") if isinstance(content, dict) else None
+    if not given:
+        return None
+    arrays = []
+    for name in tree.texts("/optimizer_weights", "weight_names"):
+        array = tree.array(f"/optimizer_weights/{name}")
+        if array is None:
+            raise ValueError(f"the optimizer's {name!r}: the file has no such array")
+        arrays.append((name, array))
+    return Stored(given, arrays, version)
+
+
+def _names(layer: KerasLayer, tree: Tree) -> dict[str, str]:
+    """The names of a layer's weights by role."""
+    roles = roles_of(layer.kind, layer.config)
+    outer, *_ = layer.path.split("/")
+    own = layer.path.rsplit("/", 1)[-1]
+    found: dict[str, str] = {}
+    for name in tree.texts(f"/model_weights/{outer}", "weight_names") if roles else []:
+        parts = name.split("/")
+        role = parts[-1].split(":")[0]
+        if role not in roles or (outer != own and own not in parts[:-1]):
+            continue
+        if role in found:
+            raise ValueError(f"{role}: two arrays have this role: {name!r} is one")
+        found[role] = name
+    return found
+
+
+def _by_name(tree: Tree, names: Names) -> Arrays:
     def arrays(layer: KerasLayer) -> dict[str, Array]:
-        roles = roles_of(layer.kind, layer.config)
         outer, *_ = layer.path.split("/")
-        own = layer.path.rsplit("/", 1)[-1]
-        group = f"/model_weights/{outer}"
         found: dict[str, Array] = {}
-        for name in tree.texts(group, "weight_names") if roles else []:
-            parts = name.split("/")
-            role = parts[-1].split(":")[0]
-            if role not in roles or (outer != own and own not in parts[:-1]):
-                continue
-            array = tree.array(f"{group}/{name}")
+        for role, name in names(layer).items():
+            array = tree.array(f"/model_weights/{outer}/{name}")
             if array is None:
                 raise ValueError(f"{role}: the file has no array {name!r}")
-            if role in found:
-                raise ValueError(f"{role}: two arrays have this role: {name!r} is one")
             found[role] = array
-        missing = [role for role in roles if role not in found]
+        missing = [role for role in roles_of(layer.kind, layer.config) if role not in found]
         if missing:
             raise ValueError(f"{missing[0]}: the file has no such array")
         return found

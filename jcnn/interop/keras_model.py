@@ -7,10 +7,19 @@ import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
-from jcnn.interop.imported import ASSUMED, Imported, Shape, shaped, without_softmax
+from jcnn.interop.imported import (
+    ASSUMED,
+    Array,
+    Imported,
+    SavedOptimizer,
+    Shape,
+    shaped,
+    without_softmax,
+)
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
-from jcnn.interop.keras_layers import FOR_TRAINING, Step, steps_of
+from jcnn.interop.keras_layers import FOR_TRAINING, Step, roles_of, steps_of
+from jcnn.interop.keras_optimizer_read import Parameter, saved_optimizer
 from jcnn.interop.torch_zip import shown
 
 
@@ -40,6 +49,7 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
     names = {INPUT: INPUT} | {layer.path: INPUT for layer in scaling}
     shapes: dict[str, Shape] = {INPUT: shape}
     nodes: list[Node] = []
+    places: dict[tuple[str, str], str] = {}
     for layer in layers:
         inputs = [names[one] for one in layer.inputs]
         if layer.kind in FOR_TRAINING:
@@ -52,6 +62,7 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
                 if any(node.name == other.name for other in nodes):
                     raise ValueError("two layers have this name")
                 nodes.append(node)
+                places |= _places(layer, arrays, node.name, step)
                 shapes[node.name] = node.shape
                 inputs = [node.name]
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -61,7 +72,45 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
         names[layer.path] = inputs[0]
     kept, output, ends = without_softmax(nodes, names[model.output])
     preprocessing, said = _preprocessing(scaling, shape)
-    return Imported(Graph(shape, kept, output), preprocessing, (*notes, *ends, *said))
+    optimizer, why = _optimizer(model, places)
+    return Imported(
+        Graph(shape, kept, output),
+        preprocessing,
+        (*notes, *ends, *said, *([why] if why else [])),
+        optimizer=optimizer,
+    )
+
+
+def _places(
+    layer: KerasLayer, arrays: dict[str, Array], node: str, step: Step
+) -> dict[tuple[str, str], str]:
+    """The place in the graph of each of the layer's arrays that a step has, by path and role."""
+    return {
+        (layer.path, old): f"{node}/{new}"
+        for new, array in step.arrays.items()
+        for old, given in arrays.items()
+        if array is given
+    }
+
+
+def _optimizer(
+    model: KerasModel, places: dict[tuple[str, str], str]
+) -> tuple[SavedOptimizer | None, str]:
+    """The optimizer of the file, and a note if jcnn cannot go on with it."""
+    if model.optimizer is None:
+        return None, ""
+    by_path = {layer.path: layer for layer in model.layers}
+    parameters = []
+    for path, is_trained in model.trained.items():
+        layer = by_path.get(path)
+        if layer is None or not is_trained:
+            continue
+        names, arrays = model.names(layer), model.arrays(layer)
+        for role in roles_of(layer.kind, layer.config):
+            if not role.startswith("moving_"):
+                place, name = places[path, role], names.get(role, "").split(":")[0]
+                parameters.append(Parameter(place, name, arrays[role].shape))
+    return saved_optimizer(model.optimizer, parameters)
 
 
 def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:

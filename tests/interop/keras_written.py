@@ -1,4 +1,7 @@
-"""Writes models by the real Keras: `python -m tests.interop.keras_written FOLDER SUFFIX`."""
+"""Writes models by the real Keras.
+
+`python -m tests.interop.keras_written FOLDER SUFFIX [training]`
+"""
 
 import sys
 from pathlib import Path
@@ -64,6 +67,56 @@ def mobilenet() -> Any:
     return keras.Sequential([*layers, L.Softmax()])
 
 
+def optimizers() -> dict[str, Any]:
+    """One of each that jcnn has, with some settings."""
+    kinds: Any = keras.optimizers
+    return {
+        "adam": kinds.Adam(2e-3, clipnorm=0.5),
+        "adamw": kinds.AdamW(2e-3, weight_decay=0.02),
+        "sgd": kinds.SGD(0.05, global_clipnorm=0.3),
+        "momentum": kinds.SGD(0.05, momentum=0.9, weight_decay=0.01),
+        "nesterov": kinds.SGD(0.05, momentum=0.9, nesterov=True),
+        "rmsprop": kinds.RMSprop(clipvalue=0.02),
+        "nadam": kinds.Nadam(),
+        "adagrad": kinds.Adagrad(0.01),
+        "adadelta": kinds.Adadelta(1.0),
+        "lion": kinds.Lion(1e-3),
+        "muon": kinds.Muon(0.01),
+    }
+
+
+def in_training(kind: str) -> Any:
+    """A model with a frozen layer; its trained arrays of one shape are easily mistaken."""
+    given = L.Input((6, 5, 2))
+    x = given
+    if kind != "muon":  # Keras's trains no kernels of convolutions
+        x = L.Conv2D(3, 3, padding="same", activation="tanh", name="b")(x)
+        x = L.Conv2D(3, 3, padding="same", activation="tanh", name="a")(x)
+        x = L.LayerNormalization(name="norm")(x)
+    x = L.Dense(6, activation="tanh", name="frozen", trainable=False)(L.Flatten()(x))
+    x = L.Dense(6, activation="tanh", name="square")(x)
+    return keras.Model(given, L.Dense(6, name="end")(x))
+
+
+def write_in_training(folder: Path, suffix: str) -> None:
+    """Write a model after three updates by each optimizer, and its weights after a fourth."""
+    rng = np.random.default_rng(2)
+    x = rng.uniform(0, 1, (9, 6, 5, 2)).astype(np.float32)
+    y = rng.integers(0, 6, 9)
+    for name, optimizer in optimizers().items():
+        keras.utils.set_random_seed(1)
+        model = in_training(name)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer, loss)
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        file = folder / f"{name}{suffix}"
+        model.save(file)
+        model.train_on_batch(x, y)
+        after: dict[str, Any] = {weight.path: np.asarray(weight) for weight in model.weights}
+        np.savez(file.with_suffix(".npz"), x=x, y=y, **after)
+
+
 def main(folder: Path, suffix: str) -> None:
     """Write each model, and its predictions for three images."""
     rng = np.random.default_rng(1)
@@ -83,4 +136,5 @@ def main(folder: Path, suffix: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    write = write_in_training if "training" in sys.argv[3:] else main
+    write(Path(sys.argv[1]), sys.argv[2])
