@@ -47,6 +47,7 @@ class Imported:
         notes: what is worth telling, a line each.
         class_names: a name for each logit; None if the file has none.
         optimizer: of the file's training; None if it has none, or one that jcnn has not.
+        frozen: names of the nodes with parameters that were not trained.
     """
 
     graph: Graph
@@ -54,6 +55,7 @@ class Imported:
     notes: tuple[str, ...]
     class_names: tuple[str, ...] | None = None
     optimizer: SavedOptimizer | None = None
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,13 +109,18 @@ def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
         ValueError, TypeError: the layer does not accept such inputs.
     """
 
-    def output(*images: jax.Array) -> jax.Array:
-        layer: Any = eval_mode(KINDS[node.kind](node, list(inputs), nnx.Rngs(0)))
+    def output(arrays: dict[str, jax.Array], *images: jax.Array) -> jax.Array:
+        abstract = replace(node, arrays=arrays)  # so that no array is copied
+        layer: Any = eval_mode(KINDS[node.kind](abstract, list(inputs), nnx.Rngs(0)))
         made: jax.Array = layer(*images)
         return made
 
+    arrays = {
+        role: jax.ShapeDtypeStruct(array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
+        for role, array in node.arrays.items()
+    }
     images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
-    return replace(node, shape=jax.eval_shape(output, *images).shape[1:])
+    return replace(node, shape=jax.eval_shape(output, arrays, *images).shape[1:])
 
 
 def without_softmax(

@@ -4,13 +4,14 @@ Nothing in a file is executed: layers are looked up in a table by their class, `
 classes are refused. Arrays are read one by one, each compared with the shape that its layer has.
 """
 
+import io
 import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jcnn.interop.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras_config import KerasLayer, layers_of, listed, trained_layers
@@ -20,7 +21,7 @@ from jcnn.layers.model import snake_case
 
 # Bytes of all arrays.
 LIMIT = 2**36
-_CONFIG_LIMIT = 2**26
+_CONFIG_LIMIT, _CHUNK = 2**26, 2**20
 _WEIGHTS, _OPTIMIZER = "model.weights.h5", "optimizer"
 # Where Keras 3, and tf.keras 2 before it, keep the layers of a model.
 _INSIDE = ("layers", "_layer_checkpoint_dependencies")
@@ -42,6 +43,8 @@ class KerasModel:
         trained: whether each layer is trained, in Keras's order of the model's variables.
         names: the names of a layer's weights in the file, by role; none if it has no names.
         optimizer: of the file's training; None if it has none.
+        count: number of numbers in the arrays of a layer, of any class.
+        suffix: of such files.
     """
 
     layers: list[KerasLayer]
@@ -52,21 +55,27 @@ class KerasModel:
     trained: Mapping[str, bool]
     names: Names
     optimizer: Stored | None
+    count: Callable[[KerasLayer], int]
+    suffix: str
 
 
-def keras_model(path: Path) -> KerasModel:
+def keras_model(path: Path, *, numbers: bool = True) -> KerasModel:
     """The model of a file.
+
+    Args:
+        path: of the file.
+        numbers: False reads the shapes of arrays alone.
 
     Raises:
         ValueError: it is damaged, of an unknown form, or refused; the message gives the reason.
     """
-    return _of_zip(path) if zipfile.is_zipfile(path) else _of_hdf5(path)
+    return (_of_zip if zipfile.is_zipfile(path) else _of_hdf5)(path, numbers)
 
 
 # --- .keras ---------------------------------------------------------------------------------------
 
 
-def _of_zip(path: Path) -> KerasModel:
+def _of_zip(path: Path, numbers: bool) -> KerasModel:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
@@ -78,20 +87,28 @@ def _of_zip(path: Path) -> KerasModel:
         config = _json(_entry(archive, "config.json", _CONFIG_LIMIT))
         about = _json(_entry(archive, "metadata.json", 2**20)) if "metadata.json" in names else {}
         weights = Path(folder) / _WEIGHTS
-        weights.write_bytes(_entry(archive, _WEIGHTS, LIMIT))
-        tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT)
+        with weights.open("wb") as stream:
+            _copy(archive, _WEIGHTS, LIMIT, stream)
+        tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT, numbers=numbers)
     layers, output, shape = layers_of(config)
     version = str(about.get("keras_version", "")) if isinstance(about, dict) else ""
+    groups = _groups(config, tree)
     return KerasModel(
         layers,
         output,
         shape,
-        arrays=_by_number(_groups(config, tree), tree),
+        arrays=_by_number(groups, tree),
         version=version,
         trained=trained_layers(config),
         names=lambda layer: {},
         optimizer=_numbered_optimizer(config, tree, version),
+        count=lambda layer: _size(tree, f"{groups.get(layer.path)}/"),
+        suffix=".keras",
     )
+
+
+def _size(tree: Tree, prefix: str) -> int:
+    return sum(tree.size(name) for name in tree.arrays if name.startswith(prefix))
 
 
 def _numbered_optimizer(config: Any, tree: Tree, version: str) -> Stored | None:
@@ -106,17 +123,27 @@ def _numbered_optimizer(config: Any, tree: Tree, version: str) -> Stored | None:
 
 
 def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    content = io.BytesIO()
+    _copy(archive, name, limit, content)
+    return content.getvalue()
+
+
+def _copy(archive: zipfile.ZipFile, name: str, limit: int, target: IO[bytes]) -> None:
     info = archive.getinfo(name)
     if info.file_size > limit or info.file_size > 1100 * max(info.compress_size, 1):
         raise ValueError(f"{name} declares {info.file_size:,} bytes")
+    left = info.file_size
     try:
         with archive.open(info) as stream:
-            content = stream.read(info.file_size + 1)
+            while chunk := stream.read(min(left + 1, _CHUNK)):
+                left -= len(chunk)
+                target.write(chunk)
+                if left < 0:
+                    break
     except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{name} is damaged: {error}") from None
-    if len(content) != info.file_size:
+    if left:
         raise ValueError(f"{name} is not of its declared size")
-    return content
 
 
 def _groups(config: Any, tree: Tree) -> dict[str, str]:
@@ -163,8 +190,8 @@ def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:
 # --- .h5 ------------------------------------------------------------------------------------------
 
 
-def _of_hdf5(path: Path) -> KerasModel:
-    tree = read_hdf5(path, ("model_weights", "optimizer_weights"), LIMIT)
+def _of_hdf5(path: Path, numbers: bool) -> KerasModel:
+    tree = read_hdf5(path, ("model_weights", "optimizer_weights"), LIMIT, numbers=numbers)
     config = tree.attributes["/"].get("model_config")
     if not isinstance(config, str):
         raise ValueError(
@@ -186,6 +213,11 @@ def _of_hdf5(path: Path) -> KerasModel:
         trained=trained_layers(config),
         names=names,
         optimizer=_named_optimizer(tree, version),
+        count=lambda layer: sum(
+            tree.size(f"/model_weights/{layer.path.split('/')[0]}/{name}")
+            for name in _own_names(layer, tree)
+        ),
+        suffix=".h5",
     )
 
 
@@ -207,18 +239,24 @@ def _named_optimizer(tree: Tree, version: str) -> Stored | None:
 def _names(layer: KerasLayer, tree: Tree) -> dict[str, str]:
     """The names of a layer's weights by role."""
     roles = roles_of(layer.kind, layer.config)
-    outer, *_ = layer.path.split("/")
-    own = layer.path.rsplit("/", 1)[-1]
     found: dict[str, str] = {}
-    for name in tree.texts(f"/model_weights/{outer}", "weight_names") if roles else []:
-        parts = name.split("/")
-        role = parts[-1].split(":")[0]
-        if role not in roles or (outer != own and own not in parts[:-1]):
+    for name in _own_names(layer, tree) if roles else []:
+        role = name.split("/")[-1].split(":")[0]
+        if role not in roles:
             continue
         if role in found:
             raise ValueError(f"{role}: two arrays have this role: {name!r} is one")
         found[role] = name
     return found
+
+
+def _own_names(layer: KerasLayer, tree: Tree) -> list[str]:
+    outer, *_ = layer.path.split("/")
+    own = layer.path.rsplit("/", 1)[-1]
+    names = tree.texts(f"/model_weights/{outer}", "weight_names")
+    # Keras 3 writes the whole path; before, the name of the layer alone.
+    whole = [name for name in names if f"/{name}".rpartition("/")[0].endswith(f"/{layer.path}")]
+    return whole or [name for name in names if outer == own or own in name.split("/")[:-1]]
 
 
 def _by_name(tree: Tree, names: Names) -> Arrays:

@@ -49,11 +49,19 @@ def steps_of(kind: str, config: dict[str, Any], shapes: list[Shape], arrays: Arr
     Raises:
         ValueError: the class or a setting is not supported, or an array has another shape.
     """
-    if kind not in LAYERS:
-        raise ValueError(f"is a {kind}, which jcnn has no layer for")
-    if config.get("data_format") == "channels_first":
-        raise ValueError("data_format: got 'channels_first'; accepted: 'channels_last'")
+    refused = refusal(kind, config)
+    if refused:
+        raise ValueError(refused)
     return LAYERS[kind].write(config, shapes, arrays)
+
+
+def refusal(kind: str, config: dict[str, Any]) -> str:
+    """Why a layer is refused whatever its inputs are, or ""."""
+    if kind not in LAYERS:
+        return f"is a {kind}, which jcnn has no layer for"
+    if config.get("data_format") == "channels_first":
+        return "data_format: got 'channels_first'; accepted: 'channels_last'"
+    return ""
 
 
 def roles_of(kind: str, config: dict[str, Any]) -> list[str]:
@@ -63,6 +71,11 @@ def roles_of(kind: str, config: dict[str, Any]) -> list[str]:
     flags = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     roles = LAYERS[kind].roles
     return [role for role in roles if config.get(flags.get(role, ""), True) is not False]
+
+
+def trained_roles(kind: str, config: dict[str, Any]) -> list[str]:
+    """The roles of those that are trained, in Keras's order."""
+    return [role for role in roles_of(kind, config) if not role.startswith("moving_")]
 
 
 # --- layers with weights --------------------------------------------------------------------------

@@ -1,6 +1,10 @@
-"""Builds jcnn's model of a Keras file."""
+"""Builds jcnn's model of a Keras file, or lists what is in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,6 +15,8 @@ from jcnn.interop.imported import (
     ASSUMED,
     Array,
     Imported,
+    Listing,
+    Row,
     SavedOptimizer,
     Shape,
     shaped,
@@ -18,7 +24,7 @@ from jcnn.interop.imported import (
 )
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
-from jcnn.interop.keras_layers import FOR_TRAINING, Step, roles_of, steps_of
+from jcnn.interop.keras_layers import FOR_TRAINING, refusal, steps_of, trained_roles
 from jcnn.interop.keras_optimizer_read import Parameter, saved_optimizer
 from jcnn.interop.torch_zip import shown
 
@@ -33,8 +39,28 @@ def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -
     Raises:
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
-    try:
+    with _told(path):
         return _imported(keras_model(path), input_shape)
+
+
+def list_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Listing:
+    """What is in a Keras file: every layer, and why jcnn would refuse it; no arrays are read.
+
+    Args:
+        path, input_shape: as for `read_keras`; without a shape, those of layers are unknown.
+
+    Raises:
+        ValueError: it is damaged, or no Sequential or Functional model.
+    """
+    with _told(path):
+        return _listing(keras_model(path, numbers=False), input_shape)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Any error becomes one line that names the file."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{shown(path)}: {error}") from None
     except (LookupError, TypeError, AttributeError) as error:
@@ -42,55 +68,121 @@ def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -
         raise ValueError(f"{shown(path)}: its configuration is wrong: {error!r}") from None
 
 
-def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
-    shape = _input_shape(model, given)
-    notes: list[str] = []
-    scaling, layers = _split_scaling(model.layers)
-    names = {INPUT: INPUT} | {layer.path: INPUT for layer in scaling}
-    shapes: dict[str, Shape] = {INPUT: shape}
-    nodes: list[Node] = []
-    places: dict[tuple[str, str], str] = {}
-    for layer in layers:
-        inputs = [names[one] for one in layer.inputs]
-        if layer.kind in FOR_TRAINING:
-            notes.append(f"{layer.path}: a {layer.kind} acts in training alone, and is left out")
-        try:
-            arrays = model.arrays(layer)
-            steps = steps_of(layer.kind, layer.config, [shapes[one] for one in inputs], arrays)
-            for step in steps:
-                node = _node(f"{layer.path}{step.suffix}", step, inputs, shapes)
-                if any(node.name == other.name for other in nodes):
-                    raise ValueError("two layers have this name")
-                nodes.append(node)
-                places |= _places(layer, arrays, node.name, step)
-                shapes[node.name] = node.shape
-                inputs = [node.name]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            # Settings come from a file: any of them may be missing or of another type.
-            reason = str(error) if isinstance(error, ValueError) else f"a wrong setting: {error!r}"
-            raise ValueError(f"{layer.path}: {reason.splitlines()[0]}") from None
-        names[layer.path] = inputs[0]
-    kept, output, ends = without_softmax(nodes, names[model.output])
-    preprocessing, said = _preprocessing(scaling, shape)
-    optimizer, why = _optimizer(model, places)
-    return Imported(
-        Graph(shape, kept, output),
-        preprocessing,
-        (*notes, *ends, *said, *([why] if why else [])),
-        optimizer=optimizer,
-    )
+@dataclass(frozen=True)
+class _Built:
+    """The graph so far.
+
+    Attributes:
+        nodes: each after its inputs.
+        names: of the node with the output of each layer, by the layer's path.
+        shapes: of the nodes' outputs.
+        places: in the graph, of each of the file's arrays, by path of the layer and role.
+    """
+
+    names: dict[str, str]
+    shapes: dict[str, Shape]
+    nodes: list[Node] = field(default_factory=list)
+    places: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+def _add(layer: KerasLayer, model: KerasModel, built: _Built) -> None:
+    """Append the nodes of a layer.
+
+    Raises:
+        ValueError: the layer is refused; the message is one line that names it.
+    """
+    try:
+        inputs = [built.names[one] for one in layer.inputs]
+        arrays = model.arrays(layer)
+        shapes = [built.shapes[one] for one in inputs]
+        for step in steps_of(layer.kind, layer.config, shapes, arrays):
+            name = f"{layer.path}{step.suffix}"
+            given: Any = step.arrays  # NumPy's, until all layers are known to be accepted
+            shape = (0, 0, step.channels)
+            node = Node(name, step.kind, step.settings, tuple(inputs), given, shape)
+            node = shaped(node, [built.shapes[one] for one in inputs])
+            if any(node.name == other.name for other in built.nodes):
+                raise ValueError("two layers have this name")
+            built.nodes.append(node)
+            built.shapes[name] = node.shape
+            built.places.update(_places(layer, arrays, name, step.arrays))
+            inputs = [name]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        # Settings come from a file: any of them may be missing or of another type.
+        reason = str(error) if isinstance(error, ValueError) else f"a wrong setting: {error!r}"
+        raise ValueError(f"{layer.path}: {reason.splitlines()[0]}") from None
+    built.names[layer.path] = inputs[0]
 
 
 def _places(
-    layer: KerasLayer, arrays: dict[str, Array], node: str, step: Step
+    layer: KerasLayer, arrays: dict[str, Array], node: str, made: dict[str, Array]
 ) -> dict[tuple[str, str], str]:
-    """The place in the graph of each of the layer's arrays that a step has, by path and role."""
+    """The place in the graph of each of a layer's arrays that a node has."""
     return {
         (layer.path, old): f"{node}/{new}"
-        for new, array in step.arrays.items()
+        for new, array in made.items()
         for old, given in arrays.items()
         if array is given
     }
+
+
+def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
+    shape = _input_shape(model, given)
+    scaling, layers = _split_scaling(model.layers)
+    built = _Built({INPUT: INPUT} | {layer.path: INPUT for layer in scaling}, {INPUT: shape})
+    for layer in layers:
+        _add(layer, model, built)
+    notes = [
+        f"{layer.path}: a {layer.kind} acts in training alone, and is left out"
+        for layer in layers
+        if layer.kind in FOR_TRAINING
+    ]
+    nodes = [replace(node, arrays=jax.device_put(dict(node.arrays))) for node in built.nodes]
+    kept, output, ends = without_softmax(nodes, built.names[model.output])
+    preprocessing, said = _preprocessing(scaling, shape)
+    frozen = _frozen(model, built)
+    optimizer, why = _optimizer(model, built.places)
+    if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
+        modules = tuple(name.replace("/", ".") for name in frozen)
+        optimizer = replace(optimizer, settings={**optimizer.settings, "freeze": modules})
+    told = [*notes, *ends, *said, _of_frozen(model, built), why]
+    return Imported(
+        Graph(shape, kept, output),
+        preprocessing,
+        tuple(note for note in told if note),
+        optimizer=optimizer,
+        frozen=frozen,
+    )
+
+
+# --- what is trained ------------------------------------------------------------------------------
+
+
+def _with_parameters(model: KerasModel, built: _Built) -> dict[str, bool]:
+    """Whether each node with parameters was trained."""
+    return {
+        place.rpartition("/")[0]: model.trained.get(path, True)
+        for (path, _), place in built.places.items()
+    }
+
+
+def _frozen(model: KerasModel, built: _Built) -> tuple[str, ...]:
+    return tuple(name for name, trained in _with_parameters(model, built).items() if not trained)
+
+
+def _of_frozen(model: KerasModel, built: _Built) -> str:
+    """A note on the layers that were not trained, or ""."""
+    frozen = _frozen(model, built)
+    if not frozen:
+        return ""
+    if len(frozen) == len(_with_parameters(model, built)):
+        return "all layers were frozen in Keras"
+    names = [name.replace("/", ".") for name in frozen]  # of the modules
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (
+        f"{', '.join(names[:4])}{more} were frozen in Keras: --freeze with their names leaves "
+        "them as they are"
+    )
 
 
 def _optimizer(
@@ -106,17 +198,45 @@ def _optimizer(
         if layer is None or not is_trained:
             continue
         names, arrays = model.names(layer), model.arrays(layer)
-        for role in roles_of(layer.kind, layer.config):
-            if not role.startswith("moving_"):
-                place, name = places[path, role], names.get(role, "").split(":")[0]
-                parameters.append(Parameter(place, name, arrays[role].shape))
+        for role in trained_roles(layer.kind, layer.config):
+            place, name = places[path, role], names.get(role, "").split(":")[0]
+            parameters.append(Parameter(place, name, arrays[role].shape))
     return saved_optimizer(model.optimizer, parameters)
 
 
-def _node(name: str, step: Step, inputs: list[str], shapes: dict[str, Shape]) -> Node:
-    arrays = {role: jax.device_put(array) for role, array in step.arrays.items()}
-    node = Node(name, step.kind, step.settings, tuple(inputs), arrays, (0, 0, step.channels))
-    return shaped(node, [shapes[one] for one in inputs])
+# --- what is in a file ----------------------------------------------------------------------------
+
+
+def _listing(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
+    shape, unknown = None, ""
+    try:
+        shape = _input_shape(model, given)
+    except ValueError as error:
+        unknown = str(error)
+    scaling, layers = _split_scaling(model.layers)
+    built = _Built({}, {})
+    if shape is not None:
+        built.names.update({INPUT: INPUT} | {layer.path: INPUT for layer in scaling})
+        built.shapes[INPUT] = shape
+    rows = [Row(layer.path, layer.kind, shape, model.count(layer)) for layer in scaling]
+    for layer in layers:
+        refused = refusal(layer.kind, layer.config)
+        if not refused and all(one in built.names for one in layer.inputs):
+            try:
+                _add(layer, model, built)
+            except ValueError as error:
+                refused = str(error).removeprefix(f"{layer.path}: ")
+        name = built.names.get(layer.path)
+        size = None if name is None else built.shapes[name]
+        rows.append(Row(layer.path, layer.kind, size, model.count(layer), refused))
+    told = [unknown, _of_frozen(model, built)]
+    version = f"Keras {model.version}".strip()
+    return Listing(
+        f"{version}, {model.suffix}",
+        shape or model.input_shape,
+        tuple(rows),
+        tuple(note for note in told if note),
+    )
 
 
 def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:

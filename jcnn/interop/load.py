@@ -27,6 +27,7 @@ class Meta:
         notes: what was left out or assumed, a line each.
         class_names: a name for each logit; None if the file has none.
         optimizer: of the file's training, to go on with `fit(start=...)`; None if it has none.
+        frozen: layers with parameters that were not trained, for `TrainConfig(freeze=...)`.
     """
 
     input_shape: tuple[int, int, int]
@@ -35,6 +36,7 @@ class Meta:
     notes: tuple[str, ...]
     class_names: tuple[str, ...] | None = None
     optimizer: SavedOptimizer | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def load_model(
@@ -76,6 +78,7 @@ def load_model(
         notes=found.notes,
         class_names=found.class_names,
         optimizer=found.optimizer,
+        frozen=tuple(name.replace("/", ".") for name in found.frozen),
     )
     return model, meta
 

@@ -218,6 +218,7 @@ def test_a_file_of_each_kind(tmp_path: Path) -> None:
         found = read_keras(file)
         assert found.optimizer is not None, found.notes
         assert found.optimizer.updates == 7
+        assert found.optimizer.settings["freeze"] == found.frozen == ("conv2d_1",)
         for role in ("mean", "square"):
             got = found.optimizer.slots[role]
             assert {name: one.shape for name, one in got.items()} == {
@@ -253,10 +254,10 @@ def test_one_more_update_is_keras_s(suffix: str, tmp_path: Path) -> None:
         assert saved is not None, (file.name, meta.notes)
         assert saved.settings["optimizer"] == file.stem
         after = dict(np.load(file.with_suffix(".npz")))
-        settings = {key: value for key, value in saved.settings.items() if key != "freeze"}
-        config = TrainConfig(**settings)
+        config = TrainConfig(**saved.settings)
+        assert config.freeze == meta.frozen == ("frozen",)
         rate = jnp.float32(config.learning_rate)
-        with frozen([model], ("frozen",), (6, 5, 2)):
+        with frozen([model], config.freeze, (6, 5, 2)):
             params = nnx.state(model, nnx.Param)
             state = restored(optimizer(config).init(params), saved)
             gradients = gradients_of(model, after["x"], after["y"])
