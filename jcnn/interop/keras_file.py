@@ -16,6 +16,7 @@ from typing import IO, Any
 from jcnn.interop.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras_config import KerasLayer, layers_of, listed, trained_layers
 from jcnn.interop.keras_layers import roles_of
+from jcnn.interop.keras_names import own_places, weight_places
 from jcnn.interop.keras_optimizer_read import Stored
 from jcnn.layers.model import snake_case
 
@@ -45,6 +46,7 @@ class KerasModel:
         optimizer: of the file's training; None if it has none.
         count: number of numbers in the arrays of a layer, of any class.
         suffix: of such files.
+        notes: what is worth telling, a line each.
     """
 
     layers: list[KerasLayer]
@@ -57,19 +59,27 @@ class KerasModel:
     optimizer: Stored | None
     count: Callable[[KerasLayer], int]
     suffix: str
+    notes: tuple[str, ...] = ()
 
 
-def keras_model(path: Path, *, numbers: bool = True) -> KerasModel:
+def keras_model(
+    path: Path, *, architecture: Path | None = None, numbers: bool = True
+) -> KerasModel:
     """The model of a file.
 
     Args:
         path: of the file.
+        architecture: what `model.to_json()` gives, in a file, for an `.h5` file of weights alone.
         numbers: False reads the shapes of arrays alone.
 
     Raises:
         ValueError: it is damaged, of an unknown form, or refused; the message gives the reason.
     """
-    return (_of_zip if zipfile.is_zipfile(path) else _of_hdf5)(path, numbers)
+    if not zipfile.is_zipfile(path):
+        return _of_hdf5(path, architecture, numbers)
+    if architecture is not None:
+        raise ValueError("has an architecture of its own; architecture: accepted: None")
+    return _of_zip(path, numbers)
 
 
 # --- .keras ---------------------------------------------------------------------------------------
@@ -90,8 +100,13 @@ def _of_zip(path: Path, numbers: bool) -> KerasModel:
         with weights.open("wb") as stream:
             _copy(archive, _WEIGHTS, LIMIT, stream)
         tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT, numbers=numbers)
-    layers, output, shape = layers_of(config)
     version = str(about.get("keras_version", "")) if isinstance(about, dict) else ""
+    return _numbered(config, tree, version, ".keras")
+
+
+def _numbered(config: Any, tree: Tree, version: str, suffix: str) -> KerasModel:
+    """The model whose arrays are numbered by the class of the layer, as Keras 3 writes them."""
+    layers, output, shape = layers_of(config)
     groups = _groups(config, tree)
     return KerasModel(
         layers,
@@ -103,7 +118,7 @@ def _of_zip(path: Path, numbers: bool) -> KerasModel:
         names=lambda layer: {},
         optimizer=_numbered_optimizer(config, tree, version),
         count=lambda layer: _size(tree, f"{groups.get(layer.path)}/"),
-        suffix=".keras",
+        suffix=suffix,
     )
 
 
@@ -190,35 +205,56 @@ def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:
 # --- .h5 ------------------------------------------------------------------------------------------
 
 
-def _of_hdf5(path: Path, numbers: bool) -> KerasModel:
-    tree = read_hdf5(path, ("model_weights", "optimizer_weights"), LIMIT, numbers=numbers)
-    config = tree.attributes["/"].get("model_config")
-    if not isinstance(config, str):
+def _of_hdf5(path: Path, architecture: Path | None, numbers: bool) -> KerasModel:
+    tree = read_hdf5(path, (), LIMIT, numbers=numbers)
+    text = tree.attributes["/"].get("model_config")
+    if isinstance(text, str):
+        if architecture is not None:
+            raise ValueError("has an architecture of its own; architecture: accepted: None")
+        config, root = _json(text.encode()), "/model_weights"
+    elif architecture is None:
         raise ValueError(
-            "has no model_config: it holds weights alone; save the whole model (model.save)"
+            "has no model_config: it holds weights alone; save the whole model (model.save), or "
+            "give its architecture, too (model.to_json())"
         )
-    config = _json(config.encode())
+    else:
+        config, root = _architecture(architecture), ""
+        if is_numbered(tree):
+            return _numbered(config, tree, str(config.get("keras_version", "")), ".weights.h5")
     layers, output, shape = layers_of(config)
     version = str(tree.attributes["/"].get("keras_version", ""))
-
-    def names(layer: KerasLayer) -> dict[str, str]:
-        return _names(layer, tree)
-
+    trained = trained_layers(config)
+    places, notes = weight_places(layers, trained, tree, root)
     return KerasModel(
         layers,
         output,
         shape,
-        arrays=_by_name(tree, names),
+        arrays=_by_name(tree, places),
         version=version,
-        trained=trained_layers(config),
-        names=names,
+        trained=trained,
+        names=lambda layer: {
+            role: name.removeprefix(f"{root}/").partition("/")[2]
+            for role, name in places.get(layer.path, {}).items()
+        },
         optimizer=_named_optimizer(tree, version),
-        count=lambda layer: sum(
-            tree.size(f"/model_weights/{layer.path.split('/')[0]}/{name}")
-            for name in _own_names(layer, tree)
-        ),
+        count=lambda layer: sum(map(tree.size, own_places(layer, tree, root))),
         suffix=".h5",
+        notes=notes,
     )
+
+
+def _architecture(path: Path) -> Any:
+    if path.stat().st_size > _CONFIG_LIMIT:
+        raise ValueError(f"architecture: {path.name} has {path.stat().st_size:,} bytes")
+    config = _json(path.read_bytes())
+    if not isinstance(config, dict):
+        raise ValueError(f"architecture: {path.name}: accepted: what model.to_json() gives")
+    return config
+
+
+def is_numbered(tree: Tree) -> bool:
+    """Whether a file of weights is of the form of Keras 3, with arrays numbered by class."""
+    return any(f"/{one}" in tree.attributes for one in _INSIDE)
 
 
 def _named_optimizer(tree: Tree, version: str) -> Stored | None:
@@ -236,37 +272,13 @@ def _named_optimizer(tree: Tree, version: str) -> Stored | None:
     return Stored(given, arrays, version)
 
 
-def _names(layer: KerasLayer, tree: Tree) -> dict[str, str]:
-    """The names of a layer's weights by role."""
-    roles = roles_of(layer.kind, layer.config)
-    found: dict[str, str] = {}
-    for name in _own_names(layer, tree) if roles else []:
-        role = name.split("/")[-1].split(":")[0]
-        if role not in roles:
-            continue
-        if role in found:
-            raise ValueError(f"{role}: two arrays have this role: {name!r} is one")
-        found[role] = name
-    return found
-
-
-def _own_names(layer: KerasLayer, tree: Tree) -> list[str]:
-    outer, *_ = layer.path.split("/")
-    own = layer.path.rsplit("/", 1)[-1]
-    names = tree.texts(f"/model_weights/{outer}", "weight_names")
-    # Keras 3 writes the whole path; before, the name of the layer alone.
-    whole = [name for name in names if f"/{name}".rpartition("/")[0].endswith(f"/{layer.path}")]
-    return whole or [name for name in names if outer == own or own in name.split("/")[:-1]]
-
-
-def _by_name(tree: Tree, names: Names) -> Arrays:
+def _by_name(tree: Tree, places: Mapping[str, Mapping[str, str]]) -> Arrays:
     def arrays(layer: KerasLayer) -> dict[str, Array]:
-        outer, *_ = layer.path.split("/")
         found: dict[str, Array] = {}
-        for role, name in names(layer).items():
-            array = tree.array(f"/model_weights/{outer}/{name}")
+        for role, place in places.get(layer.path, {}).items():
+            array = tree.array(place)
             if array is None:
-                raise ValueError(f"{role}: the file has no array {name!r}")
+                raise ValueError(f"{role}: the file has no array {place!r}")
             found[role] = array
         missing = [role for role in roles_of(layer.kind, layer.config) if role not in found]
         if missing:

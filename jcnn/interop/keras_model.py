@@ -29,31 +29,44 @@ from jcnn.interop.keras_optimizer_read import Parameter, saved_optimizer
 from jcnn.interop.torch_zip import shown
 
 
-def read_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Imported:
+def read_keras(
+    path: Path,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    architecture: Path | None = None,
+) -> Imported:
     """Read a Keras model.
 
     Args:
-        path: a `.keras` or a whole-model `.h5` file.
+        path: a `.keras` or an `.h5` file.
         input_shape: `(H, W, C)`, for a file that does not say.
+        architecture: the file of `model.to_json()`, for an `.h5` file of weights alone.
 
     Raises:
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
     with _told(path):
-        return _imported(keras_model(path), input_shape)
+        return _imported(keras_model(path, architecture=architecture), input_shape)
 
 
-def list_keras(path: Path, *, input_shape: tuple[int, int, int] | None = None) -> Listing:
+def list_keras(
+    path: Path,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    architecture: Path | None = None,
+) -> Listing:
     """What is in a Keras file: every layer, and why jcnn would refuse it; no arrays are read.
 
     Args:
-        path, input_shape: as for `read_keras`; without a shape, those of layers are unknown.
+        path, input_shape, architecture: as for `read_keras`; without an input shape, those of
+            the layers are unknown.
 
     Raises:
         ValueError: it is damaged, or no Sequential or Functional model.
     """
     with _told(path):
-        return _listing(keras_model(path, numbers=False), input_shape)
+        model = keras_model(path, architecture=architecture, numbers=False)
+        return _listing(model, input_shape)
 
 
 @contextmanager
@@ -145,7 +158,7 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
     if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
         modules = tuple(name.replace("/", ".") for name in frozen)
         optimizer = replace(optimizer, settings={**optimizer.settings, "freeze": modules})
-    told = [*notes, *ends, *said, _of_frozen(model, built), why]
+    told = [*model.notes, *notes, *ends, *said, _of_nan(nodes), _of_frozen(model, built), why]
     return Imported(
         Graph(shape, kept, output),
         preprocessing,
@@ -153,6 +166,18 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
         optimizer=optimizer,
         frozen=frozen,
     )
+
+
+def _of_nan(nodes: list[Node]) -> str:
+    """A note on arrays with numbers that are not finite, or ""."""
+    wrong = [
+        f"{node.name}/{role}"
+        for node in nodes
+        for role, array in node.arrays.items()
+        if not np.isfinite(np.asarray(array)).all()
+    ]
+    more = f" and {len(wrong) - 1} more arrays" if len(wrong) > 1 else ""
+    return f"{wrong[0]}{more} holds NaN or infinity" if wrong else ""
 
 
 # --- what is trained ------------------------------------------------------------------------------
@@ -229,7 +254,7 @@ def _listing(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
         name = built.names.get(layer.path)
         size = None if name is None else built.shapes[name]
         rows.append(Row(layer.path, layer.kind, size, model.count(layer), refused))
-    told = [unknown, _of_frozen(model, built)]
+    told = [*model.notes, unknown, _of_frozen(model, built)]
     version = f"Keras {model.version}".strip()
     return Listing(
         f"{version}, {model.suffix}",

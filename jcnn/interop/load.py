@@ -1,6 +1,5 @@
 """`load_model`: a model of another library's file, known by its content."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.interop.keras_model import read_keras
+from jcnn.interop.keras_weights import is_keras
 from jcnn.interop.torch_zip import check_file, shown
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _ACCEPTED = "a Keras model (.keras, or .h5 with the whole model)"
 
 
@@ -40,7 +39,10 @@ class Meta:
 
 
 def load_model(
-    path: str | Path, *, input_shape: tuple[int, int, int] | None = None
+    path: str | Path,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    architecture: str | Path | None = None,
 ) -> tuple[nnx.Module, Meta]:
     """Read a model; nothing in a file is executed or unpickled.
 
@@ -50,6 +52,7 @@ def load_model(
     Args:
         path: a `.keras` file, or an `.h5` file with the whole model, of Keras 2 or 3.
         input_shape: `(H, W, C)`, where the model takes images of any size.
+        architecture: the file of Keras's `model.to_json()`, for an `.h5` file of weights alone.
 
     Raises:
         ValueError: the file is damaged, of an unknown format, or has something that jcnn has not;
@@ -59,11 +62,10 @@ def load_model(
     path = Path(path)
     if path.exists():
         check_file(path, _ACCEPTED)
-    with path.open("rb") as stream:
-        head = stream.read(8)
-    if head != _HDF5 and not _is_keras(path):
+    if not is_keras(path):
         raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")
-    found = read_keras(path, input_shape=input_shape)
+    other = None if architecture is None else Path(architecture)
+    found = read_keras(path, input_shape=input_shape, architecture=other)
     shape = found.graph.shape_of(found.graph.output)
     if len(shape) != 1:
         raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")
@@ -81,10 +83,3 @@ def load_model(
         frozen=tuple(name.replace("/", ".") for name in found.frozen),
     )
     return model, meta
-
-
-def _is_keras(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "config.json" in archive.namelist()

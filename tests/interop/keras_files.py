@@ -122,6 +122,20 @@ def write_h5(
     return path
 
 
+def write_weights(path: Path, layers: dict[str, dict[str, Array]]) -> Path:
+    """A file of `save_weights`: a group for each layer, in an order that is not the alphabet's."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in ("input_1", *layers)]
+        file.create_group("input_1").attrs["weight_names"] = np.zeros(0)
+        for layer, arrays in layers.items():
+            group = file.create_group(layer)
+            names = [name if "/" in name else f"{layer}/{name}" for name in arrays]
+            group.attrs["weight_names"] = [f"{name}:0".encode() for name in names]
+            for name, array in zip(names, arrays.values(), strict=True):
+                group.create_dataset(f"{name}:0", data=array)
+    return path
+
+
 def write_keras(path: Path, config: Any, arrays: dict[str, Array], version: str = "3.15.1") -> Path:
     """A `.keras` file: its configuration, and its arrays by their place in the file of weights."""
     content = io.BytesIO()

@@ -131,8 +131,13 @@ def main(folder: Path, suffix: str) -> None:
         pixels = rng.integers(0, 256, (3, *model.input_shape[1:])).astype(np.float32)
         x = pixels if scaled else pixels / np.float32(255)
         file = folder / f"{make.__name__}{suffix}"
-        model.save(file)
-        np.savez(file.with_suffix(".npz"), x=x, y=np.asarray(model(x, training=False)))
+        if suffix == ".weights.h5":
+            model.save_weights(file)
+            (folder / f"{make.__name__}.json").write_text(model.to_json(), encoding="utf-8")
+        else:
+            model.save(file)
+        predicted = np.asarray(model(x, training=False))
+        np.savez(folder / f"{make.__name__}.npz", x=x, y=predicted)
 
 
 if __name__ == "__main__":
