@@ -101,10 +101,10 @@ def _of_zip(path: Path, numbers: bool) -> KerasModel:
             _copy(archive, _WEIGHTS, LIMIT, stream)
         tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT, numbers=numbers)
     version = str(about.get("keras_version", "")) if isinstance(about, dict) else ""
-    return _numbered(config, tree, version, ".keras")
+    return numbered_model(config, tree, version, ".keras")
 
 
-def _numbered(config: Any, tree: Tree, version: str, suffix: str) -> KerasModel:
+def numbered_model(config: Any, tree: Tree, version: str, suffix: str) -> KerasModel:
     """The model whose arrays are numbered by the class of the layer, as Keras 3 writes them."""
     layers, output, shape = layers_of(config)
     groups = _groups(config, tree)
@@ -220,7 +220,7 @@ def _of_hdf5(path: Path, architecture: Path | None, numbers: bool) -> KerasModel
     else:
         config, root = _architecture(architecture), ""
         if is_numbered(tree):
-            return _numbered(config, tree, str(config.get("keras_version", "")), ".weights.h5")
+            return numbered_model(config, tree, str(config.get("keras_version", "")), ".weights.h5")
     layers, output, shape = layers_of(config)
     version = str(tree.attributes["/"].get("keras_version", ""))
     trained = trained_layers(config)

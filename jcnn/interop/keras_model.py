@@ -9,10 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
 from jcnn.interop.imported import (
-    ASSUMED,
     Array,
     Imported,
     Listing,
@@ -24,8 +22,15 @@ from jcnn.interop.imported import (
 )
 from jcnn.interop.keras_config import KerasLayer
 from jcnn.interop.keras_file import KerasModel, keras_model
-from jcnn.interop.keras_layers import FOR_TRAINING, refusal, steps_of, trained_roles
+from jcnn.interop.keras_layers import (
+    FOR_TRAINING,
+    of_version,
+    refusal,
+    steps_of,
+    trained_roles,
+)
 from jcnn.interop.keras_optimizer_read import Parameter, saved_optimizer
+from jcnn.interop.keras_preprocessing import front, input_shape, preprocessing
 from jcnn.interop.torch_zip import shown
 
 
@@ -46,7 +51,7 @@ def read_keras(
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
     with _told(path):
-        return _imported(keras_model(path, architecture=architecture), input_shape)
+        return imported_model(keras_model(path, architecture=architecture), input_shape)
 
 
 def list_keras(
@@ -98,18 +103,25 @@ class _Built:
     places: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-def _add(layer: KerasLayer, model: KerasModel, built: _Built) -> None:
-    """Append the nodes of a layer.
+def _add(layer: KerasLayer, model: KerasModel, built: _Built, *, is_left_out: bool) -> None:
+    """Append the nodes of a layer, or none for one that is left out.
 
     Raises:
         ValueError: the layer is refused; the message is one line that names it.
     """
     try:
         inputs = [built.names[one] for one in layer.inputs]
+        if is_left_out:
+            built.names[layer.path] = inputs[0]
+            return
         arrays = model.arrays(layer)
         shapes = [built.shapes[one] for one in inputs]
-        for step in steps_of(layer.kind, layer.config, shapes, arrays):
+        given_inputs = inputs
+        config = of_version(layer.config, model.version)
+        for step in steps_of(layer.kind, config, shapes, arrays):
             name = f"{layer.path}{step.suffix}"
+            if len(shapes) > 1 and step.reads is not None:
+                inputs = [inputs[0], given_inputs[step.reads]]
             given: Any = step.arrays  # NumPy's, until all layers are known to be accepted
             shape = (0, 0, step.channels)
             node = Node(name, step.kind, step.settings, tuple(inputs), given, shape)
@@ -139,20 +151,25 @@ def _places(
     }
 
 
-def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
-    shape = _input_shape(model, given)
-    scaling, layers = _split_scaling(model.layers)
-    built = _Built({INPUT: INPUT} | {layer.path: INPUT for layer in scaling}, {INPUT: shape})
-    for layer in layers:
-        _add(layer, model, built)
+def imported_model(model: KerasModel, given: tuple[int, int, int] | None) -> Imported:
+    """The model of a file that has been read; `given` is the shape of its images, if it is.
+
+    Raises:
+        ValueError: it has something that jcnn has not; the message names the layer.
+    """
+    first = front(model)
+    shape = input_shape(model, first, given)
+    built = _Built({INPUT: INPUT}, {INPUT: shape})
+    for layer in model.layers:
+        _add(layer, model, built, is_left_out=layer.path in first.paths)
     notes = [
         f"{layer.path}: a {layer.kind} acts in training alone, and is left out"
-        for layer in layers
+        for layer in model.layers
         if layer.kind in FOR_TRAINING
     ]
     nodes = [replace(node, arrays=jax.device_put(dict(node.arrays))) for node in built.nodes]
     kept, output, ends = without_softmax(nodes, built.names[model.output])
-    preprocessing, said = _preprocessing(scaling, shape)
+    own, said = preprocessing(model, first, shape)
     frozen = _frozen(model, built)
     optimizer, why = _optimizer(model, built.places)
     if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
@@ -161,7 +178,7 @@ def _imported(model: KerasModel, given: tuple[int, int, int] | None) -> Imported
     told = [*model.notes, *notes, *ends, *said, _of_nan(nodes), _of_frozen(model, built), why]
     return Imported(
         Graph(shape, kept, output),
-        preprocessing,
+        own,
         tuple(note for note in told if note),
         optimizer=optimizer,
         frozen=frozen,
@@ -233,22 +250,22 @@ def _optimizer(
 
 
 def _listing(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
+    first = front(model)
     shape, unknown = None, ""
     try:
-        shape = _input_shape(model, given)
+        shape = input_shape(model, first, given)
     except ValueError as error:
         unknown = str(error)
-    scaling, layers = _split_scaling(model.layers)
     built = _Built({}, {})
     if shape is not None:
-        built.names.update({INPUT: INPUT} | {layer.path: INPUT for layer in scaling})
-        built.shapes[INPUT] = shape
-    rows = [Row(layer.path, layer.kind, shape, model.count(layer)) for layer in scaling]
-    for layer in layers:
+        built.names[INPUT], built.shapes[INPUT] = INPUT, shape
+    rows = []
+    for layer in model.layers:
+        is_first = layer.path in first.paths
         refused = refusal(layer.kind, layer.config)
         if not refused and all(one in built.names for one in layer.inputs):
             try:
-                _add(layer, model, built)
+                _add(layer, model, built, is_left_out=is_first)
             except ValueError as error:
                 refused = str(error).removeprefix(f"{layer.path}: ")
         name = built.names.get(layer.path)
@@ -262,65 +279,3 @@ def _listing(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
         tuple(rows),
         tuple(note for note in told if note),
     )
-
-
-def _input_shape(model: KerasModel, given: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    found = model.input_shape
-    shape = given if found is None else tuple(found)
-    if shape is None:
-        raise ValueError("does not say the shape of its images: name it (H, W, C)")
-    if len(shape) != 3:
-        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
-    if given is not None:
-        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
-        if not fits:
-            raise ValueError(f"takes images of {shape}, not {given}")
-        shape = given
-    if any(size is None for size in shape):
-        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
-    height, width, channels = (int(size or 0) for size in shape)
-    return height, width, channels
-
-
-# --- preprocessing --------------------------------------------------------------------------------
-
-
-def _split_scaling(layers: list[KerasLayer]) -> tuple[list[KerasLayer], list[KerasLayer]]:
-    """The first layers that scale images, and the rest."""
-    found: list[KerasLayer] = []
-    last, rest = INPUT, list(layers)
-    while rest and rest[0].kind in ("Rescaling", *FOR_TRAINING) and rest[0].inputs == (last,):
-        last = rest[0].path
-        found.append(rest.pop(0))
-    # Layers for training after the last scaling are told of in turn.
-    while found and found[-1].kind != "Rescaling":
-        rest.insert(0, found.pop())
-    return found, rest
-
-
-def _preprocessing(
-    scaling: list[KerasLayer], shape: tuple[int, int, int]
-) -> tuple[Preprocessing | None, list[str]]:
-    """What the first layers do to images of 0..255, as `(x / 255 - mean) / deviation`."""
-    rescaled = [layer for layer in scaling if layer.kind == "Rescaling"]
-    if not rescaled:
-        return None, [ASSUMED]
-    factor, shift = np.ones(shape[2]), np.zeros(shape[2])
-    for layer in rescaled:
-        scale, offset = (np.asarray(layer.config[name], float) for name in ("scale", "offset"))
-        factor, shift = factor * scale, shift * scale + offset
-    deviation = 1 / (255 * factor)
-    mean = -shift * deviation
-    if np.allclose(mean, 0) and np.allclose(deviation, 1):
-        return None, []
-    channels = {1: "grey", 3: "rgb"}.get(shape[2])
-    if channels is None:
-        raise ValueError(f"scales images of {shape[2]} channels; accepted: 1 or 3")
-    own = Preprocessing(
-        shape[:2],
-        "stretch",
-        "grey" if channels == "grey" else "rgb",
-        tuple(float(one) for one in mean),
-        tuple(float(one) for one in deviation),
-    )
-    return own, []

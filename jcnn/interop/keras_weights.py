@@ -38,6 +38,7 @@ _ROLES = {
     "moving_variance": "var",
 }
 _ORDER = list(dict.fromkeys(_ROLES.values()))
+_FIRST = "Normalization"  # of images, which is no part of jcnn's models
 _SEPARABLE = ("SeparableConv2D", "separable convolution")
 _CLASSES = {snake_case(name): name for name, kind in LAYERS.items() if kind.roles}
 # Flax's layers have the same variables as jcnn's.
@@ -229,6 +230,8 @@ def _listed(tree: Tree) -> list[FileLayer]:
 
 def _coarse(arrays: Mapping[str, Any]) -> str:
     """The kind of a layer, as far as its weights tell; Keras's roles or jcnn's."""
+    if "count" in arrays:
+        return _FIRST
     if "pointwise_kernel" in arrays:
         return _SEPARABLE[1]
     kernels = [arrays[one] for one in ("kernel", "depthwise_kernel") if one in arrays]
@@ -286,7 +289,7 @@ def _matched(
         missing = [target for target, layer in found if layer is None]
         if not missing or [one.path for one in missing] == [head()]:
             return found, True
-    is_coarse = not any(layer.kind in _CLASSES.values() for layer in layers)
+    is_coarse = not any(one.kind in _CLASSES.values() for one in layers if one.kind != _FIRST)
     found = []
     for kind in dict.fromkeys(_kind(target, is_coarse) for target in targets):
         ours = [target for target in targets if _kind(target, is_coarse) == kind]
@@ -297,7 +300,7 @@ def _matched(
             raise ValueError(f"has {len(theirs)} layers ({kind}); the model has {len(ours)}")
         found += list(zip(ours, theirs, strict=True))
     used = {id(layer) for _, layer in found}
-    left = [layer for layer in layers if id(layer) not in used]
+    left = [one for one in layers if id(one) not in used and one.kind != _FIRST]
     if left:
         raise ValueError(f"has a layer {left[0].name!r} ({left[0].kind}); the model has none")
     return found, False

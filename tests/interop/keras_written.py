@@ -60,6 +60,17 @@ def even_kernels() -> Any:
     return keras.Model(given, L.Dense(3, activation="softmax")(x))
 
 
+def augmented() -> Any:
+    """What stands before and between the layers of a model that was trained on photographs."""
+    given = L.Input((20, 19, 3))
+    x = L.RandomRotation(0.1)(L.RandomFlip()(given))
+    x = L.Rescaling(1 / 255)(L.CenterCrop(16, 14)(x))
+    x = L.RandomCrop(16, 14)(L.Normalization()(x))
+    x = L.Rescaling([0.5, 2.0, 1.0], offset=0.1)(L.Conv2D(3, 3, activation="relu")(x))
+    x = L.GaussianNoise(0.1)(L.GlobalAveragePooling2D(keepdims=True)(L.Add()([x, x, x])))
+    return keras.Model(given, L.Dense(4)(L.Flatten()(x)))
+
+
 def mobilenet() -> Any:
     """A published network inside a classifier."""
     body = keras.applications.MobileNetV2((32, 32, 3), 0.35, include_top=False, weights=None)
@@ -120,13 +131,16 @@ def write_in_training(folder: Path, suffix: str) -> None:
 def main(folder: Path, suffix: str) -> None:
     """Write each model, and its predictions for three images."""
     rng = np.random.default_rng(1)
-    for make in (lecture, every_layer, nested, even_kernels, mobilenet):
+    for make in (lecture, every_layer, nested, even_kernels, augmented, mobilenet):
         model = make()
         for weight in model.weights:
-            if "seed" in weight.path:
+            if "seed" in weight.path or "count" in weight.path:
                 continue
             drawn = rng.normal(0, 1 / np.sqrt(max(1, np.prod(weight.shape[:-1]))), weight.shape)
             weight.assign(np.abs(drawn) + 0.5 if "variance" in weight.path else drawn)
+        for layer in model.layers:
+            if isinstance(layer, L.Normalization):
+                layer.finalize_state()
         scaled = any(isinstance(layer, L.Rescaling) for layer in model.layers)
         pixels = rng.integers(0, 256, (3, *model.input_shape[1:])).astype(np.float32)
         x = pixels if scaled else pixels / np.float32(255)
