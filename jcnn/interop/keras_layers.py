@@ -36,6 +36,9 @@ class Step:
     reads: int | None = None
 
 
+# Cells of a pooling window, each of which becomes an operation.
+_LARGEST_POOL = 2**14
+
 Write = Callable[[dict[str, Any], list[Shape], Arrays], list[Step]]
 
 
@@ -221,6 +224,8 @@ def _scaled(kind: str) -> Write:
 def _pool(kind: str) -> Write:
     def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
         size = ops.check_pair("pool_size", config["pool_size"])
+        if size[0] > shapes[0][0] or size[1] > shapes[0][1] or size[0] * size[1] > _LARGEST_POOL:
+            raise ValueError(f"pool_size: got {size}, which is too large for maps of {shapes[0]}")
         given = {"strides": config.get("strides") or size} | {"padding": config["padding"]}
         window = _window(given, shapes[0], size)
         settings = {"window": size, "stride": window["stride"], "padding": window["padding"]}

@@ -1,5 +1,6 @@
 """Builds jcnn's model of a Keras file, or lists what is in it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,9 @@ from jcnn.interop.keras_optimizer_read import Parameter, saved_optimizer
 from jcnn.interop.keras_preprocessing import front, input_shape, preprocessing
 from jcnn.interop.torch_zip import shown
 
+# Numbers of one map of one image: 4 GB.
+_LARGEST = 2**30
+
 
 def read_keras(
     path: Path,
@@ -50,7 +54,7 @@ def read_keras(
     Raises:
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
-    with _told(path):
+    with one_line(path):
         return imported_model(keras_model(path, architecture=architecture), input_shape)
 
 
@@ -69,19 +73,21 @@ def list_keras(
     Raises:
         ValueError: it is damaged, or no Sequential or Functional model.
     """
-    with _told(path):
+    with one_line(path):
         model = keras_model(path, architecture=architecture, numbers=False)
-        return _listing(model, input_shape)
+        return listing_of(model, input_shape)
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Any error becomes one line that names the file."""
+def one_line(path: Path) -> Iterator[None]:
+    """Any error of a reader becomes one line that names the file."""
     try:
         yield
     except ValueError as error:
         raise ValueError(f"{shown(path)}: {error}") from None
-    except (LookupError, TypeError, AttributeError) as error:
+    except RecursionError:
+        raise ValueError(f"{shown(path)}: its configuration is nested too deeply") from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         # The configuration may have any form.
         raise ValueError(f"{shown(path)}: its configuration is wrong: {error!r}") from None
 
@@ -126,6 +132,8 @@ def _add(layer: KerasLayer, model: KerasModel, built: _Built, *, is_left_out: bo
             shape = (0, 0, step.channels)
             node = Node(name, step.kind, step.settings, tuple(inputs), given, shape)
             node = shaped(node, [built.shapes[one] for one in inputs])
+            if math.prod(node.shape) > _LARGEST:
+                raise ValueError(f"gives {node.shape}, more than {_LARGEST:,} numbers an image")
             if any(node.name == other.name for other in built.nodes):
                 raise ValueError("two layers have this name")
             built.nodes.append(node)
@@ -249,7 +257,8 @@ def _optimizer(
 # --- what is in a file ----------------------------------------------------------------------------
 
 
-def _listing(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
+def listing_of(model: KerasModel, given: tuple[int, int, int] | None) -> Listing:
+    """What is in a file that has been read; `given` is the shape of its images, if it is."""
     first = front(model)
     shape, unknown = None, ""
     try:

@@ -319,6 +319,14 @@ REFUSED: list[tuple[tuple[str, dict[str, Any]], str]] = [
         ("Rescaling", {"scale": float("nan"), "offset": 0.0}),
         "rescaling: scales by nan; accepted: one number for each channel",
     ),
+    (
+        ("AveragePooling2D", {"pool_size": [10**6, 2], "padding": "same"}),
+        "average_pooling2d: pool_size: got (1000000, 2), which is too large for maps of (4, 5, 3)",
+    ),
+    (
+        ("ZeroPadding2D", {"padding": 10**6}),
+        "zero_padding2d: gives (2000004, 2000005, 3), more than 1,073,741,824 numbers an image",
+    ),
     (("Add", {}), "add: reads 1 inputs; accepted: two or more"),
     (
         (
