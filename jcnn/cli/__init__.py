@@ -30,6 +30,7 @@ from jcnn.cli.models import ModelsCommand
 from jcnn.cli.parser import parse_command
 from jcnn.cli.predict import PredictCommand
 from jcnn.cli.report import ReportCommand
+from jcnn.cli.show import ShowCommand
 from jcnn.cli.summary import SummaryCommand
 from jcnn.cli.trace import TraceCommand
 from jcnn.cli.train import TrainCommand
@@ -42,6 +43,7 @@ Command = (
     | Annotated[ExploreCommand, tyro.conf.subcommand("explore")]
     | Annotated[ExportCommand, tyro.conf.subcommand("export")]
     | Annotated[ImportCommand, tyro.conf.subcommand("import")]
+    | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[SummaryCommand, tyro.conf.subcommand("summary")]
     | Annotated[ModelsCommand, tyro.conf.subcommand("models")]
     | Annotated[DataCommand, tyro.conf.subcommand("data")]

@@ -29,6 +29,11 @@ class ImportCommand:
         tyro.conf.arg(metavar="H W C", help_behavior_hint="(default: the file's)"),
     ] = None
     """Shape of the images, for a model that takes any size."""
+    architecture: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: in the model's file)"),
+    ] = None
+    """What Keras's model.to_json() gives, in a file, for an .h5 file of weights alone."""
     range: Annotated[
         tuple[float, float] | None,
         tyro.conf.arg(metavar="LOW HIGH", help_behavior_hint="(default: the file's, or 0 1)"),
@@ -45,7 +50,9 @@ class ImportCommand:
         from jcnn.runs import save
 
         use_cache()
-        model, meta = load_model(self.file, input_shape=self.input_shape)
+        model, meta = load_model(
+            self.file, input_shape=self.input_shape, architecture=self.architecture
+        )
         numbers = tuple(str(number) for number in range(meta.classes))
         names = self.classes or meta.class_names or numbers
         if len(names) != meta.classes:

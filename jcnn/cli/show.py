@@ -42,9 +42,8 @@ def _print_table(name: str, listing: "Listing") -> None:
 
     takes = "" if listing.input_shape is None else f", takes {_by(listing.input_shape)}"
     total = sum(row.parameters for row in listing.rows)
-    table = Table(
-        title=f"{name}: {listing.format}{takes}", show_footer=True, box=SIMPLE_HEAD, padding=0
-    )
+    print(f"{name}: {listing.format}{takes}")
+    table = Table(show_footer=True, box=SIMPLE_HEAD, padding=0)
     table.add_column("name", footer="total", overflow="fold")
     table.add_column("kind", overflow="fold")
     table.add_column("output" if listing.input_shape else "shape", justify="right", no_wrap=True)
@@ -54,7 +53,7 @@ def _print_table(name: str, listing: "Listing") -> None:
         table.add_column("refused, since it", overflow="fold")
     for row in listing.rows:
         cells = [row.name, row.kind, _by(row.shape), f"{row.parameters:,}"]
-        table.add_row(*(cells + [row.refused] if told else cells))
+        table.add_row(*cells, *([row.refused] if told else []))
     print_table(table)
 
 

@@ -108,8 +108,8 @@ def _why_not(config: RunConfig, saved: SavedOptimizer) -> str:
     wanted = saved.settings["optimizer"]
     if len(config.members()) > 1:
         return "several models are trained"
-    if config.train.freeze:
-        return "layers are frozen"
+    if set(config.train.freeze) != set(saved.settings.get("freeze", ())):
+        return "other layers are frozen"
     if config.train.optimizer != wanted:
         return f"that of the weights is {wanted}"
     if len(read_config(Path(str(config.weights))).class_names) != len(config.class_names):

@@ -1,8 +1,8 @@
-"""The process that reads an HDF5 file: `python hdf5_child.py FILE FOLDER LIMIT PREFIX...`.
+"""The process that reads an HDF5 file: `python hdf5_child.py FILE FOLDER LIMIT WHAT PREFIX...`.
 
 A damaged file can hang or crash the HDF5 library, so it runs in a process of its own, with a time
-limit, and imports nothing of jcnn. It writes FOLDER/tree.json and the numbers of all arrays,
-FOLDER/data. An error is one line, and exit code 2.
+limit, and imports nothing of jcnn. It writes FOLDER/tree.json and, if WHAT is "numbers" and not
+"shapes", the numbers of all arrays, FOLDER/data. An error is one line, and exit code 2.
 """
 
 import importlib
@@ -18,8 +18,8 @@ h5py: Any = importlib.import_module("h5py")  # it has no types
 LARGEST_RATIO = 1100
 
 
-def main(file: str, folder: str, limit: int, prefixes: list[str]) -> None:
-    """Write the attributes of the root, and the groups and arrays below the prefixes.
+def main(file: str, folder: str, limit: int, what: str, prefixes: list[str]) -> None:
+    """Write the attributes of the root, and the groups and arrays below the prefixes, or all.
 
     Raises:
         ValueError: something is refused, or the file is damaged.
@@ -27,13 +27,13 @@ def main(file: str, folder: str, limit: int, prefixes: list[str]) -> None:
     tree: dict[str, Any] = {"attributes": {}, "arrays": {}}
     with h5py.File(file, "r") as opened, (Path(folder) / "data").open("wb") as data:
         tree["attributes"]["/"] = attributes(opened)
-        for prefix in prefixes:
+        for prefix in prefixes or opened:
             if opened.get(prefix, getlink=True) is not None:
-                limit = visit(opened, prefix, tree, data, limit)
+                limit = visit(opened, prefix, tree, data if what == "numbers" else None, limit)
     (Path(folder) / "tree.json").write_text(json.dumps(tree), encoding="utf-8")
 
 
-def visit(parent: Any, name: str, tree: dict[str, Any], data: IO[bytes], limit: int) -> int:
+def visit(parent: Any, name: str, tree: dict[str, Any], data: IO[bytes] | None, limit: int) -> int:
     """Write what is at a name of a group, and all below it; what is left of the limit."""
     where = f"{parent.name.rstrip('/')}/{name}"
     if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
@@ -56,10 +56,11 @@ def visit(parent: Any, name: str, tree: dict[str, Any], data: IO[bytes], limit: 
         raise ValueError(f"{where}: {one.shape} is more than the {limit:,} bytes left")
     if size > stored * (LARGEST_RATIO if one.compression else 1):
         raise ValueError(f"{where}: {one.shape} is declared, but {stored:,} bytes are there")
-    array = np.ascontiguousarray(one[...])
-    entry = {"shape": array.shape, "dtype": array.dtype.str, "start": data.tell()}
+    entry = {"shape": one.shape, "dtype": one.dtype.str}
     tree["arrays"][where] = entry
-    data.write(array.tobytes())
+    if data is not None:
+        entry["start"] = data.tell()
+        data.write(np.asarray(one[...], one.dtype).tobytes())
     return int(limit - size)
 
 
@@ -81,7 +82,7 @@ def text(value: Any) -> str:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4:])
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:])
     except Exception as error:  # h5py raises any type where a file is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         print(reason if isinstance(error, ValueError) else f"is damaged: {reason}", file=sys.stderr)

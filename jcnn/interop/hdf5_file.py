@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.interop.imported import zeros
+
 Array = npt.NDArray[Any]
 
 # Seconds to read a file, and bytes for which there is one second more.
@@ -37,6 +39,11 @@ class Tree:
             raise ValueError(f"{path} {found}; accepted: numbers")
         return found
 
+    def size(self, path: str) -> int:
+        """Number of numbers in the array at a path; 0 if there is none."""
+        found = self.arrays.get(path)
+        return int(found.size) if isinstance(found, np.ndarray) else 0
+
     def texts(self, path: str, name: str) -> list[str]:
         """A list of texts, which Keras may split into `name0`, `name1`, ..."""
         given = self.attributes.get(path, {})
@@ -50,13 +57,15 @@ class Tree:
         return found
 
 
-def read_hdf5(path: Path, prefixes: Sequence[str], limit: int) -> Tree:
+def read_hdf5(path: Path, prefixes: Sequence[str], limit: int, *, numbers: bool = True) -> Tree:
     """Read the groups and arrays below some names, and the attributes of the root.
 
     Args:
         path: the file.
-        prefixes: names below the root; a name that is not there is ignored.
+        prefixes: names below the root; a name that is not there is ignored. None at all means
+            every name.
         limit: largest number of bytes of all arrays.
+        numbers: False reads the shapes alone; the arrays are zeros that take no memory.
 
     Raises:
         ValueError: h5py is not installed; the file is damaged, has links or keeps numbers
@@ -67,7 +76,8 @@ def read_hdf5(path: Path, prefixes: Sequence[str], limit: int) -> Tree:
     child = Path(__file__).with_name("hdf5_child.py")
     seconds = _SECONDS + path.stat().st_size / _BYTES_A_SECOND
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-P", str(child), str(path), folder, str(limit), *prefixes]
+        what = "numbers" if numbers else "shapes"
+        command = [sys.executable, "-P", str(child), str(path), folder, str(limit), what, *prefixes]
         try:
             done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
         except subprocess.TimeoutExpired:
@@ -86,6 +96,8 @@ def _array(entry: dict[str, Any], data: bytes) -> Array | str:
     if "refused" in entry:
         return str(entry["refused"])
     dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
+    if "start" not in entry:
+        return zeros(shape, dtype)
     count = int(np.prod(shape, dtype=np.int64))
     flat = np.frombuffer(data, dtype, count, entry["start"])
     return flat.reshape(shape).astype(dtype.newbyteorder("="), copy=False)

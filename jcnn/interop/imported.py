@@ -60,6 +60,7 @@ class Imported:
         notes: what is worth telling, a line each.
         class_names: a name for each logit; None if the file has none.
         optimizer: of the file's training; None if it has none, or one that jcnn has not.
+        frozen: names of the nodes with parameters that were not trained.
     """
 
     graph: Graph
@@ -67,6 +68,7 @@ class Imported:
     notes: tuple[str, ...]
     class_names: tuple[str, ...] | None = None
     optimizer: SavedOptimizer | None = None
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 INPUT = "input"
 _MODELS = ("Sequential", "Functional", "Model")
+_SUMS = ("Add", "Multiply")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,35 @@ def layers_of(model: Any) -> tuple[list[KerasLayer], str, tuple[int | None, ...]
     if not found.layers:
         raise ValueError("the model has no layers")
     return found.layers, output, found.shapes[0] if found.shapes else None
+
+
+def trained_layers(model: Any) -> dict[str, bool]:
+    """Whether each layer is trained, by its path, in Keras's order of a model's variables.
+
+    Args:
+        model: as for `layers_of`, which has accepted it.
+    """
+    found: dict[str, bool] = {}
+
+    def visit(model: Any, prefix: str, trained: bool) -> None:
+        for layer in listed(model):
+            own = layer.get("config")
+            path = f"{prefix}{_name(layer)}"
+            is_trained = trained and not (isinstance(own, dict) and own.get("trainable") is False)
+            if _kind(layer) in _MODELS:
+                visit(layer, f"{path}/", is_trained)
+            else:
+                found[path] = is_trained
+
+    visit(model, "", True)
+    return found
+
+
+def listed(model: Any) -> list[Any]:
+    """The layers of a model's configuration, in the file's order."""
+    config = model.get("config")
+    layers: list[Any] = config if isinstance(config, list) else _field(config, "layers", list)
+    return layers
 
 
 @dataclass(frozen=True)
@@ -123,7 +153,7 @@ def _layer(
     into: _Found,
 ) -> str:
     """Append one layer, or those of a nested model; the path of its output."""
-    kind, config = _field(layer, "class_name", str), layer.get("config")
+    kind, config = _kind(layer), layer.get("config")
     if kind in _MODELS:
         return _model(layer, f"{prefix}{_name(layer)}/", inputs, into)
     _note_shape(layer, into)
@@ -136,6 +166,38 @@ def _layer(
         raise ValueError(f"{path}: two layers have this name")
     into.layers.append(KerasLayer(path, kind, config, inputs))
     return path
+
+
+def _kind(layer: Any) -> str:
+    """The class of a layer, with its module if that is not one of Keras's layers.
+
+    Classes of others, and the functions of `keras.ops`, may have the names of layers.
+    """
+    kind: str = _field(layer, "class_name", str)
+    module, registered = layer.get("module"), layer.get("registered_name")
+    if isinstance(registered, str) and ">" in registered:
+        return registered
+    if module is None or (str(module).split(".")[0] == "keras" and ".ops" not in str(module)):
+        return kind
+    if kind in _SUMS and str(module).startswith("keras.") and not _has_constants(layer):
+        return kind  # x + y, as the layer
+    return f"{module}.{kind}"
+
+
+def _has_constants(layer: Any) -> bool:
+    """Whether a function reads anything but the outputs of two layers."""
+    calls = layer.get("inbound_nodes")
+    if not isinstance(calls, list) or len(calls) != 1 or not isinstance(calls[0], dict):
+        return True
+    args = calls[0].get("args")
+    return (
+        bool(calls[0].get("kwargs"))
+        or not isinstance(args, list)
+        or len(args) != 2
+        or not all(
+            isinstance(one, dict) and one.get("class_name") == "__keras_tensor__" for one in args
+        )
+    )
 
 
 def _note_shape(layer: Any, into: _Found) -> None:

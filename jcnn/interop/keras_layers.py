@@ -25,6 +25,7 @@ class Step:
     Attributes:
         suffix: of the node's name, for a step that is not the layer's first.
         channels: of the result, for convolutions.
+        reads: number of an input of the layer that it reads besides the step before; None for none.
     """
 
     kind: str
@@ -32,7 +33,11 @@ class Step:
     arrays: Arrays = field(default_factory=dict)
     suffix: str = ""
     channels: int = 0
+    reads: int | None = None
 
+
+# Cells of a pooling window, each of which becomes an operation.
+_LARGEST_POOL = 2**14
 
 Write = Callable[[dict[str, Any], list[Shape], Arrays], list[Step]]
 
@@ -49,20 +54,36 @@ def steps_of(kind: str, config: dict[str, Any], shapes: list[Shape], arrays: Arr
     Raises:
         ValueError: the class or a setting is not supported, or an array has another shape.
     """
-    if kind not in LAYERS:
-        raise ValueError(f"is a {kind}, which jcnn has no layer for")
-    if config.get("data_format") == "channels_first":
-        raise ValueError("data_format: got 'channels_first'; accepted: 'channels_last'")
+    refused = refusal(kind, config)
+    if refused:
+        raise ValueError(refused)
     return LAYERS[kind].write(config, shapes, arrays)
+
+
+def refusal(kind: str, config: dict[str, Any]) -> str:
+    """Why a layer is refused whatever its inputs are, or ""."""
+    if kind not in LAYERS:
+        return f"is a {kind}, which jcnn has no layer for"
+    if config.get("data_format") == "channels_first":
+        return "data_format: got 'channels_first'; accepted: 'channels_last'"
+    return ""
 
 
 def roles_of(kind: str, config: dict[str, Any]) -> list[str]:
     """The roles of a layer's weights, in Keras's order."""
     if kind not in LAYERS:
         return []
+    if kind == "Normalization" and config.get("mean") is not None:
+        return []
     flags = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
     roles = LAYERS[kind].roles
     return [role for role in roles if config.get(flags.get(role, ""), True) is not False]
+
+
+def trained_roles(kind: str, config: dict[str, Any]) -> list[str]:
+    """The roles of those that are trained, in Keras's order."""
+    fixed = ("moving_mean", "moving_variance", "mean", "variance", "count")
+    return [role for role in roles_of(kind, config) if role not in fixed]
 
 
 # --- layers with weights --------------------------------------------------------------------------
@@ -158,12 +179,57 @@ def _group_norm(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> 
     return [Step("group_norm", settings, _renamed(arrays, names, shapes[0][-1]))]
 
 
+def scale_and_offset(kind: str, config: dict[str, Any], arrays: Arrays) -> tuple[Array, Array]:
+    """The numbers of `x * scale + offset`, for Rescaling and Normalization; `()` or `(C,)`.
+
+    Raises:
+        ValueError: they are for other axes than the channels, or not finite.
+    """
+    if kind == "Rescaling":
+        scale, offset = (np.asarray(config[name], float) for name in ("scale", "offset"))
+    else:
+        axis = config.get("axis", -1)
+        if axis not in (-1, 3, [-1], [3], None, []):
+            raise ValueError(f"axis: got {axis}; accepted: -1, or None")
+        given = arrays if config.get("mean") is None else config
+        mean, variance = (np.asarray(given[name], float) for name in ("mean", "variance"))
+        deviation = np.maximum(np.sqrt(np.maximum(variance, 0)), 1e-7)
+        if config.get("invert"):
+            scale, offset = deviation, mean
+        else:
+            scale, offset = 1 / deviation, -mean / deviation
+    for array in (scale, offset):
+        if array.ndim > 1 or not np.isfinite(array).all():
+            raise ValueError(f"scales by {array.tolist()}; accepted: one number for each channel")
+    return scale, offset
+
+
+def _scaled(kind: str) -> Write:
+    def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+        scale, offset = scale_and_offset(kind, config, arrays)
+        if max(scale.size, offset.size) not in (1, shapes[0][-1]):
+            raise ValueError(f"scales {max(scale.size, offset.size)} channels, not {shapes[0][-1]}")
+        factors, terms = (array.astype(np.float32) for array in (scale, offset))
+        has_terms = bool(terms.any())
+        steps = []
+        if (factors != 1).any():
+            suffix = " scale" if has_terms else ""
+            steps.append(Step("multiply", arrays={"constant": factors}, suffix=suffix))
+        if has_terms:
+            steps.append(Step("add", arrays={"constant": terms}))
+        return steps
+
+    return write
+
+
 # --- layers without -------------------------------------------------------------------------------
 
 
 def _pool(kind: str) -> Write:
     def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
         size = ops.check_pair("pool_size", config["pool_size"])
+        if size[0] > shapes[0][0] or size[1] > shapes[0][1] or size[0] * size[1] > _LARGEST_POOL:
+            raise ValueError(f"pool_size: got {size}, which is too large for maps of {shapes[0]}")
         given = {"strides": config.get("strides") or size} | {"padding": config["padding"]}
         window = _window(given, shapes[0], size)
         settings = {"window": size, "stride": window["stride"], "padding": window["padding"]}
@@ -176,6 +242,42 @@ def _global_pool(kind: str) -> Write:
     return lambda config, shapes, arrays: [
         Step(kind, {"keepdims": bool(config.get("keepdims", False))})
     ]
+
+
+def _merge(kind: str) -> Write:
+    def write(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+        if len(shapes) < 2:
+            raise ValueError(f"reads {len(shapes)} inputs; accepted: two or more")
+        first = [Step(kind, suffix="" if len(shapes) == 2 else " 1", reads=1)]
+        more = range(2, len(shapes))
+        last = len(shapes) - 1
+        return first + [Step(kind, suffix="" if n == last else f" {n}", reads=n) for n in more]
+
+    return write
+
+
+def _center_crop(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    size, wanted = shapes[0][:2], (config["height"], config["width"])
+    if any(have < want for have, want in zip(size, wanted, strict=True)):
+        raise ValueError(f"enlarges images of {size} to {wanted}, which a crop cannot")
+    rests = [have - want for have, want in zip(size, wanted, strict=True)]
+    return [Step("crop", {"cropping": tuple((rest // 2, rest - rest // 2) for rest in rests)})]
+
+
+def _random_crop(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    if shapes[0][:2] != (config["height"], config["width"]):
+        raise ValueError(
+            f"crops images of {shapes[0][:2]} to {(config['height'], config['width'])}: at "
+            "prediction Keras 2 resizes them and Keras 3 does not"
+        )
+    return []
+
+
+def _resizing(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
+    wanted = (config["height"], config["width"])
+    if shapes[0][:2] != wanted:
+        raise ValueError(f"resizes {shapes[0][:2]} to {wanted}; accepted: as the first layer alone")
+    return []
 
 
 def _plain(kind: str) -> Write:
@@ -192,7 +294,8 @@ def _nothing(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> lis
 
 
 def _activation(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    return [replace(step, suffix="") for step in _activated(config)]  # the layer's own name
+    steps = _activated(config)
+    return [*steps[:-1], *(replace(step, suffix="") for step in steps[-1:])]  # the layer's own name
 
 
 def _relu(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
@@ -250,19 +353,16 @@ def _concatenate(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) ->
     return [Step("concatenate", {"axis": axis if axis < 0 else axis - rank})]
 
 
-def _rescaling(config: dict[str, Any], shapes: list[Shape], arrays: Arrays) -> list[Step]:
-    """A product and a sum with constants; the first layers of a model are its preprocessing."""
-    steps: list[Step] = []
-    for kind, setting, neutral in (("multiply", "scale", 1), ("add", "offset", 0)):
-        constant = np.asarray(config.get(setting, neutral), np.float32)
-        if constant.shape not in ((), (shapes[0][-1],)):
-            raise ValueError(
-                f"{setting}: got {constant.shape}; accepted: one number, or one for each channel"
-            )
-        if (constant != neutral).any():
-            suffix = f" {kind}" if steps else ""
-            steps.append(Step(kind, arrays={"constant": constant}, suffix=suffix))
-    return steps
+# Layers that are for training and change nothing at prediction; an import notes them.
+FOR_TRAINING = (
+    *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization"),
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomShear"),
+    *("RandomHeight", "RandomWidth", "RandomPerspective", "RandomElasticTransform"),
+    *("RandomContrast", "RandomBrightness", "RandomHue", "RandomSaturation", "RandomGrayscale"),
+    *("RandomColorJitter", "RandomColorDegeneration", "RandomInvert", "RandomPosterization"),
+    *("RandomSharpness", "RandomGaussianBlur", "RandomErasing", "RandAugment", "AugMix"),
+    *("MixUp", "CutMix"),
+)
 
 
 @dataclass(frozen=True)
@@ -298,22 +398,17 @@ LAYERS: dict[str, Kind] = {
     "ZeroPadding2D": Kind(_sides("zero_pad", "padding")),
     "Cropping2D": Kind(_sides("crop", "cropping")),
     "UpSampling2D": Kind(_upsample),
-    "Add": Kind(_plain("add")),
-    "Multiply": Kind(_plain("multiply")),
+    "Add": Kind(_merge("add")),
+    "Multiply": Kind(_merge("multiply")),
     "Concatenate": Kind(_concatenate),
-    "Rescaling": Kind(_rescaling),
-    **dict.fromkeys(
-        (
-            *("GaussianNoise", "GaussianDropout", "ActivityRegularization", "RandomFlip"),
-            *("RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast"),
-            "RandomBrightness",
-        ),
-        Kind(_nothing),
-    ),
+    "Identity": Kind(_nothing),
+    "Rescaling": Kind(_scaled("Rescaling")),
+    "Normalization": Kind(_scaled("Normalization"), ("mean", "variance", "count")),
+    "Resizing": Kind(_resizing),
+    "CenterCrop": Kind(_center_crop),
+    "RandomCrop": Kind(_random_crop),
+    **dict.fromkeys(FOR_TRAINING, Kind(_nothing)),
 }
-# Layers that an import notes: they are for training and change nothing at prediction.
-FOR_TRAINING = tuple(name for name, kind in LAYERS.items() if kind.write is _nothing)
-
 
 # --- settings -------------------------------------------------------------------------------------
 
@@ -326,18 +421,39 @@ _FUNCTIONS = {
 }
 
 
+_OLD_HARD_SIGMOID = "hard_sigmoid of Keras 2"
+
+
 def _activated(config: dict[str, Any]) -> list[Step]:
     """The step of a layer's own activation, if it has one."""
     given = config.get("activation")
     if isinstance(given, dict):
-        given = given.get("config", {}).get("name") if given.get("config") else given["class_name"]
+        kind, own = given.get("class_name"), given.get("config")
+        if kind in ("ReLU", "LeakyReLU", "ELU") and isinstance(own, dict):  # a layer as a function
+            steps = LAYERS[kind].write(own, [], {})
+            return [replace(step, suffix=f" {step.settings['function']}") for step in steps]
+        given = own.get("name") if isinstance(own, dict) and own else kind
+        given = f"a function {own!r}" if kind == "function" else given
     if given in (None, "linear"):
         return []
     if given == "leaky_relu":
         return [_function("leaky_relu", " leaky_relu", slope=0.2)]
+    if given == _OLD_HARD_SIGMOID:  # clip(0.2 x + 0.5), which is jcnn's of 1.2 x
+        steep = Step("multiply", arrays={"constant": np.asarray(1.2, np.float32)}, suffix=" 1.2")
+        return [steep, _function("hard_sigmoid", " hard_sigmoid")]
     if given not in _FUNCTIONS:
         raise ValueError(f"activation: got {given!r}; accepted: {', '.join(_FUNCTIONS)}")
     return [_function(_FUNCTIONS[given], f" {given}")]
+
+
+def of_version(config: dict[str, Any], version: str) -> dict[str, Any]:
+    """Settings as Keras 3 would write them: Keras 2 had another hard sigmoid."""
+    given = config.get("activation")
+    if isinstance(given, dict) and isinstance(given.get("config"), dict):
+        given = given["config"].get("name", given.get("class_name"))
+    if given == "hard_sigmoid" and version.startswith(("1.", "2.")):
+        return config | {"activation": _OLD_HARD_SIGMOID}
+    return config
 
 
 def _function(name: str, suffix: str = "", **numbers: float) -> Step:

@@ -1,6 +1,5 @@
 """`load_model`: a model of another library's file, known by its content."""
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.interop.keras_model import read_keras
+from jcnn.interop.keras_weights import is_keras
 from jcnn.interop.onnx_decode import is_onnx
 from jcnn.interop.onnx_read import read_onnx
 from jcnn.interop.torch_zip import check_file, shown
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ACCEPTED = "a Keras model (.keras, or .h5 with the whole model), or an ONNX model"
+_ACCEPTED = "a Keras model (.keras, or .h5), or an ONNX model"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Meta:
         preprocessing: how the model's input is made of an image; None means `x / 255`.
         notes: what was left out or assumed, a line each.
         class_names: a name for each logit; None if the file has none.
-        optimizer: of the file's training, to go on with `fit(start=...)`; None if it has none.
+        optimizer: of the file's training, for `fit(optimizer_state=...)`; None if it has none.
+        frozen: layers with parameters that were not trained, for `TrainConfig(freeze=...)`.
     """
 
     input_shape: tuple[int, int, int]
@@ -37,10 +37,14 @@ class Meta:
     notes: tuple[str, ...]
     class_names: tuple[str, ...] | None = None
     optimizer: SavedOptimizer | None = None
+    frozen: tuple[str, ...] = ()
 
 
 def load_model(
-    path: str | Path, *, input_shape: tuple[int, int, int] | None = None
+    path: str | Path,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    architecture: str | Path | None = None,
 ) -> tuple[nnx.Module, Meta]:
     """Read a model; nothing in a file is executed or unpickled.
 
@@ -51,6 +55,7 @@ def load_model(
         path: a `.keras` file, or an `.h5` file with the whole model, of Keras 2 or 3; or an ONNX
             file.
         input_shape: `(H, W, C)`, where the model takes images of any size.
+        architecture: the file of Keras's `model.to_json()`, for an `.h5` file of weights alone.
 
     Raises:
         ValueError: the file is damaged, of an unknown format, or has something that jcnn has not;
@@ -62,10 +67,11 @@ def load_model(
         check_file(path, _ACCEPTED)
     with path.open("rb") as stream:
         head = stream.read(16)
-    if is_onnx(head):
+    if is_onnx(head) and architecture is None:
         found = read_onnx(path, input_shape=input_shape)
-    elif head.startswith(_HDF5) or _is_keras(path):
-        found = read_keras(path, input_shape=input_shape)
+    elif is_keras(path):
+        other = None if architecture is None else Path(architecture)
+        found = read_keras(path, input_shape=input_shape, architecture=other)
     else:
         raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")
     shape = found.graph.shape_of(found.graph.output)
@@ -82,6 +88,7 @@ def load_model(
         notes=found.notes,
         class_names=found.class_names,
         optimizer=_of_model(found.optimizer, model),
+        frozen=tuple(name.replace("/", ".") for name in found.frozen),
     )
     return model, meta
 
@@ -101,10 +108,3 @@ def _of_model(found: SavedOptimizer | None, model: GraphModel) -> SavedOptimizer
         for role, arrays in found.slots.items()
     }
     return replace(found, slots=slots)
-
-
-def _is_keras(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "config.json" in archive.namelist()

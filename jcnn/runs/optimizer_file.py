@@ -44,10 +44,14 @@ def read_optimizer(run: Path) -> SavedOptimizer | None:
         for name, array in arrays.items():
             role, _, path = name.partition(":")
             slots.setdefault(role, {})[path] = array
-        return SavedOptimizer(dict(about["settings"]), int(about["updates"]), slots)
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in about["settings"].items()
+        }
+        return SavedOptimizer(settings, int(about["updates"]), slots)
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{file}: is damaged: {error}") from error
 
 

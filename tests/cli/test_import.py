@@ -1,5 +1,6 @@
 """`jcnn import`: another library's model as a run, and mistakes in one line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 from jcnn.runs import load
 from tests.cli.process import Result
-from tests.interop.keras_files import functional, write_h5
+from tests.interop.keras_files import WEIGHTS, functional, write_h5, write_weights
 
 
 def test_a_file_becomes_a_run_that_predicts(jcnn: Callable[..., Result], tmp_path: Path) -> None:
@@ -58,16 +59,29 @@ def test_an_imported_run_is_trained_on(jcnn: Callable[..., Result], tmp_path: Pa
     assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 2
 
 
+def test_weights_and_an_architecture(jcnn: Callable[..., Result], tmp_path: Path) -> None:
+    architecture = tmp_path / "model.json"
+    architecture.write_text(json.dumps(functional()), encoding="utf-8")
+    file = write_weights(tmp_path / "only.h5", WEIGHTS)
+    done = jcnn("import", file, "--architecture", architecture, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert load(tmp_path / "run")[1].input_shape == (7, 6, 3)
+
+
 def test_mistakes_are_one_line_and_leave_no_folder(
     jcnn: Callable[..., Result], tmp_path: Path
 ) -> None:
     file, run = write_h5(tmp_path / "net.h5", functional()), tmp_path / "run"
+    only = write_weights(tmp_path / "only.h5", WEIGHTS)
     (tmp_path / "text").write_text("x", encoding="utf-8")
     for words, said in (
         ((file, "--classes", "a", "b"), "--classes: got 2 names; the model has 5 classes"),
         ((file, "--range", "1", "-1"), "range: got 1 and -1; accepted: two numbers"),
         ((file, "--input-shape", "8", "8", "3"), "takes images of (7, 6, 3), not (8, 8, 3)"),
         ((tmp_path / "text",), "is of an unknown format; accepted: a Keras model"),
+        ((only,), "give its architecture, too (model.to_json())"),
+        ((only, "--architecture", tmp_path / "none"), "No such file or directory"),
+        ((only, "--architecture", tmp_path / "text"), "its configuration is no valid JSON"),
         ((tmp_path / "none.h5",), "No such file or directory"),
     ):
         done = jcnn("import", *words, "--out", run)

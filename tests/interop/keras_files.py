@@ -1,7 +1,9 @@
 """Keras models as files: small ones by hand, in old dialects, and by the real Keras."""
 
 import importlib
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +81,31 @@ def functional() -> dict[str, Any]:
     return {"class_name": "Model", "config": config}
 
 
-def write_h5(path: Path, config: Any, weights: Any = None, *, split: bool = False) -> Path:
-    """A whole-model file as Keras 2 writes it; `split` splits the lists of names."""
+def write_h5(
+    path: Path,
+    config: Any,
+    weights: Any = None,
+    *,
+    split: bool = False,
+    optimizer: tuple[Any, dict[str, Array]] | None = None,
+) -> Path:
+    """A whole-model file as Keras 2 writes it.
+
+    Args:
+        path: of the file.
+        config: of the model.
+        weights: by layer, then by role; None means `WEIGHTS`.
+        split: splits the lists of names.
+        optimizer: its configuration, and its arrays by name.
+    """
     with h5py.File(path, "w") as file:
+        if optimizer is not None:
+            about = {"loss": "mse", "optimizer_config": optimizer[0]}
+            file.attrs["training_config"] = json.dumps(about).encode()
+            group = file.create_group("optimizer_weights")
+            group.attrs["weight_names"] = [place.encode() for place in optimizer[1]]
+            for place, array in optimizer[1].items():
+                group.create_dataset(place, data=array)
         file.attrs["model_config"] = json.dumps(config).encode()
         file.attrs["keras_version"] = b"2.2.4"
         top = file.create_group("model_weights")
@@ -96,3 +120,40 @@ def write_h5(path: Path, config: Any, weights: Any = None, *, split: bool = Fals
             for name, array in zip(names, arrays.values(), strict=True):
                 group.create_dataset(name.decode(), data=array)
     return path
+
+
+def write_weights(path: Path, layers: dict[str, dict[str, Array]]) -> Path:
+    """A file of `save_weights`: a group for each layer, in an order that is not the alphabet's."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [name.encode() for name in ("input_1", *layers)]
+        file.create_group("input_1").attrs["weight_names"] = np.zeros(0)
+        for layer, arrays in layers.items():
+            group = file.create_group(layer)
+            names = [name if "/" in name else f"{layer}/{name}" for name in arrays]
+            group.attrs["weight_names"] = [f"{name}:0".encode() for name in names]
+            for name, array in zip(names, arrays.values(), strict=True):
+                group.create_dataset(f"{name}:0", data=array)
+    return path
+
+
+def write_keras(path: Path, config: Any, arrays: dict[str, Array], version: str = "3.15.1") -> Path:
+    """A `.keras` file: its configuration, and its arrays by their place in the file of weights."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", content.getvalue())
+    return path
+
+
+def numbered(weights: dict[str, dict[str, Array]] = WEIGHTS) -> dict[str, Array]:
+    """Arrays as a `.keras` file has them: by class and number."""
+    kinds = {"conv2d_1": "conv2d", "dense_1": "dense"}
+    return {
+        f"layers/{kinds[layer]}/vars/{number}": array
+        for layer, arrays in weights.items()
+        for number, array in enumerate(arrays.values())
+    }
