@@ -146,7 +146,8 @@ def from_features(
         return
     training = _features(model, start, dataset, views, notify)
     validating = validation and _features(model, start, validation, Views(), notify)
-    shape, of = " x ".join(map(str, width)), f"{views.count} augmented views of " * bool(transforms)
+    shape, many = " x ".join(map(str, width)), "s" * (views.count > 1)
+    of = f"{views.count} augmented view{many} of " if transforms else ""
     notify(Note(f"trained from {shape} features of {of}each image, the input of {start.layer}"))
     model.start = start
     try:
