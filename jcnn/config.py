@@ -41,6 +41,9 @@ class TrainConfig:
         seed: of the parameters, the shuffling, the augmentation and the dropout.
         shuffle: whether the images are shuffled in every epoch.
         augment: random changes of each training image, such as "shift,flip"; see jcnn data show.
+        feature_views: V: with frozen layers, V augmented views of each image are drawn and their
+            features computed once; epoch e trains on view e, and after V on the first again. 0
+            augments the images anew in every epoch.
         optimizer: name; constants are those of Keras for the optimizers that Keras has.
         learning_rate: the maximum of the schedule.
         schedule: of the learning rate: cosine falls to 0; one_cycle rises for the first 30 % of
@@ -91,6 +94,7 @@ class TrainConfig:
     seed: int = 0
     shuffle: bool = True
     augment: str = ""
+    feature_views: int = 0
     optimizer: Optimizer = "adam"
     learning_rate: float = 1e-3
     schedule: Schedule = "constant"
@@ -124,6 +128,7 @@ class TrainConfig:
         _make_plain(self)
         for name in ("epochs", "batch_size", "accumulate_steps"):
             self._check_int(name, 1)
+        self._check_int("feature_views", 0)
         for name in ("patience", "plateau_patience", "steps_per_call", "unfreeze_at"):
             if getattr(self, name) is not None:
                 self._check_int(name, 1)
@@ -166,6 +171,9 @@ class TrainConfig:
         for name in ("unfreeze_at", "unfreeze_from"):
             if getattr(self, name) is not None:
                 self._expect(bool(self.freeze), name, "None without freeze")
+        if self.feature_views:
+            self._expect(bool(self.freeze), "feature_views", "0 without freeze")
+            self._expect(bool(self.augment.strip()), "feature_views", "0 without augment")
 
     @property
     def has_separate_result(self) -> bool:

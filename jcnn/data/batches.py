@@ -1,6 +1,7 @@
 """Batches of an epoch, taken from images on the device inside the compiled program."""
 
 from typing import NamedTuple
+from zlib import crc32
 
 import jax
 import jax.numpy as jnp
@@ -33,13 +34,20 @@ def shuffle_key(seed: jax.Array, epoch: jax.Array | int) -> jax.Array:
     return jax.random.split(jax.random.fold_in(seed, epoch))[0]
 
 
-def step_key(seeds: jax.Array, epoch: int) -> jax.Array:
+def step_key(seeds: jax.Array, epoch: jax.Array | int) -> jax.Array:
     """The key of an epoch's steps, for one seed or an array of seeds."""
 
     def key(seed: jax.Array) -> jax.Array:
         return jax.random.split(jax.random.fold_in(seed, epoch))[1]
 
     return jax.vmap(key)(seeds) if seeds.ndim else key(seeds)
+
+
+def augment_keys(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The keys of `augment` and of `mix`, of the key of one step."""
+    # No path in a model starts with "//": these keys differ from those of its random streams.
+    one, other = jax.random.split(jax.random.fold_in(key, crc32(b"//augment")))
+    return one, other
 
 
 def epoch_order(key: jax.Array, examples: int) -> jax.Array:

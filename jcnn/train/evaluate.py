@@ -228,7 +228,7 @@ def _in_chunks(
         return compute(images)
     if isinstance(images, jax.Array) or not must_stream(images):
         return compute(images)
-    size = max(1, chunk_examples(images.shape[1:]) // batch_size) * batch_size
+    size = max(1, chunk_examples(images) // batch_size) * batch_size
     starts = range(0, len(images), size)
     chunks = [compute(images[np.arange(i, min(i + size, len(images)))]) for i in starts]
     return jnp.concatenate(chunks, axis=-2)
@@ -239,7 +239,7 @@ def must_stream(images: Images) -> bool:
     return isinstance(images, StreamedImages) or images.nbytes > memory_budget()
 
 
-def chunk_examples(image_shape: tuple[int, ...]) -> int:
+def chunk_examples(images: Images) -> int:
     """Number of images that are copied to the device at a time."""
     budget = min(CHUNK_BYTES, memory_budget() // 8)
-    return max(1, budget // int(np.prod(image_shape)))
+    return max(1, budget * len(images) // images.nbytes)

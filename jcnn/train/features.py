@@ -4,7 +4,8 @@ If the first layers of a model are frozen and no augmentation changes the images
 compute the same features of the same images. They are computed before the first epoch, and the
 training starts from them: the program calls the model on an image of zeros and gives the first
 trained layer the features as its input. The compiler removes the layers before it, since nothing
-depends on them any more.
+depends on them any more. With augmentation and `feature_views`, the epochs take turns with the
+features of a few augmented views of each image.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +22,11 @@ from flax import nnx
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, Reading
-from jcnn.data.batches import normalise
+from jcnn.data.augment import augment
+from jcnn.data.batches import augment_keys, normalise, step_key
 from jcnn.data.memory import memory_budget
 from jcnn.data.preprocessing import model_input
-from jcnn.data.transforms import parse
+from jcnn.data.transforms import Transform, parse
 from jcnn.layers import Frozen, eval_mode
 from jcnn.layers.calls import around_calls, called_modules, modules_by_path
 from jcnn.layers.model import split_model
@@ -49,18 +51,43 @@ class Start:
     image_shape: tuple[int, int, int]
 
 
+@dataclass(frozen=True)
+class Views:
+    """How the images differ from the given ones before their features are computed.
+
+    View v of image i depends on the seed, v and i alone: the views v = 1, 2, ... are the images
+    of the epochs of a training without shuffling, in batches of `_BATCH`.
+
+    Attributes:
+        count: V, number of views of each image.
+        transforms: from `parse`; none leave the images as they are.
+        seed: of the training.
+    """
+
+    count: int = 1
+    transforms: tuple[Transform, ...] = ()
+    seed: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class Features(Dataset):
-    """A data set whose images are features `(N, ...)` float32.
+    """A data set whose images are features `(V * N, ...)` float32; its length is N.
+
+    Row `v * N + i` of `images` and `labels` is of view v of image i.
 
     Args:
         of: `(H, W, C)` of the images.
+        views: V, number of views of each image.
     """
 
     of: tuple[int, int, int] = (0, 0, 0)
+    views: int = 1
 
     def __post_init__(self) -> None:
         pass
+
+    def __len__(self) -> int:
+        return len(self.images) // self.views
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -93,8 +120,8 @@ def from_features(
 ) -> Iterator[tuple[Dataset, Dataset | None]]:
     """The data sets to train and validate on: features where that is possible, or as they are.
 
-    It is possible for one model whose first layers are frozen, without augmentation, if the
-    features fit in memory.
+    It is possible for one model whose first layers are frozen, without augmentation or with
+    `feature_views`, if the features fit in memory.
 
     Args:
         models: frozen already; the attribute `start` is set while the context is open.
@@ -103,23 +130,28 @@ def from_features(
         notify: called with progress and a note.
     """
     start = None
-    if len(models) == 1 and config.freeze and not parse(config.augment):
+    transforms = parse(config.augment)
+    if len(models) == 1 and config.freeze and (config.feature_views or not transforms):
         start = find_start(models[0], dataset.image_shape)
     if start is None:
         yield dataset, validation
         return
     model, parts = models[0], (dataset, validation)
-    width = _feature_shape(model, start)
-    if sum(map(len, filter(None, parts))) * int(np.prod(width)) * 4 > memory_budget():
+    width = feature_shape(model, start)
+    views = Views(config.feature_views, transforms, config.seed) if transforms else Views()
+    # With `feature_views`, `check_views` has been called.
+    rows = sum(map(len, filter(None, parts)))
+    if not transforms and rows * bytes_of(width) > memory_budget():
         yield parts
         return
-    computed = [None if part is None else _features(model, start, part, notify) for part in parts]
-    shape = " x ".join(map(str, width))
-    notify(Note(f"trained from {shape} features of each image, the input of {start.layer}"))
-    assert computed[0] is not None
+    training = _features(model, start, dataset, views, notify)
+    validating = validation and _features(model, start, validation, Views(), notify)
+    shape, many = " x ".join(map(str, width)), "s" * (views.count > 1)
+    of = f"{views.count} augmented view{many} of " if transforms else ""
+    notify(Note(f"trained from {shape} features of {of}each image, the input of {start.layer}"))
     model.start = start
     try:
-        yield computed[0], computed[1]
+        yield training, validating
     finally:
         del model.start
 
@@ -137,6 +169,18 @@ def find_start(model: nnx.Module, image_shape: tuple[int, int, int]) -> Start | 
     layer, shape = called[changing[0]]
     start, once = Start(layer, image_shape), paths.count(layer) == 1
     return start if once and _is_cut(module, start, shape) else None
+
+
+def feature_shape(model: nnx.Module, start: Start) -> tuple[int, ...]:
+    """Of the features of one image."""
+    module = eval_mode(model)
+    image = jax.ShapeDtypeStruct((1, *start.image_shape), jnp.float32)
+    return tuple(jax.eval_shape(lambda x: _to_features(module, start, x), image).shape[1:])
+
+
+def bytes_of(shape: tuple[int, ...]) -> int:
+    """The memory of the features of one image."""
+    return int(np.prod(shape)) * 4
 
 
 def _changes(module: nnx.Module) -> bool:
@@ -193,27 +237,34 @@ def _to_features(model: nnx.Module, start: Start, x: jax.Array) -> jax.Array:
     return found[0].astype(jnp.float32)
 
 
-def _feature_shape(model: nnx.Module, start: Start) -> tuple[int, ...]:
-    """Of one image."""
-    module = eval_mode(model)
-    image = jax.ShapeDtypeStruct((1, *start.image_shape), jnp.float32)
-    return tuple(jax.eval_shape(lambda x: _to_features(module, start, x), image).shape[1:])
-
-
 def _features(
-    model: nnx.Module, start: Start, dataset: Dataset, notify: Callable[[Event], None]
+    model: nnx.Module,
+    start: Start,
+    dataset: Dataset,
+    views: Views,
+    notify: Callable[[Event], None],
 ) -> Features:
     parts = split_model(eval_mode(model))
     graphdef, states = parts.graphdef, (parts.params, parts.streams, parts.rest)
 
-    def compute(states: Any, images: jax.Array) -> jax.Array:
+    def compute(
+        states: Any, images: jax.Array, first: jax.Array, seed: jax.Array, view: jax.Array
+    ) -> jax.Array:
+        """Of one view of images `(M, H, W, C)`, the first of which is number `first`."""
         module = nnx.merge(graphdef, *states, copy=True)
         batches = images.reshape(-1, _BATCH, *images.shape[1:])
-        found = jax.lax.map(lambda batch: _to_features(module, start, normalise(batch)), batches)
-        return jnp.concatenate(found)
+        key = step_key(jax.random.key(seed), view)
+
+        def of_batch(batch: jax.Array, step: jax.Array) -> jax.Array:
+            x, (own, _) = normalise(batch), augment_keys(jax.random.fold_in(key, step))
+            x = augment(x, own, views.transforms) if views.transforms else x
+            return _to_features(module, start, x)
+
+        steps = first // _BATCH + jnp.arange(len(batches))
+        return jnp.concatenate(jax.lax.map(lambda pair: of_batch(*pair), (batches, steps)))
 
     program = jit(compute)
-    count = len(dataset)
+    seed, count = np.asarray(views.seed, np.int64), len(dataset)
     size = _BATCH * min(_BATCHES, -(-count // _BATCH))
     starts = range(0, count, size)
 
@@ -222,17 +273,26 @@ def _features(
         return np.asarray(dataset.images[rows])
 
     def make() -> npt.NDArray[np.float32]:
-        chunks = []
+        made = np.empty((views.count, count, *feature_shape(model, start)), np.float32)
         for first in starts:
-            notify(Reading(_WHAT, first, count))
-            chunks.append(np.asarray(program(states, chunk(first))))
-        notify(Reading(_WHAT, count, count))
-        return np.concatenate(chunks)[:count]
+            images = chunk(first)
+            for v, of_view in enumerate(made):
+                done = first * views.count + v * min(size, count - first)
+                notify(Reading(_WHAT, done, count * views.count))
+                found = program(states, images, np.int32(first), seed, np.int32(v + 1))
+                of_view[first : first + size] = found[: count - first]
+        notify(Reading(_WHAT, count * views.count, count * views.count))
+        return made.reshape(-1, *made.shape[2:])
 
-    text = program.lower(states, chunk(0)).as_text()
+    text = program.lower(states, chunk(0), np.int32(0), seed, np.int32(1)).as_text()
     arrays = (np.asarray(x) for x in jax.tree.leaves((parts.params, parts.rest)))
-    key = key_of(text, (*arrays, *map(chunk, starts)))
+    key = key_of(text, (*arrays, seed, np.asarray(views.count), *map(chunk, starts)))
     images: Any = cached_features(key, make, notify)
     return Features(
-        images, dataset.labels, dataset.class_names, dataset.stratify, None, of=dataset.image_shape
+        images,
+        np.concatenate([dataset.labels] * views.count),
+        dataset.class_names,
+        dataset.stratify,
+        of=dataset.image_shape,
+        views=views.count,
     )

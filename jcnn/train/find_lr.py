@@ -15,6 +15,7 @@ from jcnn.runs.unfreezing import frozen_layers
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit
 from jcnn.train.events import Compiling, Event, Progress
+from jcnn.train.feature_views import check_views, views_of
 from jcnn.train.features import from_features
 from jcnn.train.fit import check_settings, class_counts
 from jcnn.train.functions import Functions, PerExample, check_functions, functions_of
@@ -109,6 +110,7 @@ def find_learning_rate(
     counts = class_counts(dataset, given, None)
     given = given.with_class_weights_of(dataset.class_names, counts)
     check_fit(module, dataset)
+    check_views(module, given, dataset.image_shape, len(dataset), 0)
     plain = replace(
         given, schedule="constant", warmup_epochs=0.0, decay_epochs=(), plateau_patience=None
     )
@@ -145,7 +147,10 @@ def _losses(
     init = init_program(key, population=False, functions=functions)
     state = init(*copy((parts.params, parts.rest)))
     seed = seed_keys(np.asarray(config.seed, np.int64))
-    order = partial(order_program(examples, shuffle=config.shuffle, population=False), seed)
+    program_of_order = order_program(
+        examples, shuffle=config.shuffle, population=False, views=views_of(dataset)
+    )
+    order = partial(program_of_order, seed)
     epochs = -(-len(rates) * every // steps)
     losses: list[float] = []
     with open_windows(dataset, order, config, notify, epochs=epochs) as windows:

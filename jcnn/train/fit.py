@@ -14,7 +14,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, split_validation
 from jcnn.data.class_names import match_classes
-from jcnn.data.transforms import parse
+from jcnn.data.transforms import KINDS, mixup_alpha, parse
 from jcnn.data.validation_split import check_validation_split
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import as_model
@@ -236,7 +236,7 @@ def check_settings(
         validated = words != ""
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
-    parse(config.augment)
+    _check_feature_views(config, len(configs))
     counts = class_counts(dataset, config, validation)
     config = config.with_class_weights_of(dataset.class_names, counts)
     for other in configs:
@@ -259,6 +259,19 @@ def check_settings(
         raise ValueError(
             "dataset: its images do not fit on the device, where several models share them; "
             "accepted: smaller or fewer images, or one model at a time"
+        )
+
+
+def _check_feature_views(config: TrainConfig, models: int) -> None:
+    """Refuse augmentations that are not of single images, and several models."""
+    transforms, views = parse(config.augment), config.feature_views
+    if views and models > 1:
+        raise ValueError(f"feature_views: got {views}; accepted: 0 for several models")
+    if views and mixup_alpha(transforms):
+        names = ", ".join(kind.name for kind in KINDS if kind.name != "mixup")
+        raise ValueError(
+            f"augment: got mixup, which blends the images of a batch, with feature_views {views}, "
+            f"which are of single images; accepted: {names}"
         )
 
 

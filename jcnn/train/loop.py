@@ -27,6 +27,7 @@ from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event
+from jcnn.train.feature_views import views_of
 from jcnn.train.functions import Functions, describe
 from jcnn.train.metrics import Totals, zero_totals
 from jcnn.train.model_state import (
@@ -168,7 +169,12 @@ def train(
     """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
-    order = order_program(len(dataset), shuffle=configs[0].shuffle, population=bool(axis))
+    order = order_program(
+        len(dataset),
+        shuffle=configs[0].shuffle,
+        population=bool(axis),
+        views=views_of(dataset),
+    )
     parts, evaluated = stack_models(models, train_mode), stack_models(models, eval_mode)
     setup = _Setup(
         models=models,

@@ -17,6 +17,7 @@ from jcnn.runs.unfreezing import frozen_layers, is_unfrozen
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.epoch_results import has_ended
 from jcnn.train.events import Event
+from jcnn.train.feature_views import check_views
 from jcnn.train.features import from_features
 from jcnn.train.functions import Functions, check_functions
 from jcnn.train.loop import Callback, train
@@ -44,6 +45,8 @@ def train_in_parts(
         optimizer_state: as for `fit`.
         functions: the loss, metrics and optimizer.
     """
+    counts = len(dataset), len(validation) if validation else 0
+    check_views(models[0], configs[0], dataset.image_shape, *counts)
     deadline = time.monotonic() + 60 * (configs[0].time_limit or math.inf)
 
     def part(

@@ -47,9 +47,7 @@ def open_windows(
     if not isinstance(dataset.images, StreamedImages):  # the source of those has sent its own note
         size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
         notify(Note(f"the images take {size}, more than {budget}: streamed to the device"))
-    window = config.steps_per_call or max(
-        1, chunk_examples(dataset.image_shape) // config.batch_size
-    )
+    window = config.steps_per_call or max(1, chunk_examples(dataset.images) // config.batch_size)
     return PrefetchedWindows(
         dataset,
         order,
@@ -161,12 +159,11 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         size = self._window_steps * self._batch_size
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
-        shape = (size, *self._dataset.image_shape)
-        given = self._dataset.labels
-        pixels, labels = np.zeros(shape, np.uint8), np.zeros((size, *given.shape[1:]), given.dtype)
-        pixels[: len(rows)] = self._dataset.images[rows]
-        labels[: len(rows)] = given[rows]
-        images, labels, order = jax.device_put((pixels, labels, np.arange(size, dtype=np.int32)))
+        chosen = []
+        for given in (self._dataset.images, self._dataset.labels):
+            chosen.append(np.zeros((size, *given.shape[1:]), given.dtype))
+            chosen[-1][: len(rows)] = given[rows]
+        images, labels, order = jax.device_put((*chosen, np.arange(size, dtype=np.int32)))
         return Window(images, labels, order, first)
 
     def __enter__(self) -> Self:

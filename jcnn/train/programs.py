@@ -148,22 +148,25 @@ def _map_rows(function: Callable[..., Carry], axes: tuple[int | None, ...]) -> C
 
 
 @functools.lru_cache(maxsize=16)
-def order_program(examples: int, *, shuffle: bool, population: bool) -> Any:
+def order_program(examples: int, *, shuffle: bool, population: bool, views: int = 1) -> Any:
     """The compiled order of an epoch's examples.
 
     Args:
         examples: N.
         shuffle: whether each epoch has its own order; otherwise it is the data set's.
         population: whether the seed is an array `(M,)` of keys, one for each model.
+        views: number of views of each example, which the epochs take in turn; row `v * N + i` is
+            view v of example i.
 
     Returns:
-        `order(seed, epoch)` to `(N,)` int32, or `(M, N)` for a population.
+        `order(seed, epoch)` to rows `(N,)` int32, or `(M, N)` for a population.
     """
 
     def order(seed: jax.Array, epoch: jax.Array) -> jax.Array:
+        first = examples * ((epoch - 1) % views) if views > 1 else 0
         if not shuffle:
-            return jnp.arange(examples, dtype=jnp.int32)
-        return epoch_order(shuffle_key(seed, epoch), examples)
+            return jnp.arange(examples, dtype=jnp.int32) + first
+        return epoch_order(shuffle_key(seed, epoch), examples) + first
 
     return jit(jax.vmap(order, in_axes=(0, None)) if population else order)
 
@@ -189,6 +192,7 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         learning_rate=1.0,
         validation_split=0.0,
         shuffle=True,
+        feature_views=0,
         monitor="val_loss",
         min_delta=0.0,
         patience=None,

@@ -14,7 +14,7 @@ from jax import lax
 from jcnn import ops
 from jcnn.config import TrainConfig
 from jcnn.data.augment import augment, mix
-from jcnn.data.batches import normalise
+from jcnn.data.batches import augment_keys, normalise
 from jcnn.data.transforms import mixup_alpha, parse
 from jcnn.layers import Frozen
 from jcnn.layers.model import split_model
@@ -136,8 +136,7 @@ def training_step(
         of_classes = labels.ndim == 1
         chex.assert_shape(labels, (size,) if of_classes else (size, classes))
         chex.assert_type(labels, jnp.int32 if of_classes else jnp.float32)
-        # No path in a model starts with "//": this key differs from those of its random streams.
-        augment_key, mix_key = jax.random.split(jax.random.fold_in(key, crc32(b"//augment")))
+        augment_key, mix_key = augment_keys(key)
         x = images
         if images.dtype == jnp.uint8:  # otherwise features
             chex.assert_rank(images, 4)

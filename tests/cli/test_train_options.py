@@ -57,6 +57,7 @@ def test_a_file_of_settings_and_options_that_win(jcnn: Jcnn, tmp_path: Path) -> 
             validation_split=0.25,
             shuffle=False,
             augment="shift,flip",
+            feature_views=4,
             schedule="piecewise",
             decay_epochs=(1, 2.5),
             weight_decay=1e-4,

@@ -147,6 +147,10 @@ def test_a_run_that_exists_already(jcnn: Jcnn, trained: Trained) -> None:
     [
         (["cnv"], "freeze: got 'cnv'; accepted: backbone, or paths of layers: conv2d, "),
         (["backbone", "dense"], "freeze: got backbone, dense, which leaves no parameter to train"),
+        (
+            ["dense", "--augment", "flip", "--feature-views", "2"],
+            "feature_views: got 2; accepted: 0 where the first trained layer is the first of",
+        ),
     ],
 )
 def test_a_wrong_layer_to_freeze_leaves_no_run(
