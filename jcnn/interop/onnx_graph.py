@@ -1,5 +1,6 @@
 """Builds a graph from the operations of an ONNX program, as they are read one by one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,9 +20,11 @@ from jcnn.interop.onnx_values import (
     Shape,
     Value,
     check_size,
+    copy_sizes,
     groups_of,
     in_order,
     shown_shape,
+    value_of,
 )
 
 Array = npt.NDArray[Any]
@@ -203,6 +206,33 @@ class Builder:
     def _sizes(self, value: Value, layout: Sequence[int]) -> list[int]:
         sizes = value.shape
         return [size for axis in layout if isinstance(size := sizes[axis], int)]
+
+    def repeated(self, value: Value) -> Value:
+        """With the copies of rows and columns made, as an enlargement.
+
+        Raises:
+            ValueError: other axes are repeated, or as a whole rather than each cell.
+        """
+        if not value.copies:
+            return value
+        own = tuple(tuple(one for one in axis if one >= BATCH) for axis in value.axes)
+        base = replace(value, axes=own, copies=())
+        layout = self.layout(base)
+        sizes = copy_sizes(value.copies)
+        added = [axis[len(kept) :] for axis, kept in zip(value.axes, own, strict=True)]
+        after = all(
+            axis == (*kept, *more) for axis, kept, more in zip(value.axes, own, added, strict=True)
+        )
+        outside = [axis for axis, more in enumerate(added) if more and axis not in layout[:2]]
+        if len(layout) != 3 or outside or not after:
+            raise ValueError(f"repeats {shown_shape(base.shape)} to {shown_shape(value.shape)}")
+        rows, columns = (math.prod(sizes[one] for one in added[axis]) for axis in layout[:2])
+        node = self.arranged(base, layout)
+        check_size(rows, columns, *self.shape(node))
+        label = f"{self.labels.get(node, 'input')} upsample"
+        settings = {"size": (rows, columns), "interpolation": "nearest"}
+        key = self.add(label, "upsample", [node], settings)
+        return value_of(key, self.shape(key), layout)
 
     def vector(self, value: Value) -> str:
         """A node with one axis, in the order of the node's own axes."""

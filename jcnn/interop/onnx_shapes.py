@@ -17,6 +17,7 @@ from jcnn.interop.onnx_values import (
     Images,
     Value,
     check_size,
+    copied,
     reshaped,
     shown_shape,
     transposed,
@@ -95,6 +96,29 @@ def _unsqueeze(call: Call) -> Value:
     for axis in sorted(axis_of(one, rank) for one in found):
         axes.insert(axis, ())
     return replace(value, axes=tuple(axes))
+
+
+def _tile(call: Call) -> Value:
+    counts = ints(call.known(1))
+    value = call.value()
+    if len(counts) != len(value.axes):
+        raise ValueError(f"repeats: got {counts} for {len(value.axes)} axes")
+    return copied(value, counts)
+
+
+def _expand(call: Call) -> Value:
+    value = call.value()
+    sizes = sizes_of(call.known(1))
+    if len(sizes) != len(value.axes):
+        raise ValueError(f"shape: got {sizes} for {len(value.axes)} axes")
+    pairs = list(zip(value.shape, sizes, strict=True))
+    counts = [size if have == 1 and isinstance(size, int) else 1 for have, size in pairs]
+    if any(
+        count == 1 and size not in (1, have)
+        for count, (have, size) in zip(counts, pairs, strict=True)
+    ):
+        raise ValueError(f"shape: got {shown_shape(sizes)} for {shown_shape(value.shape)}")
+    return copied(value, counts)
 
 
 def _concat(call: Call) -> Value:
@@ -300,6 +324,19 @@ def _reduced(kind: str) -> Callable[[Call], Value]:
     return read
 
 
+# Operations that only say how the axes of a value are named, cut and joined.
+VIEWS = (
+    "Identity",
+    "Cast",
+    "Transpose",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Tile",
+    "Expand",
+)
+
 SHAPES: dict[str, Callable[[Call], Value]] = {
     "Identity": _same,
     "Cast": _cast,
@@ -308,6 +345,8 @@ SHAPES: dict[str, Callable[[Call], Value]] = {
     "Flatten": _flatten,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
+    "Tile": _tile,
+    "Expand": _expand,
     "Concat": _concat,
     "Pad": _pad,
     "Slice": _slice,
