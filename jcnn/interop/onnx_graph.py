@@ -358,46 +358,6 @@ class Builder:
             kernel = kernel * factor.reshape(last)
         return {"kernel": self._kept(kernel), "bias": self._kept(bias)}
 
-    # --- the end ----------------------------------------------------------------------------------
-
-    def finished(self, output: str) -> tuple[tuple[Node, ...], str]:
-        """The nodes that the output needs, with their names, and the name of the output."""
-        needed = {output}
-        for key in reversed(self.nodes):
-            if key in needed:
-                needed.update(self.nodes[key].inputs)
-        names = {INPUT: INPUT}
-        taken = {INPUT}
-        blocks = {label.rpartition("/")[0] for label in self.labels.values()}
-        for key, node in self.nodes.items():
-            if key in needed:
-                label = self.labels[key] or node.kind
-                # What a block computes at its end has only the name of the block.
-                label = f"{label} {node.kind}" if label in blocks else label
-                names[key] = _free(label, node.kind, taken)
-                taken.add(names[key])
-        made = tuple(
-            replace(
-                node,
-                name=names[key],
-                inputs=tuple(names[one] for one in node.inputs),
-                paths={role: f"{names[key]}/{role}" for role in node.paths},
-            )
-            for key, node in self.nodes.items()
-            if key in needed
-        )
-        return made, names[output]
-
 
 def _or_none(expression: Expression) -> Expression | None:
     return None if expression is ITSELF else expression
-
-
-def _free(label: str, kind: str, taken: set[str]) -> str:
-    free, number = label, 1
-    if free in taken and kind not in label:
-        free = label = f"{label} {kind}"
-    while free in taken:
-        number += 1
-        free = f"{label}#{number}"
-    return free

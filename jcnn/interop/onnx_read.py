@@ -25,7 +25,7 @@ from jcnn.interop.onnx_constants import FOLDS, Folder, shape_array
 from jcnn.interop.onnx_decode import OnnxModel, OnnxOperation, OnnxTensor, decode_onnx
 from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_input import Scaling, images_of, scaling_of, written_preprocessing
-from jcnn.interop.onnx_labels import label_of
+from jcnn.interop.onnx_labels import label_of, named
 from jcnn.interop.onnx_layers import READERS
 from jcnn.interop.onnx_moments import Moment, combined, mean_of, settled
 from jcnn.interop.onnx_shapes import VIEWS
@@ -320,7 +320,7 @@ class _Program:
         if len(flat.axes) == 1:
             flat = replace(flat, axes=(*flat.axes, ()))
         layout = self.to.layout(flat) if len(flat.axes) > 2 else (1,)
-        return self.to.finished(self.to.arranged(flat, layout))
+        return named(self.to.nodes, self.to.labels, self.to.arranged(flat, layout))
 
     def preprocessing(self) -> tuple[Preprocessing | None, list[str]]:
         """How the input is made of an image, and what is assumed of it."""

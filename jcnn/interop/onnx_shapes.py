@@ -1,6 +1,6 @@
 """ONNX's operations that move, cut, enlarge or join arrays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +9,8 @@ import numpy.typing as npt
 
 from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axes_of, axis_of, ints, sizes_of, slices_of
-from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_values import (
     BATCH,
-    NCHW,
-    NHWC,
     Images,
     Value,
     check_size,
@@ -291,38 +288,7 @@ _ROUNDED: dict[str, Callable[[Array], Array | None]] = {
 }
 
 
-# --- means over space -----------------------------------------------------------------------------
-
-
-def mean_over_space(
-    to: Builder, label: str, value: Value, axes: Sequence[int], kind: str = "global_average_pool"
-) -> Value:
-    """A mean over height and width, which stay with size 1.
-
-    Raises:
-        ValueError: the axes are others.
-    """
-    for layout in (NCHW, NHWC):
-        if len(value.axes) == 4 and tuple(axes) == layout[:2]:
-            key = to.add(label, kind, [to.arranged(value, layout)], {"keepdims": True})
-            return value_of(key, to.shape(key), layout)
-    raise ValueError(
-        f"axes: got {tuple(axes)} of {shown_shape(value.shape)}; accepted: height and width"
-    )
-
-
-def _reduced(kind: str) -> Callable[[Call], Value]:
-    def read(call: Call) -> Value:
-        value = call.value()
-        rank = len(value.axes)
-        axes = sorted({axis_of(axis, rank) for axis in axes_of(call.node, call.known(1)) or ()})
-        made = mean_over_space(call.to, call.label, value, axes, kind)
-        if call.whole("keepdims", 1):
-            return made
-        return replace(made, axes=tuple(made.axes[k] for k in range(rank) if k not in axes))
-
-    return read
-
+# --- the tables ---------------------------------------------------------------------------------
 
 # Operations that only say how the axes of a value are named, cut and joined.
 VIEWS = (
@@ -352,6 +318,4 @@ SHAPES: dict[str, Callable[[Call], Value]] = {
     "Slice": _slice,
     "Resize": _resize,
     "Upsample": _resize,
-    "ReduceMean": _reduced("global_average_pool"),
-    "ReduceMax": _reduced("global_max_pool"),
 }
