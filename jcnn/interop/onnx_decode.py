@@ -21,7 +21,7 @@ from jcnn.interop.torch_zip import check_file
 
 Array = npt.NDArray[Any]
 
-_MAX_NODES, _MAX_AXES = 100_000, 16
+_MAX_NODES, _MAX_AXES = 20_000, 16
 _LARGEST = 2**40
 
 DTYPES: dict[int, Any] = {

@@ -1,5 +1,6 @@
 """Builds a graph from the operations of an ONNX program, as they are read one by one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,9 +20,11 @@ from jcnn.interop.onnx_values import (
     Shape,
     Value,
     check_size,
+    copy_sizes,
     groups_of,
     in_order,
     shown_shape,
+    value_of,
 )
 
 Array = npt.NDArray[Any]
@@ -204,6 +207,33 @@ class Builder:
         sizes = value.shape
         return [size for axis in layout if isinstance(size := sizes[axis], int)]
 
+    def repeated(self, value: Value) -> Value:
+        """With the copies of rows and columns made, as an enlargement.
+
+        Raises:
+            ValueError: other axes are repeated, or as a whole rather than each cell.
+        """
+        if not value.copies:
+            return value
+        own = tuple(tuple(one for one in axis if one >= BATCH) for axis in value.axes)
+        base = replace(value, axes=own, copies=())
+        layout = self.layout(base)
+        sizes = copy_sizes(value.copies)
+        added = [axis[len(kept) :] for axis, kept in zip(value.axes, own, strict=True)]
+        after = all(
+            axis == (*kept, *more) for axis, kept, more in zip(value.axes, own, added, strict=True)
+        )
+        outside = [axis for axis, more in enumerate(added) if more and axis not in layout[:2]]
+        if len(layout) != 3 or outside or not after:
+            raise ValueError(f"repeats {shown_shape(base.shape)} to {shown_shape(value.shape)}")
+        rows, columns = (math.prod(sizes[one] for one in added[axis]) for axis in layout[:2])
+        node = self.arranged(base, layout)
+        check_size(rows, columns, *self.shape(node))
+        label = f"{self.labels.get(node, 'input')} upsample"
+        settings = {"size": (rows, columns), "interpolation": "nearest"}
+        key = self.add(label, "upsample", [node], settings)
+        return value_of(key, self.shape(key), layout)
+
     def vector(self, value: Value) -> str:
         """A node with one axis, in the order of the node's own axes."""
         value = self.settled(value)
@@ -328,46 +358,6 @@ class Builder:
             kernel = kernel * factor.reshape(last)
         return {"kernel": self._kept(kernel), "bias": self._kept(bias)}
 
-    # --- the end ----------------------------------------------------------------------------------
-
-    def finished(self, output: str) -> tuple[tuple[Node, ...], str]:
-        """The nodes that the output needs, with their names, and the name of the output."""
-        needed = {output}
-        for key in reversed(self.nodes):
-            if key in needed:
-                needed.update(self.nodes[key].inputs)
-        names = {INPUT: INPUT}
-        taken = {INPUT}
-        blocks = {label.rpartition("/")[0] for label in self.labels.values()}
-        for key, node in self.nodes.items():
-            if key in needed:
-                label = self.labels[key] or node.kind
-                # What a block computes at its end has only the name of the block.
-                label = f"{label} {node.kind}" if label in blocks else label
-                names[key] = _free(label, node.kind, taken)
-                taken.add(names[key])
-        made = tuple(
-            replace(
-                node,
-                name=names[key],
-                inputs=tuple(names[one] for one in node.inputs),
-                paths={role: f"{names[key]}/{role}" for role in node.paths},
-            )
-            for key, node in self.nodes.items()
-            if key in needed
-        )
-        return made, names[output]
-
 
 def _or_none(expression: Expression) -> Expression | None:
     return None if expression is ITSELF else expression
-
-
-def _free(label: str, kind: str, taken: set[str]) -> str:
-    free, number = label, 1
-    if free in taken and kind not in label:
-        free = label = f"{label} {kind}"
-    while free in taken:
-        number += 1
-        free = f"{label}#{number}"
-    return free

@@ -14,7 +14,7 @@ from jcnn.interop.onnx_call import Call, Constant
 from jcnn.interop.onnx_constants import axes_of, axis_of, sizes_of
 from jcnn.interop.onnx_functions import Expression
 from jcnn.interop.onnx_layers import grouped
-from jcnn.interop.onnx_shapes import mean_over_space
+from jcnn.interop.onnx_pooling import mean_over_space
 from jcnn.interop.onnx_values import Images, Sizes, Value, shown_shape
 
 Array = npt.NDArray[Any]

@@ -25,9 +25,10 @@ from jcnn.interop.onnx_constants import FOLDS, Folder, shape_array
 from jcnn.interop.onnx_decode import OnnxModel, OnnxOperation, OnnxTensor, decode_onnx
 from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_input import Scaling, images_of, scaling_of, written_preprocessing
-from jcnn.interop.onnx_labels import label_of
+from jcnn.interop.onnx_labels import label_of, named
 from jcnn.interop.onnx_layers import READERS
 from jcnn.interop.onnx_moments import Moment, combined, mean_of, settled
+from jcnn.interop.onnx_shapes import VIEWS
 from jcnn.interop.onnx_values import Value, value_of
 from jcnn.interop.torch_zip import shown
 
@@ -255,6 +256,8 @@ class _Program:
             raise ValueError(f"is a {node.kind}, which jcnn has no layer for")
         if not given:
             raise ValueError("is of constants, which jcnn does not compute")
+        if node.kind not in VIEWS:
+            inputs = [self.to.repeated(one) if isinstance(one, Value) else one for one in inputs]
         call = Call(
             node,
             label_of(node, self.model.producer),
@@ -306,6 +309,7 @@ class _Program:
             raise ValueError("ends in a mean")
         if not isinstance(value, Value):
             raise ValueError("computes nothing of the images")
+        value = self.to.repeated(value)
         if value.ending is not None:
             self.ends_in_softmax = True
             label = value.ending[1]
@@ -316,7 +320,7 @@ class _Program:
         if len(flat.axes) == 1:
             flat = replace(flat, axes=(*flat.axes, ()))
         layout = self.to.layout(flat) if len(flat.axes) > 2 else (1,)
-        return self.to.finished(self.to.arranged(flat, layout))
+        return named(self.to.nodes, self.to.labels, self.to.arranged(flat, layout))
 
     def preprocessing(self) -> tuple[Preprocessing | None, list[str]]:
         """How the input is made of an image, and what is assumed of it."""

@@ -1,6 +1,6 @@
 """ONNX's operations that move, cut, enlarge or join arrays."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +9,12 @@ import numpy.typing as npt
 
 from jcnn.interop.onnx_call import Call
 from jcnn.interop.onnx_constants import axes_of, axis_of, ints, sizes_of, slices_of
-from jcnn.interop.onnx_graph import Builder
 from jcnn.interop.onnx_values import (
     BATCH,
-    NCHW,
-    NHWC,
     Images,
     Value,
     check_size,
+    copied,
     reshaped,
     shown_shape,
     transposed,
@@ -95,6 +93,29 @@ def _unsqueeze(call: Call) -> Value:
     for axis in sorted(axis_of(one, rank) for one in found):
         axes.insert(axis, ())
     return replace(value, axes=tuple(axes))
+
+
+def _tile(call: Call) -> Value:
+    counts = ints(call.known(1))
+    value = call.value()
+    if len(counts) != len(value.axes):
+        raise ValueError(f"repeats: got {counts} for {len(value.axes)} axes")
+    return copied(value, counts)
+
+
+def _expand(call: Call) -> Value:
+    value = call.value()
+    sizes = sizes_of(call.known(1))
+    if len(sizes) != len(value.axes):
+        raise ValueError(f"shape: got {sizes} for {len(value.axes)} axes")
+    pairs = list(zip(value.shape, sizes, strict=True))
+    counts = [size if have == 1 and isinstance(size, int) else 1 for have, size in pairs]
+    if any(
+        count == 1 and size not in (1, have)
+        for count, (have, size) in zip(counts, pairs, strict=True)
+    ):
+        raise ValueError(f"shape: got {shown_shape(sizes)} for {shown_shape(value.shape)}")
+    return copied(value, counts)
 
 
 def _concat(call: Call) -> Value:
@@ -267,38 +288,20 @@ _ROUNDED: dict[str, Callable[[Array], Array | None]] = {
 }
 
 
-# --- means over space -----------------------------------------------------------------------------
+# --- the tables ---------------------------------------------------------------------------------
 
-
-def mean_over_space(
-    to: Builder, label: str, value: Value, axes: Sequence[int], kind: str = "global_average_pool"
-) -> Value:
-    """A mean over height and width, which stay with size 1.
-
-    Raises:
-        ValueError: the axes are others.
-    """
-    for layout in (NCHW, NHWC):
-        if len(value.axes) == 4 and tuple(axes) == layout[:2]:
-            key = to.add(label, kind, [to.arranged(value, layout)], {"keepdims": True})
-            return value_of(key, to.shape(key), layout)
-    raise ValueError(
-        f"axes: got {tuple(axes)} of {shown_shape(value.shape)}; accepted: height and width"
-    )
-
-
-def _reduced(kind: str) -> Callable[[Call], Value]:
-    def read(call: Call) -> Value:
-        value = call.value()
-        rank = len(value.axes)
-        axes = sorted({axis_of(axis, rank) for axis in axes_of(call.node, call.known(1)) or ()})
-        made = mean_over_space(call.to, call.label, value, axes, kind)
-        if call.whole("keepdims", 1):
-            return made
-        return replace(made, axes=tuple(made.axes[k] for k in range(rank) if k not in axes))
-
-    return read
-
+# Operations that only say how the axes of a value are named, cut and joined.
+VIEWS = (
+    "Identity",
+    "Cast",
+    "Transpose",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Tile",
+    "Expand",
+)
 
 SHAPES: dict[str, Callable[[Call], Value]] = {
     "Identity": _same,
@@ -308,11 +311,11 @@ SHAPES: dict[str, Callable[[Call], Value]] = {
     "Flatten": _flatten,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
+    "Tile": _tile,
+    "Expand": _expand,
     "Concat": _concat,
     "Pad": _pad,
     "Slice": _slice,
     "Resize": _resize,
     "Upsample": _resize,
-    "ReduceMean": _reduced("global_average_pool"),
-    "ReduceMax": _reduced("global_max_pool"),
 }

@@ -57,6 +57,8 @@ class Value:
             over the last axis of the node.
         label: name of the node of the last reshaping.
         shared: whether something else reads the node, too, now or later.
+        copies: sizes of factors along which all numbers are the same; in `axes`, the first of them
+            is -2, the second -3.
     """
 
     node: str
@@ -66,6 +68,7 @@ class Value:
     ending: tuple[str, str] | None = None
     label: str = ""
     shared: bool = False
+    copies: Shape = ()
 
     @property
     def shape(self) -> Sizes:
@@ -73,8 +76,31 @@ class Value:
         return tuple(self._size(axis) for axis in self.axes)
 
     def _size(self, axis: tuple[int, ...]) -> int | Images:
-        known = math.prod(self.factors[one] for one in axis if one != BATCH)
+        sizes = dict(enumerate(self.factors)) | copy_sizes(self.copies)
+        known = math.prod(sizes[one] for one in axis if one != BATCH)
         return Images(known) if BATCH in axis else known
+
+
+def copy_sizes(copies: Shape) -> dict[int, int]:
+    """Sizes of copied factors by their numbers in `Value.axes`."""
+    return {BATCH - 1 - place: size for place, size in enumerate(copies)}
+
+
+def copied(value: Value, counts: Sequence[int]) -> Value:
+    """With axes of size 1 repeated.
+
+    Raises:
+        ValueError: another axis is to be repeated.
+    """
+    axes, copies = list(value.axes), list(value.copies)
+    for place, count in enumerate(counts):
+        if count == 1:
+            continue
+        if axes[place] or count < 1:
+            raise ValueError(f"repeats axis {place} of {shown_shape(value.shape)} {count} times")
+        copies.append(count)
+        axes[place] = (BATCH - len(copies),)
+    return replace(value, axes=tuple(axes), copies=tuple(copies))
 
 
 def value_of(node: str, shape: Shape, layout: Sequence[int] | None = None) -> Value:
@@ -120,7 +146,8 @@ def reshaped(value: Value, target: Sequence[int | Images]) -> Value:
     """
     said = f"a reshaping of {shown_shape(value.shape)} to {shown_shape(target)}"
     target = _completed(value, list(target), said)
-    factors = {BATCH: 0} | dict(enumerate(value.factors))  # by key; split ones get new keys
+    # By key; those that are split get new keys.
+    factors = {BATCH: 0} | dict(enumerate(value.factors)) | copy_sizes(value.copies)
     order = list(range(len(value.factors)))
     left = [one for axis in value.axes for one in axis]
     axes: list[list[int]] = []
@@ -139,7 +166,7 @@ def reshaped(value: Value, target: Sequence[int | Images]) -> Value:
             if count % have == 0:
                 count //= have
                 group.append(key)
-            elif have % count == 0:  # this axis ends inside of a factor
+            elif have % count == 0 and key >= 0:  # this axis ends inside of a factor
                 first, second = len(factors), len(factors) + 1
                 factors[first], factors[second] = count, have // count
                 order[order.index(key) : order.index(key) + 1] = [first, second]
@@ -151,7 +178,7 @@ def reshaped(value: Value, target: Sequence[int | Images]) -> Value:
         axes.append(group)
     if left:
         raise ValueError(said)
-    places = {BATCH: BATCH} | {key: place for place, key in enumerate(order)}
+    places = {key: key for key in factors if key < 0} | {key: k for k, key in enumerate(order)}
     return replace(
         value,
         factors=tuple(factors[key] for key in order),
@@ -161,7 +188,7 @@ def reshaped(value: Value, target: Sequence[int | Images]) -> Value:
 
 def _completed(value: Value, target: list[Any], said: str) -> list[Any]:
     """The sizes with a number instead of -1."""
-    whole = math.prod(value.factors)
+    whole = math.prod(value.factors) * math.prod(value.copies)
     images = any(isinstance(size, Images) for size in target)
     known = 1
     for size in target:

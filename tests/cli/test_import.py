@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jcnn.runs import load
+from jcnn.train import predict
 from tests.cli.process import Result
 from tests.interop.keras_files import WEIGHTS, functional, write_h5, write_weights
 
@@ -89,3 +90,22 @@ def test_mistakes_are_one_line_and_leave_no_folder(
         assert said in done.err
         assert len(done.err.splitlines()) == 1
         assert not run.exists()
+
+
+def test_an_onnx_file_becomes_the_run_that_it_was(
+    jcnn: Callable[..., Result], tmp_path: Path
+) -> None:
+    """Class names and preprocessing are in the file, the probabilities are the same."""
+    run, file, again = tmp_path / "run", tmp_path / "net.onnx", tmp_path / "again"
+    words = ("--out", run, "--classes", "a", "b", "c", "d", "e", "--range", "-1", "1")
+    assert jcnn("import", write_h5(tmp_path / "net.h5", functional()), *words).code == 0
+    assert jcnn("export", run, file, "--with-preprocessing").code == 0
+    done = jcnn("import", file, "--out", again)
+    assert done.code == 0, done.err
+    assert done.err == "jcnn: note: probabilities: left out, since jcnn's models give logits\n"
+    models, configs = zip(*(load(one) for one in (run, again)), strict=True)
+    assert configs[0].class_names == configs[1].class_names == tuple("abcde")
+    assert configs[0].preprocessing == configs[1].preprocessing
+    images = np.random.default_rng(0).integers(0, 256, (2, 7, 6, 3), np.uint8)
+    first, second = (predict(model, images) for model in models)
+    np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)

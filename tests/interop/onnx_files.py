@@ -142,6 +142,7 @@ POOLING: dict[str, Case] = {
         mode="linear",
         coordinate_transformation_mode="pytorch_half_pixel",
     ),
+    "rows and columns repeated": lambda n: n("Relu", repeated(n)),
     "padded and cut": lambda n: n(
         "Slice",
         n("Pad", "x", ints(0, 0, 1, 2, 0, 0, 0, 1)),
@@ -284,6 +285,15 @@ def as_keras(net: Net, x: str, axes: list[int], shape: tuple[int, ...]) -> str:
     factor = net("Mul", net("Reciprocal", net("Sqrt", variance)), net.drawn(*shape))
     shift = net("Add", net("Mul", net("Neg", mean), factor), net.drawn(*shape))
     return net("Add", net("Mul", x, factor), shift)
+
+
+def repeated(net: Net) -> str:
+    """Each row twice and each column three times, as Keras's UpSampling2D is exported."""
+    y = net("Tile", net("Unsqueeze", "x", ints(3)), ints(1, 1, 1, 2, 1))
+    y = net("Reshape", y, ints(-1, 3, 18, 8))
+    y = net("Unsqueeze", y, ints(4))
+    y = net("Expand", y, ints(1, 1, 1, 1, 3))
+    return net("Reshape", y, ints(-1, 3, 18, 24))
 
 
 def shared(net: Net) -> str:
