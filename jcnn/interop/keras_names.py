@@ -5,7 +5,7 @@ first. In a file of weights alone the names of the layers may be others than in 
 since Keras numbers them anew in each session; then the order of the layers counts, as in Keras.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jcnn.interop.hdf5_file import Tree
 from jcnn.interop.keras_config import KerasLayer
@@ -50,16 +50,19 @@ def own_places(layer: KerasLayer, tree: Tree, root: str) -> list[str]:
     return [f"{root}/{outer}/{name}" for name in found]
 
 
-def role_of(name: str) -> str:
-    """The role "kernel" of a weight "conv1/kernel:0"."""
-    return name.split("/")[-1].split(":")[0]
+def role_of(name: str, roles: Collection[str] = ()) -> str:
+    """The role "kernel" of a weight "conv1/kernel:0", of a layer with some roles."""
+    role = name.split("/")[-1].split(":")[0]
+    if role == "depthwise_kernel" and role not in roles and "kernel" in roles:
+        return "kernel"  # as Keras 3 calls that of DepthwiseConv2D
+    return role
 
 
 def _by_role(layer: KerasLayer, tree: Tree, root: str) -> dict[str, str]:
     roles = roles_of(layer.kind, layer.config)
     found: dict[str, str] = {}
     for place in own_places(layer, tree, root) if roles else []:
-        role = role_of(place)
+        role = role_of(place, roles)
         if role not in roles:
             continue
         if role in found:
@@ -88,7 +91,10 @@ def _in_order(
         ]
         all_roles = [(one.path, role) for one in layers for role in roles_of(one.kind, one.config)]
         wanted = first + [one for one in all_roles if one not in first]
-        if [role for _, role in wanted] != [role_of(name) for name in names]:
+        roles = [role for _, role in wanted]
+        if len(names) != len(roles) or any(
+            role_of(name, [role]) != role for name, role in zip(names, roles, strict=True)
+        ):
             raise ValueError(
                 f"its layer {group!r} has other weights than {top!r} of the architecture"
             )

@@ -81,6 +81,70 @@ def functional() -> dict[str, Any]:
     return {"class_name": "Model", "config": config}
 
 
+def of_tf_keras() -> tuple[dict[str, Any], dict[str, dict[str, Array]], dict[str, Array]]:
+    """What tf.keras 2.15 writes for a model in a model: configuration, weights, Adam's arrays.
+
+    The names of weights in the inner model are without its name, and those of a depthwise kernel
+    are Keras 2's.
+    """
+    same = {"strides": [1, 1], "padding": "same", "dilation_rate": [1, 1], "activation": "linear"}
+    conv = {**CONV, "name": "conv_in", "trainable": False}
+    depthwise = same | {"name": "deep", "kernel_size": [3, 3], "depth_multiplier": 1}
+    norm = {"name": "norm", "axis": [3], "momentum": 0.99, "epsilon": 1e-3}
+    inner = [
+        {"class_name": "Conv2D", "config": conv},
+        {"class_name": "DepthwiseConv2D", "config": depthwise | {"use_bias": False}},
+        {"class_name": "BatchNormalization", "config": norm},
+    ]
+    nested = {"name": "inner", "layers": inner}
+    layers: list[dict[str, Any]] = [
+        {
+            "class_name": "InputLayer",
+            "config": {"name": "i", "batch_input_shape": [None, 7, 6, 3]},
+            "name": "i",
+            "inbound_nodes": [],
+        },
+        {
+            "class_name": "Sequential",
+            "config": nested,
+            "name": "inner",
+            "inbound_nodes": [[["i", 0, 0, {}]]],
+        },
+        {
+            "class_name": "Flatten",
+            "config": FLATTEN,
+            "name": "flatten_1",
+            "inbound_nodes": [[["inner", 1, 0, {}]]],
+        },
+        {
+            "class_name": "Dense",
+            "config": DENSE,
+            "name": "dense_1",
+            "inbound_nodes": [[["flatten_1", 0, 0, {}]]],
+        },
+    ]
+    ends = {"input_layers": [["i", 0, 0]], "output_layers": [["dense_1", 0, 0]]}
+    config = {"class_name": "Functional", "config": {"name": "model", "layers": layers} | ends}
+    trained = {
+        "deep/depthwise_kernel": drawn(3, 3, 4, 1),
+        "norm/gamma": drawn(4),
+        "norm/beta": drawn(4) + 1,
+    }
+    rest = {
+        **{f"conv_in/{role}": array for role, array in WEIGHTS["conv2d_1"].items()},
+        "norm/moving_mean": drawn(4) - 1,
+        "norm/moving_variance": np.abs(drawn(4)) + np.float32(0.5),
+    }
+    dense = {f"dense_1/{role}": array for role, array in WEIGHTS["dense_1"].items()}
+    slots = {
+        f"Adam/{slot}/{name}:0": array * np.float32(factor)
+        for name, array in (trained | dense).items()
+        for slot, factor in (("m", 2), ("v", 3))
+    }
+    adam: dict[str, Array] = {"iteration:0": np.asarray(7, np.int64), **slots}
+    return config, {"inner": trained | rest, "dense_1": dense}, adam
+
+
 def write_h5(
     path: Path,
     config: Any,
@@ -94,7 +158,7 @@ def write_h5(
     Args:
         path: of the file.
         config: of the model.
-        weights: by layer, then by role; None means `WEIGHTS`.
+        weights: by layer, then by role or whole name; None means `WEIGHTS`.
         split: splits the lists of names.
         optimizer: its configuration, and its arrays by name.
     """
@@ -111,7 +175,8 @@ def write_h5(
         top = file.create_group("model_weights")
         for layer, arrays in (WEIGHTS if weights is None else weights).items():
             group = top.create_group(layer)
-            names = [f"{layer}/{role}:0".encode() for role in arrays]
+            paths = [role if "/" in role else f"{layer}/{role}" for role in arrays]
+            names = [f"{path}:0".encode() for path in paths]
             if split:
                 for number, name in enumerate(names):
                     group.attrs[f"weight_names{number}"] = [name]

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -22,7 +23,15 @@ from jcnn.interop import load_model
 from jcnn.interop.keras_layers import LAYERS
 from jcnn.layers import eval_mode
 from jcnn.train import predict
-from tests.interop.keras_files import WEIGHTS, drawn, functional, sequential, write_h5
+from tests.interop.keras_files import (
+    WEIGHTS,
+    drawn,
+    functional,
+    of_tf_keras,
+    sequential,
+    write_h5,
+    write_weights,
+)
 
 h5py: Any = importlib.import_module("h5py")  # it has no types
 ROOT = Path(__file__).parents[2]
@@ -50,6 +59,40 @@ def test_old_dialects(dialect: str, split: bool, tmp_path: Path) -> None:
     got = jax.jit(eval_mode(model))(x)
     want = by_hand(x, branches=dialect == "functional")
     np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("form", ["whole", "weights alone"])
+def test_the_structure_of_tf_keras_2_15(form: str, tmp_path: Path) -> None:
+    config, weights, adam = of_tf_keras()
+    given = {"class_name": "Custom>Adam", "config": {"learning_rate": 0.002}}
+    if form == "whole":
+        file = write_h5(tmp_path / "old.h5", config, weights, optimizer=(given, adam))
+        model, meta = load_model(file)
+    else:
+        other = {"net": weights["inner"], "end": weights["dense_1"]}  # the order counts
+        architecture = tmp_path / "model.json"
+        architecture.write_text(json.dumps(config), encoding="utf-8")
+        file = write_weights(tmp_path / "old.h5", other)
+        model, meta = load_model(file, architecture=architecture)
+    x = np.random.default_rng(3).uniform(0, 1, (2, 7, 6, 3)).astype(np.float32)
+    inner, dense = weights["inner"], weights["dense_1"]
+    convolved = ops.conv2d(
+        *map(jnp.asarray, (x, inner["conv_in/kernel"], inner["conv_in/bias"])), stride=(2, 1)
+    )
+    y = ops.depthwise_conv2d(ops.relu(convolved), jnp.asarray(inner["deep/depthwise_kernel"]))
+    deviation = np.sqrt(inner["norm/moving_variance"] + 1e-3)
+    y = (y - inner["norm/moving_mean"]) / deviation * inner["norm/gamma"] + inner["norm/beta"]
+    want = np.asarray(y).reshape(2, -1) @ dense["dense_1/kernel"] + dense["dense_1/bias"]
+    got = jax.jit(eval_mode(model))(x)
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
+    assert meta.frozen == ("inner.conv_in",)
+    assert (meta.optimizer is not None) == (form == "whole")
+    if meta.optimizer is not None:
+        assert meta.optimizer.updates == 7
+        kernel = inner["deep/depthwise_kernel"]
+        squares = meta.optimizer.slots["square"]
+        assert len(squares) == 5
+        np.testing.assert_array_equal(squares["inner/deep/kernel"], 3 * kernel)
 
 
 def test_a_model_becomes_a_run(tmp_path: Path) -> None:
