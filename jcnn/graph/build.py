@@ -132,7 +132,7 @@ BETWEEN: dict[str, Callable[..., jax.Array]] = {
     "zero_pad": ops.zero_pad2d,
     "crop": ops.crop2d,
     "upsample": ops.upsample2d,
-    "reshape": lambda x, shape: x.reshape(len(x), *shape),
+    "reshape": lambda x, shape: x.reshape(x.shape[0], *shape),
 }
 
 

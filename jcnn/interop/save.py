@@ -143,8 +143,14 @@ def _stablehlo(saved: _Saved, path: Path) -> dict[str, Any]:
     (number,) = export.symbolic_shape("n")
     dtype = jnp.uint8 if saved.with_preprocessing else jnp.float32
     images = jax.ShapeDtypeStruct((number, *saved.input_shape), dtype)
-    with _no_source_files():
-        exported = export.export(jax.jit(run), platforms=PLATFORMS)(images)
+    try:
+        with _no_source_files():
+            exported = export.export(jax.jit(run), platforms=PLATFORMS)(images)
+    except TypeError as error:  # `len(x)` is a number, `x.shape[0]` may be a symbol
+        raise ValueError(
+            "model: cannot be traced for any number of images; accepted: x.shape[0] in place of "
+            f"len(x) ({str(error).splitlines()[0]})"
+        ) from error
     about = {
         **saved.about,
         **saved.interface,

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from jcnn.runs import load
+from jcnn.checkpoint import arrays, steps
+from jcnn.cli.train_model import with_saved_optimizer
+from jcnn.runs import load, read_config
 from jcnn.train import predict
+from tests.cli.conftest import Trained
 from tests.cli.process import Result
 from tests.interop.keras_files import WEIGHTS, functional, write_h5, write_weights
 
@@ -58,6 +62,36 @@ def test_an_imported_run_is_trained_on(jcnn: Callable[..., Result], tmp_path: Pa
     more = jcnn("train", "--resume", tmp_path / "run", "--epochs", "2")
     assert more.code == 0, more.err
     assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 2
+
+
+def test_the_optimizer_goes_on_where_it_fits(
+    jcnn: Callable[..., Result], trained: Trained, tmp_path: Path
+) -> None:
+    file, source = tmp_path / "net.keras", tmp_path / "source"
+    assert jcnn("export", trained.run, file).code == 0
+    assert jcnn("import", file, "--out", source).code == 0
+    updates = steps(trained.run)[-1]
+    words = ("train", "--weights", source, "--data", "digits", "--epochs", "1")
+    done = jcnn(*words, "--batch-size", "64", "--out", tmp_path / "on")
+    assert done.code == 0, done.err
+    assert f"note: adam goes on after {updates} updates, with learning rate 0.001" in done.err
+    state = arrays(tmp_path / "on")
+    assert int(state["optimizer.t"]) == updates + steps(tmp_path / "on")[-1]
+    config = read_config(tmp_path / "on")
+    for given, changes, said in (
+        (["--learning-rate"], {"learning_rate": 0.5}, "adam goes on after {} updates, with lear"),
+        (
+            ["--optimizer"],
+            {"optimizer": "sgd"},
+            "the optimizer starts anew: that of the weights is",
+        ),
+        (["--freeze"], {"freeze": ("conv2d",)}, "the optimizer starts anew: other layers are fro"),
+    ):
+        notes: list[object] = []
+        changed = replace(config, train=replace(config.train, **changes))
+        made = with_saved_optimizer(changed, given, notes.append)
+        assert made.train == changed.train
+        assert said.format(updates) in str(notes[0])
 
 
 def test_weights_and_an_architecture(jcnn: Callable[..., Result], tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def _poolings(self: Any, x: jax.Array) -> Any:
     y = self.up(ops.mish(ops.softplus(y)))
     y = self.even(ops.selu(self.wide(y)))
     y = self.dilated(y)
-    return self.head(ops.sigmoid(y).reshape(len(y), -1, 2).reshape(len(y), -1))
+    y = ops.sigmoid(y).reshape(y.shape[0], -1, 2)
+    return self.head(y.reshape(y.shape[0], -1))
 
 
 def poolings() -> nnx.Module:

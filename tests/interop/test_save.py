@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -91,6 +92,18 @@ def test_a_program_with_preprocessing_gives_the_probabilities_of_predict(tmp_pat
     about = json.loads(files[1].read_text(encoding="utf-8"))
     assert Preprocessing.from_json(about["preprocessing"]) == own
     assert about["output"] == "probabilities"
+
+
+def test_a_model_for_one_number_of_images_is_refused_in_one_line(tmp_path: Path) -> None:
+    class Net(nnx.Module):
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return x.reshape(len(x), -1)
+
+    file = tmp_path / "net.stablehlo"
+    with pytest.raises(ValueError, match=r"accepted: x\.shape\[0\] in place of len\(x\)") as caught:
+        save_model(Net(), file, input_shape=(1, 3, 1), class_names=["a", "b", "c"])
+    assert len(str(caught.value).splitlines()) == 1
+    assert not file.exists()
 
 
 @pytest.mark.slow
