@@ -32,6 +32,25 @@ def drawn(model: nnx.Module, seed: int = 1) -> nnx.Module:
     return model
 
 
+def settled(model: nnx.Module, shape: tuple[int, int, int]) -> nnx.Module:
+    """The model with random parameters and the statistics of random images.
+
+    Without them, the numbers of a deep network vanish, and its output is that of its last bias.
+    """
+    drawn(model)
+    norms: list[Any] = [
+        module for _, module in nnx.iter_modules(model) if isinstance(module, nnx.BatchNorm)
+    ]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    apply: Any = layers.train_mode(model)
+    apply(np.random.default_rng(5).normal(0, 2, (4, *shape)).astype(np.float32))
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
+    return model
+
+
 class Net(nnx.Module):
     """Layers by name, and a function that calls them.
 
@@ -119,10 +138,10 @@ def _poolings(self: Any, x: jax.Array) -> Any:
     y = jnp.concatenate([one, two, three, four], -1)
     y = ops.upsample2d(y, (2, 1), interpolation="bilinear")
     y = ops.upsample2d(ops.crop2d(ops.zero_pad2d(y, ((1, 0), (2, 1))), ((2, 1), (0, 1))), 2)
-    y = self.up(ops.mish(ops.softplus(y)))
+    y = self.up(ops.mish(y))
     y = self.even(ops.selu(self.wide(y)))
-    y = self.dilated(y)
-    y = ops.sigmoid(y).reshape(y.shape[0], -1, 2)
+    y = ops.softplus(self.dilated(y))
+    y = ops.sigmoid(y - 1).reshape(y.shape[0], -1, 2)
     return self.head(y.reshape(y.shape[0], -1))
 
 

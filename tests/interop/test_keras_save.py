@@ -29,7 +29,7 @@ from jcnn.interop.keras_write import WRITERS
 from jcnn.interop.keras_written import WrittenLayer
 from jcnn.layers import eval_mode
 from jcnn.train import optimizers, predict
-from tests.interop.keras_exports import SMALL, ZOO, Net, chain, drawn
+from tests.interop.keras_exports import SMALL, ZOO, Net, chain, drawn, settled
 from tests.interop.keras_steps import Training
 
 h5py: Any = importlib.import_module("h5py")  # it has no types
@@ -80,7 +80,7 @@ def test_every_kind_comes_back(name: str, tmp_path: Path) -> None:
     model = drawn(make())
     x = images(shape)
     want = np.asarray(jax.jit(eval_mode(model))(x))
-    assert np.abs(want - want.mean(0)).max() > 0.01  # the images matter
+    assert np.abs(want - want.mean(0)).max() > 0.003  # the images matter
     for suffix in (".keras", ".h5"):
         file = save(model, tmp_path / f"net{suffix}", shape, want.shape[-1])
         again, meta = load_model(file)
@@ -420,9 +420,10 @@ def in_keras(folder: Path) -> None:
 def test_keras_gives_the_same_predictions(tmp_path: Path) -> None:
     wanted: dict[Path, np.ndarray] = {}
     for name, (make, shape) in (SMALL | ZOO).items():
-        model = drawn(make())
+        model = settled(make(), shape) if name in ZOO else drawn(make())
         x = images(shape)
         want = np.asarray(jax.jit(eval_mode(model))(x))
+        assert np.abs(want - want.mean(0)).max() > 0.01, name
         for suffix in (".keras", ".h5", ".weights.h5"):
             file = save(model, tmp_path / f"{name}{suffix}", shape, want.shape[-1])
             np.savez(f"{file}.npz", x=x)
