@@ -27,6 +27,7 @@ def label_of(node: OnnxOperation, producer: str) -> str:
             return label
     name = (node.name or node.outputs[0]).strip("/")
     name = re.sub(rf"/{re.escape(node.kind)}(_\d+)?$", "", name) or name
+    name = re.sub(r"/(BiasAdd|Conv2D|MatMul|depthwise)$", "", name)  # TensorFlow's
     # PyTorch writes "layer1/layer1.0/layer1.0.conv1".
     parts = name.split("/")
     kept = [

@@ -28,11 +28,13 @@ from jcnn.interop.onnx_input import Scaling, images_of, scaling_of, written_prep
 from jcnn.interop.onnx_labels import label_of, named
 from jcnn.interop.onnx_layers import READERS
 from jcnn.interop.onnx_moments import Moment, combined, mean_of, settled
+from jcnn.interop.onnx_pooling import mean_over_space
 from jcnn.interop.onnx_shapes import VIEWS
 from jcnn.interop.onnx_values import Value, value_of
 from jcnn.interop.torch_zip import shown
 
-OLDEST = 6  # before, arguments had other meanings
+# Before, sums and products aligned their arrays in another way.
+OLDEST, NEWEST = 7, 28
 _DOMAINS = ("", "ai.onnx")
 # Numbers of an array that is read even where only shapes are wanted: it may be sizes.
 _SMALL = 1024
@@ -117,6 +119,11 @@ def _listing(model: OnnxModel) -> Listing:
                 refused.partition(": ")[2],
             )
         )
+    if not any(row.refused for row in rows):
+        try:
+            program.finished()
+        except ValueError as error:
+            notes = (*notes, f"refused: {_line(error)}")
     return Listing(
         f"ONNX, opset {model.opset}{f', by {model.producer}' if model.producer else ''}",
         free,
@@ -159,6 +166,8 @@ class _Program:
         self.to = Builder(
             self.input_shape, own=model.producer.startswith("jcnn"), with_arrays=with_arrays
         )
+        if model.opset > NEWEST:
+            self.to.notes[f"opset {model.opset} is newer than what jcnn knows, {NEWEST}"] = None
         self._fold = Folder(model.opset, sum(one.size for one in model.constants.values()))
         self._with_arrays = with_arrays
         self.values: dict[str, Known] = {
@@ -303,10 +312,19 @@ class _Program:
         return tuple(size for size in found.shape if isinstance(size, int))
 
     def finished(self) -> tuple[tuple[Node, ...], str]:
-        """The nodes and the name of the last one."""
-        value = self.values.get(self.model.outputs[0].name)
-        if isinstance(value, Moment):
-            raise ValueError("ends in a mean")
+        """The nodes and the name of the last one.
+
+        Raises:
+            ValueError: the output is none that a model of jcnn gives.
+        """
+        try:
+            return self._finished(self.values.get(self.model.outputs[0].name))
+        except ValueError as error:
+            raise ValueError(f"output: {error}") from error
+
+    def _finished(self, value: Known) -> tuple[tuple[Node, ...], str]:
+        if isinstance(value, Moment) and (value.kind, value.sign) == ("mean", 1):
+            value = mean_over_space(self.to, value.label, value.x, value.axes)
         if not isinstance(value, Value):
             raise ValueError("computes nothing of the images")
         value = self.to.repeated(value)

@@ -55,7 +55,7 @@ def _reshape(call: Call) -> Value:
             raise ValueError(f"shape: got {sizes} for {shown_shape(shape)}")
         sizes = [shape[number] if size == 0 else size for number, size in enumerate(sizes)]
     known = any(isinstance(size, Images) for size in sizes)
-    if sizes and not known and sizes[0] == call.fixed and value.axes[0] == (BATCH,):
+    if sizes and not known and sizes[0] == call.fixed and BATCH in value.axes[0]:
         sizes[0] = Images()
     return replace(reshaped(value, sizes), label=call.label)
 

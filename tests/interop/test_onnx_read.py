@@ -28,6 +28,7 @@ from tests.interop.onnx_files import (
     FUNCTIONS,
     NORMS,
     POOLING,
+    VERSIONS,
     Case,
     Net,
     ints,
@@ -53,22 +54,22 @@ def run(path: Path, images: np.ndarray) -> np.ndarray:
     return np.asarray(output)
 
 
-def flat(net: Net, case: Case) -> str:
+def flat(net: Net, case: Case, opset: int = 17) -> str:
     """The result of a case as logits: 4 sums of it with different weights."""
     y = case(net)
-    session = onnxruntime.InferenceSession(net.model(y).SerializeToString())
+    session = onnxruntime.InferenceSession(net.model(y, opset).SerializeToString())
     size = session.run(None, {"x": np.zeros((1, 3, 9, 8), np.float32)})[0].size
     scale = net.drawn(size, 4) / np.sqrt(size)
-    return net("Gemm", net("Flatten", y), scale.astype(np.float32))
+    return net("Gemm", net("Flatten", y), scale.astype(np.float32), np.zeros(4, np.float32))
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_the_numbers_of_onnxruntime(group: str, tmp_path: Path) -> None:
+def assert_same_numbers(cases: dict[str, tuple[int, Case]], folder: Path) -> None:
+    """All cases as one program, which is compiled faster than one for each."""
     models, wanted = {}, {}
     x = np.random.default_rng(1).normal(size=(2, 3, 9, 8)).astype(np.float32)
-    for name, case in GROUPS[group].items():
+    for name, (opset, case) in cases.items():
         net = Net()
-        path = net.save(tmp_path / "net.onnx", flat(net, case))
+        path = net.save(folder / "net.onnx", flat(net, case, opset), opset)
         models[name], meta = load_model(path)
         assert (meta.input_shape, meta.classes) == ((9, 8, 3), 4)
         wanted[name] = run(path, x)
@@ -82,6 +83,15 @@ def test_the_numbers_of_onnxruntime(group: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(
             got[name], want, rtol=0, atol=2e-5 * max(1, want.std()), err_msg=name
         )
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_numbers_of_onnxruntime(group: str, tmp_path: Path) -> None:
+    assert_same_numbers({name: (17, case) for name, case in GROUPS[group].items()}, tmp_path)
+
+
+def test_older_and_newer_versions_of_operations(tmp_path: Path) -> None:
+    assert_same_numbers(VERSIONS, tmp_path)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -394,7 +404,7 @@ def test_whole_files_that_are_refused(tmp_path: Path) -> None:
     refused("takes an array of (None, 5); accepted: images", shape=("N", 5))
     refused("takes images of the data type 7", shape=("N", 3, 9, 8), dtype=7)
     refused("is of 'ai.custom', not of ONNX's own", domain="ai.custom")
-    refused("has opset 3; accepted: 6 or newer", opset=3)
+    refused("has opset 3; accepted: 7 or newer", opset=3)
     refused("has 288 bytes, not 288,000,000,000", dims=(4000, 3000, 3000, 2))
     refused("has shape (4, 3, -3, 2)", dims=(4, 3, -3, 2))
     path.write_bytes(b"")
@@ -452,6 +462,22 @@ def test_a_listing_goes_on_after_a_refusal(tmp_path: Path) -> None:
         ("nflatten_3", "Flatten", None, 0, ""),
         ("ngemm_4", "Gemm", None, 980, ""),
     ]
+
+
+def test_outputs(tmp_path: Path) -> None:
+    """Maps of one pixel are logits; flattened maps in the file's order are not jcnn's."""
+    net = Net()
+    y = net("Conv", "x", net.drawn(5, 3, 3, 2))
+    path = net.save(tmp_path / "net.onnx", net("ReduceMean", y, axes=[2, 3]))
+    x = drawn(2, 3, 9, 8)
+    want = run(path, x).reshape(2, 5)
+    got = logits(load_model(path)[0], x.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(got, want, rtol=0, atol=2e-5)
+    net = Net()
+    path = net.save(tmp_path / "net.onnx", net("Flatten", net("Relu", "x")))
+    with pytest.raises(ValueError, match=r"output: needs the axes of \(N, 216\) in an order"):
+        load_model(path)
+    assert "refused: output: needs the axes" in str(list_onnx(path).notes)
 
 
 def test_a_listing_of_every_case_refuses_nothing(tmp_path: Path) -> None:
