@@ -439,7 +439,9 @@ def _activated(config: dict[str, Any]) -> list[Step]:
     if given == "leaky_relu":
         return [_function("leaky_relu", " leaky_relu", slope=0.2)]
     if given == _OLD_HARD_SIGMOID:  # clip(0.2 x + 0.5), which is jcnn's of 1.2 x
-        steep = Step("multiply", arrays={"constant": np.asarray(1.2, np.float32)}, suffix=" 1.2")
+        steep = Step(
+            "multiply", arrays={"constant": np.asarray(1.2, np.float32)}, suffix=" steeper"
+        )
         return [steep, _function("hard_sigmoid", " hard_sigmoid")]
     if given not in _FUNCTIONS:
         raise ValueError(f"activation: got {given!r}; accepted: {', '.join(_FUNCTIONS)}")

@@ -239,11 +239,16 @@ def _frozen(model: KerasModel, built: _Built) -> tuple[str, ...]:
 
 def _of_frozen(model: KerasModel, built: _Built) -> str:
     """A note on the layers that were not trained, or ""."""
-    frozen = _frozen(model, built)
+    frozen, every = _frozen(model, built), list(_with_parameters(model, built))
     if not frozen:
         return ""
-    if len(frozen) == len(_with_parameters(model, built)):
+    if len(frozen) == len(every):
         return "all layers were frozen in Keras"
+    if len(frozen) > 1 and list(frozen) == every[:-1]:
+        return (
+            f"all layers but {every[-1].replace('/', '.')} were frozen in Keras: --freeze backbone "
+            "leaves them as they are"
+        )
     names = [name.replace("/", ".") for name in frozen]  # of the modules
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (

@@ -221,7 +221,7 @@ def _rate(kind: str, config: Mapping[str, Any], stored: float | None) -> float:
 
 
 def _is_numbered(arrays: Sequence[tuple[str, Array]]) -> bool:
-    return all(name.isdigit() for name, _ in arrays)
+    return all(name.isdecimal() for name, _ in arrays)
 
 
 def _split(
@@ -236,7 +236,7 @@ def _split(
             rest.append((name, array))
         elif updates is None and array.dtype.kind in "iu":
             updates = int(array)
-        elif rate is None and (name.isdigit() or "learning_rate" in name) and not rest:
+        elif rate is None and (name.isdecimal() or "learning_rate" in name) and not rest:
             rate = float(array)
     return updates, rate, rest
 

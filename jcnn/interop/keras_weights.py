@@ -81,10 +81,11 @@ def is_keras(path: Path) -> bool:
     with path.open("rb") as stream:
         if stream.read(8) == b"\x89HDF\r\n\x1a\n":
             return True
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "config.json" in archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):  # no archive, or damaged
         return False
-    with zipfile.ZipFile(path) as archive:
-        return "config.json" in archive.namelist()
 
 
 def load_keras_weights(
@@ -109,7 +110,8 @@ def load_keras_weights(
         pairs, by_name = _paired(targets, layers, lambda: head_path(model, input_shape))
     except ValueError as error:
         raise ValueError(f"weights: {shown(path)}: {error}") from None
-    except (LookupError, TypeError, AttributeError) as error:  # a configuration may have any form
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        # A configuration may have any form.
         raise ValueError(f"weights: {shown(path)}: its configuration is wrong: {error!r}") from None
     loaded: list[str] = []
     new: list[str] = []
@@ -188,8 +190,9 @@ def _numbered(tree: Tree) -> list[FileLayer]:
         if last != "vars" or re.match(r"/(optimizer|metrics)\b|.*/seed_generator$", inner):
             continue
         array = tree.array(place)
-        if array is not None:
-            found.setdefault(inner, {})[number] = array
+        if array is None or not number.isdecimal():
+            raise ValueError(f"{place}: accepted: numbered arrays")
+        found.setdefault(inner, {})[number] = array
     layers = []
     for inner in sorted(found, key=_numbers_in_order):
         group = inner.rpartition("/")[2]
@@ -312,7 +315,7 @@ def _kind(target: _Target, is_coarse: bool) -> str:
 
 def _arrays(target: _Target, layer: FileLayer) -> dict[str, Array]:
     """The arrays of a layer by name of the variable."""
-    if all(name.isdigit() for name in layer.arrays):
+    if all(name.isdecimal() for name in layer.arrays):
         names = list(target.variables)
         if len(names) != len(layer.arrays):
             raise ValueError(

@@ -210,7 +210,7 @@ def read_in_process(config: Any, arrays: dict[str, Any]) -> Imported | str:
 # --- mutations of the file ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [6, pytest.param(300, marks=pytest.mark.slow)])
 def test_mutated_archives(count: int, tmp_path: Path) -> None:
     """Half are damaged as they are, which its check sums find; half have right check sums."""
     config, arrays = MODELS[0]

@@ -142,7 +142,7 @@ def test_a_frozen_batch_norm_stays_as_it_is(tmp_path: Path) -> None:
     model, meta = load_model(with_frozen(tmp_path / "old.h5"))
     assert meta.frozen == ("conv2d_1", "norm")
     assert meta.notes[-1] == (
-        "conv2d_1, norm were frozen in Keras: --freeze with their names leaves them as they are"
+        "all layers but dense_1 were frozen in Keras: --freeze backbone leaves them as they are"
     )
     x = np.random.default_rng(3).uniform(0, 1, (4, 7, 6, 3)).astype(np.float32)
     before = np.asarray(model.norm.mean[...])
