@@ -19,6 +19,7 @@ from jcnn.interop.onnx_decode import is_onnx
 from jcnn.interop.onnx_layers import READERS
 from jcnn.interop.onnx_read import list_onnx, read_onnx
 from jcnn.layers import Conv2D, Flatten, Sequential, eval_mode
+from jcnn.models import build
 from jcnn.train import predict
 from tests.graph.test_build import MODELS
 from tests.interop.onnx_files import (
@@ -34,7 +35,7 @@ from tests.interop.onnx_files import (
     ints,
     number,
 )
-from tests.interop.test_onnx import logits, onnxruntime, saved
+from tests.interop.test_onnx import ZOO, logits, onnxruntime, saved
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
@@ -156,6 +157,17 @@ def test_the_way_back_is_bit_identical(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * max(1, want.std()))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_networks_of_the_zoo_come_back(name: str, tmp_path: Path) -> None:
+    shape = (64, 48, 3)
+    model = build(name, shape, 5, seed=1)
+    again, _ = load_model(saved(model, shape, tmp_path / "net.onnx"))
+    x = np.random.default_rng(2).normal(size=(2, *shape)).astype(np.float32)
+    want = logits(model, x)
+    np.testing.assert_allclose(logits(again, x), want, rtol=0, atol=1e-6 * max(1, want.std()))
+
+
 @pytest.mark.parametrize("own", [None, "bgr", "grey"])
 def test_the_way_back_with_preprocessing(own: str | None, tmp_path: Path) -> None:
     shape = (7, 6, 1 if own == "grey" else 3)
@@ -253,6 +265,14 @@ def test_weights_of_other_kinds(dtype: str, tmp_path: Path) -> None:
     read, wanted = (one.graph.nodes[0].arrays["kernel"] for one in (found, expected))
     np.testing.assert_array_equal(read, wanted)
     assert any("float32 here" in note for note in found.notes) == (dtype != "listed")
+
+
+def test_weights_that_are_no_numbers_are_noted(tmp_path: Path) -> None:
+    net = Net()
+    kernel = net.drawn(4, 3, 3, 2)
+    kernel[1, 2, 0, 1] = np.nan
+    found = read_onnx(net.save(tmp_path / "net.onnx", pooled(net, kernel)))
+    assert "some weights are NaN" in found.notes
 
 
 def test_endings(tmp_path: Path) -> None:
