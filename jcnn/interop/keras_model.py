@@ -249,6 +249,12 @@ def _of_frozen(model: KerasModel, built: _Built) -> str:
             f"all layers but {every[-1].replace('/', '.')} were frozen in Keras: --freeze backbone "
             "leaves them as they are"
         )
+    if len(frozen) > 4 and list(frozen) == every[: len(frozen)]:
+        first = every[len(frozen)].replace("/", ".")
+        return (
+            f"all layers before {first} were frozen in Keras: --freeze backbone --unfreeze-from "
+            f"{first} leaves them as they are"
+        )
     names = [name.replace("/", ".") for name in frozen]  # of the modules
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (

@@ -66,7 +66,7 @@ def _by_role(layer: KerasLayer, tree: Tree, root: str) -> dict[str, str]:
         if role not in roles:
             continue
         if role in found:
-            raise ValueError(f"{role}: two arrays have this role: {place!r} is one")
+            raise ValueError(f"{layer.path}: {role}: two arrays have this role: {place!r} is one")
         found[role] = place
     return found
 

@@ -14,12 +14,14 @@ from typing import Any
 import jax.numpy as jnp
 from flax import nnx
 
-from jcnn.data import Note, Notify
+from jcnn.data import Note, Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.interop.hdf5_file import Array, Tree, read_hdf5
+from jcnn.interop.imported import ASSUMED
 from jcnn.interop.keras_file import LIMIT, is_numbered, keras_model
 from jcnn.interop.keras_layers import LAYERS, roles_of
 from jcnn.interop.keras_names import role_of
+from jcnn.interop.keras_preprocessing import Front, front, preprocessing
 from jcnn.interop.loaded import Loaded, variables_of
 from jcnn.interop.torch_zip import shown
 from jcnn.layers.calls import called_modules
@@ -105,7 +107,7 @@ def load_keras_weights(
         ValueError: the file is damaged, or an array is missing, left over or of another shape.
     """
     try:
-        layers = file_layers(path)
+        layers, first = file_layers(path)
         targets = _targets(model, input_shape)
         pairs, by_name = _paired(targets, layers, lambda: head_path(model, input_shape))
     except ValueError as error:
@@ -128,7 +130,31 @@ def load_keras_weights(
     done = Loaded(tuple(loaded), tuple(new), tuple(left))
     how = "" if by_name else "; layers are matched by their order"
     notify(Note(f"weights: {done.describe()}{how}"))
+    if first is None or not first.scaling:
+        notify(Note(f"weights: {ASSUMED}"))
     return done
+
+
+def keras_preprocessing(path: Path, image_shape: tuple[int, int, int]) -> Preprocessing | None:
+    """What a file's first layers do to images; None if it has none, or holds weights alone.
+
+    Raises:
+        ValueError: the file is damaged, or they do what jcnn's preprocessing cannot.
+    """
+    try:
+        if _has_weights_alone(path):
+            return None
+        model = keras_model(path)
+        own, _ = preprocessing(model, front(model), image_shape)
+    except ValueError as error:
+        raise ValueError(f"weights: {shown(path)}: {error}") from None
+    return own
+
+
+def _has_weights_alone(path: Path) -> bool:
+    if zipfile.is_zipfile(path):
+        return False
+    return "model_config" not in read_hdf5(path, (), LIMIT, numbers=False).attributes["/"]
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -163,8 +189,8 @@ def _rank(item: tuple[str, Any]) -> int:
 # --- the file -------------------------------------------------------------------------------------
 
 
-def file_layers(path: Path) -> list[FileLayer]:
-    """The layers with weights, in the order of the model where the file has one.
+def file_layers(path: Path) -> tuple[list[FileLayer], Front | None]:
+    """The layers with weights, in the order of the model where the file has one, and its first.
 
     Raises:
         ValueError: the file is damaged.
@@ -172,13 +198,14 @@ def file_layers(path: Path) -> list[FileLayer]:
     if not zipfile.is_zipfile(path):
         tree = read_hdf5(path, (), LIMIT)
         if "model_config" not in tree.attributes["/"]:
-            return _numbered(tree) if is_numbered(tree) else _listed(tree)
+            return (_numbered(tree) if is_numbered(tree) else _listed(tree)), None
     model = keras_model(path)
-    return [
+    layers = [
         FileLayer(layer.path, layer.kind, model.arrays(layer))
         for layer in model.layers
         if roles_of(layer.kind, layer.config)
     ]
+    return layers, front(model)
 
 
 def _numbered(tree: Tree) -> list[FileLayer]:

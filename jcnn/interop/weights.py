@@ -10,7 +10,7 @@ from flax import nnx
 from jcnn.data import Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.data.preprocessing import scaled
-from jcnn.interop.keras_weights import is_keras, load_keras_weights
+from jcnn.interop.keras_weights import is_keras, keras_preprocessing, load_keras_weights
 from jcnn.interop.loaded import Loaded
 from jcnn.interop.pretrained import weights_file
 from jcnn.interop.run_weights import load_run_weights
@@ -85,7 +85,8 @@ def weights_preprocessing(
         input_shape: `(H, W, C)` of the images; the weights may have been trained on another size.
 
     Returns:
-        That of the run, or `standard` with the largest square in the middle of an image.
+        That of the run, that of a Keras file's first layers or else `x / 255`, or `standard`; with
+        the largest square in the middle of an image.
 
     Raises:
         ValueError: the run's preprocessing is invalid, or for another number of channels.
@@ -94,6 +95,11 @@ def weights_preprocessing(
     if source != AUTO and Path(source).is_dir():
         own = _run_preprocessing(Path(source))
         return plain if own is None else replace(own, size=plain.size)
+    if source != AUTO and Path(source).exists() and is_keras(Path(source)):
+        first = keras_preprocessing(Path(source), input_shape)
+        return (
+            plain if first is None else replace(plain, mean=first.mean, deviation=first.deviation)
+        )
     if standard is None:
         return plain
     return replace(plain, mean=standard[0], deviation=standard[1])

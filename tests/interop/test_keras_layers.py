@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -356,6 +357,33 @@ def test_a_size_that_does_not_fit_resizing() -> None:
     size = {"height": 8, "width": 8}
     with pytest.raises(ValueError, match=r"takes images of \(8, 8, 3\), not \(4, 5, 3\)"):
         read(("Resizing", size), LAST, given=(4, 5, 3))
+
+
+def test_frozen_layers_are_told_of_in_one_line() -> None:
+    dense = {"units": 3, "use_bias": False}
+    arrays = {f"dense_{n}" if n else "dense": [KERNEL] for n in range(8)}
+    start, keeps = "--freeze backbone", "leaves them as they are"
+    cases: list[tuple[Sequence[int], str]] = [
+        ((), ""),
+        ((0, 2), f"d0, d2 were frozen in Keras: --freeze with their names {keeps}"),
+        (range(8), "all layers were frozen in Keras"),
+        (range(7), f"all layers but d7 were frozen in Keras: {start} {keeps}"),
+        (
+            range(5),
+            f"all layers before d5 were frozen in Keras: {start} --unfreeze-from d5 {keeps}",
+        ),
+        (
+            (0, 1, 2, 3, 4, 6),
+            f"d0, d1, d2, d3 and 2 more were frozen in Keras: --freeze with their names {keeps}",
+        ),
+    ]
+    for frozen, said in cases:
+        layers = [
+            ("Dense", dense | {"name": f"d{n}", "trainable": n not in frozen}) for n in range(8)
+        ]
+        found = read(*layers, arrays=arrays)
+        assert found.frozen == tuple(f"d{n}" for n in frozen)
+        assert found.notes == ((ASSUMED, said) if said else (ASSUMED,))
 
 
 def test_numbers_that_are_not_finite_are_a_note() -> None:

@@ -13,7 +13,8 @@ from flax import nnx
 
 from jcnn import interop
 from jcnn.data import Note
-from jcnn.interop.weights import load_weights
+from jcnn.interop.imported import ASSUMED
+from jcnn.interop.weights import load_weights, weights_preprocessing
 from jcnn.models import build
 from tests.interop.keras_files import WEIGHTS, drawn, functional, numbered, write_h5, write_weights
 
@@ -214,7 +215,8 @@ def test_keras_weights_in_a_model_of_the_zoo(form: str, tmp_path: Path) -> None:
         layer, role = path.split("/")
         np.testing.assert_array_equal(array, FILLED[IN_JCNN[layer]][role])
     named = form in ("the zoo's names", ".weights.h5")
-    assert notes == [Note(f"weights: 6 arrays loaded{'' if named else BY_ORDER}")]
+    said = f"weights: 6 arrays loaded{'' if named else BY_ORDER}"
+    assert notes == [Note(said), Note(f"weights: {ASSUMED}")]
 
 
 @pytest.mark.parametrize("form", ["save_weights", ".weights.h5"])
@@ -231,7 +233,25 @@ def test_another_head_is_made_anew_and_told(form: str, missing: bool, tmp_path: 
     np.testing.assert_array_equal(got["conv2d_1/kernel"], FILLED["a_conv"]["kernel"])
     how = BY_ORDER if form == "save_weights" else ""
     said = f"weights: 4 arrays loaded; made anew: dense/kernel, dense/bias{how}"
-    assert notes == [Note(said)]
+    assert notes == [Note(said), Note(f"weights: {ASSUMED}")]
+
+
+def test_weights_bring_the_preprocessing_of_their_file(tmp_path: Path) -> None:
+    """Not that of PyTorch's weights for the same model."""
+    config = functional()
+    scale = {"name": "scale", "scale": 1 / 127.5, "offset": -1.0}
+    layers = [
+        {"class_name": "Rescaling", "config": scale | {"batch_input_shape": [None, 7, 6, 3]}},
+        *(one for one in config["config"]["layers"] if one["class_name"] in ("Conv2D", "Flatten")),
+    ]
+    whole = write_h5(tmp_path / "w.h5", {"class_name": "Sequential", "config": layers})
+    shape, standard = (8, 9, 3), ((0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
+    own = weights_preprocessing(whole, standard, shape)
+    np.testing.assert_allclose((own.mean, own.deviation), 0.5, rtol=1e-6)
+    assert own.size == (8, 9)
+    alone = write_weights(tmp_path / "alone.h5", WEIGHTS)
+    own = weights_preprocessing(alone, standard, shape)
+    assert (own.mean, own.deviation) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def without(layer: str, role: str | None = None) -> dict[str, dict[str, Array]]:
