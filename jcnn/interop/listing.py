@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 
 from jcnn.interop.imported import Listing, Row
-from jcnn.interop.keras_model import list_keras
-from jcnn.interop.keras_weights import is_keras
-from jcnn.interop.onnx_decode import is_onnx
-from jcnn.interop.onnx_read import list_onnx
+from jcnn.interop.keras.model import list_keras
+from jcnn.interop.keras.weights import is_keras
+from jcnn.interop.onnx.decode import is_onnx
+from jcnn.interop.onnx.read import list_onnx
 from jcnn.interop.safetensors_file import is_safetensors, safetensors_shapes
-from jcnn.interop.torch_legacy import read_torch_legacy
-from jcnn.interop.torch_zip import check_file, shown, torch_shapes
+from jcnn.interop.torch.legacy import read_torch_legacy
+from jcnn.interop.torch.zip import check_file, shown, torch_shapes
 
 _ACCEPTED = "a file of Keras, ONNX, PyTorch or safetensors"
 

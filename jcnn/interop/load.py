@@ -8,11 +8,11 @@ from flax import nnx
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer
-from jcnn.interop.keras_model import read_keras
-from jcnn.interop.keras_weights import is_keras
-from jcnn.interop.onnx_decode import is_onnx
-from jcnn.interop.onnx_read import read_onnx
-from jcnn.interop.torch_zip import check_file, shown
+from jcnn.interop.keras.model import read_keras
+from jcnn.interop.keras.weights import is_keras
+from jcnn.interop.onnx.decode import is_onnx
+from jcnn.interop.onnx.read import read_onnx
+from jcnn.interop.torch.zip import check_file, shown
 
 _ACCEPTED = "a Keras model (.keras, or .h5), or an ONNX model"
 

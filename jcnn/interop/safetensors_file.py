@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, deserialize, safe_open
 
-from jcnn.interop.torch_state import Array
-from jcnn.interop.torch_zip import check_file, shown
+from jcnn.interop.torch.state import Array
+from jcnn.interop.torch.zip import check_file, shown
 from jcnn.system.sealed import DTYPES
 
 

@@ -18,9 +18,9 @@ from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.graph import graph
 from jcnn.interop.imported import SavedOptimizer
-from jcnn.interop.keras_about import About, rescaling_of
-from jcnn.interop.keras_optimizer_write import with_trainable, written_optimizer
-from jcnn.interop.keras_save import (
+from jcnn.interop.keras.about import About, rescaling_of
+from jcnn.interop.keras.optimizer_write import with_trainable, written_optimizer
+from jcnn.interop.keras.save import (
     VERSION,
     WrittenModel,
     check_h5py,
@@ -28,11 +28,11 @@ from jcnn.interop.keras_save import (
     keras_bytes,
     weights_bytes,
 )
-from jcnn.interop.keras_write import keras_layers
+from jcnn.interop.keras.write import keras_layers
 from jcnn.interop.loaded import variables_of
-from jcnn.interop.onnx_file import write_onnx
-from jcnn.interop.onnx_nodes import OPSET
-from jcnn.interop.torch_names import torch_state
+from jcnn.interop.onnx.file import write_onnx
+from jcnn.interop.onnx.nodes import OPSET
+from jcnn.interop.torch.names import torch_state
 from jcnn.layers import eval_mode
 from jcnn.suggest import did_you_mean
 from jcnn.system.files import write_bytes, write_text

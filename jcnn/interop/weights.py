@@ -10,15 +10,15 @@ from flax import nnx
 from jcnn.data import Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.data.preprocessing import scaled
-from jcnn.interop.keras_weights import is_keras, keras_preprocessing, load_keras_weights
+from jcnn.interop.keras.weights import is_keras, keras_preprocessing, load_keras_weights
 from jcnn.interop.loaded import Loaded
 from jcnn.interop.pretrained import weights_file
 from jcnn.interop.run_weights import load_run_weights
 from jcnn.interop.safetensors_file import is_safetensors, read_safetensors
-from jcnn.interop.torch_legacy import read_torch_legacy
-from jcnn.interop.torch_names import load_torch_state
-from jcnn.interop.torch_state import Array
-from jcnn.interop.torch_zip import read_torch, shown
+from jcnn.interop.torch.legacy import read_torch_legacy
+from jcnn.interop.torch.names import load_torch_state
+from jcnn.interop.torch.state import Array
+from jcnn.interop.torch.zip import read_torch, shown
 from jcnn.layers.freezing import head_path, trained_layers
 
 AUTO = "auto"

@@ -20,7 +20,7 @@ import pytest
 from jcnn import ops, runs
 from jcnn.data.preprocessing import between
 from jcnn.interop import load_model
-from jcnn.interop.keras_layers import LAYERS
+from jcnn.interop.keras.layers import LAYERS
 from jcnn.layers import eval_mode
 from jcnn.train import predict
 from tests.interop.keras_files import (
@@ -92,7 +92,7 @@ def test_the_structure_of_tf_keras_2_15(form: str, tmp_path: Path) -> None:
         kernel = inner["deep/depthwise_kernel"]
         squares = meta.optimizer.slots["square"]
         assert len(squares) == 5
-        np.testing.assert_array_equal(squares["inner/deep/kernel"], 3 * kernel)
+        np.testing.assert_array_equal(squares["inner.deep/kernel"], 3 * kernel)
 
 
 def test_a_model_becomes_a_run(tmp_path: Path) -> None:

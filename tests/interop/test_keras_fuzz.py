@@ -16,10 +16,10 @@ from flax import nnx
 
 from jcnn.graph import GraphModel
 from jcnn.interop import load_model
-from jcnn.interop.hdf5_file import Tree
 from jcnn.interop.imported import Imported
-from jcnn.interop.keras_file import numbered_model
-from jcnn.interop.keras_model import imported_model, listing_of, one_line
+from jcnn.interop.keras.file import numbered_model
+from jcnn.interop.keras.hdf5_file import Tree
+from jcnn.interop.keras.model import imported_model, listing_of, one_line
 from jcnn.layers import eval_mode
 from tests.interop.keras_files import drawn, functional, numbered, write_keras
 

@@ -10,8 +10,8 @@ from flax import nnx
 
 from jcnn.interop import load_model
 from jcnn.interop.imported import Row
-from jcnn.interop.keras_file import keras_model
-from jcnn.interop.keras_model import list_keras
+from jcnn.interop.keras.file import keras_model
+from jcnn.interop.keras.model import list_keras
 from jcnn.layers import frozen, train_mode
 from tests.interop.keras_files import (
     WEIGHTS,

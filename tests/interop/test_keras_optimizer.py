@@ -16,8 +16,8 @@ from flax import nnx
 
 from jcnn.config import TrainConfig
 from jcnn.interop import load_model
-from jcnn.interop.keras_model import read_keras
-from jcnn.interop.keras_optimizer_read import Parameter, Stored, saved_optimizer
+from jcnn.interop.keras.model import read_keras
+from jcnn.interop.keras.optimizer_read import Parameter, Stored, saved_optimizer
 from jcnn.layers import frozen, train_mode
 from jcnn.train.optimizer_state import restored
 from jcnn.train.optimizers import optimizer

@@ -21,12 +21,12 @@ from jcnn.config import Optimizer, TrainConfig
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph.build import KINDS
 from jcnn.interop import load_model, save_model
-from jcnn.interop.hdf5_file import read_hdf5
 from jcnn.interop.imported import SavedOptimizer
-from jcnn.interop.keras_optimizer import CLASSES, SLOTS, WEIGHT_DECAY
-from jcnn.interop.keras_save import WrittenModel, h5_bytes
-from jcnn.interop.keras_write import WRITERS
-from jcnn.interop.keras_written import WrittenLayer
+from jcnn.interop.keras.hdf5_file import read_hdf5
+from jcnn.interop.keras.optimizer import CLASSES, SLOTS, WEIGHT_DECAY
+from jcnn.interop.keras.save import WrittenModel, h5_bytes
+from jcnn.interop.keras.write import WRITERS
+from jcnn.interop.keras.written import WrittenLayer
 from jcnn.layers import eval_mode
 from jcnn.train import optimizers, predict
 from tests.interop.keras_exports import SMALL, ZOO, Net, chain, drawn, settled

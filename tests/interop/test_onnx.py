@@ -15,7 +15,7 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import graph
 from jcnn.graph.build import KINDS
 from jcnn.interop import save_model
-from jcnn.interop.onnx_nodes import WRITERS
+from jcnn.interop.onnx.nodes import WRITERS
 from jcnn.layers import Activation, Conv2D, Conv2DTranspose, Flatten, Sequential, eval_mode
 from jcnn.models import build
 from jcnn.train import predict

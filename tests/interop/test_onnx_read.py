@@ -15,9 +15,9 @@ from onnx import helper, numpy_helper
 from jcnn.data.preprocessing import Preprocessing, model_input, set_preprocessing
 from jcnn.graph import GraphModel, graph
 from jcnn.interop import load_model
-from jcnn.interop.onnx_decode import is_onnx
-from jcnn.interop.onnx_layers import READERS
-from jcnn.interop.onnx_read import list_onnx, read_onnx
+from jcnn.interop.onnx.decode import is_onnx
+from jcnn.interop.onnx.layers import READERS
+from jcnn.interop.onnx.read import list_onnx, read_onnx
 from jcnn.layers import Conv2D, Flatten, Sequential, eval_mode
 from jcnn.models import build
 from jcnn.train import predict

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from jcnn.interop.pretrained import imagenet_classes, weights_file
-from jcnn.interop.torch_legacy import read_torch_legacy
+from jcnn.interop.torch.legacy import read_torch_legacy
 
 NAMES = {str(n): f"class {n}" for n in range(1000)}
 

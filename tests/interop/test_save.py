@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.interop import load_weights, save_model
-from jcnn.interop.torch_names import load_torch_state
+from jcnn.interop.torch.names import load_torch_state
 from jcnn.layers import (
     BatchNormalization,
     Conv2D,

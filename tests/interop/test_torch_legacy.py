@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn.interop.torch_legacy import read_torch_legacy
-from jcnn.interop.torch_zip import read_torch
+from jcnn.interop.torch.legacy import read_torch_legacy
+from jcnn.interop.torch.zip import read_torch
 from tests.interop.test_torch_zip import mutated, sample
 from tests.interop.torch_files import (
     FakeStorage,

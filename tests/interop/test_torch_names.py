@@ -17,8 +17,8 @@ from PIL import Image
 from jcnn import ops
 from jcnn.data import Note
 from jcnn.interop.pretrained import imagenet_classes, weights_file
-from jcnn.interop.torch_legacy import read_torch_legacy
-from jcnn.interop.torch_names import load_torch_state, torch_name
+from jcnn.interop.torch.legacy import read_torch_legacy
+from jcnn.interop.torch.names import load_torch_state, torch_name
 from jcnn.layers import BatchNormalization, Conv2D, Dense, DepthwiseConv2D, Dropout, eval_mode
 from jcnn.models import build
 from jcnn.models.chain import Chain

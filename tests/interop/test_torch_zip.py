@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jcnn.data import Note
-from jcnn.interop.torch_pickle import MAX_PICKLE_BYTES
-from jcnn.interop.torch_zip import read_torch
+from jcnn.interop.torch.pickle import MAX_PICKLE_BYTES
+from jcnn.interop.torch.zip import read_torch
 from tests.interop.torch_files import (
     DTYPES,
     FakeParameter,

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from jcnn.graph import GraphModel, graph
-from jcnn.interop.torch_names import torch_name
+from jcnn.interop.torch.names import torch_name
 from jcnn.layers import StochasticDepth, eval_mode, train_mode
 from jcnn.layers.streams import Streams
 from jcnn.models.zoo import trace

@@ -12,8 +12,8 @@ from safetensors.numpy import load_file
 
 from jcnn.interop import save_model
 from jcnn.interop.pretrained import weights_file
-from jcnn.interop.torch_legacy import read_torch_legacy
-from jcnn.interop.torch_names import load_torch_state
+from jcnn.interop.torch.legacy import read_torch_legacy
+from jcnn.interop.torch.names import load_torch_state
 from jcnn.layers import eval_mode
 from jcnn.models import ZOO, build
 
@@ -127,7 +127,7 @@ def _flattened_logits(
     name: str, theirs: Any, size: int, change: Callable[[dict[str, Any]], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `both_logits`; the copy's own refusal of flattened maps is not asked."""
-    from jcnn.interop import torch_names
+    from jcnn.interop.torch import names as torch_names
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_names, "_check_flattened", lambda *_: None)

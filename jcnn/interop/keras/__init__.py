@@ -1,0 +1,1 @@
+"""Keras models: `.keras`, `.h5` and `.weights.h5`, in and out, without Keras."""

@@ -1,0 +1,302 @@
+"""Reads a Keras model: `.keras` of Keras 3, and whole-model `.h5` of Keras 2 and 3.
+
+Nothing in a file is executed: layers are looked up in a table by their class, `Lambda` and unknown
+classes are refused. Arrays are read one by one, each compared with the shape that its layer has.
+"""
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from jcnn.interop.keras.config import KerasLayer, layers_of, listed, trained_layers
+from jcnn.interop.keras.hdf5_file import Array, Tree, read_hdf5
+from jcnn.interop.keras.layers import roles_of
+from jcnn.interop.keras.names import own_places, weight_places
+from jcnn.interop.keras.optimizer_read import Stored
+from jcnn.layers.model import snake_case
+
+# Bytes of all arrays.
+LIMIT = 2**36
+_CONFIG_LIMIT, _CHUNK = 2**26, 2**20
+_WEIGHTS, _OPTIMIZER = "model.weights.h5", "optimizer"
+# Where a file says what jcnn alone knows; Keras ignores it.
+OWN = "jcnn"
+# Where Keras 3, and tf.keras 2 before it, keep the layers of a model.
+_INSIDE = ("layers", "_layer_checkpoint_dependencies")
+
+Arrays = Callable[[KerasLayer], dict[str, Array]]
+Names = Callable[[KerasLayer], dict[str, str]]
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """A model of a file.
+
+    Attributes:
+        layers: each after its inputs.
+        output: path of the last layer.
+        input_shape: of one input; None if the file does not say.
+        arrays: reads the weights of a layer, by role.
+        version: of the Keras that wrote it, "" if unknown.
+        trained: whether each layer is trained, in Keras's order of the model's variables.
+        names: the names of a layer's weights in the file, by role; none if it has no names.
+        optimizer: of the file's training; None if it has none.
+        count: number of numbers in the arrays of a layer, of any class.
+        suffix: of such files.
+        notes: what is worth telling, a line each.
+        about: what jcnn wrote of the model, decoded JSON of any form; None for other files.
+    """
+
+    layers: list[KerasLayer]
+    output: str
+    input_shape: tuple[int | None, ...] | None
+    arrays: Arrays
+    version: str
+    trained: Mapping[str, bool]
+    names: Names
+    optimizer: Stored | None
+    count: Callable[[KerasLayer], int]
+    suffix: str
+    notes: tuple[str, ...] = ()
+    about: Any = None
+
+
+def keras_model(
+    path: Path, *, architecture: Path | None = None, numbers: bool = True
+) -> KerasModel:
+    """The model of a file.
+
+    Args:
+        path: of the file.
+        architecture: what `model.to_json()` gives, in a file, for an `.h5` file of weights alone.
+        numbers: False reads the shapes of arrays alone.
+
+    Raises:
+        ValueError: it is damaged, of an unknown form, or refused; the message gives the reason.
+    """
+    if not zipfile.is_zipfile(path):
+        return _of_hdf5(path, architecture, numbers)
+    if architecture is not None:
+        raise ValueError("has an architecture of its own; architecture: accepted: None")
+    return _of_zip(path, numbers)
+
+
+# --- .keras ---------------------------------------------------------------------------------------
+
+
+def _of_zip(path: Path, numbers: bool) -> KerasModel:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"is no valid zip archive: {error}") from None
+    with archive, tempfile.TemporaryDirectory() as folder:
+        names = set(archive.namelist())
+        if not {"config.json", _WEIGHTS} <= names:
+            raise ValueError(f"is no .keras file: it has no config.json or no {_WEIGHTS}")
+        config = _json(_entry(archive, "config.json", _CONFIG_LIMIT))
+        about = _json(_entry(archive, "metadata.json", 2**20)) if "metadata.json" in names else {}
+        weights = Path(folder) / _WEIGHTS
+        with weights.open("wb") as stream:
+            _copy(archive, _WEIGHTS, LIMIT, stream)
+        tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT, numbers=numbers)
+    about = about if isinstance(about, dict) else {}
+    model = numbered_model(config, tree, str(about.get("keras_version", "")), ".keras")
+    return replace(model, about=about.get(OWN))
+
+
+def numbered_model(config: Any, tree: Tree, version: str, suffix: str) -> KerasModel:
+    """The model whose arrays are numbered by the class of the layer, as Keras 3 writes them."""
+    layers, output, shape = layers_of(config)
+    groups = _groups(config, tree)
+    return KerasModel(
+        layers,
+        output,
+        shape,
+        arrays=_by_number(groups, tree),
+        version=version,
+        trained=trained_layers(config),
+        names=lambda layer: {},
+        optimizer=_numbered_optimizer(config, tree, version),
+        count=lambda layer: _size(tree, f"{groups.get(layer.path)}/"),
+        suffix=suffix,
+    )
+
+
+def _size(tree: Tree, prefix: str) -> int:
+    return sum(tree.size(name) for name in tree.arrays if name.startswith(prefix))
+
+
+def _numbered_optimizer(config: Any, tree: Tree, version: str) -> Stored | None:
+    compiled = config.get("compile_config")
+    given = compiled.get("optimizer") if isinstance(compiled, dict) else None
+    if not given:
+        return None
+    arrays: list[tuple[str, Array]] = []
+    while (array := tree.array(f"/{_OPTIMIZER}/vars/{len(arrays)}")) is not None:
+        arrays.append((str(len(arrays)), array))
+    return Stored(given, arrays, version)
+
+
+def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    content = io.BytesIO()
+    _copy(archive, name, limit, content)
+    return content.getvalue()
+
+
+def _copy(archive: zipfile.ZipFile, name: str, limit: int, target: IO[bytes]) -> None:
+    info = archive.getinfo(name)
+    if info.file_size > limit or info.file_size > 1100 * max(info.compress_size, 1):
+        raise ValueError(f"{name} declares {info.file_size:,} bytes")
+    left = info.file_size
+    try:
+        with archive.open(info) as stream:
+            while chunk := stream.read(min(left + 1, _CHUNK)):
+                left -= len(chunk)
+                target.write(chunk)
+                if left < 0:
+                    break
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{name} is damaged: {error}") from None
+    if left:
+        raise ValueError(f"{name} is not of its declared size")
+
+
+def _groups(config: Any, tree: Tree) -> dict[str, str]:
+    """The place of each layer in Keras 3's file of weights, by the layer's path.
+
+    A group's name is the class in snake case, with a number from the second on.
+    """
+    found: dict[str, str] = {}
+
+    def visit(model: Any, group: str, prefix: str) -> None:
+        inside = next(
+            (f"{group}/{one}" for one in _INSIDE if f"{group}/{one}" in tree.attributes), ""
+        )
+        counts: dict[str, int] = {}
+        for layer in listed(model):
+            kind = snake_case(str(layer.get("class_name")))
+            number = counts.get(kind, 0)
+            counts[kind] = number + 1
+            place = f"{inside}/{kind}_{number}" if number else f"{inside}/{kind}"
+            own = layer.get("config")
+            path = f"{prefix}{own.get('name') if isinstance(own, dict) else None}"
+            if isinstance(own, dict) and "layers" in own:
+                visit(layer, place, f"{path}/")
+            else:
+                found[path] = place
+
+    visit(config, "", "")
+    return found
+
+
+def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:
+    def arrays(layer: KerasLayer) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        for number, role in enumerate(roles_of(layer.kind, layer.config)):
+            array = tree.array(f"{groups.get(layer.path)}/vars/{number}")
+            if array is None:
+                raise ValueError(f"{role}: the file has no such array")
+            found[role] = array
+        return found
+
+    return arrays
+
+
+# --- .h5 ------------------------------------------------------------------------------------------
+
+
+def _of_hdf5(path: Path, architecture: Path | None, numbers: bool) -> KerasModel:
+    tree = read_hdf5(path, (), LIMIT, numbers=numbers)
+    text = tree.attributes["/"].get("model_config")
+    if isinstance(text, str):
+        if architecture is not None:
+            raise ValueError("has an architecture of its own; architecture: accepted: None")
+        config, root = _json(text.encode()), "/model_weights"
+    elif architecture is None:
+        raise ValueError(
+            "has no model_config: it holds weights alone; save the whole model (model.save), or "
+            "give its architecture, too (model.to_json())"
+        )
+    else:
+        config, root = _architecture(architecture), ""
+        if is_numbered(tree):
+            return numbered_model(config, tree, str(config.get("keras_version", "")), ".weights.h5")
+    layers, output, shape = layers_of(config)
+    version = str(tree.attributes["/"].get("keras_version", ""))
+    own = tree.attributes["/"].get(OWN)
+    trained = trained_layers(config)
+    places, notes = weight_places(layers, trained, tree, root)
+    return KerasModel(
+        layers,
+        output,
+        shape,
+        arrays=_by_name(tree, places),
+        version=version,
+        trained=trained,
+        names=lambda layer: {
+            role: name.removeprefix(f"{root}/").partition("/")[2]
+            for role, name in places.get(layer.path, {}).items()
+        },
+        optimizer=_named_optimizer(tree, version),
+        count=lambda layer: sum(map(tree.size, own_places(layer, tree, root))),
+        suffix=".h5",
+        notes=notes,
+        about=_json(own.encode()) if isinstance(own, str) else None,
+    )
+
+
+def _architecture(path: Path) -> Any:
+    if path.stat().st_size > _CONFIG_LIMIT:
+        raise ValueError(f"architecture: {path.name} has {path.stat().st_size:,} bytes")
+    config = _json(path.read_bytes())
+    if not isinstance(config, dict):
+        raise ValueError(f"architecture: {path.name}: accepted: what model.to_json() gives")
+    return config
+
+
+def is_numbered(tree: Tree) -> bool:
+    """Whether a file of weights is of the form of Keras 3, with arrays numbered by class."""
+    return any(f"/{one}" in tree.attributes for one in _INSIDE)
+
+
+def _named_optimizer(tree: Tree, version: str) -> Stored | None:
+    about = tree.attributes["/"].get("training_config")
+    content = _json(about.encode()) if isinstance(about, str) else None
+    given = content.get("optimizer_config") if isinstance(content, dict) else None
+    if not given:
+        return None
+    arrays = []
+    for name in tree.texts("/optimizer_weights", "weight_names"):
+        array = tree.array(f"/optimizer_weights/{name}")
+        if array is None:
+            raise ValueError(f"the optimizer's {name!r}: the file has no such array")
+        arrays.append((name, array))
+    return Stored(given, arrays, version)
+
+
+def _by_name(tree: Tree, places: Mapping[str, Mapping[str, str]]) -> Arrays:
+    def arrays(layer: KerasLayer) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        for role, place in places.get(layer.path, {}).items():
+            array = tree.array(place)
+            if array is None:
+                raise ValueError(f"{role}: the file has no array {place!r}")
+            found[role] = array
+        missing = [role for role in roles_of(layer.kind, layer.config) if role not in found]
+        if missing:
+            raise ValueError(f"{missing[0]}: the file has no such array")
+        return found
+
+    return arrays
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("its configuration is no valid JSON") from None

@@ -1,0 +1,1 @@
+"""PyTorch checkpoints and the names of its layers, without PyTorch."""
