@@ -13,7 +13,7 @@ import numpy as np
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.data.request import Resize
 from jcnn.graph import INPUT
-from jcnn.interop.imported import ASSUMED, Array
+from jcnn.interop.imported import ASSUMED, Array, chosen_shape
 from jcnn.interop.keras.config import KerasLayer
 from jcnn.interop.keras.file import KerasModel
 from jcnn.interop.keras.layers import FOR_TRAINING, scale_and_offset
@@ -69,23 +69,10 @@ def input_shape(model: KerasModel, first: Front, given: ImageShape | None) -> Im
         ValueError: the file does not say and none is given, or the one that is given does not fit.
     """
     found = model.input_shape
-    shape = given if found is None else tuple(found)
-    if shape is None:
-        raise ValueError("does not say the shape of its images: name it (H, W, C)")
-    if len(shape) != 3:
-        raise ValueError(f"takes {shape}; accepted: images (H, W, C)")
-    if first.resizing is not None:
+    if found is not None and len(found) == 3 and first.resizing is not None:
         config = first.resizing.config
-        shape = (_size(config["height"]), _size(config["width"]), shape[2])
-    if given is not None:
-        fits = all(a in (None, b) for a, b in zip(shape, given, strict=True))
-        if not fits:
-            raise ValueError(f"takes images of {shape}, not {given}")
-        shape = given
-    if any(size is None for size in shape):
-        raise ValueError(f"takes images of any size {shape}: name one, (H, W, C)")
-    height, width, channels = (int(size or 0) for size in shape)
-    return height, width, channels
+        found = (_size(config["height"]), _size(config["width"]), found[2])
+    return chosen_shape(found, given)
 
 
 def _size(value: Any) -> int:
