@@ -156,7 +156,7 @@ def table(rows: dict[str, Row]) -> str:
     lines = [f"| model | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for name, row in rows.items():
         cells = [row.get(column, "-") for column in COLUMNS]
-        texts = ["-" if isinstance(cell, str) else f"{cell:.0e}" for cell in cells]
+        texts = ["-" if isinstance(cell, str) else f"{cell:.0e}" if cell else "0" for cell in cells]
         lines.append(f"| `{name}` | {' | '.join(texts)} |")
     return "\n".join(lines)
 
