@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from jcnn.checkpoint import arrays, steps
@@ -34,6 +35,7 @@ def test_a_file_becomes_a_run_that_predicts(jcnn: Callable[..., Result], tmp_pat
     assert all(f"{name} (" in predicted.out for name in "abcde")
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_imported_run_is_trained_on(jcnn: Callable[..., Result], tmp_path: Path) -> None:
     file, source = write_h5(tmp_path / "net.h5", functional()), tmp_path / "source"
     assert jcnn("import", file, "--out", source, "--range", "-1", "1").code == 0
@@ -64,6 +66,7 @@ def test_an_imported_run_is_trained_on(jcnn: Callable[..., Result], tmp_path: Pa
     assert len((tmp_path / "run" / "history.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_optimizer_goes_on_where_it_fits(
     jcnn: Callable[..., Result], trained: Trained, tmp_path: Path
 ) -> None:

@@ -83,9 +83,8 @@ def test_transposed_convolution(name: str, tmp_path: Path) -> None:
 ZOO = ("resnet18", "mobilenet_v3_small", "convnext_atto", "efficientnet_b0", "squeezenet1_1")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n == "resnet18" else pytest.mark.slow) for n in ZOO]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo(name: str, tmp_path: Path) -> None:
     model = build(name, (64, 48, 3), 5, seed=1)
     assert_same(model, (64, 48, 3), tmp_path / "net.onnx")

@@ -56,6 +56,9 @@ def test_together_is_as_alone() -> None:
     assert histories[0]["loss"] != histories[1]["loss"]
 
 
+@pytest.mark.parametrize(
+    "each_mode", ["vmap", pytest.param("map", marks=pytest.mark.slow)], indirect=True
+)
 @pytest.mark.usefixtures("each_mode")
 def test_members_may_differ_in_dropout() -> None:
     data = small.dataset()

@@ -28,7 +28,10 @@ on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form is 
 @pytest.mark.parametrize(
     ("name", "shape", "per_step"),
     # Forward, by kernel and by input, but no gradient by the pictures.
-    [("conv4", (28, 28, 1), 4 + 4 + 3), ("creatures", (20, 20, 3), 4 + 4 + 3)],
+    [
+        ("conv4", (28, 28, 1), 4 + 4 + 3),
+        pytest.param("creatures", (20, 20, 3), 4 + 4 + 3, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("table", ["shipped", "none"])
 def test_every_convolution_of_an_epoch_is_in_the_fast_form(
