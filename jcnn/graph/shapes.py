@@ -29,8 +29,14 @@ def shaped(node: Node, inputs: Sequence[Shape]) -> Node:
         ValueError, TypeError: the layer does not accept such inputs.
     """
     formula = _FORMULAS.get(node.kind)
-    found = None if formula is None else formula(node, inputs)
+    known = formula is not None and all(_dtype(a) == jnp.float32 for a in node.arrays.values())
+    found = formula(node, inputs) if formula is not None and known else None
     return replace(node, shape=_traced(node, inputs) if found is None else found)
+
+
+def _dtype(array: Any) -> Any:
+    """The dtype that an array has in JAX."""
+    return jax.dtypes.canonicalize_dtype(array.dtype)
 
 
 def _traced(node: Node, inputs: Sequence[Shape]) -> Shape:
@@ -41,10 +47,8 @@ def _traced(node: Node, inputs: Sequence[Shape]) -> Shape:
         return result
 
     images = [jax.ShapeDtypeStruct((1, *shape), jnp.float32) for shape in inputs]
-    # Only the shapes of the arrays are looked at.
-    arrays = {
-        role: jax.ShapeDtypeStruct(array.shape, jnp.float32) for role, array in node.arrays.items()
-    }
+    # The numbers of the arrays are not looked at, and not copied.
+    arrays = {role: jax.ShapeDtypeStruct(a.shape, _dtype(a)) for role, a in node.arrays.items()}
     shape: Shape = jax.eval_shape(output, arrays, *images).shape[1:]
     return shape
 
@@ -82,8 +86,10 @@ def _pool(node: Node, inputs: Sequence[Shape]) -> Shape | None:
 
 
 def _batch_norm(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    how = node.settings
     fits = all(array.shape == inputs[0][-1:] for array in node.arrays.values())
-    return inputs[0] if fits and len(inputs) == 1 else None
+    usual = 0 <= how["epsilon"] < 1 and 0 <= how["momentum"] <= 1
+    return inputs[0] if fits and usual and len(inputs) == 1 else None
 
 
 def _add(node: Node, inputs: Sequence[Shape]) -> Shape | None:
