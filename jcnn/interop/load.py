@@ -7,7 +7,7 @@ from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
-from jcnn.interop.imported import SavedOptimizer
+from jcnn.interop.imported import SavedOptimizer, dotted
 from jcnn.interop.keras.model import read_keras
 from jcnn.interop.keras.weights import is_keras
 from jcnn.interop.onnx.decode import is_onnx
@@ -67,7 +67,11 @@ def load_model(
         check_file(path, _ACCEPTED)
     with path.open("rb") as stream:
         head = stream.read(16)
-    if is_onnx(head) and architecture is None:
+    if is_onnx(head):
+        if architecture is not None:
+            raise ValueError(
+                f"architecture: got one for {shown(path)}, which is ONNX; accepted: None"
+            )
         found = read_onnx(path, input_shape=input_shape)
     elif is_keras(path):
         other = None if architecture is None else Path(architecture)
@@ -88,7 +92,7 @@ def load_model(
         notes=found.notes,
         class_names=found.class_names,
         optimizer=_of_model(found.optimizer, model),
-        frozen=tuple(name.replace("/", ".") for name in found.frozen),
+        frozen=tuple(map(dotted, found.frozen)),
     )
     return model, meta
 

@@ -88,7 +88,13 @@ def slots_of(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots: dict[str, dict[str, Array]] = {}
     for name, array in arrays.items():
         group, _, rest = name.partition(".")
-        role, _, path = rest.partition(".")
+        role, path = role_and_path(rest)
         if group == "optimizer" and role not in COUNTS:
-            slots.setdefault(role, {})[path.removesuffix(".value")] = array
+            slots.setdefault(role, {})[path] = array
     return slots
+
+
+def role_and_path(name: str) -> tuple[str, str]:
+    """The role "mean" and the dotted path "conv1.kernel" of "mean.conv1.kernel.value"."""
+    role, _, path = name.partition(".")
+    return role, path.removesuffix(".value")

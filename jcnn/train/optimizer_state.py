@@ -8,7 +8,7 @@ import numpy as np
 
 from jcnn.config import TrainConfig
 from jcnn.interop.imported import SavedOptimizer, dotted
-from jcnn.runs.optimizer_file import COUNTS
+from jcnn.runs.optimizer_file import COUNTS, role_and_path
 from jcnn.train.functions import Functions
 
 
@@ -45,7 +45,7 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
     used: set[tuple[str, str]] = set()
 
     def leaf(keys: Any, initial: Any) -> Any:
-        role, path = _role_and_path(jax.tree_util.keystr(keys, simple=True, separator="."))
+        role, path = role_and_path(jax.tree_util.keystr(keys, simple=True, separator="."))
         if role in COUNTS:
             return jnp.asarray(saved.updates, initial.dtype)
         array = slots.get(role, {}).get(path)
@@ -65,9 +65,3 @@ def restored(state: Any, saved: SavedOptimizer) -> Any:
         if (role, path) not in used:
             raise ValueError(f"optimizer_state: {role!r} of {path}: is no trained parameter here")
     return made
-
-
-def _role_and_path(name: str) -> tuple[str, str]:
-    """The role "mean" and the dotted path "conv1.kernel" of "mean.conv1.kernel.value"."""
-    role, _, path = name.partition(".")
-    return role, path.removesuffix(".value")

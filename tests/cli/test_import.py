@@ -11,6 +11,8 @@ from PIL import Image
 
 from jcnn.checkpoint import arrays, steps
 from jcnn.cli.train_model import with_saved_optimizer
+from jcnn.interop import save_model
+from jcnn.models import build
 from jcnn.runs import load, read_config
 from jcnn.train import predict
 from tests.cli.conftest import Trained
@@ -104,6 +106,16 @@ def test_weights_and_an_architecture(jcnn: Callable[..., Result], tmp_path: Path
     done = jcnn("import", file, "--architecture", architecture, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert load(tmp_path / "run")[1].input_shape == (7, 6, 3)
+
+
+def test_an_onnx_file_has_its_architecture(jcnn: Callable[..., Result], tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    names = [str(number) for number in range(10)]
+    save_model(build("mlp", (4, 4, 1), 10), file, input_shape=(4, 4, 1), class_names=names)
+    done = jcnn("import", file, "--architecture", "model.json", "--out", tmp_path / "run")
+    assert done.code == 2
+    assert done.err == f"jcnn: architecture: got one for {file}, which is ONNX; accepted: None\n"
+    assert not (tmp_path / "run").exists()
 
 
 def test_mistakes_are_one_line_and_leave_no_folder(

@@ -20,6 +20,7 @@ from jcnn.interop.imported import (
     Row,
     SavedOptimizer,
     Shape,
+    dotted,
     without_softmax,
 )
 from jcnn.interop.keras.about import About
@@ -189,7 +190,7 @@ def imported_model(model: KerasModel, given: tuple[int, int, int] | None) -> Imp
     frozen = _frozen(model, built)
     optimizer, why = _optimizer(model, built.places)
     if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
-        modules = tuple(name.replace("/", ".") for name in frozen)
+        modules = tuple(map(dotted, frozen))
         optimizer = replace(optimizer, settings={**optimizer.settings, "freeze": modules})
     told = [*model.notes, *notes, *ends, *said, _of_nan(nodes), _of_frozen(model, built), why]
     return Imported(
@@ -246,16 +247,16 @@ def _of_frozen(model: KerasModel, built: _Built) -> str:
         return "all layers were frozen in Keras"
     if len(frozen) > 1 and list(frozen) == every[:-1]:
         return (
-            f"all layers but {every[-1].replace('/', '.')} were frozen in Keras: --freeze backbone "
+            f"all layers but {dotted(every[-1])} were frozen in Keras: --freeze backbone "
             "leaves them as they are"
         )
     if len(frozen) > 4 and list(frozen) == every[: len(frozen)]:
-        first = every[len(frozen)].replace("/", ".")
+        first = dotted(every[len(frozen)])
         return (
             f"all layers before {first} were frozen in Keras: --freeze backbone --unfreeze-from "
             f"{first} leaves them as they are"
         )
-    names = [name.replace("/", ".") for name in frozen]  # of the modules
+    names = list(map(dotted, frozen))  # of the modules
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return (
         f"{', '.join(names[:4])}{more} were frozen in Keras: --freeze with their names leaves "

@@ -16,7 +16,7 @@ from flax import nnx
 
 from jcnn.data import Note, Notify, Preprocessing
 from jcnn.data.events import silent
-from jcnn.interop.imported import ASSUMED
+from jcnn.interop.imported import ASSUMED, dotted
 from jcnn.interop.keras.file import LIMIT, is_numbered, keras_model
 from jcnn.interop.keras.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras.layers import LAYERS, roles_of
@@ -195,10 +195,9 @@ def file_layers(path: Path) -> tuple[list[FileLayer], Front | None]:
     Raises:
         ValueError: the file is damaged.
     """
-    if not zipfile.is_zipfile(path):
+    if _has_weights_alone(path):
         tree = read_hdf5(path, (), LIMIT)
-        if "model_config" not in tree.attributes["/"]:
-            return (_numbered(tree) if is_numbered(tree) else _listed(tree)), None
+        return (_numbered(tree) if is_numbered(tree) else _listed(tree)), None
     model = keras_model(path)
     layers = [
         FileLayer(layer.path, layer.kind, model.arrays(layer))
@@ -313,9 +312,9 @@ def _halves(layer: FileLayer) -> list[FileLayer]:
 def _matched(
     targets: Sequence[_Target], layers: Sequence[FileLayer], head: Callable[[], str]
 ) -> tuple[list[tuple[_Target, FileLayer | None]], bool]:
-    named = {layer.name.replace("/", "."): layer for layer in layers}
+    named = {dotted(layer.name): layer for layer in layers}
     if len(named) == len(layers):
-        found = [(target, named.get(target.path.replace("/", "."))) for target in targets]
+        found = [(target, named.get(dotted(target.path))) for target in targets]
         missing = [target for target, layer in found if layer is None]
         if not missing or [one.path for one in missing] == [head()]:
             return found, True
