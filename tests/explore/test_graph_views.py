@@ -5,27 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
 from tests.explore.oracle import run
-from tests.explore.viewed import Array, Layer, Viewed
+from tests.explore.viewed import Layer, Viewed
 
 Open = Callable[..., Viewed]
 
 
 @pytest.fixture
-def view(chromium: Browser) -> Iterator[Open]:
-    views: list[Viewed] = []
-
-    def opened(layer: Layer, x: Array, **state: Any) -> Viewed:
-        views.append(Viewed(chromium, [layer], x, **state))
-        return views[-1]
-
-    yield opened
-    for each in views:
-        each.close()
+def view(open_view: Open) -> Open:
+    return lambda layer, x, **state: open_view([layer], x, **state)
 
 
 def near(wanted: Any) -> Any:

@@ -1,32 +1,18 @@
 """The views of one unit, number by number, against NumPy written from the definitions."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
-from tests.explore.viewed import Array, Layer, Viewed
+from tests.explore.viewed import Viewed
 from tests.ops.conv import oracle
 
 Open = Callable[..., Viewed]
-
-
-@pytest.fixture
-def view(chromium: Browser) -> Iterator[Open]:
-    views: list[Viewed] = []
-
-    def opened(layers: list[Layer], x: Array, **state: Any) -> Viewed:
-        views.append(Viewed(chromium, layers, x, **state))
-        return views[-1]
-
-    yield opened
-    for each in views:
-        each.close()
 
 
 def near(wanted: Any) -> Any:
@@ -40,12 +26,12 @@ def role(shown: Viewed, name: str) -> float:
 
 
 @pytest.mark.parametrize(("groups", "bias"), [(1, True), (2, False)])
-def test_im2col(view: Open, groups: int, bias: bool) -> None:
+def test_im2col(open_view: Open, groups: int, bias: bool) -> None:
     layer, x = given.conv(groups, bias), numbers(10, 7, 6, 4)
     window: dict[str, Any] = {"stride": (2, 1), "padding": ((1, 1), (2, 1)), "dilation": (1, 2)}
     kernel, offset = layer["arrays"]["kernel"], layer["arrays"].get("bias")
     y = oracle.conv2d(x[None], kernel, offset, groups=groups, **window)[0]
-    shown = view([layer], x, termOrder="order")
+    shown = open_view([layer], x, termOrder="order")
     for r, c, k in [(0, 0, 0), (3, 6, 5), (2, 1, 4), (1, 6, 2)]:
         shown.select(int(np.ravel_multi_index((r, c, k), y.shape)))
         per, group = 4 // groups, k // (6 // groups)
@@ -74,8 +60,8 @@ def _all_pages(shown: Viewed) -> list[float]:
     return found
 
 
-def test_im2col_says_where_a_term_is_read(view: Open) -> None:
-    shown = view([given.conv(1, True)], numbers(10, 7, 6, 4), termOrder="order")
+def test_im2col_says_where_a_term_is_read(open_view: Open) -> None:
+    shown = open_view([given.conv(1, True)], numbers(10, 7, 6, 4), termOrder="order")
     shown.select(int(np.ravel_multi_index((0, 1, 0), (4, 7, 6))))
     rows = [text.split("\t")[:3] for text in shown.texts(".terms tbody tr")]
     # The kernel's row 0 lies above the input; in row 1, column 1 - 2 + 2 * 1 is inside.
@@ -84,10 +70,10 @@ def test_im2col_says_where_a_term_is_read(view: Open) -> None:
 
 
 @pytest.mark.parametrize("kind", ["max_pool", "average_pool"])
-def test_pooling(view: Open, kind: str) -> None:
+def test_pooling(open_view: Open, kind: str) -> None:
     # Few different numbers, so that the maximum is often shared.
     x = np.random.default_rng(11).integers(-4, 3, (7, 6, 3)) / 3
-    shown = view([given.pool(kind)], x)
+    shown = open_view([given.pool(kind)], x)
     for r, c, k in [(0, 0, 1), (3, 5, 2), (1, 2, 0), (2, 4, 1)]:
         shown.select(int(np.ravel_multi_index((r, c, k), (4, 6, 3))))
         cells = [
@@ -116,7 +102,7 @@ def test_pooling(view: Open, kind: str) -> None:
             assert mean == near(np.mean(values))
 
 
-def test_pooling_a_whole_map_writes_no_line_of_it(view: Open) -> None:
+def test_pooling_a_whole_map_writes_no_line_of_it(open_view: Open) -> None:
     x = numbers(12, 5, 4, 2)
     layer = given.pool("average_pool") | {
         "in": [5, 4, 2],
@@ -124,7 +110,7 @@ def test_pooling_a_whole_map_writes_no_line_of_it(view: Open) -> None:
         "window": [5, 4],
         "padding": [[0, 0], [0, 0]],
     }
-    shown = view([layer], x)
+    shown = open_view([layer], x)
     shown.select(1)
     assert shown.numbers(".window-grid") == x[:, :, 1].ravel().tolist()
     total, _, count, mean = shown.numbers(".unit-equation")[8:]
@@ -150,11 +136,11 @@ RUN_ON_INPUT = """(index) => {
 }"""
 
 
-def test_activations(view: Open) -> None:
+def test_activations(open_view: Open) -> None:
     x = numbers(13, 3, 4, 2) * 3
     layers = [alike("activation", [3, 4, 2], function=f, **more) for f, more, _ in ACTIVATIONS]
     # Side by side, not one after the other: each has the same input.
-    shown = view(layers, x)
+    shown = open_view(layers, x)
     for index, (name, _, function) in enumerate(ACTIVATIONS):
         shown.page.evaluate(RUN_ON_INPUT, index)
         for unit in (int(x.argmax()), int(x.argmin())):
@@ -169,9 +155,9 @@ def test_activations(view: Open) -> None:
             assert up == pytest.approx(np.interp(across, curve[:, 0], curve[:, 1]), abs=0.3)
 
 
-def test_flatten_both_ways(view: Open) -> None:
+def test_flatten_both_ways(open_view: Open) -> None:
     x = numbers(14, 3, 4, 5)
-    shown = view([given.flatten([3, 4, 5])], x)
+    shown = open_view([given.flatten([3, 4, 5])], x)
     for unit in (0, 4, 5, 19, 20, 33, 46, 59):
         shown.select(unit)
         r, c, k = (int(at) for at in np.unravel_index(unit, x.shape))
@@ -204,10 +190,10 @@ BARS = """(nodes) => nodes.map((node) => {
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_dense(view: Open, bias: bool) -> None:
+def test_dense(open_view: Open, bias: bool) -> None:
     x = np.maximum(numbers(15, 3, 5, 3), 0)
     layer = given.dense(45, 4, bias)
-    shown = view([given.flatten([3, 5, 3]), layer], x, selected={"layer": 1, "unit": 2})
+    shown = open_view([given.flatten([3, 5, 3]), layer], x, selected={"layer": 1, "unit": 2})
     weights = layer["arrays"]["kernel"][:, 2]
     products = x.ravel() * weights
     by_size = np.argsort(-np.abs(products), kind="stable")
@@ -241,9 +227,9 @@ def test_dense(view: Open, bias: bool) -> None:
     assert ("and the bias" in said, "+ b(2)" in said) == (bias, bias)
 
 
-def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(view: Open) -> None:
+def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(open_view: Open) -> None:
     layers = [given.flatten([3, 5, 3]), given.dense(45, 7), given.dense(7, 4, bias=False)]
-    shown = view(layers, numbers(18, 3, 5, 3), selected={"layer": 2, "unit": 1})
+    shown = open_view(layers, numbers(18, 3, 5, 3), selected={"layer": 2, "unit": 1})
     assert shown.texts(".terms thead")[0].split("\t")[0] == "i"
     assert "cell" not in shown.texts(".terms thead")[0]
     table = np.array(shown.numbers(".terms tbody")).reshape(-1, 3)
@@ -256,9 +242,9 @@ def test_a_dense_layer_behind_another_has_no_cells_and_few_terms_one_page(view: 
     assert "cell" in shown.texts(".terms thead")[0]
 
 
-def test_thousands_of_terms_are_few_nodes(view: Open) -> None:
+def test_thousands_of_terms_are_few_nodes(open_view: Open) -> None:
     layer, x = given.dense(9000, 2), numbers(16, 9000)
-    shown = view([layer], x)
+    shown = open_view([layer], x)
     products = x * layer["arrays"]["kernel"][:, 0]
     assert shown.page.evaluate("document.querySelectorAll('section *').length") < 500
     assert shown.numbers(".terms tbody")[2] == products[np.abs(products).argmax()]
@@ -269,9 +255,9 @@ def test_thousands_of_terms_are_few_nodes(view: Open) -> None:
     )
 
 
-def test_dropout(view: Open) -> None:
+def test_dropout(open_view: Open) -> None:
     x = numbers(17, 5, 4, 3)
-    shown = view([alike("dropout", [5, 4, 3], rate=0.3)], x)
+    shown = open_view([alike("dropout", [5, 4, 3], rate=0.3)], x)
     shown.select(7)
     assert shown.numbers(".unit-equation") == [x.ravel()[7]] * 2
     assert len(shown.texts("canvas")) == 1
@@ -304,8 +290,8 @@ def _mask(count: int, rate: float, seed: int) -> list[int]:
     ]
 
 
-def test_masks_keep_their_share_and_differ_by_seed(view: Open) -> None:
-    shown = view([alike("dropout", [4], rate=0.5)], numbers(18, 4))
+def test_masks_keep_their_share_and_differ_by_seed(open_view: Open) -> None:
+    shown = open_view([alike("dropout", [4], rate=0.5)], numbers(18, 4))
     script = "explorer.dropoutMask(40000, {}, {}).join('')"
     for rate in (0.0, 0.2, 0.5, 0.9):
         bits = [shown.page.evaluate(script.format(rate, seed)) for seed in (0, 1, 2**31)]
@@ -321,9 +307,9 @@ def test_masks_keep_their_share_and_differ_by_seed(view: Open) -> None:
 
 @pytest.mark.parametrize("scaled", [True, False])
 @pytest.mark.parametrize("shape", [[3, 4, 5], [6]])
-def test_batch_norm(view: Open, shape: list[int], scaled: bool) -> None:
+def test_batch_norm(open_view: Open, shape: list[int], scaled: bool) -> None:
     x, layer = numbers(19, *shape), given.batch_norm(shape, scaled)
-    shown = view([layer], x)
+    shown = open_view([layer], x)
     for unit in (0, x.size // 2, x.size - 1):
         shown.select(unit)
         value, k = x.ravel()[unit], unit % shape[-1]
@@ -340,10 +326,10 @@ def test_batch_norm(view: Open, shape: list[int], scaled: bool) -> None:
 
 
 @pytest.mark.parametrize("size", [0.2, 300])
-def test_softmax(view: Open, size: float) -> None:
+def test_softmax(open_view: Open, size: float) -> None:
     z = numbers(20, 7) * size
     names = [f"class {i} <b>" for i in range(7)]
-    shown = view([alike("softmax", [7])], z, classes=names, selected={"layer": 0, "unit": 3})
+    shown = open_view([alike("softmax", [7])], z, classes=names, selected={"layer": 0, "unit": 3})
     powers = np.exp(z - z.max())
     wanted = np.stack([z, z - z.max(), powers, powers / powers.sum()], 1)
     table = np.array(shown.numbers(".view-table tbody")).reshape(7, 4)
@@ -356,9 +342,9 @@ def test_softmax(view: Open, size: float) -> None:
     assert rest == near([z[3], z.max(), powers[3], powers[3], powers.sum(), wanted[3, 3]])
 
 
-def test_softmax_over_channels(view: Open) -> None:
+def test_softmax_over_channels(open_view: Open) -> None:
     z = numbers(21, 2, 3, 4)
-    shown = view([alike("activation", [2, 3, 4], function="softmax")], z)
+    shown = open_view([alike("activation", [2, 3, 4], function="softmax")], z)
     shown.select(int(np.ravel_multi_index((1, 2, 3), z.shape)))
     table = np.array(shown.numbers(".view-table tbody")).reshape(4, 4)
     np.testing.assert_array_equal(table[:, 0], z[1, 2])

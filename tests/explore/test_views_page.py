@@ -1,12 +1,11 @@
 """Common to all views: marks on rounded digits, the keyboard, words, text as text, widths."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
 
 from tests.explore import layers_given as given
 from tests.explore.layers_given import alike, numbers
@@ -54,19 +53,14 @@ BY_KIND = (
 
 
 @pytest.fixture
-def view(chromium: Browser) -> Iterator[Callable[..., Viewed]]:
-    views: list[Viewed] = []
-
+def view(open_view: Callable[..., Viewed]) -> Callable[..., Viewed]:
     def opened(name: str, **more: Any) -> Viewed:
         layer, state = VIEWS[name]
         x = numbers(30, *layer["in"])
         x = np.where(np.arange(x.size).reshape(x.shape) % 4 == 0, np.round(2 * x) / 2, x)
-        views.append(Viewed(chromium, [layer], x, classes=CLASSES, **state, **more))
-        return views[-1]
+        return open_view([layer], x, classes=CLASSES, **state, **more)
 
-    yield opened
-    for each in views:
-        each.close()
+    return opened
 
 
 MINUS = "\u2212"

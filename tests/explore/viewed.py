@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.explore.scripts import PAGE, joined
 
@@ -99,11 +99,11 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
 class Viewed:
     """An open view, with methods to read and change it."""
 
-    def __init__(self, browser: Browser, layers: list[Layer], x: Array, **state: Any) -> None:
+    def __init__(self, page: Page, layers: list[Layer], x: Array, **state: Any) -> None:
         self.complaints: list[str] = []
-        self.page: Page = browser.new_page(**state.pop("window", {}))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page = page
+        self.page.on("console", self._complain)
+        self.page.on("pageerror", self._complain)
         self.page.set_content(view_html(layers, x, **state))
         self.page.wait_for_function("window.explorer !== undefined", timeout=20_000)
 
@@ -130,7 +130,11 @@ class Viewed:
         """One entry of the page's state."""
         return self.page.evaluate(f"explorer.state.{name}")
 
-    def close(self) -> None:
-        """Close the page; fails if the browser reported anything."""
-        self.page.close()
+    def finish(self) -> None:
+        """Fail if the browser reported anything."""
+        self.page.remove_listener("console", self._complain)
+        self.page.remove_listener("pageerror", self._complain)
         assert self.complaints == []
+
+    def _complain(self, what: Any) -> None:
+        self.complaints.append(str(getattr(what, "text", what)))
