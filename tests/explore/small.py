@@ -73,12 +73,16 @@ def html(**more: Any) -> str:
 
 
 def at(page: Page, layer: int, unit: int, *words: str) -> None:
-    """Go to an address."""
+    """Go to an address, and wait until what it shows is drawn."""
     hash_ = "&".join([f"#layer={layer}&unit={unit}", *words])
-    page.evaluate("(hash) => { location.hash = hash; }", hash_)
-    page.wait_for_function(
-        "(words) => words.every((word) => location.hash.includes(word))",
-        arg=[f"layer={layer}", f"unit={unit}", "scale"],
+    page.evaluate(
+        """(hash) => new Promise((done) => {
+          if (location.hash === hash) return done();
+          const drawn = () => requestAnimationFrame(() => requestAnimationFrame(() => done()));
+          addEventListener("hashchange", drawn, { once: true });
+          location.hash = hash;
+        })""",
+        hash_,
     )
 
 
