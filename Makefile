@@ -1,6 +1,8 @@
 # Everything runs in .venv, which these rules make. Another Python: make test PYTHON=python3.12 VENV=.venv312
 PYTHON ?= python3
 VENV ?= .venv
+# Python keeps what it compiles in .venv: without, every process that starts compiles JAX anew.
+export PYTHONDONTWRITEBYTECODE =
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 OXLINT = oxlint@1.94.0
 
