@@ -1,5 +1,6 @@
 """`jcnn import`: make a run folder of another library's model."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +43,14 @@ class ImportCommand:
 
     def run(self) -> None:
         """Read the file, write the folder, and print notes and its path."""
+        from jcnn.system.formats import format_of
+        from jcnn.system.hdf5 import started_reader
+
+        kind = format_of(self.file) if self.file.is_file() else None
+        with started_reader() if kind in ("keras", "hdf5") else nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         from jcnn.cli.messages import warn
         from jcnn.compile import use_cache
         from jcnn.data.preprocessing import between

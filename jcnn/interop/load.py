@@ -9,10 +9,8 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer, dotted
 from jcnn.interop.keras.model import read_keras
-from jcnn.interop.keras.weights import is_keras
-from jcnn.interop.onnx.decode import is_onnx
 from jcnn.interop.onnx.read import read_onnx
-from jcnn.interop.torch.zip import check_file, shown
+from jcnn.system.formats import check_file, format_of, shown
 
 _ACCEPTED = "a Keras model (.keras, or .h5), or an ONNX model"
 
@@ -65,15 +63,14 @@ def load_model(
     path = Path(path)
     if path.exists():
         check_file(path, _ACCEPTED)
-    with path.open("rb") as stream:
-        head = stream.read(16)
-    if is_onnx(head):
+    kind = format_of(path)
+    if kind == "onnx":
         if architecture is not None:
             raise ValueError(
                 f"architecture: got one for {shown(path)}, which is ONNX; accepted: None"
             )
         found = read_onnx(path, input_shape=input_shape)
-    elif is_keras(path):
+    elif kind in ("keras", "hdf5"):
         other = None if architecture is None else Path(architecture)
         found = read_keras(path, input_shape=input_shape, architecture=other)
     else:

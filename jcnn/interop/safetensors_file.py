@@ -7,13 +7,8 @@ import numpy as np
 from safetensors import SafetensorError, deserialize, safe_open
 
 from jcnn.interop.torch.state import Array
-from jcnn.interop.torch.zip import check_file, shown
+from jcnn.system.formats import check_file, shown
 from jcnn.system.sealed import DTYPES
-
-
-def is_safetensors(head: bytes) -> bool:
-    """Whether a file that starts with these 9 bytes may be a safetensors file."""
-    return len(head) >= 9 and int.from_bytes(head[:8], "little") < 2**40 and head[8:9] == b"{"
 
 
 def read_safetensors(path: str | Path) -> dict[str, Array]:
@@ -27,7 +22,7 @@ def read_safetensors(path: str | Path) -> dict[str, Array]:
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    check_file(path)
+    check_file(path, "a safetensors file")
     try:
         parts = deserialize(path.read_bytes())  # it checks all positions and sizes
     except SafetensorError as error:
@@ -49,7 +44,7 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     Raises:
         FileNotFoundError, ValueError: as for `read_safetensors`.
     """
-    check_file(path)
+    check_file(path, "a safetensors file")
     try:
         with safe_open(path, framework="numpy") as opened:
             parts = {name: opened.get_slice(name) for name in list(opened.keys())}

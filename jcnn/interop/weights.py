@@ -10,18 +10,20 @@ from flax import nnx
 from jcnn.data import Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.data.preprocessing import scaled
-from jcnn.interop.keras.weights import is_keras, keras_preprocessing, load_keras_weights
+from jcnn.interop.keras.weights import keras_preprocessing, load_keras_weights
 from jcnn.interop.loaded import Loaded
 from jcnn.interop.pretrained import weights_file
 from jcnn.interop.run_weights import load_run_weights
-from jcnn.interop.safetensors_file import is_safetensors, read_safetensors
+from jcnn.interop.safetensors_file import read_safetensors
 from jcnn.interop.torch.legacy import read_torch_legacy
 from jcnn.interop.torch.names import load_torch_state
 from jcnn.interop.torch.state import Array
-from jcnn.interop.torch.zip import read_torch, shown
+from jcnn.interop.torch.zip import read_torch
 from jcnn.layers.freezing import head_path, trained_layers
+from jcnn.system.formats import format_of, shown
 
 AUTO = "auto"
+KERAS = ("keras", "hdf5")
 
 
 def load_weights(
@@ -60,7 +62,7 @@ def load_weights(
             f"weights: got {str(source)!r}, which does not exist; accepted: {AUTO}, a file or a "
             "run folder"
         )
-    if is_keras(path):
+    if format_of(path) in KERAS:
         return load_keras_weights(model, path, input_shape, notify=notify)
     read = _reader(path)
     state = read(path, notify)
@@ -95,7 +97,7 @@ def weights_preprocessing(
     if source != AUTO and Path(source).is_dir():
         own = _run_preprocessing(Path(source))
         return plain if own is None else replace(own, size=plain.size)
-    if source != AUTO and Path(source).exists() and is_keras(Path(source)):
+    if source != AUTO and Path(source).exists() and format_of(Path(source)) in KERAS:
         first = keras_preprocessing(Path(source), input_shape)
         return (
             plain if first is None else replace(plain, mean=first.mean, deviation=first.deviation)
@@ -117,14 +119,13 @@ def _run_preprocessing(run: Path) -> Preprocessing | None:
 
 
 def _reader(path: Path) -> Callable[[Path, Notify], dict[str, Array]]:
-    with path.open("rb") as stream:
-        head = stream.read(9)
-    if head.startswith(b"PK\x03\x04"):
-        return read_torch
-    if head.startswith(b"\x80\x02"):  # a pickle of protocol 2
-        return read_torch_legacy
-    if is_safetensors(head):
-        return _read_safetensors
+    match format_of(path):
+        case "torch":
+            return read_torch
+        case "torch before 1.6":
+            return read_torch_legacy
+        case "safetensors":
+            return _read_safetensors
     raise ValueError(
         f"weights: {shown(path)} is of an unknown format; accepted: a PyTorch checkpoint, a "
         "safetensors file, a Keras file or a run folder"

@@ -18,9 +18,9 @@ from jcnn.graph import GraphModel
 from jcnn.interop import load_model
 from jcnn.interop.imported import Imported
 from jcnn.interop.keras.file import numbered_model
-from jcnn.interop.keras.hdf5_file import Tree
 from jcnn.interop.keras.model import imported_model, listing_of, one_line
 from jcnn.layers import eval_mode
+from jcnn.system.hdf5 import Tree
 from tests.interop.keras_files import drawn, functional, numbered, write_keras
 
 Random = np.random.Generator

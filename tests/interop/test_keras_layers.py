@@ -15,11 +15,11 @@ from flax import nnx
 from jcnn.graph import GraphModel
 from jcnn.interop.imported import ASSUMED, Imported
 from jcnn.interop.keras.file import numbered_model
-from jcnn.interop.keras.hdf5_file import Tree
 from jcnn.interop.keras.layers import FOR_TRAINING
 from jcnn.interop.keras.model import imported_model
 from jcnn.layers import eval_mode
 from jcnn.layers.model import snake_case
+from jcnn.system.hdf5 import Tree
 
 Array = npt.NDArray[Any]
 SHAPE = (4, 5, 3)

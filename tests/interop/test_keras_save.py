@@ -22,12 +22,12 @@ from jcnn.data.preprocessing import Preprocessing, set_preprocessing
 from jcnn.graph.build import KINDS
 from jcnn.interop import load_model, save_model
 from jcnn.interop.imported import SavedOptimizer
-from jcnn.interop.keras.hdf5_file import read_hdf5
 from jcnn.interop.keras.optimizer import CLASSES, SLOTS, WEIGHT_DECAY
 from jcnn.interop.keras.save import WrittenModel, h5_bytes
 from jcnn.interop.keras.write import WRITERS
 from jcnn.interop.keras.written import WrittenLayer
 from jcnn.layers import eval_mode
+from jcnn.system.hdf5 import read_hdf5
 from jcnn.train import optimizers, predict
 from tests.interop.keras_exports import SMALL, ZOO, Net, chain, drawn, settled
 from tests.interop.keras_steps import Training

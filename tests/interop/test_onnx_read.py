@@ -15,7 +15,6 @@ from onnx import helper, numpy_helper
 from jcnn.data.preprocessing import Preprocessing, model_input, set_preprocessing
 from jcnn.graph import GraphModel, graph
 from jcnn.interop import load_model
-from jcnn.interop.onnx.decode import is_onnx
 from jcnn.interop.onnx.layers import READERS
 from jcnn.interop.onnx.read import list_onnx, read_onnx
 from jcnn.layers import Conv2D, Flatten, Sequential, eval_mode
@@ -463,24 +462,6 @@ def test_what_is_computed_is_limited(tmp_path: Path) -> None:
     path = net.save(tmp_path / "net.onnx", net("Add", net("Flatten", "x"), big), 17)
     with pytest.raises(ValueError, match="computes an array of"):
         read_onnx(path)
-
-
-def test_the_beginning_of_a_file() -> None:
-    net = Net()
-    model = net.model(net("Flatten", "x"))
-    content = model.SerializeToString()
-    assert is_onnx(content[:16])
-    model.producer_name = ""
-    assert is_onnx(model.SerializeToString()[:16])
-    for other in (
-        b"",
-        b"PK\3\4",
-        b"\x89HDF\r\n\x1a\n",
-        b"\x08\x08",
-        b"\x80\x02}q\x00.",
-        b"\x08" * 9,
-    ):
-        assert not is_onnx(other)
 
 
 # --- listings -------------------------------------------------------------------------------------

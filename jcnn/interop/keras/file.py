@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from jcnn.interop.keras.config import KerasLayer, layers_of, listed, trained_layers
-from jcnn.interop.keras.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras.layers import roles_of
 from jcnn.interop.keras.names import own_places, weight_places
 from jcnn.interop.keras.optimizer_read import Stored
 from jcnn.layers.model import snake_case
+from jcnn.system.hdf5 import Array, Tree, read_hdf5
 
 # Bytes of all arrays.
 LIMIT = 2**36

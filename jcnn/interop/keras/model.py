@@ -35,7 +35,7 @@ from jcnn.interop.keras.layers import (
 )
 from jcnn.interop.keras.optimizer_read import Parameter, saved_optimizer
 from jcnn.interop.keras.preprocessing import Front, front, input_shape, preprocessing
-from jcnn.interop.torch.zip import shown
+from jcnn.system.formats import shown
 
 # Numbers of one map of one image: 4 GB.
 _LARGEST = 2**30

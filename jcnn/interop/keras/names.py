@@ -8,8 +8,8 @@ since Keras numbers them anew in each session; then the order of the layers coun
 from collections.abc import Collection, Mapping, Sequence
 
 from jcnn.interop.keras.config import KerasLayer
-from jcnn.interop.keras.hdf5_file import Tree
 from jcnn.interop.keras.layers import roles_of, trained_roles
+from jcnn.system.hdf5 import Tree
 
 Places = dict[str, dict[str, str]]
 

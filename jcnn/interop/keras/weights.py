@@ -18,15 +18,15 @@ from jcnn.data import Note, Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.interop.imported import ASSUMED, dotted
 from jcnn.interop.keras.file import LIMIT, is_numbered, keras_model
-from jcnn.interop.keras.hdf5_file import Array, Tree, read_hdf5
 from jcnn.interop.keras.layers import LAYERS, roles_of
 from jcnn.interop.keras.names import role_of
 from jcnn.interop.keras.preprocessing import Front, front, preprocessing
 from jcnn.interop.loaded import Loaded, variables_of
-from jcnn.interop.torch.zip import shown
 from jcnn.layers.calls import called_modules
 from jcnn.layers.freezing import head_path
 from jcnn.layers.model import eval_mode, snake_case
+from jcnn.system.formats import shown
+from jcnn.system.hdf5 import Array, Tree, read_hdf5
 
 # jcnn's names of a layer's variables, in the order in which Keras numbers the arrays.
 _ROLES = {
@@ -76,18 +76,6 @@ class _Target:
     path: str
     kind: str
     variables: Mapping[str, Any] = field(repr=False)
-
-
-def is_keras(path: Path) -> bool:
-    """Whether a file is HDF5, or a `.keras` archive."""
-    with path.open("rb") as stream:
-        if stream.read(8) == b"\x89HDF\r\n\x1a\n":
-            return True
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "config.json" in archive.namelist()
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):  # no archive, or damaged
-        return False
 
 
 def load_keras_weights(

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.interop.onnx.protobuf import fields, float32, numbers, signed, text, view
-from jcnn.interop.torch.zip import check_file
+from jcnn.system.formats import check_file
 
 Array = npt.NDArray[Any]
 
@@ -167,18 +167,6 @@ class OnnxModel:
     inputs: tuple[OnnxInput, ...]
     outputs: tuple[OnnxInput, ...]
     metadata: Mapping[str, str]
-
-
-def is_onnx(head: bytes) -> bool:
-    """Whether a file begins as ONNX does: the version of its format, then a field of a model.
-
-    Args:
-        head: the first bytes, 16 or the whole file.
-    """
-    if len(head) < 4 or head[0] != 8 or not 1 <= head[1] <= 64:
-        return False
-    number, kind = head[2] >> 3, head[2] & 7
-    return kind == {2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2}.get(number)
 
 
 def decode_onnx(path: Path) -> OnnxModel:

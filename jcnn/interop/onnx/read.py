@@ -31,7 +31,7 @@ from jcnn.interop.onnx.moments import Moment, combined, mean_of, settled
 from jcnn.interop.onnx.pooling import mean_over_space
 from jcnn.interop.onnx.shapes import VIEWS
 from jcnn.interop.onnx.values import Value, value_of
-from jcnn.interop.torch.zip import shown
+from jcnn.system.formats import shown
 
 # Before, sums and products aligned their arrays in another way.
 OLDEST, NEWEST = 7, 28

@@ -22,7 +22,8 @@ from jcnn.data import Notify
 from jcnn.data.events import silent
 from jcnn.interop.torch.pickle import MAX_PICKLE_BYTES, Storage, interpret
 from jcnn.interop.torch.state import Array, arrays, dtype_of, state_dict
-from jcnn.interop.torch.zip import LEGACY_START, check_file, shown
+from jcnn.interop.torch.zip import LEGACY_START
+from jcnn.system.formats import check_file, shown
 
 _PROTOCOL = 1001
 
@@ -46,7 +47,7 @@ def read_torch_legacy(path: str | Path, notify: Notify = silent) -> dict[str, Ar
     """
     path = Path(path)
     where = shown(path)
-    check_file(path)
+    check_file(path, "a PyTorch checkpoint")
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(min(size, 2 * MAX_PICKLE_BYTES))

@@ -23,6 +23,7 @@ from jcnn.data import Notify
 from jcnn.data.events import silent
 from jcnn.interop.torch.pickle import MAX_PICKLE_BYTES, Storage, Tensor, interpret
 from jcnn.interop.torch.state import Array, arrays, dtype_of, state_dict
+from jcnn.system.formats import check_file, shown
 
 # Before the zip format, a file began with this number as a pickle.
 LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
@@ -74,7 +75,7 @@ def torch_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     where = shown(path)
-    check_file(path)
+    check_file(path, "a PyTorch checkpoint")
     with path.open("rb") as stream:
         if stream.read(len(LEGACY_START)) == LEGACY_START:
             raise ValueError(
@@ -85,20 +86,6 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         archive = zipfile.ZipFile(path)
     with archive:
         yield archive
-
-
-def shown(path: Path) -> str:
-    """The name of a file, for messages of one line."""
-    name = str(path)
-    return name if name.isprintable() else repr(name)
-
-
-def check_file(path: Path, accepted: str = "a PyTorch checkpoint") -> None:
-    """Raise unless `path` is a regular file (opening a pipe would block forever)."""
-    if not path.exists():
-        raise FileNotFoundError(f"{shown(path)}: no such file")
-    if not path.is_file():
-        raise ValueError(f"{shown(path)}: not a file; accepted: {accepted}")
 
 
 @contextmanager

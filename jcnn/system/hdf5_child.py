@@ -1,8 +1,8 @@
-"""The process that reads an HDF5 file: `python hdf5_child.py FILE FOLDER LIMIT WHAT PREFIX...`.
+"""The process that reads an HDF5 file; on stdin: JSON, [FILE, FOLDER, LIMIT, NUMBERS, PREFIX...].
 
 A damaged file can hang or crash the HDF5 library, so it runs in a process of its own, with a time
-limit, and imports nothing of jcnn. It writes FOLDER/tree.json and, if WHAT is "numbers" and not
-"shapes", the numbers of all arrays, FOLDER/data. An error is one line, and exit code 2.
+limit, and imports nothing of jcnn. It writes FOLDER/tree.json and, if NUMBERS is true, the numbers
+of all arrays, FOLDER/data. An error is one line, and exit code 2.
 """
 
 import importlib
@@ -18,7 +18,7 @@ h5py: Any = importlib.import_module("h5py")  # it has no types
 LARGEST_RATIO = 1100
 
 
-def main(file: str, folder: str, limit: int, what: str, prefixes: list[str]) -> None:
+def main(file: str, folder: str, limit: int, numbers: bool, *prefixes: str) -> None:
     """Write the attributes of the root, and the groups and arrays below the prefixes, or all.
 
     Raises:
@@ -29,7 +29,7 @@ def main(file: str, folder: str, limit: int, what: str, prefixes: list[str]) -> 
         tree["attributes"]["/"] = attributes(opened)
         for prefix in prefixes or opened:
             if opened.get(prefix, getlink=True) is not None:
-                limit = visit(opened, prefix, tree, data if what == "numbers" else None, limit)
+                limit = visit(opened, prefix, tree, data if numbers else None, limit)
     (Path(folder) / "tree.json").write_text(json.dumps(tree), encoding="utf-8")
 
 
@@ -82,7 +82,7 @@ def text(value: Any) -> str:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5:])
+        main(*json.load(sys.stdin))
     except Exception as error:  # h5py raises any type where a file is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         print(reason if isinstance(error, ValueError) else f"is damaged: {reason}", file=sys.stderr)

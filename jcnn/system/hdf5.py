@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.interop.imported import zeros
-
 Array = npt.NDArray[Any]
 
 # Seconds to read a file, and bytes for which there is one second more.
 _SECONDS, _BYTES_A_SECOND = 20, 20_000_000
+# The process that waits for its file, if one does.
+_waiting: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -71,25 +72,47 @@ def read_hdf5(path: Path, prefixes: Sequence[str], limit: int, *, numbers: bool 
         ValueError: h5py is not installed; the file is damaged, has links or keeps numbers
             elsewhere, or declares more than it holds or than the limit.
     """
-    if importlib.util.find_spec("h5py") is None:
-        raise ValueError("needs h5py: pip install 'jcnn[keras]'")
-    child = Path(__file__).with_name("hdf5_child.py")
     seconds = _SECONDS + path.stat().st_size / _BYTES_A_SECOND
     with tempfile.TemporaryDirectory() as folder:
-        what = "numbers" if numbers else "shapes"
-        command = [sys.executable, "-P", str(child), str(path), folder, str(limit), what, *prefixes]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
-        except subprocess.TimeoutExpired:
-            raise ValueError(f"is damaged: it was not read within {seconds:.0f} s") from None
-        if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        asked = json.dumps([str(path), folder, limit, numbers, *prefixes]).encode()
+        with _waiting.pop() if _waiting else _started() as process:
+            try:
+                _, errors = process.communicate(asked, timeout=seconds)
+            except subprocess.TimeoutExpired:
+                raise ValueError(f"is damaged: it was not read within {seconds:.0f} s") from None
+            finally:
+                process.kill()
+        if process.returncode:
+            said = errors.decode("utf-8", "replace").strip().splitlines()
             crashed = "is damaged: the HDF5 library crashed"
-            raise ValueError(said[-1] if done.returncode == 2 and said else crashed)
+            raise ValueError(said[-1] if process.returncode == 2 and said else crashed)
         tree = json.loads((Path(folder) / "tree.json").read_text(encoding="utf-8"))
         data = (Path(folder) / "data").read_bytes()
     arrays = {name: _array(entry, data) for name, entry in tree["arrays"].items()}
     return Tree(tree["attributes"], arrays)
+
+
+@contextmanager
+def started_reader() -> Iterator[None]:
+    """Start the process of the next `read_hdf5` now: it imports h5py while JAX is imported here."""
+    if importlib.util.find_spec("h5py") is not None:
+        _waiting.append(_started())
+    try:
+        yield
+    finally:
+        while _waiting:
+            with _waiting.pop() as unused:
+                unused.kill()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    if importlib.util.find_spec("h5py") is None:
+        raise ValueError("needs h5py: pip install 'jcnn[keras]'")
+    child = Path(__file__).with_name("hdf5_child.py")
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-P", str(child)], stdin=pipe, stdout=pipe, stderr=pipe
+    )
 
 
 def _array(entry: dict[str, Any], data: bytes) -> Array | str:
@@ -97,7 +120,7 @@ def _array(entry: dict[str, Any], data: bytes) -> Array | str:
         return str(entry["refused"])
     dtype, shape = np.dtype(entry["dtype"]), tuple(entry["shape"])
     if "start" not in entry:
-        return zeros(shape, dtype)
+        return np.broadcast_to(np.zeros((), dtype), shape)  # it takes no memory
     count = int(np.prod(shape, dtype=np.int64))
     flat = np.frombuffer(data, dtype, count, entry["start"])
     return flat.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
