@@ -4,12 +4,17 @@ import { cellOf } from "./column.js";
 import { makeSvg } from "./dom.js";
 import { sourcesByInput } from "./terms.js";
 
-// Draw the marks and edges of a unit of `after` into `svg`, which covers `frame`; `columns` are all.
-export function drawEdges(svg, frame, columns, after, unit) {
+// Draw the marks and edges of a unit of the column `after` into `svg`, which covers `frame`; `columns`
+// are those of all outputs. `reader` is the layer whose inputs are marked.
+export function drawEdges(svg, frame, columns, after, unit, reader) {
   const origin = frame.getBoundingClientRect();
   const target = boxOf(after, unit, origin);
-  const groups = sourcesByInput(after.layer, unit).flatMap((sources, k) =>
-    edgesFrom(columns[after.layer.inputs[k]], sources, target, origin, `seen-${k}`, after.layer.inputs[k] < after.index - 1));
+  const between = after.element.previousElementSibling;
+  const groups = sourcesByInput(reader, unit).flatMap((sources, k) => {
+    const before = columns[reader.inputs[k]];
+    if (before === after) return []; // drawn in the same column
+    return edgesFrom(before, sources, target, origin, `seen-${k}`, before.element !== between);
+  });
   svg.replaceChildren(...groups, makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit }));
 }
 
@@ -51,6 +56,7 @@ export function rectangles(column, units) {
   const rowsOf = new Map();
   for (const unit of units) {
     const { box, row, column: c } = cellOf(column, unit);
+    if (box < 0 || row < 0) continue; // its channel is not shown
     if (!rowsOf.has(box)) rowsOf.set(box, new Map());
     const rows = rowsOf.get(box);
     if (!rows.has(row)) rows.set(row, []);

@@ -1,7 +1,7 @@
 // The entry point: unpack, compute, render and listen. Only this file has side effects on import.
 
 import { forgetAddress, keepAddress } from "./address.js";
-import { check, showBadge, showSummary } from "./badge.js";
+import { check, showSummary } from "./badge.js";
 import { makeDetail } from "./detail.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
@@ -70,7 +70,7 @@ function showAll(changed, overview) {
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = leftOut(network.left_out, w);
   overview.draw();
-  if (["outputs", "language", "exact", "edited"].some((name) => changed.has(name))) later(showChecks);
+  if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));
 }
 
 function leftOut(parts, w) {
@@ -90,12 +90,10 @@ function later(task) {
   }));
 }
 
-function showChecks() {
+function showChecks(overview) {
   const results = check(state);
   showSummary(part("badge"), results, state);
-  results.forEach((result, i) => {
-    showBadge(document.querySelector(`.column[data-layer="${i}"] .badge`), result, state);
-  });
+  overview.check(results);
 }
 
 function showControls(box, w) {
@@ -109,6 +107,10 @@ function showControls(box, w) {
       type: "checkbox", "data-control": "exact", checked: state.exact,
       onchange: (event) => change({ exact: event.target.checked }),
     }), make("span", {}, w.exact)),
+    make("label", { class: "check" }, make("input", {
+      type: "checkbox", "data-control": "split", checked: state.split,
+      onchange: (event) => change({ split: event.target.checked }),
+    }), make("span", {}, w.split)),
     choice("language", w.language, [["en", "English"], ["ja", "日本語"]]),
   );
   if (focused) box.querySelector(`[data-control="${focused}"]`)?.focus();
@@ -139,8 +141,14 @@ function showPrediction(box, w) {
   const last = outputs.at(-1);
   const best = last.indexOf(Math.max(...last));
   if (network.layers.at(-1).kind !== "softmax" || best < 0) return;
+  const label = state.picture === null ? null : network.pictures[state.picture].label;
+  const isRight = label === null ? null : label === best;
   box.replaceChildren(`${w.predicted}: `, make("b", {}, network.classes[best] ?? best), ` (${w.probability} `,
     numeral(last[best], state.exact), ")");
+  if (isRight !== null) {
+    const verdict = isRight ? w.is_right : fillIn(w.is_wrong, { label: network.classes[label] ?? label });
+    box.append(" ", make("span", { class: isRight ? "verdict right" : "verdict wrong" }, `${isRight ? "✓" : "✗"} ${verdict}`));
+  }
 }
 
 start();

@@ -1,37 +1,89 @@
 // The whole network, one column per layer. Pointing at a unit, or moving to it with the arrow keys,
 // marks its inputs; a click or Enter selects it.
 
+import { showBadge } from "./badge.js";
 import {
-  boxCount, cellOf, drawBoxes, drawHead, drawLegend, fillColumn, makeColumn, unitIn,
+  cellOf, drawBoxes, drawHead, drawLegend, fillColumn, hasBox, makeColumn, sizeColumn, unitIn,
 } from "./column.js";
 import { rangeOf } from "./colour.js";
 import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
 import { fieldMark, fieldSentence } from "./field_view.js";
+import { layoutOf, mapsDown } from "./layout.js";
 import { receptiveFields } from "./receptive_field.js";
+import { drawRest } from "./rest_edges.js";
+import { stageByOutput, stagesOf } from "./stages.js";
 import { change, state } from "./state.js";
 import { placeOf, sizeOf } from "./shapes.js";
 import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
-const MAPS_AT_ONCE = 2000;
+const BELOW = 34; // pixels for what is below the maps: the number of channels, arcs of skip connections
 
-// Build the overview in an empty element. Returns {draw, follow, focus}: `draw` updates everything from
+// Build the overview in an empty element. Returns {draw, follow, check, focus}: `draw` updates everything from
 // the state, `follow` only the selection, and `focus` moves to the column of the selected unit.
 export function makeOverview(root, readout) {
-  const columns = Array.from({ length: state.network.layers.length + 1 }, (_, i) => makeColumn(state.network, i));
-  const stale = new Set(columns); // columns whose numbers are not drawn
-  const near = new Set(columnsAtOnce(columns)); // columns that are drawn at once
-  const svg = makeSvg("svg", { class: "over", "aria-hidden": "true" });
-  const frame = make("div", { class: "frame" }, columns.map((column) => column.element), svg);
+  const under = makeSvg("svg", { class: "under", "aria-hidden": "true" });
+  const over = makeSvg("svg", { class: "over", "aria-hidden": "true" });
+  const frame = make("div", { class: "frame" });
   root.append(frame);
+  let stages = [];
+  let shown = []; // the columns, from left to right
+  let columns = []; // the column that draws each output
+  let split = null; // for which `shown` was made
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
   let inSight = null; // layer last scrolled to
 
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
+
+  function arrange() {
+    if (split === state.split) return;
+    split = state.split;
+    pointed = null;
+    stages = stagesOf(state.network, split);
+    shown = stages.map((stage) => makeColumn(state.network, stage, toggleAll));
+    const by = stageByOutput(stages, state.network);
+    columns = by.map((stage) => shown[stages.indexOf(stage)]);
+    for (const column of shown) listenTo(column);
+    frame.replaceChildren(under, ...shown.map((column) => column.element), over);
+  }
+
+  // The height of the columns: what is left of the window, or of a page of that size on a phone.
+  function place() {
+    const top = frame.getBoundingClientRect().top + scrollY;
+    const rest = shown[0].element.offsetHeight - shown[0].cells.parentElement.offsetHeight;
+    const height = Math.max(300, Math.min(innerHeight, 1100) - top - rest - BELOW);
+    const always = state.selected && columns[state.selected.layer + 1];
+    for (const column of shown) {
+      const unit = column === always ? state.selected.unit : null;
+      const channel = unit !== null && column.form === "maps" ? placeOf(column.shape, unit).channel : unit;
+      fillColumn(column, state, mapsDown(height), channel);
+    }
+    const counts = shown.map((column) => ({ form: column.form, scores: column.form === "bars", count: mapsBelow(column) }));
+    const sizes = layoutOf(counts, root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft), height);
+    frame.style.gridTemplateColumns = shown.map((column) => column.all && column.form === "maps" ? "max-content"
+      : `${column.form === "bars" ? sizes.scores : sizes.wide}px`).join(" ");
+    frame.classList.toggle("narrow", sizes.wide < 104);
+    frame.classList.toggle("slim", sizes.wide < 62);
+    for (const column of shown) sizeColumn(column, sizes, height);
+  }
+
+  // The badge of each column: the largest difference of its layers.
+  function showResults(results) {
+    for (const column of shown) {
+      const own = column.stage.layers.map((i) => results[i]).filter((result) => result !== null);
+      const worst = own.length === 0 ? null : own.reduce((a, b) => (b.difference > a.difference ? b : a));
+      if (column.layer) showBadge(column.badge, worst && { ...worst, ok: own.every(({ ok }) => ok) }, state);
+    }
+  }
+
+  function toggleAll(column) {
+    column.all = !column.all;
+    draw();
+  }
 
   function point(next) {
     const last = pointed;
@@ -44,42 +96,44 @@ export function makeOverview(root, readout) {
 
   function mark() {
     const spot = cursor();
-    svg.replaceChildren();
+    over.replaceChildren();
     readout.replaceChildren(...describe(spot));
+    frame.classList.toggle("pointed", spot !== null);
     if (!spot) return;
-    const read = spot.index > 0 ? state.network.layers[spot.index - 1].inputs : [];
-    for (const index of [spot.index, ...read]) reveal(columns[index]);
-    svg.setAttribute("width", frame.offsetWidth);
-    svg.setAttribute("height", frame.offsetHeight);
-    if (spot.index > 0) drawEdges(svg, frame, columns, columns[spot.index], spot.unit);
-    if (spot.index > 0 && columns[0].picture) markField(spot);
+    over.setAttribute("width", frame.offsetWidth);
+    over.setAttribute("height", frame.offsetHeight);
+    const column = columns[spot.index];
+    if (spot.index > 0 && hasBox(column, spot.unit)) drawEdges(over, frame, columns, column, spot.unit, readerOf(spot));
+    if (spot.index > 0 && shown[0].form === "maps") markField(spot);
+  }
+
+  // The layer whose inputs are marked for a unit: the first of a column that draws several.
+  function readerOf({ index }) {
+    const column = columns[index];
+    return state.network.layers[column.index === index ? column.opens : index - 1];
   }
 
   // The receptive field of the unit, over the picture.
   function markField(spot) {
-    const picture = columns[0].picture.getBoundingClientRect();
+    const picture = (shown[0].picture ?? shown[0].boxes[0]).getBoundingClientRect();
     const origin = frame.getBoundingClientRect();
-    svg.append(fieldMark(fieldOf(spot), state.network.input.shape, {
+    over.append(fieldMark(fieldOf(spot), state.network.input.shape, {
       x: picture.x - origin.x, y: picture.y - origin.y, width: picture.width, height: picture.height }));
   }
 
-  // Draw the numbers of a column unless they are drawn.
-  function reveal(column) {
-    if (!stale.delete(column)) return;
-    fillColumn(column, state.network);
-    drawBoxes(column, state, ranges);
-  }
-
   function draw() {
+    arrange();
     const layers = state.outputs.map((output) => rangeOf(output));
     ranges = { layers, global: Math.max(...layers) };
-    for (const column of columns) {
-      stale.add(column);
-      const here = pointed?.index === column.index ? pointed.unit : null;
-      if (near.has(column)) reveal(column);
-      drawHead(column, state, ranges, here);
+    for (const column of shown) {
+      drawHead(column, state, ranges, pointed?.index === column.index ? pointed.unit : null);
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
+    place();
+    for (const column of shown) drawBoxes(column, state, ranges);
+    under.setAttribute("width", frame.offsetWidth);
+    under.setAttribute("height", frame.offsetHeight);
+    drawRest(under, frame, stages, columns, state.network);
     mark();
     const layer = state.selected?.layer ?? null;
     if (layer !== null && layer !== inSight) showColumns(layer);
@@ -88,8 +142,10 @@ export function makeOverview(root, readout) {
 
   // Mark the selection, and scroll to it if its column is out of sight.
   function follow() {
-    mark();
-    const chosen = state.selected && columns[state.selected.layer + 1].element;
+    const column = state.selected && columns[state.selected.layer + 1];
+    if (column && !hasBox(column, state.selected.unit)) draw();
+    else mark();
+    const chosen = column?.element;
     if (!chosen) return;
     const outside = chosen.offsetLeft + chosen.offsetWidth <= root.scrollLeft ||
       chosen.offsetLeft >= root.scrollLeft + root.clientWidth;
@@ -104,7 +160,7 @@ export function makeOverview(root, readout) {
     if (end > root.scrollLeft) root.scrollLeft = Math.min(end + 40, left.offsetLeft);
   }
 
-  for (const column of columns) {
+  function listenTo(column) {
     column.cells.addEventListener("scroll", mark);
     column.cells.addEventListener("pointermove", (event) => {
       const unit = unitUnder(column, event);
@@ -117,13 +173,13 @@ export function makeOverview(root, readout) {
     });
     column.cells.addEventListener("focus", () => {
       if (!column.cells.matches(":focus-visible")) return;
-      const chosen = state.selected?.layer === column.index - 1 ? state.selected.unit : (column.last ?? 0);
+      const chosen = column.stage.layers.includes(state.selected?.layer) ? state.selected.unit : (column.last ?? firstUnit(column));
       go(column, chosen);
     });
     column.cells.addEventListener("blur", () => point(null));
     column.cells.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
-      const here = pointed?.index === column.index ? pointed.unit : (column.last ?? 0);
+      const here = pointed?.index === column.index ? pointed.unit : (column.last ?? firstUnit(column));
       if (event.key === "Enter") select({ index: column.index, unit: here });
       else if (event.key === "Escape") change({ selected: null });
       else {
@@ -144,31 +200,28 @@ export function makeOverview(root, readout) {
 
   function select({ index, unit }) {
     columns[index].last = unit;
-    if (index > 0) change({ selected: { layer: index - 1, unit } });
+    if (index > 0) change({ selected: { layer: columns[index].opens, unit } });
   }
 
   function focus() {
     if (state.selected) columns[state.selected.layer + 1].cells.focus();
   }
 
-  const sight = new IntersectionObserver((seen) => {
-    for (const { target, isIntersecting } of seen) {
-      const column = columns.find(({ element }) => element === target);
-      if (!isIntersecting) near.delete(column);
-      else near.add(column);
-      if (isIntersecting && ranges) reveal(column);
-    }
-  }, { root, rootMargin: "0px 1000px" });
-  for (const column of columns) if (!near.has(column)) sight.observe(column.element);
-  new ResizeObserver(mark).observe(root);
-  return { draw, follow, focus };
+  let width = null;
+  new ResizeObserver(() => {
+    if (ranges && root.clientWidth !== width) draw();
+    width = root.clientWidth;
+  }).observe(root);
+  return { draw, follow, focus, check: showResults };
 }
 
-// The first columns, up to a number of maps, and all vectors; other maps are drawn when they come
-// into sight.
-function columnsAtOnce(columns) {
-  let boxes = 0;
-  return columns.filter((column) => (boxes += boxCount(column)) <= MAPS_AT_ONCE || column.form !== "maps");
+// The number of maps that are one below the other.
+function mapsBelow({ form, boxes, all }) {
+  return form === "maps" && !all ? boxes.length : 1;
+}
+
+function firstUnit(column) {
+  return unitIn(column, 0, 0, 0);
 }
 
 function fieldOf({ index, unit }) {
@@ -244,12 +297,15 @@ function moved(column, unit, key) {
     return unitIn(column, spot.box, row, c) ?? unit;
   }
   const last = sizeOf(column.shape) - 1;
-  if (key === "Home") return 0;
-  if (key === "End") return last;
+  if (key === "Home") return firstUnit(column);
+  if (key === "End") return unitIn(column, column.form === "maps" ? column.boxes.length - 1 : 0,
+    column.form === "strip" ? Math.floor(last / column.columns) : column.rows - 1,
+    column.form === "strip" ? last % column.columns : column.columns - 1);
   const page = { PageUp: -1, PageDown: 1 }[key];
   if (page === undefined) return null;
-  if (column.form !== "maps") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
-  const box = Math.max(0, Math.min(boxCount(column) - 1, spot.box + page));
+  if (column.form === "strip") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
+  if (column.form === "bars") return unitIn(column, 0, Math.max(0, Math.min(column.rows - 1, spot.row + page * 16)), 0);
+  const box = Math.max(0, Math.min(column.boxes.length - 1, spot.box + page));
   return unitIn(column, box, spot.row, spot.column);
 }
 

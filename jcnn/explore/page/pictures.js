@@ -34,14 +34,17 @@ function outputsFor(network, pixels) {
   return outputs;
 }
 
-// Draw values of 0..1, (H, W, 1) or (H, W, 3), as an image.
-export function drawPicture(canvas, values, [height, width, channels]) {
+// Draw values of 0..1, (H, W, 1) or (H, W, 3), as an image; `only` draws one channel, in its colour.
+export function drawPicture(canvas, values, [height, width, channels], only = null) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
   for (let i = 0; i < height * width; i++) {
-    for (let k = 0; k < 3; k++) image.data[4 * i + k] = 255 * values[i * channels + (channels === 3 ? k : 0)];
+    for (let k = 0; k < 3; k++) {
+      const seen = channels === 1 || only === null || only === k;
+      image.data[4 * i + k] = seen ? 255 * values[i * channels + (channels === 3 ? k : 0)] : 0;
+    }
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);

@@ -13,6 +13,7 @@ export const state = {
   playground: null, // state of the playground, once opened
   tab: null, // view of the selected unit, if it has several
   language: "en", // or "ja"
+  split: false, // whether every layer has a column of its own
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
   exact: false, // show all digits
   announce: () => {}, // announces a text to screen readers
@@ -33,7 +34,7 @@ export function change(patch) {
 }
 
 // The address of the state.
-export function hashOf({ picture, selected, tab, view, playground, language, scale, exact }) {
+export function hashOf({ picture, selected, tab, view, playground, language, split, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
   if (selected) {
@@ -44,6 +45,7 @@ export function hashOf({ picture, selected, tab, view, playground, language, sca
   words.set("view", view);
   if (view === "playground" && playground) for (const [name, value] of playWords(playground)) words.set(name, value);
   words.set("lang", language);
+  if (split) words.set("layers", "all");
   words.set("scale", scale);
   if (exact) words.set("exact", 1);
   return `#${words}`;
@@ -72,6 +74,7 @@ export function readHash(hash, network) {
   const playground = patch.view === "playground" ? playFrom(words) : null;
   if (playground) patch.playground = playground;
   choice("lang", "language", ["en", "ja"]);
+  if (words.has("layers")) patch.split = words.get("layers") === "all";
   choice("scale", "scale", ["unit", "layer", "global"]);
   if (words.has("exact")) patch.exact = words.get("exact") === "1";
   return patch;

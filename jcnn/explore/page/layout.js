@@ -1,0 +1,26 @@
+// The sizes of the overview's columns, such that the whole network stands in the window.
+
+const MAP_GAP = 8; // pixels between maps
+const EDGES_SHARE = 0.34; // share of a column's width that its edges take, at least
+const MOST_SIDE = 92; // side of a map in pixels
+const LEAST_SIDE = 16;
+const FEWEST_DOWN = 6; // maps of a column
+const MOST_DOWN = 12;
+const SCORES_WIDE = 150; // width of the column of classes
+
+// How many maps a column shows when it cannot show all: as many as the height has room for.
+export function mapsDown(height) {
+  return Math.max(FEWEST_DOWN, Math.min(MOST_DOWN, Math.floor(height / 44)));
+}
+
+// The width of the columns between the picture and the classes, of the classes, and the longest side
+// of a map, in pixels.
+//   columns: {form, count, scores}; `count` maps are one below the other
+export function layoutOf(columns, width, height) {
+  const scores = columns.some((column) => column.scores) ? Math.min(SCORES_WIDE, width * 0.4) : 0;
+  const others = columns.filter((column) => !column.scores).length;
+  const wide = Math.max(LEAST_SIDE * 1.5, (width - scores) / Math.max(1, others));
+  const most = Math.max(1, ...columns.filter(({ form }) => form === "maps").map(({ count }) => count));
+  const side = Math.min(MOST_SIDE, height / most - MAP_GAP, wide * (1 - EDGES_SHARE));
+  return { wide: Math.floor(wide), scores: Math.floor(scores), side: Math.max(LEAST_SIDE, Math.floor(side)) };
+}
