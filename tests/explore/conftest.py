@@ -61,13 +61,14 @@ def new_tab(chromium: Browser, shared_tab: Page) -> Iterator[OpenPage]:
 def browser_page(new_tab: OpenPage, tmp_path: Path) -> Iterator[OpenPage]:
     """`browser_page(html)` opens a page from a file, offline, and waits until it is ready.
 
-    Ready is `<body data-ready="true">`. The test fails on any message on the console, any error
-    in the page, and any request other than for the file. Further arguments are those of `new_tab`.
+    Ready is `<body data-ready="true">`. The test fails on any message on the console, any error in
+    the page, and any request other than for the file. `address` follows the file's name, such as
+    `SPLIT`; further arguments are those of `new_tab`.
     """
     opened: list[tuple[Page, dict[str, Callable[[Any], None]]]] = []
     complaints: list[str] = []
 
-    def open_page(html: str, **options: Any) -> Page:
+    def open_page(html: str, address: str = "", **options: Any) -> Page:
         file = tmp_path / f"page-{len(opened)}.html"
         file.write_text(html, encoding="utf-8")
         page = new_tab(**options)
@@ -82,7 +83,7 @@ def browser_page(new_tab: OpenPage, tmp_path: Path) -> Iterator[OpenPage]:
         }
         opened.append((page, listeners))
         _listen(page.on, listeners)
-        page.goto(file.as_uri())
+        page.goto(file.as_uri() + address)
         try:
             page.wait_for_selector("body[data-ready=true]", timeout=60_000)
         except Exception:

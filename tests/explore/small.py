@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 SHAPE = (6, 7, 3)
 CONV: dict[str, Any] = {"padding": ((1, 0), (2, 1)), "stride": (2, 1), "dilation": (1, 2)}
 TIMES = "\N{MULTIPLICATION SIGN}"
+SPLIT = "#layers=all"  # the address of a page where every layer has a column of its own
 CLASSES = ["ant", "bee", "<b>cat</b>"]
 
 

@@ -15,7 +15,7 @@ from tests.explore.branches_made import as_oracle, described, made
 from tests.explore.occlusion_reference import VIEW, fill, finished, occlusion, of_model, opened
 from tests.explore.oracle import run_all
 from tests.explore.scripts import joined_files
-from tests.explore.small import OpenPage, at, numbers
+from tests.explore.small import SPLIT, OpenPage, at, numbers
 from tests.explore.test_page import pictures
 
 
@@ -134,7 +134,7 @@ def test_the_sources_of_a_sum_are_marked_and_opened(browser_page: OpenPage) -> N
     found, html = made("residual")
     names = [layer.name for layer in found.layers]
     outputs = found.outputs(pictures(1, *found.input_shape)[0])
-    page = browser_page(html)
+    page = browser_page(html, SPLIT)
     add = names.index("add")
     place = (3, 1, 2)
     unit = int(np.ravel_multi_index(place, found.layers[add].out_shape))
@@ -168,7 +168,7 @@ def test_the_sources_of_a_sum_are_marked_and_opened(browser_page: OpenPage) -> N
 def test_a_gate_is_repeated(browser_page: OpenPage) -> None:
     found, html = made("squeeze")
     names = [layer.name for layer in found.layers]
-    page = browser_page(html)
+    page = browser_page(html, SPLIT)
     index = names.index("multiply")  # its first input is the gate
     place = (4, 2, 3)
     at(page, index, int(np.ravel_multi_index(place, found.layers[index].out_shape)))
@@ -181,7 +181,7 @@ def test_a_gate_is_repeated(browser_page: OpenPage) -> None:
 def test_a_concatenation_says_whose_channel_it_is(browser_page: OpenPage) -> None:
     found, html = made("fire")
     names = [layer.name for layer in found.layers]
-    page = browser_page(html)
+    page = browser_page(html, SPLIT)
     index = names.index("join")
     for channel, source in [
         (2, ("expand1x1 relu", 2)),
@@ -208,7 +208,7 @@ def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> Non
     found, html = made("normalised")
     names = [layer.name for layer in found.layers]
     image = pictures(1, *found.input_shape)[0]
-    page = browser_page(html)
+    page = browser_page(html, SPLIT)
     scaled = names.index("groups multiply")
     at(page, scaled, 4)
     constant = page.locator('#detail [data-key="constant"]')
@@ -234,7 +234,7 @@ def test_occlusion_is_pythons(browser_page: OpenPage, name: str, factor: float) 
     model.head.kernel[...] = model.head.kernel[...] * factor  # so that the probabilities vary
     image = pictures(1, *shape)[0]
     image[: shape[0] // 2] //= 3
-    page = browser_page(explorer_page(model, image[None], ["ant", "bee", "cat"]).html)
+    page = browser_page(explorer_page(model, image[None], ["ant", "bee", "cat"]).html, SPLIT)
     page.locator(VIEW).click()
     fill(page, "side", 3)
     fill(page, "step", 2)

@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 from tests.explore.built import built, plain
 from tests.explore.small import (
     PICTURES,
+    SPLIT,
     OpenPage,
     bytes_of,
     drawn,
@@ -32,7 +33,7 @@ def _grey(browser_page: OpenPage, **options: Any) -> tuple[Page, npt.NDArray[np.
         plain("flatten", "flatten", [7, 9, 1], [63]),
         plain("dense", "dense", [63], [2], arrays={"kernel": drawn(6, 63, 2)}),
     ]
-    page = browser_page(built(chain, picture[None], classes=["a", "b"]), **options)
+    page = browser_page(built(chain, picture[None], classes=["a", "b"]), SPLIT, **options)
     page.locator('[data-tool="draw"]').click()
     return page, picture
 
@@ -89,7 +90,7 @@ def test_a_stroke_paints_and_everything_follows(browser_page: OpenPage) -> None:
 
 
 def test_a_colour_is_painted_in_all_channels(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     page.locator('[data-tool="draw"]').click()
     page.locator('[data-pen="picker"]').fill("#12a0f3")
     _press(page, "size-1")
@@ -161,7 +162,7 @@ def test_the_network_runs_once_a_frame(browser_page: OpenPage) -> None:
 
 
 def test_reset_brings_the_picture_back(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     page.locator(".thumb").nth(1).click()
     reset = page.locator('[data-tool="reset"]')
     assert reset.is_hidden()

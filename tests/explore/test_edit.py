@@ -12,6 +12,7 @@ from tests.explore.small import (
     BIAS,
     KERNEL,
     PICTURES,
+    SPLIT,
     OpenPage,
     at,
     drawn,
@@ -43,7 +44,7 @@ def _is(page: Page, wanted: list[np.ndarray[Any, Any]]) -> None:
 
 
 def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPage) -> None:
-    page = browser_page(html(checks=_checks()))
+    page = browser_page(html(checks=_checks()), SPLIT)
     at(page, 0, UNIT)
     page.wait_for_selector('#badge[data-verdict="ok"]')
     kernel, bias = KERNEL.copy(), BIAS.copy()
@@ -73,7 +74,7 @@ def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPa
 
 
 def test_a_dense_weight_changes_its_unit(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     at(page, 4, 1)
     weights = drawn(3, 48, 3)
     page.locator('[data-key="sort-order"]').click()
@@ -88,7 +89,7 @@ def test_a_dense_weight_changes_its_unit(browser_page: OpenPage) -> None:
 
 
 def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     at(page, 0, UNIT)
     grid = '.card[data-channel="0"] [data-grid="kernel"]'
     page.locator('[data-part="map"]').focus()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.explore.scripts import joined_files
 from tests.explore.small import (
+    SPLIT,
     OpenPage,
     at,
     html,
@@ -16,7 +17,7 @@ from tests.explore.small import (
 
 
 def test_everything_by_keyboard(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     page.locator('.column[data-layer="-1"] .cells').focus()
     page.keyboard.press("Tab")
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "PageDown", "ArrowUp", "ArrowUp"):
@@ -54,7 +55,7 @@ def test_the_address_restores_the_view(browser_page: OpenPage) -> None:
 
 def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenPage) -> None:
     """Browsers accept 100 changes in 30 s, or 200 in 10 s."""
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     at(page, 0, 1)
     calls = page.locator('#detail [data-part="map"]').evaluate(
         """async (map) => {

@@ -1,71 +1,70 @@
-"""A network of many maps: those far to the right are drawn when they come into sight."""
+"""A layer of many maps shows the most active ones, all on demand, and always what is selected."""
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
 
 from tests.explore.built import built, conv, plain
-from tests.explore.small import OpenPage, at, bytes_of, drawn, numbers
+from tests.explore.small import SPLIT, OpenPage, at, bytes_of, drawn, numbers
 
-FILTERS = 900
+FILTERS = 90
 PICTURES = np.random.default_rng(3).integers(0, 256, (2, 3, 2, 1), dtype=np.uint8)
+KERNEL = drawn(1, 1, 1, 1, FILTERS)
+MAPS = '.column[data-layer="0"] canvas.map'
 
 
 def html() -> str:
-    """The columns of 900 maps are 57 maps wide; the third is beyond 2,000 maps and out of sight."""
-    first = conv("a", (3, 2, 1), drawn(1, 1, 1, 1, FILTERS))
-    same = first["out"]
-    chain = [
-        first,
-        plain("b", "activation", same, function="relu"),
-        plain("c", "activation", same, function="tanh"),
-        plain("d", "activation", same, function="sigmoid"),
-    ]
+    first = conv("a", (3, 2, 1), KERNEL)
+    chain = [first, plain("b", "activation", first["out"], function="tanh")]
     return built(chain, PICTURES, classes=["x"])
 
 
-def widths(page: Page) -> list[float]:
-    script = "(all) => all.map((one) => one.getBoundingClientRect().width)"
-    return [float(width) for width in page.locator(".column").evaluate_all(script)]
+def strongest(count: int) -> list[int]:
+    return sorted(int(k) for k in np.argsort(-np.abs(KERNEL.ravel()))[:count])
 
 
-def test_maps_are_drawn_when_they_come_into_sight(browser_page: OpenPage) -> None:
-    page = browser_page(html())
-    counts = [page.locator(f'.column[data-layer="{i}"] canvas.map').count() for i in range(4)]
-    assert counts == [FILTERS, FILTERS, 0, 0]
-    before = widths(page)
-    page.locator("#overview").evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
-    last = page.locator('.column[data-layer="3"] canvas.map')
-    expect(last).to_have_count(FILTERS)
-    # Their place was kept, up to the rounding of 57 widths of 22.67 pixels.
-    assert widths(page) == pytest.approx(before, abs=1)
-    page.locator('[data-control="scale"]').select_option("unit")
-    shown = bytes_of(page, '.column[data-layer="3"] canvas.map >> nth=7', 3)
-    # Another picture is drawn where it is in sight, and elsewhere when it comes into sight.
-    page.locator(".thumb").nth(1).click()
-    other = bytes_of(page, '.column[data-layer="3"] canvas.map >> nth=7', 3)
-    assert (other != shown).any()
-    page.locator(".thumb").nth(0).click()
-    assert (bytes_of(page, '.column[data-layer="3"] canvas.map >> nth=7', 3) == shown).all()
+def test_the_most_active_channels_are_shown_and_all_on_demand(browser_page: OpenPage) -> None:
+    page = browser_page(html(), SPLIT)
+    shown = page.locator(MAPS).count()
+    assert 6 <= shown <= 12
+    more = page.locator('.column[data-layer="0"] .more')
+    assert more.inner_text() == f"{shown} of {FILTERS} \N{MIDDLE DOT} all"
+    for place, channel in ((0, strongest(shown)[0]), (shown - 1, strongest(shown)[-1])):
+        page.locator(MAPS).nth(place).hover(position={"x": 1, "y": 1})
+        assert f"channel {channel}," in page.locator("#readout").inner_text()
+        (value,) = numbers(page, "#readout .numeral")
+        x = float(np.float32(PICTURES[0, 0, 0, 0] / 255))
+        assert value == pytest.approx(x * KERNEL[0, 0, 0, channel], rel=1e-6)
+    more.click()
+    assert page.locator(MAPS).count() == FILTERS
+    page.locator('.column[data-layer="0"] .more').click()
+    assert page.locator(MAPS).count() == shown
 
 
-def test_what_is_selected_and_read_is_drawn(browser_page: OpenPage) -> None:
-    """By address, far from what is in sight; the marks are where the units are drawn."""
-    page = browser_page(html(), viewport={"width": 390, "height": 844})
-    unit = 4 * FILTERS + 30
-    at(page, 3, unit)
-    for layer in (2, 3):
-        assert page.locator(f'.column[data-layer="{layer}"] canvas.map').count() == FILTERS
-    # Unit 4 of 3 x 2 is in the last row. Marks follow a scroll one frame later.
-    page.wait_for_function(
-        """() => {
+def test_what_is_selected_is_shown(browser_page: OpenPage) -> None:
+    """By address: a channel that is not among the most active; its mark is where it is drawn."""
+    page = browser_page(html(), SPLIT)
+    weakest = int(np.abs(KERNEL.ravel()).argmin())
+    before = page.locator(MAPS).count()
+    at(page, 0, 5 * FILTERS + weakest)
+    assert page.locator(MAPS).count() == before
+    place = sorted([*strongest(before - 1), weakest]).index(weakest)
+    apart = page.evaluate(
+        """(place) => {
           const target = document.querySelector("svg.over .target").getBoundingClientRect();
-          const maps = document.querySelectorAll('.column[data-layer="3"] canvas.map');
-          const map = maps[30].getBoundingClientRect();
-          const apart = map.y + map.height * 5 / 6 - target.y - target.height / 2;
-          return Math.abs(apart) < 1;
-        }"""
+          const map = document.querySelectorAll('.column[data-layer="0"] canvas.map')[place]
+            .getBoundingClientRect();
+          return [map.right - target.right, map.bottom - target.bottom];
+        }""",
+        place,
     )
-    x = PICTURES[0].ravel()[4] / 255 * drawn(1, 1, 1, 1, FILTERS)[0, 0, 0, 30]
-    wanted = 1 / (1 + np.exp(-np.tanh(max(x, 0))))
-    assert abs(numbers(page, "#detail .value .numeral")[0] - wanted) < 1e-6
+    assert apart == pytest.approx([0, 0], abs=1)
+
+
+def test_another_picture_is_drawn(browser_page: OpenPage) -> None:
+    page = browser_page(html(), SPLIT)
+    before = bytes_of(page, f"{MAPS} >> nth=2", 3)
+    page.locator(".thumb").nth(1).click()
+    other = bytes_of(page, f"{MAPS} >> nth=2", 3)
+    assert (other != before).any()
+    page.locator(".thumb").nth(0).click()
+    assert (bytes_of(page, f"{MAPS} >> nth=2", 3) == before).all()

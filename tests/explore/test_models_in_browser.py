@@ -15,7 +15,7 @@ from jcnn.explore._network import network
 from jcnn.models import build
 from tests.explore.branches import MODELS as BRANCHES
 from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
-from tests.explore.small import OpenPage, at, numbers
+from tests.explore.small import SPLIT, OpenPage, at, numbers
 from tests.explore.test_page import pictures
 
 
@@ -66,7 +66,7 @@ def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
     made = page(model, images, [f"class {i}" for i in range(classes)], labels=[1, None])
     found = network(model, shape)
     layers, expected = found.layers, found.outputs(images[1])
-    opened = browser_page(made.html)
+    opened = browser_page(made.html, SPLIT)
     opened.locator(".thumb").nth(1).click()
     opened.wait_for_function("document.querySelector('#badge').dataset.verdict === 'ok'")
     assert f"({len(layers)}/{len(layers)})" in opened.locator("#badge").inner_text()

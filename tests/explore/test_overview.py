@@ -10,6 +10,7 @@ from tests.explore.small import (
     CLASSES,
     CONV,
     KERNEL,
+    SPLIT,
     TIMES,
     OpenPage,
     at,
@@ -22,7 +23,7 @@ from tests.ops.conv import oracle
 
 
 def test_columns_have_name_type_and_shape(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     names = page.locator(".column h2").all_text_contents()
     assert names == ["input", "first", "relu", "max_pool", "flatten", "dense", "softmax"]
     shapes = page.locator(".column .shape").all_text_contents()
@@ -34,7 +35,7 @@ def test_columns_have_name_type_and_shape(browser_page: OpenPage) -> None:
 
 @pytest.mark.parametrize("layer", [0, 2, 3, 4])
 def test_pointing_marks_exactly_what_is_read(browser_page: OpenPage, layer: int) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     before, after = outputs(0)[layer].shape, outputs(0)[layer + 1].shape
     unit = {0: (2 * 8 + 6) * 4 + 1, 2: (1 * 4 + 2) * 4 + 3, 3: 5, 4: 2}[layer]
     box = page.locator(f'.column[data-layer="{layer}"] .cells > *')
@@ -92,7 +93,7 @@ def test_marks_leave_out_what_lies_between_dilated_cells(browser_page: OpenPage)
 
 @pytest.mark.parametrize("scale", ["unit", "layer", "global"])
 def test_the_legend_says_the_range_of_the_colours(browser_page: OpenPage, scale: str) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     page.locator('[data-control="scale"]').select_option(scale)
     y = outputs(0)
     wanted = {
@@ -135,7 +136,7 @@ def test_a_long_vector_is_a_strip_and_not_thousands_of_elements(browser_page: Op
 
 
 def test_another_picture_is_computed_anew(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     for picture in (1, 0):
         page.locator(".thumb").nth(picture).click()
         shown = numbers(page, '[data-layer="5"] .amount')
@@ -152,7 +153,7 @@ def test_badges_are_green_red_or_unchecked(browser_page: OpenPage) -> None:
     wrong = y[2].copy()
     wrong[1, 2, 3] += 0.01
     checks: list[list[Any]] = [[y[1], wrong, y[3], None, y[5], y[6]]]
-    page = browser_page(html(checks=checks))
+    page = browser_page(html(checks=checks), SPLIT)
     badges = page.locator(".column .badge")
     page.wait_for_selector('#badge[data-verdict="bad"]')
     verdicts = badges.evaluate_all("(all) => all.map((e) => e.dataset.verdict)")

@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 from jcnn import ops
 from tests.explore.built import Layer, built, conv, plain, pool
 from tests.explore.scripts import joined_files
-from tests.explore.small import OpenPage, at, drawn, html
+from tests.explore.small import SPLIT, OpenPage, at, drawn, html
 from tests.explore.small import layers as small_layers
 
 Bools = npt.NDArray[np.bool_]
@@ -210,7 +210,7 @@ def marked(page: Page, where: str, shape: tuple[int, ...]) -> Bools:
 def test_it_is_drawn_on_the_picture(browser_page: OpenPage) -> None:
     layers, shape = small_layers(), (6, 7, 3)
     wanted = by_gradients(layers, shape)
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     for index, unit in [(0, (1 * 8 + 3) * 4 + 2), (2, 0), (2, (2 * 4 + 3) * 4 + 1), (4, 2)]:
         at(page, index, unit, "tab=field")
         pixels = wanted[index][unit].any(axis=2)
@@ -234,7 +234,7 @@ def test_it_is_drawn_on_the_picture(browser_page: OpenPage) -> None:
 
 
 def test_by_keys_it_is_said_and_follows(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), SPLIT)
     shape = (6, 7, 3)
     wanted = by_gradients(small_layers()[:1], shape)[0]
     page.locator('.column[data-layer="0"] .cells').focus()

@@ -198,7 +198,12 @@ function boxesOf(column, state) {
   }
   if (column.form === "strip") return [make("canvas", { class: "map" })];
   const tints = column.index === 0 && column.shape[2] === 3 ? words(state.language).primaries : [];
-  return column.channels.map((channel) => make("canvas", { class: "map", title: tints[channel] }));
+  return column.channels.map((channel) => make("canvas", { class: isPhoto(column) ? "map photo" : "map", title: tints[channel] }));
+}
+
+// Whether the column's one map is the picture itself.
+function isPhoto({ index, shape }) {
+  return index === 0 && shape.length === 3 && shape[2] === 1;
 }
 
 // The size of a picture (height, width, channels) whose longest side is `side` pixels.

@@ -6,6 +6,8 @@ const MOST_SIDE = 92; // side of a map in pixels
 const LEAST_SIDE = 16;
 const FEWEST_DOWN = 6; // maps of a column
 const MOST_DOWN = 12;
+const PHONE = 600; // a window so narrow is scrolled sideways, with maps that a finger can point at
+const FINGER = 68;
 const SCORES_WIDE = 150; // width of the column of classes
 
 // How many maps a column shows when it cannot show all: as many as the height has room for.
@@ -19,7 +21,8 @@ export function mapsDown(height) {
 export function layoutOf(columns, width, height) {
   const scores = columns.some((column) => column.scores) ? Math.min(SCORES_WIDE, width * 0.4) : 0;
   const others = columns.filter((column) => !column.scores).length;
-  const wide = Math.max(LEAST_SIDE * 1.5, (width - scores) / Math.max(1, others));
+  const least = width < PHONE ? FINGER : LEAST_SIDE * 1.5;
+  const wide = Math.max(least, (width - scores) / Math.max(1, others));
   const most = Math.max(1, ...columns.filter(({ form }) => form === "maps").map(({ count }) => count));
   const side = Math.min(MOST_SIDE, height / most - MAP_GAP, wide * (1 - EDGES_SHARE));
   return { wide: Math.floor(wide), scores: Math.floor(scores), side: Math.max(LEAST_SIDE, Math.floor(side)) };
