@@ -19,10 +19,11 @@ export function mapsDown(height) {
 // of a map, in pixels.
 //   columns: {form, count, scores}; `count` maps are one below the other
 export function layoutOf(columns, width, height) {
-  const scores = columns.some((column) => column.scores) ? Math.min(SCORES_WIDE, width * 0.4) : 0;
-  const others = columns.filter((column) => !column.scores).length;
+  const lists = columns.filter((column) => column.scores).length;
+  const others = columns.length - lists;
+  const scores = lists === 0 ? 0 : Math.min(SCORES_WIDE, (width * 0.4) / lists);
   const least = width < PHONE ? FINGER : LEAST_SIDE * 1.5;
-  const wide = Math.max(least, (width - scores) / Math.max(1, others));
+  const wide = Math.max(least, (width - lists * scores) / Math.max(1, others));
   const most = Math.max(1, ...columns.filter(({ form }) => form === "maps").map(({ count }) => count));
   const side = Math.min(MOST_SIDE, height / most - MAP_GAP, wide * (1 - EDGES_SHARE));
   return { wide: Math.floor(wide), scores: Math.floor(scores), side: Math.max(LEAST_SIDE, Math.floor(side)) };
