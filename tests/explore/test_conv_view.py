@@ -14,6 +14,7 @@ from tests.explore.small import (
     TIMES,
     OpenPage,
     at,
+    drawn,
     html,
     numbers,
     outputs,
@@ -59,7 +60,7 @@ def test_digits_shown_add_up_or_are_marked(browser_page: OpenPage) -> None:
     layer = conv("whole", (4, 4, 1), whole, np.array([2.0]))
     chain = [layer, plain("flatten", "flatten", [3, 3, 1], [9])]
     binary = np.random.default_rng(8).integers(0, 2, (1, 4, 4, 1)).astype(np.uint8) * 255
-    page = browser_page(built(chain, binary, classes=["a"] * 9), alone=True)  # its clock is changed
+    page = browser_page(built(chain, binary, classes=["a"] * 9))
     at(page, 0, 4)
     assert page.locator(".equation .equals").inner_text() == "="
     assert page.locator(".card .sign").all_inner_texts() == [TIMES, "=", "="]
@@ -84,7 +85,7 @@ def test_digits_shown_add_up_or_are_marked(browser_page: OpenPage) -> None:
 
 
 def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None:
-    page = browser_page(html())
+    page = browser_page(html(), alone=True)  # its clock is changed
     at(page, 0, (1 * 8 + 3) * 4 + 1)
     button = '#detail [data-part="{}"]'.format
     page.locator(button("reset")).click()
@@ -113,6 +114,40 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     page.clock.run_for(60_000)
     assert position.get_attribute("data-position") == "23"
     assert page.locator(button("play")).inner_text() == "Play"
+
+
+def test_a_walk_takes_ten_seconds_whatever_the_size(browser_page: OpenPage) -> None:
+    """The first positions slowly, then faster; twice as fast at twice the speed."""
+    layer = conv("wide", (60, 60, 1), drawn(1, 1, 1, 1, 1))
+    picture = np.random.default_rng(1).integers(0, 256, (1, 60, 60, 1)).astype(np.uint8)
+    page = browser_page(built([layer], picture, classes=["a"]), alone=True)
+    at(page, 0, 0)
+    page.clock.install()
+    position = page.locator("#detail .position")
+    button = '#detail [data-part="{}"]'.format
+    output = page.locator(button("map"))
+    output.focus()
+    reached = []
+    for speed in (1, 2):
+        page.locator(button("speed")).evaluate(
+            "(e, value) => { e.value = value; e.dispatchEvent(new Event('input')); }", speed - 1
+        )
+        page.keyboard.press("Home")
+        page.keyboard.press(" ")
+        for _ in range(5):
+            page.clock.run_for(2000 // speed)
+            reached.append(int(position.get_attribute("data-position") or ""))
+        page.clock.run_for(200)
+        assert position.get_attribute("data-position") == "3599"
+        assert page.locator(button("play")).inner_text() == "Play"
+    assert reached[0] == 3
+    steps = np.diff([0, *reached[:5]])
+    assert (np.diff(steps) > 0).all()
+    assert steps[-1] > 1000
+    assert reached[5:9] == pytest.approx(reached[:4], abs=120)  # a tick is 120 ms of the walk then
+    page.keyboard.press("Home")
+    page.keyboard.press("End")
+    assert position.get_attribute("data-position") == "3599"
 
 
 def test_the_window_follows_pointer_and_arrow_keys(browser_page: OpenPage) -> None:

@@ -7,12 +7,15 @@ import { editBias, editKernel } from "./conv_edit.js";
 import { equalsSign, numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { isEditing } from "./edit_cell.js";
+import { movesAfter } from "./pace.js";
 import { placeOf, unitAt } from "./shapes.js";
 import { change } from "./state.js";
 import { termsOf } from "./terms.js";
 import { words } from "./words.js";
 
-const PACE = 600; // milliseconds at each position
+const TICK = 60; // milliseconds between two moves, at least
+
+let speed = 1; // of all walks, chosen by the reader
 
 const shownConvs = new WeakMap(); // panel -> its elements, to move the window without rebuilding
 
@@ -138,12 +141,18 @@ function makeOutputMap(conv, height, width) {
   box.addEventListener("pointermove", (event) => conv.timer === null && follow(event));
   box.addEventListener("click", follow);
   box.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault();
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
     const { row, column } = placeOf(layer.out, conv.unit);
     const within = (n, size) => Math.max(0, Math.min(size - 1, n));
-    goTo(conv, within(row + step[0], height), within(column + step[1], width), false);
+    const to = {
+      ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1],
+      ArrowRight: [row, column + 1], Home: [0, 0], End: [height - 1, width - 1],
+    }[event.key];
+    if (!to && event.key !== " ") return;
+    event.preventDefault();
+    if (!to) return conv.timer === null ? play(conv) : pause(conv);
+    pause(conv);
+    goTo(conv, within(to[0], height), within(to[1], width), false);
     say(conv);
   });
   const element = make("figure", {}, box, make("figcaption", {}, `${w.output_map}, ${w.channel} ${filter}`));
@@ -163,8 +172,14 @@ function makeBar(conv) {
       pause(conv);
       goTo(conv, 0, 0, true);
       say(conv);
-    }), position);
+    }), speedOf(w), position);
   return { element, start, position };
+}
+
+function speedOf(w) {
+  const slider = make("input", { type: "range", min: -1, max: 2, step: 0.5, value: Math.log2(speed), "data-part": "speed",
+    oninput: () => { speed = 2 ** Number(slider.value); } });
+  return make("label", { class: "speed" }, w.speed, slider);
 }
 
 function stepBy(conv, by) {
@@ -177,10 +192,18 @@ function play(conv) {
   const { row, column } = placeOf(conv.layer.out, conv.unit);
   const [height, width] = conv.layer.out;
   if (row === height - 1 && column === width - 1) goTo(conv, 0, 0, true);
+  const now = placeOf(conv.layer.out, conv.unit);
+  const count = height * width - 1 - now.row * width - now.column;
+  let [made, elapsed, last] = [0, 0, performance.now()];
   conv.timer = setInterval(() => {
+    const time = performance.now();
+    elapsed += (time - last) * speed;
+    last = time;
+    const moves = movesAfter(elapsed, count) - made;
+    made += moves;
     const gone = !conv.element.isConnected || conv.state.selected?.layer !== conv.index;
-    if (gone || !moveConv(conv, 1)) pause(conv);
-  }, PACE);
+    if (gone || (moves > 0 && !moveConv(conv, moves)) || made === count) pause(conv);
+  }, TICK);
   conv.bar.start.textContent = conv.w.pause;
 }
 
