@@ -29,7 +29,7 @@ PACKAGES = {
     "train": "checkpoint compile config data interop layers models ops runs suggest system",
     "trace": "data ops",
     "explore": "compile data graph layers ops system",
-    "report": "compile config data layers models ops runs suggest system trace train",
+    "report": "compile config data explore graph layers models ops runs suggest system trace train",
     "bench": ANY,
     "cli": ANY,
     "__main__": "cli",

@@ -24,7 +24,7 @@ class StripsCommand(BuiltBy):
     layers: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all)")
     ] = ()
-    """Names of the layers to draw; jcnn summary lists them."""
+    """Names of the layers to draw, as in jcnn explore, such as "conv2d relu"."""
     most: int = 32
     """Largest number of channels per layer."""
     out: _Png = Path("strips.png")

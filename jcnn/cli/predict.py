@@ -64,6 +64,7 @@ class PredictCommand(BuiltBy):
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
         from jcnn.train import predict
+        from jcnn.train.evaluate import check_probabilities
 
         use_cache()
         keep_memory()
@@ -84,6 +85,7 @@ class PredictCommand(BuiltBy):
         if not images:
             raise ValueError("; ".join(errors.values()))
         rows = predict(model, np.stack(list(images.values())), flips=self.flips)
+        check_probabilities(model, rows)
         results: dict[Path, dict[str, Any]] = {}
         ranks: dict[Path, list[tuple[str, float]]] = {}
         for file, row in zip(images, rows, strict=True):

@@ -17,6 +17,7 @@ from jcnn.report import write_population_report, write_report
 from jcnn.runs import RunConfig, member_folder
 from jcnn.runs.history import read_history
 from jcnn.train import check_fit, predict_logits
+from jcnn.train.evaluate import check_probabilities
 from jcnn.train.scores import Scores, scores
 from jcnn.train.winner import winner
 
@@ -66,10 +67,15 @@ def predict_test_images(
         config: the run's configuration, with the data to predict.
         built_by: what builds its model.
         flips: as in `jcnn.train.predict`.
+
+    Raises:
+        ValueError: there are probabilities that are not finite.
     """
     model, _ = built_by.load(run)
     test = read_test_images(config)
-    return model, predictions(model, test, config.train.batch_size, flips=flips)
+    found = predictions(model, test, config.train.batch_size, flips=flips)
+    check_probabilities(model, found.probabilities)
+    return model, found
 
 
 def read_test_images(config: RunConfig) -> Dataset:

@@ -34,6 +34,7 @@ def train_one(
     """Train one model, evaluate it and write its report; return the text to print."""
     from jcnn.cli.train_model import saved_optimizer
     from jcnn.train import fit
+    from jcnn.train.evaluate import check_probabilities
 
     with _with_advice(run, command):
         history = fit(
@@ -50,6 +51,7 @@ def train_one(
     from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
 
     found = predictions(model, test, config.train.batch_size)
+    check_probabilities(model, found.probabilities)
     result, page = found.scores(), found.report(run, model)
     if command.quiet:
         return f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"

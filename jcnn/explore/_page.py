@@ -20,6 +20,7 @@ from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
 from jcnn.layers import Layer
+from jcnn.layers.finite import check_finite
 from jcnn.system.files import write_text
 
 # In bytes: the size of a page if its parameters are small enough; else what the checks may add,
@@ -82,12 +83,14 @@ def page(
         resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
 
     Raises:
-        ValueError: the model has a layer that the page cannot show, is too large, or does not match
-            the images or the class names; or an argument is invalid. The message names it.
+        ValueError: the model has a layer that the page cannot show, has parameters that are not
+            finite, is too large, or does not match the images or the class names; or an argument is
+            invalid. The message names it.
     """
     _check_images(images)
     count, height, width, channels = images.shape
     found = network(model, (height, width, channels))
+    check_finite((one.name, name, a) for one in found.layers for name, a in one.arrays.items())
     classes = [str(name) for name in class_names]
     if isinstance(class_names, str) or len(classes) != found.layers[-1].out_shape[0]:
         raise ValueError(

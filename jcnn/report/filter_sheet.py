@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+from jcnn.explore.palette import diverging
 from jcnn.layers import Conv2DTranspose, Layer, as_model
+from jcnn.layers.finite import check_finite
 from jcnn.report.figure import TIMES, Picture
 from jcnn.report.filters import kernel_of
-from jcnn.report.heat import CAPTION, Panel, diverging, draw_panels, maps_side_by_side
+from jcnn.report.heat import CAPTION, Panel, draw_panels, maps_side_by_side
 from jcnn.suggest import did_you_mean
 
 COLUMNS = 16
@@ -22,7 +24,7 @@ def filter_sheet(
 ) -> Picture:
     """Draw the kernels of a convolution, with a square for each weight.
 
-    The colours go from blue (negative) over white (0) to red (positive), up to the largest
+    The colours go from blue (negative) over pale (0) to orange (positive), up to the largest
     magnitude in the layer. A column is a filter, a row an input channel; in a depthwise
     convolution, column m has filter m of each channel. With one input channel, filters stand in
     rows of 16.
@@ -50,11 +52,7 @@ def filter_sheet(
         guess = did_you_mean(layer or "", kernels)
         raise ValueError(f"layer: got {layer!r}; accepted: {accepted}{guess}")
     kernel = kernels[layer]
-    if not np.isfinite(kernel).all():
-        raise ValueError(
-            f"model: got weights that are not finite in layer {layer}; "
-            "accepted: a model that has not diverged"
-        )
+    check_finite([(layer, "kernel", kernel)])
     height, width, channels, filters = kernel.shape
     largest = float(np.abs(kernel).max())
     alone = channels == 1

@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import model_input
+from jcnn.explore.palette import diverging
 from jcnn.layers import Call, eval_mode, recorded_calls
 from jcnn.report.figure import Picture, enlarged, mosaic, png_bytes, rgb
 
@@ -96,7 +97,8 @@ def first_filters(layers: list[LayerOutput]) -> tuple[str, tuple[int, ...], Pict
     """Draw the filters of the first convolution; its layer name, kernel shape and figure.
 
     Returns None if there is no convolution. Filters of three channels are shown in colour with
-    grey for 0, others as the mean over their channels with blue below 0 and red above.
+    grey for 0, others as the mean over their channels with the colours of
+    `jcnn.explore.palette`.
     """
     for layer in layers:
         if layer.kernel is not None:
@@ -104,7 +106,8 @@ def first_filters(layers: list[LayerOutput]) -> tuple[str, tuple[int, ...], Pict
             if filters.shape[3] == 3:
                 tiles = _from_minus_1(filters)
             else:
-                tiles = colormaps["RdBu_r"](_from_minus_1(filters.mean(axis=3)))[..., :3]
+                means = filters.mean(axis=3)
+                tiles = diverging(means, float(np.abs(means).max())) / 255
             alt = f"First filters, of layer {layer.name}."
             return layer.name, layer.kernel.shape, _sheet("filters", tiles, 12, alt)
     return None

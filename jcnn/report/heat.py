@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
+from jcnn.explore.palette import diverging
 from jcnn.report.figure import GREY, INK, LINE, MINUS, Picture, font, mosaic, rgb
 
 EDGE, GAP, TITLE = 24, 6, 34
 """Margin of the panels, gap between maps, and height of a panel title, in pixels."""
-CAPTION = "white: 0, blue: below, red: above"
+CAPTION = "pale: 0, blue: below, orange: above"
 _BAR, _LEAST_WIDTH = 160, 760
 _LARGE, _SMALL = 18, 15
 
@@ -27,21 +27,12 @@ class Panel:
     Attributes:
         title: above the maps.
         image: `(height, width, 3)` uint8.
-        largest: number shown in the darkest red; None for no legend.
+        largest: number shown in the darkest orange; None for no legend.
     """
 
     title: str
     image: Colours
     largest: float | None
-
-
-def diverging(numbers: npt.NDArray[np.floating], largest: float) -> Colours:
-    """Map -largest (blue) over 0 (white) to largest (red); colours `(..., 3)`.
-
-    ColorBrewer's RdBu, which is safe for red-green colour blindness.
-    """
-    share = (np.asarray(numbers, np.float64) / (largest or 1.0) + 1) / 2
-    return np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
 
 
 def maps_side_by_side(tiles: Colours, columns: int, factor: int) -> Colours:

@@ -32,7 +32,9 @@ def inside_sections(
         name, shape, drawn = first
         rows, columns, channels, count = shape
         colours = (
-            "In colour; grey is 0." if channels == 3 else "Blue is negative, white 0, red positive."
+            "In colour; grey is 0."
+            if channels == 3
+            else "Blue is negative, pale 0, orange positive."
         )
         note = f"Layer {name}: {count} filters of {rows}x{columns}x{channels}. {colours}"
         found.append((Section("filters", "First filters", figure(drawn, note, "pixels")), [drawn]))

@@ -17,6 +17,7 @@ from jcnn.data.class_names import match_classes
 from jcnn.data.memory import memory_budget
 from jcnn.data.streamed import Images
 from jcnn.layers import Layer, as_model
+from jcnn.layers.finite import check_finite, named_arrays
 from jcnn.train.functions import NONE, Functions, PerExample, check_labels, functions_of
 from jcnn.train.metrics import correct
 from jcnn.train.prepared import prepare
@@ -156,6 +157,17 @@ def check_fit(model: nnx.Module, dataset: Dataset) -> None:
 def model_output_shape(model: nnx.Module, image_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of a model's output for one image, without the batch axis; nothing is computed."""
     return prepare(model, image_shape)[0].output_shape
+
+
+def check_probabilities(model: nnx.Module, probabilities: np.ndarray) -> None:
+    """Raise a ValueError that says why if probabilities `(N, K)` are not finite."""
+    finite = np.isfinite(probabilities).all(axis=1)
+    if not finite.all():
+        check_finite(named_arrays(model))
+        raise ValueError(
+            f"model: its outputs are too large for {(~finite).sum():,} of {len(finite):,} images, "
+            "so there are no probabilities; accepted: a model that has not diverged"
+        )
 
 
 @jax.jit

@@ -24,6 +24,11 @@ from tests.cli.process import Result
 
 Jcnn = Callable[..., Result]
 PRIVATE = "ada-lovelace"
+MODEL = """import math
+from jcnn.layers import Dense, Flatten
+def linear(input_shape, classes, *, rngs):
+    return [Flatten(), Dense(math.prod(input_shape), classes, rngs=rngs)]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -105,20 +110,26 @@ def test_the_report_of_a_population(home: Path, tmp_path: Path) -> None:
     [
         ("explore", "RUN", "--index", "0", "--out", "page.html"),
         ("explore", "RUN", "--image", "PICTURE", "--out", "page.html"),
+        ("explore", "MODEL", "--data", "PETS", "--index", "1", "--out", "page.html"),
+        ("export", "RUN", "model.onnx"),
         ("draw", "strips", "RUN", "PICTURE", "--out", "strips.png"),
         ("draw", "filters", "RUN", "--out", "filters.png"),
     ],
-    ids=["explore test images", "explore a file", "strips", "filters"],
+    ids=["test images", "a file", "a file's model", "export", "strips", "filters"],
 )
 def test_pages_and_pictures_of_a_run(
     jcnn: Jcnn, home: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     places = {"RUN": home / "RUN", "PICTURE": next((home / "pets" / "3").iterdir())}
+    (home / "net.py").write_text(MODEL, encoding="utf-8")
+    places |= {"MODEL": f"{home / 'net.py'}:linear", "PETS": f"folder:{home / 'pets'}"}
     *most, name = words
     result = jcnn(*(places.get(word, word) for word in most), tmp_path / name)
     assert (result.code, result.err) == (0, "")
     assert PRIVATE.encode() not in shared_bytes(tmp_path / name)
-    if name == "page.html":
+    if "MODEL" in words:
+        assert "<title>net.py:linear with random" in (tmp_path / name).read_text(encoding="utf-8")
+    elif name == "page.html":
         assert "<title>conv1 on folder:pets" in (tmp_path / name).read_text(encoding="utf-8")
 
 

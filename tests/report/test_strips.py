@@ -1,5 +1,7 @@
 """Strips and filter sheets, cell by cell: each number has its colour in its place."""
 
+import json
+import re
 from typing import Any
 
 import jax
@@ -8,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from flax import nnx
-from matplotlib import colormaps
 
 from jcnn import ops
+from jcnn.explore import page
 from jcnn.layers import Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Dropout, Flatten
 from jcnn.models import intermediates
 from jcnn.report import activation_strips, filter_sheet
@@ -36,10 +38,21 @@ def layers() -> list[nnx.Module]:
 
 
 def colours(numbers: npt.NDArray[np.float32]) -> Colours:
-    """Red above 0, blue below, up to the largest magnitude in `numbers`."""
-    share = numbers.astype(np.float64) / np.abs(numbers).max() / 2 + 0.5
-    found: Colours = np.round(colormaps["RdBu_r"](share)[..., :3] * 255).astype(np.uint8)
-    return found
+    """Orange above 0, blue below, up to the largest magnitude in `numbers`; four stops each."""
+    return painted(numbers.astype(np.float64) / np.abs(numbers).max())
+
+
+def painted(shares: npt.NDArray[np.float64]) -> Colours:
+    """The colours of -1..1, one number at a time."""
+    blue = [(244, 243, 239), (146, 190, 222), (40, 108, 178), (6, 46, 98)]
+    orange = [(244, 243, 239), (249, 189, 116), (203, 103, 14), (110, 47, 4)]
+    found = []
+    for share in shares.ravel().tolist():
+        first = min(2, int(3 * abs(share)))
+        one, other = (blue if share < 0 else orange)[first : first + 2]
+        part = 3 * abs(share) - first
+        found.append([round(a + (b - a) * part) for a, b in zip(one, other, strict=True)])
+    return np.array(found, np.uint8).reshape(*shares.shape, 3)
 
 
 def blocks(picture: Picture) -> list[Colours]:
@@ -71,7 +84,7 @@ def test_every_cell_has_its_numbers_colour() -> None:
     model = layers()
     _, outputs = intermediates(model, jnp.asarray(IMAGE[None]) / 255)
     picture = activation_strips(model, IMAGE, most=20)
-    shown, first, rest, flat, dense = blocks(picture)
+    shown, first, rest, flat, dense, relu = blocks(picture)
     np.testing.assert_array_equal(cells(shown, 1, (9, 7), 6)[0], IMAGE.repeat(3, -1))
     maps = np.asarray(outputs["conv2d"])[0]
     expected = np.moveaxis(colours(maps), 2, 0)
@@ -79,8 +92,17 @@ def test_every_cell_has_its_numbers_colour() -> None:
     # The program that draws is compiled as a whole: numbers differ in their last bits.
     assert np.abs(both.astype(int) - expected[:20]).max() <= 4
     assert (both == expected[:20]).mean() > 0.99
-    for block, name, count in ((flat, "flatten", 20), (dense, "dense", 5)):
-        units = np.asarray(outputs[name])[0]
+    last = model[3]
+    assert isinstance(last, Dense)
+    assert last.bias is not None
+    flattened = np.asarray(outputs["flatten"])[0]
+    logits = flattened @ np.asarray(last.kernel) + np.asarray(last.bias)
+    assert (logits < 0).any()
+    for block, units, count in (
+        (flat, flattened, 20),
+        (dense, logits, 5),
+        (relu, np.asarray(outputs["dense"])[0], 5),
+    ):
         found = cells(block, count, (1, 1), 24)[:, 0, 0]
         assert np.abs(found.astype(int) - colours(units)[:count]).max() <= 4
     assert (maps < 0).any()
@@ -101,12 +123,38 @@ def test_zero_is_neutral_and_sizes_are_even() -> None:
     below, zero, above = cells(block, 3, (2, 2), 30)[:, 0, 0].astype(int)
     assert below[2] > below[0] + 50
     assert above[0] > above[2] + 50
-    assert zero.min() > 240
-    assert zero.max() - zero.min() <= 3
+    assert zero.tolist() == [244, 243, 239]
+
+
+def test_names_and_colours_are_those_of_the_page() -> None:
+    """The panels are the columns of the page, as far as their numbers change."""
+    model = layers()
+    content = json.loads(
+        re.findall('json">(.*?)</script>', page(model, IMAGE[None], ["a"] * 5).html)[0]
+    )
+    columns = [layer["name"] for layer in content["layers"]]
+    assert columns == ["conv2d", "dropout", "flatten", "dense", "dense relu", "softmax"]
+    for name in columns[:-1]:
+        assert len(blocks(activation_strips(model, IMAGE, layers=[name], most=2))) == 2
+    with pytest.raises(ValueError, match="accepted: conv2d, dropout, flatten, dense, dense relu;"):
+        activation_strips(model, IMAGE, layers=["dense rel"])
+
+
+def test_a_model_whose_graph_is_unknown_is_drawn_by_its_modules() -> None:
+    class Sorted(nnx.Module):
+        def __init__(self) -> None:
+            self.conv = Conv2D(1, 3, kernel_size=1, activation=ops.relu, rngs=nnx.Rngs(0))
+
+        def __call__(self, x: jax.Array) -> jax.Array:
+            return jnp.sort(self.conv(x), axis=1)
+
+    assert len(blocks(activation_strips(Sorted(), IMAGE))) == 2
+    with pytest.raises(ValueError, match=r"^layers: got 'x'; accepted: conv$"):
+        activation_strips(Sorted(), IMAGE, layers=["x"])
 
 
 def test_equal_outputs_are_drawn_once() -> None:
-    assert len(blocks(activation_strips(layers(), IMAGE, most=8))) == 4
+    assert len(blocks(activation_strips(layers(), IMAGE, most=8))) == 5
     chosen = activation_strips(layers(), IMAGE, layers=["dropout", "dense"], most=8)
     assert len(blocks(chosen)) == 3
     height = pixels(chosen.png).shape[0]
@@ -115,7 +163,7 @@ def test_equal_outputs_are_drawn_once() -> None:
 
 def test_a_users_module_with_two_channels_and_large_maps() -> None:
     image = np.ones((6, 5, 2), np.uint8)
-    assert len(blocks(activation_strips(PlainNet(nnx.Rngs(0)), image))) == 5  # one is the picture
+    assert len(blocks(activation_strips(PlainNet(nnx.Rngs(0)), image))) == 6  # one is the picture
     rngs = nnx.Rngs(0)
     image = RANDOM.integers(0, 256, (200, 60, 1), np.uint8)
     model = [Conv2D(1, 2, kernel_size=1, rngs=rngs)]
@@ -126,9 +174,8 @@ def test_a_users_module_with_two_channels_and_large_maps() -> None:
         [exact[i : i + 3, j : j + 3].mean((0, 1)) for j in range(0, 60, 3)]
         for i in range(0, 200, 3)
     ]
-    share = np.moveaxis(np.array(means), 2, 0) / np.abs(exact).max() / 2 + 0.5
-    expected = colormaps["RdBu_r"](share)[..., :3] * 255
-    assert np.abs(cells(block, 2, (67, 20), 1) - expected).max() <= 5
+    expected = painted(np.moveaxis(np.array(means), 2, 0) / np.abs(exact).max())
+    assert np.abs(cells(block, 2, (67, 20), 1).astype(int) - expected).max() <= 5
 
 
 def test_strips_refuse() -> None:
@@ -144,7 +191,7 @@ def test_strips_refuse() -> None:
     assert isinstance(bad[3], Dense)
     assert bad[3].bias is not None
     bad[3].bias[...] = jnp.full(5, jnp.nan)
-    with pytest.raises(ValueError, match=r"^model: got numbers that are not finite from layer den"):
+    with pytest.raises(ValueError, match=r"^model: layer 'dense': its bias has 5 NaN of 5 "):
         activation_strips(bad, IMAGE)
 
 
@@ -200,5 +247,5 @@ def test_filters_refuse() -> None:
     with pytest.raises(ValueError, match=r"^most: got 0;"):
         filter_sheet(model, "conv2d", most=0)
     model[0].kernel[...] = jnp.full((3, 3, 1, 3), jnp.inf)
-    with pytest.raises(ValueError, match=r"^model: got weights that are not finite in layer conv"):
+    with pytest.raises(ValueError, match=r"^model: layer 'conv2d': its kernel has 27 inf"):
         filter_sheet(model, "conv2d")

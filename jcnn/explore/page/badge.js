@@ -1,13 +1,20 @@
 // The check: compare the browser's numbers with those of JAX for the same picture.
 
+import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
 import { setNumeral, numeral } from "./digits.js";
 import { tolerances } from "./tolerances.js";
-import { words } from "./words.js";
+import { fillIn, words } from "./words.js";
 
-// For each layer {difference, tolerance, ok}, or null if the page has no check for it.
-// `difference` is the largest |browser - JAX|, `tolerance` is that of the same unit, and `ok` is
-// whether every unit is within its tolerance.
+// Whatever its terms, no unit may be further off than this share of the layer's largest number: a
+// larger difference would be seen.
+const SEEN = 1e-3;
+
+// For each layer {difference, tolerance, overflow, ok}, or null if the page has no check for it.
+// `difference` is the largest |browser - JAX| and `tolerance` is that of the same unit, both divided
+// by the largest number of the layer where that is above 1. `overflow` is whether a number is too
+// large for JAX's 32-bit floats, or none. `ok` is whether no number overflows and every unit is within
+// its tolerance.
 export function check({ network, picture, outputs, edited }) {
   const found = network.checks.find((one) => one.picture === picture);
   const allowed = []; // for each output
@@ -22,16 +29,19 @@ export function check({ network, picture, outputs, edited }) {
 }
 
 function compare(ours, theirs, allowed) {
+  const size = Math.max(1, rangeOf(theirs));
+  const tolerance = (i) => Math.min(allowed[i], SEEN * size);
   let worst = 0;
   let difference = -1;
+  let overflow = false;
   let ok = ours.length === theirs.length;
   for (let i = 0; i < ours.length; i++) {
-    const apart = Object.is(ours[i], theirs[i]) ? 0 : Math.abs(ours[i] - theirs[i]);
-    if (!(apart <= allowed[i])) ok = false;
-    if (apart > difference || Number.isNaN(apart)) [difference, worst] = [apart, i];
-    if (Number.isNaN(apart)) break;
+    const apart = Math.abs(ours[i] - theirs[i]);
+    overflow ||= !Number.isFinite(theirs[i]) || !Number.isFinite(Math.fround(ours[i]));
+    if (!(apart <= tolerance(i))) ok = false;
+    if (apart > difference) [difference, worst] = [apart, i];
   }
-  return { difference, tolerance: allowed[worst], ok };
+  return { difference: difference / size, tolerance: tolerance(worst) / size, overflow, ok: ok && !overflow };
 }
 
 // The badge of one layer.
@@ -44,31 +54,35 @@ export function showBadge(badge, result, { language, exact }) {
     badge.removeAttribute("aria-label");
     return;
   }
-  badge.replaceChildren(
-    make("span", { class: "sign", "aria-hidden": "true" }, result.ok ? "✓" : "✗"),
-    " Δ ",
-    numeral(result.difference, exact),
-  );
-  badge.title = `${w.check_layer}: ${result.difference} (${w.allowed}: ${result.tolerance})`;
+  badge.replaceChildren(sign(result.ok), ...(result.overflow ? [` ${w.overflow}`] : [" Δ ", numeral(result.difference, exact)]));
+  badge.title = result.overflow ? w.overflow_layer : `${w.check_layer}: ${result.difference} (${w.allowed}: ${result.tolerance})`;
   badge.setAttribute("aria-label", badge.title);
 }
 
-// The badge of the page: the worst layer, and the number of checked layers.
+// The badge of the page: how many layers were compared, with what result, and the worst difference.
 export function showSummary(badge, results, { picture, edited, language, exact }) {
   const w = words(language);
   const checked = results.filter((result) => result !== null);
-  const ok = checked.every((result) => result.ok);
+  const wrong = checked.filter((result) => !result.ok);
+  const ok = wrong.length === 0;
   mark(badge, checked.length === 0 ? "unchecked" : ok ? "ok" : "bad");
   if (checked.length === 0) {
     badge.replaceChildren(edited ? w.was_changed : picture === null ? w.own_unchecked : w.unchecked);
     return;
   }
+  const counts = { checked: checked.length, all: results.length, wrong: wrong.length, left: results.length - checked.length };
+  const said = [fillIn(`${w.compared}${ok ? w.same : w.red}`, counts)];
+  if (counts.left > 0) said.push(fillIn(w.not_included, counts));
+  if (checked.some((result) => result.overflow)) {
+    badge.replaceChildren(sign(ok), ` ${[...said, w.overflow].join(w.and)}`);
+    return;
+  }
   const worst = Math.max(...checked.map((result) => result.difference));
-  badge.replaceChildren(
-    make("span", { class: "sign", "aria-hidden": "true" }, ok ? "✓" : "✗"),
-    ` ${ok ? w.checked : w.red} (${checked.length}/${results.length}), ${w.check_all} `,
-    setNumeral(make("span"), worst, exact),
-  );
+  badge.replaceChildren(sign(ok), ` ${[...said, w.check_all].join(w.and)} `, setNumeral(make("span"), worst, exact));
+}
+
+function sign(ok) {
+  return make("span", { class: "sign", "aria-hidden": "true" }, ok ? "✓" : "✗");
 }
 
 function mark(badge, verdict) {

@@ -1,15 +1,6 @@
-// Map numbers to colours: blue below zero, orange above, zero like the background.
-// Blue and orange are distinguishable with every common colour blindness.
+// Map numbers to colours.
 
-// From zero outwards, on a light and on a dark background.
-const LIGHT = {
-  below: [[244, 243, 239], [146, 190, 222], [40, 108, 178], [6, 46, 98]],
-  above: [[244, 243, 239], [249, 189, 116], [203, 103, 14], [110, 47, 4]],
-};
-const DARK = {
-  below: [[38, 44, 52], [36, 88, 146], [84, 158, 222], [190, 226, 255]],
-  above: [[38, 44, 52], [138, 76, 22], [226, 140, 50], [255, 222, 170]],
-};
+import { PALETTE } from "./palette.js";
 
 export function isDark() {
   return matchMedia("(prefers-color-scheme: dark)").matches;
@@ -17,7 +8,7 @@ export function isDark() {
 
 // The colour of a value on the scale from -range to range, [r, g, b] of 0..255.
 export function colourOf(value, range) {
-  const colours = isDark() ? DARK : LIGHT;
+  const colours = isDark() ? PALETTE.dark : PALETTE.light;
   return mix(value < 0 ? colours.below : colours.above, range > 0 ? Math.abs(value) / range : 0);
 }
 

@@ -4,12 +4,13 @@ import { colourOf, drawMap, inkOn } from "./colour.js";
 import { equalsSign, isRounded, setNumeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
+import { makeNumberTable } from "./number_table.js";
 
 // Make a card for input channel `channel`; `drawCardMap` and `fillCard` fill in the numbers.
 export function makeCard(layer, channel, w) {
   const [rows, columns] = windowOf(layer);
   const map = makeInputMap(layer);
-  const grids = [w.patch, w.kernel, w.products].map((name) => makeGrid(name, rows, columns));
+  const grids = ["patch", "kernel", "products"].map((key) => makeNumberTable(key, w[key], `${w[key]}, ${w.channel} ${channel}`, rows, columns, w));
   const [sign, gives] = [1, 2].map(() => make("span", { class: "sign" }));
   const sum = make("span", { class: "sum" });
   const element = make("article", { class: "card", "data-channel": channel },
@@ -35,6 +36,7 @@ export function fillCard(card, terms, outline, ranges, exact, w) {
     fillCell(card.grids[0].cells[i], term.value, ranges.value, exact, outside, w);
     fillCell(card.grids[1].cells[i], term.weight, ranges.weight, exact, false, w);
     fillCell(card.grids[2].cells[i], term.product, ranges.product, exact, outside, w);
+    for (const { notes } of [card.grids[0], card.grids[2]]) notes[i].textContent = outside ? ` (${w.padding_cell})` : "";
   });
   const rounded = terms.some((term) => term.product !== 0 &&
     [term.value, term.weight, term.product].some(isRounded));
@@ -71,12 +73,6 @@ function makeInputMap(layer) {
   const side = 104 / Math.max(high, wide);
   const element = make("div", { class: "padded", style: { width: `${wide * side}px`, height: `${high * side}px` } }, canvas, svg);
   return { element, canvas, window };
-}
-
-function makeGrid(name, rows, columns) {
-  const cells = Array.from({ length: rows * columns }, (_, i) => make("span", { class: "cell", "data-cell": i }));
-  const grid = make("div", { class: "grid", style: { gridTemplateColumns: `repeat(${columns}, minmax(3.4em, max-content))` } }, cells);
-  return { element: make("figure", { "data-grid": name }, grid, make("figcaption", {}, name)), cells };
 }
 
 function fillCell(cell, value, range, exact, outside, w) {

@@ -12,6 +12,7 @@ import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
+import { showTrouble } from "./trouble.js";
 import { fillIn, words } from "./words.js";
 
 // The pages besides the network: name (of its word and its section), function, and the parts of the
@@ -151,4 +152,4 @@ function showPrediction(box, w) {
   }
 }
 
-start();
+start().catch((error) => showTrouble(error, state.network !== null));

@@ -34,16 +34,16 @@ function productGrid(text, terms, columns, exact) {
   const cells = terms.map(({ value, weight, product, source }) =>
     make(
       "div",
-      { class: source < 0 ? "pg-product pg-padding" : "pg-product" },
+      { class: source < 0 ? "pg-product pg-padding" : "pg-product", role: "cell" },
       make("span", { class: "pg-factors" }, numeral(value, exact), " × ", inBrackets(weight, exact)),
       make("span", { class: "pg-result" }, "= ", numeral(product, exact)),
     ),
   );
   const rows = [];
   for (let i = 0; i < cells.length; i += columns) {
-    rows.push(make("div", { class: "pg-row" }, cells.slice(i, i + columns)));
+    rows.push(make("div", { class: "pg-row", role: "row" }, cells.slice(i, i + columns)));
   }
-  return make("div", { class: "pg-products", role: "group", "aria-label": text.products }, rows);
+  return make("div", { class: "pg-products", role: "table", "aria-label": text.products }, rows);
 }
 
 function sumLine(label, parts, total, exact, name) {
