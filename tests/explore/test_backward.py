@@ -1,4 +1,4 @@
-"""The backward pass of each kind of layer, against NumPy and against jcnn's functions in float64."""
+"""The backward pass of each kind of layer, against NumPy and jcnn's functions in float64."""
 
 import json
 from collections.abc import Callable
@@ -171,7 +171,7 @@ def test_slopes_are_those_of_jcnn(kit: Page, name: str) -> None:
 
 
 def test_two_reads_of_one_number_are_summed(kit: Page) -> None:
-    """x times x has the slope 2 x."""
+    """The square of x has the slope 2 x."""
     layer = given.join("multiply", [2, 3, 2])
     x, gradient = numbers(22, 2, 3, 2), numbers(23, 2, 3, 2)
     ours = sum(back(kit, layer, [x, x], gradient))

@@ -1,42 +1,15 @@
 """The gradient of a logit in the page's JavaScript against jax.grad of the model, in float64."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 import pytest
-from flax import nnx
 from playwright.sync_api import Page
 
-from jcnn.explore._network import Network, network
-from jcnn.graph import INPUT, GraphModel
-from jcnn.layers import eval_mode
-from jcnn.models import build
-from tests.explore.branches import MODELS as BRANCHES
+from jcnn.graph import INPUT
 from tests.explore.branches_made import described
-from tests.explore.models import OfFlax, drawn, of_every_layer, shaken
+from tests.explore.gradients_by_jax import MODELS, by_jax, found_of, image_of
 from tests.explore.scripts import joined_files
-from tests.explore.test_page import pictures
-
-Array = npt.NDArray[np.float64]
-
-
-def _of_flax() -> Any:
-    model = drawn(OfFlax)
-    model.hidden.kernel[...] = model.hidden.kernel[...] * 0.01  # else its tanh is saturated
-    return model
-
-
-MODELS: dict[str, tuple[Callable[[], Any], tuple[int, int, int]]] = {
-    "conv2pool": (lambda: shaken(build("conv2pool", (13, 12, 1), 5)), (13, 12, 1)),
-    "every layer of jcnn": (lambda: drawn(of_every_layer), (12, 11, 3)),
-    "a module of Flax": (_of_flax, (16, 14, 1)),
-    **{name: (partial(drawn, make), shape) for name, (make, shape) in BRANCHES.items()},
-}
 
 
 @pytest.fixture(scope="module")
@@ -61,43 +34,16 @@ _GRADIENTS = """([layers, image, index, unit, first]) => {
 }"""
 
 
-def by_jax(found: Network, image: npt.NDArray[np.float32], unit: int) -> dict[str, Array]:
-    """The derivatives of a logit by the picture and by every node's output, in float64."""
-    with jax.enable_x64(True):
-        model: Any = eval_mode(GraphModel(found.graph, rngs=nnx.Rngs(0)))
-        graphdef, state = nnx.split(model)
-        wide = jax.tree.map(_widened, state)
-
-        def logit(x: jax.Array, added: dict[str, jax.Array]) -> jax.Array:
-            model: Any = nnx.merge(graphdef, wide)
-            values = {INPUT: x}
-            for name, attribute, inputs in model.steps:
-                y = getattr(model, attribute)(*(values[one] for one in inputs))
-                values[name] = y + added[name]
-            y = values[model.output][0, unit]
-            return jnp.asarray(y)
-
-        added = {node.name: jnp.zeros((1, *node.shape)) for node in found.graph.nodes}
-        x, rest = jax.jit(jax.grad(logit, (0, 1)))(jnp.asarray(image, jnp.float64)[None], added)
-        assert x.dtype == jnp.float64
-        return {name: np.asarray(array[0]) for name, array in {INPUT: x, **rest}.items()}
-
-
-def _widened(array: jax.Array) -> jax.Array:
-    return array.astype(jnp.float64) if jnp.issubdtype(array.dtype, jnp.floating) else array
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_of_a_logit_are_those_of_jax(kit: Page, name: str) -> None:
     """By the picture and by every layer's output, relative to the largest of each."""
-    make, shape = MODELS[name]
-    found = network(make(), shape)
-    image = (pictures(1, *shape)[0] / np.float32(255)).astype(np.float32)
+    found = found_of(name)
+    image = image_of(name)
     logits = found.layers[-1].inputs[0]
     unit = found.layers[-1].out_shape[0] - 1
     given = [described(found), image.ravel().tolist(), logits, unit]
     ours = kit.evaluate(_GRADIENTS, [*given, 0])
-    wanted = by_jax(found, image, unit)
+    wanted = by_jax(name, unit)
     assert len(ours) == logits + 1
     for mine, end in zip(ours, [INPUT, *found.ends], strict=False):
         if end is None:  # a pooling of whole maps before its flatten

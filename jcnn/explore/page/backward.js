@@ -17,7 +17,7 @@ export function gradientsOf(layers, outputs, index, unit, first = 0) {
 
 // The derivatives by outputs[index] itself: 1 at the unit.
 export function firstGradients(outputs, index, unit) {
-  const gradients = new Array(index + 1);
+  const gradients = Array.from({ length: index + 1 });
   gradients[index] = new Float64Array(outputs[index].length);
   gradients[index][unit] = 1;
   return gradients;
