@@ -50,6 +50,7 @@ def image_of(name: str) -> npt.NDArray[np.float32]:
 
 def by_jax(name: str, unit: int) -> dict[str, Array]:
     """The derivatives of a logit by that picture and by every node's output, in float64."""
+    found_of(name)  # outside of x64, where its arrays would be wider
     with jax.enable_x64(True):
         image = jnp.asarray(image_of(name), jnp.float64)[None]
         x, rest = _program(name)(image, unit)

@@ -138,8 +138,8 @@ def test_max_pooling_goes_to_the_first_of_equal_cells(kit: Page, ties: bool) -> 
     wanted = oracle.max_pool2d_gradient(x[None], gradient[None], (3, 2), **settings)[0]
     np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-14)
     with jax.enable_x64(True):
-        pool = jax.jit(lambda x: jax.vjp(lambda x: ops.max_pool2d(x, (3, 2), **settings), x)[1](g))
         g = jnp.asarray(gradient[None])
+        pool = jax.jit(lambda x: jax.vjp(lambda x: ops.max_pool2d(x, (3, 2), **settings), x)[1](g))
         (by_jax,) = pool(jnp.asarray(x[None]))
     np.testing.assert_allclose(ours, by_jax[0], rtol=0, atol=1e-14)
 

@@ -18,9 +18,11 @@ from tests.explore.models import shaken
 from tests.explore.occlusion_reference import VIEW
 from tests.explore.scripts import PAGE, joined_files
 from tests.explore.small import CLASSES, PICTURES, OpenPage, html, numbers, outputs
+from tests.explore.test_looks import CONTRASTS
 from tests.explore.test_occlusion_view import pixels
 from tests.explore.test_page import pictures
 
+PHONE = {"width": 390, "height": 844}
 MAP = '[data-key="map"]'
 
 
@@ -196,6 +198,19 @@ def test_networks_without_maps_or_shares_say_so(browser_page: OpenPage) -> None:
     page = browser_page(normalised)
     go(page, "channels")
     assert "not the output of a dense layer" in page.locator(".why-body").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_channels_can_be_read_on_a_phone(browser_page: OpenPage, scheme: str) -> None:
+    page = browser_page(made("residual")[1], color_scheme=scheme, viewport=PHONE)
+    for language in ("en", "ja"):
+        hash_ = f"view=occlusion&method=channels&lang={language}"
+        page.evaluate("(hash) => { location.hash = hash; }", hash_)
+        page.wait_for_function("(lang) => document.documentElement.lang === lang", arg=language)
+        found: list[tuple[float, str]] = page.evaluate(CONTRASTS)
+        assert len(found) > 30
+        assert [text for ratio, text in found if ratio < 4.5] == []
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_both_languages_have_the_words(browser_page: OpenPage) -> None:
