@@ -226,7 +226,7 @@ def test_both_languages_have_the_words(browser_page: OpenPage) -> None:
     used = {
         key
         for file in PAGE.glob("*.js")
-        for key in re.findall(r"\bw\.(\w+)", file.read_text(encoding="utf-8"))
+        for key in re.findall(r"\bwhy\.(\w+)", file.read_text(encoding="utf-8"))
         if "why_words.js" in file.read_text(encoding="utf-8")
     }
     names = {f"{method}Name" for method in ("occlusion", "gradient", "gradcam", "channels")}

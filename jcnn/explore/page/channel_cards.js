@@ -12,15 +12,15 @@ import { whyWords } from "./why_words.js";
 export function channelCards(state, index, data, shape, entries, largest) {
   const [height, width, channels] = volumeOf(shape);
   const range = rangeOf(data);
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   return make("ol", { class: "why-cards" }, entries.map(({ channel, value, text }) => {
     const canvas = make("canvas", { style: { aspectRatio: `${width} / ${height}` } });
     drawMap(canvas, data, channel, channels, height, width, range);
-    const name = `${shape.length === 3 ? w.whyChannel : w.whyUnit} ${channel}`;
+    const name = `${shape.length === 3 ? why.whyChannel : why.whyUnit} ${channel}`;
     const open = () => change({ view: "network", selected: { layer: index, unit: largestUnit(data, channel, channels) } });
     return make("li", { "data-channel": channel },
       make("button", { type: "button", class: "why-thumb", disabled: index < 0, onclick: open,
-        "aria-label": `${name}: ${w.whyOpen}`, title: w.whyOpen }, canvas),
+        "aria-label": `${name}: ${why.whyOpen}`, title: why.whyOpen }, canvas),
       make("div", {}, make("span", { class: "soft" }, name), text, viewBar(value, largest)));
   }));
 }

@@ -12,16 +12,16 @@ import { fillIn } from "./words.js";
 const FIRST_SHOWN = 12; // channels
 
 export function showChannels(panel, state) {
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   const head = headOf(state.network);
   const again = () => showChannels(panel, state);
   fillPanel(panel,
-    make("h2", {}, w.channelsTitle),
-    make("p", { class: "occ-intro" }, head ? w.channelsIntro : w.channelsNone),
-    ...(head ? shareParts(state, w, head, again) : []));
+    make("h2", {}, why.channelsTitle),
+    make("p", { class: "occ-intro" }, head ? why.channelsIntro : why.channelsNone),
+    ...(head ? shareParts(state, why, head, again) : []));
 }
 
-function shareParts(state, w, head, again) {
+function shareParts(state, why, head, again) {
   const { network, outputs } = state;
   const target = classOf(state);
   const { shares, bias, logit } = sharesOf(network, outputs, head, target);
@@ -35,25 +35,25 @@ function shareParts(state, w, head, again) {
   const text = (i) => (texts ? writtenAs(parts[i], texts.parts[i]) : numeral(parts[i], state.exact));
   const entries = shown.map((channel, i) => ({ channel, value: shares[channel], text: text(i) }));
   const sum = [
-    ...(hidden.length > 0 ? [[fillIn(w.channelsOthers, { count: hidden.length }), text(shown.length), "others"]] : []),
-    ...(bias === null ? [] : [[w.channelsBias, text(parts.length - 1), "bias"]]),
-    [fillIn(w.channelsTotal, { sign: texts ? "=" : equalsSign(parts, logit, state.exact), name: className(state, target) }),
+    ...(hidden.length > 0 ? [[fillIn(why.channelsOthers, { count: hidden.length }), text(shown.length), "others"]] : []),
+    ...(bias === null ? [] : [[why.channelsBias, text(parts.length - 1), "bias"]]),
+    [fillIn(why.channelsTotal, { sign: texts ? "=" : equalsSign(parts, logit, state.exact), name: className(state, target) }),
       texts ? writtenAs(logit, texts.total) : numeral(logit, state.exact), "total"],
   ];
-  const source = head.maps === 0 ? w.whyPicture : network.layers[head.maps - 1].name;
+  const source = head.maps === 0 ? why.whyPicture : network.layers[head.maps - 1].name;
   const toggle = () => {
     state.allChannels = !state.allChannels;
     again();
   };
   return [
     make("div", { class: "view-controls occ-choices" }, classField(state, again)),
-    make("h3", {}, fillIn(w.channelsOf, { layer: source, shape: shapeText(head.shape), count: shown.length, all: shares.length })),
+    make("h3", {}, fillIn(why.channelsOf, { layer: source, shape: shapeText(head.shape), count: shown.length, all: shares.length })),
     channelCards(state, head.maps - 1, outputs[head.maps], head.shape, entries, Math.abs(shares[order[0]])),
     ...(order.length > FIRST_SHOWN
-      ? [stepButton(state.allChannels ? w.channelsFewer : w.channelsAll, "all-channels", toggle, true)] : []),
+      ? [stepButton(state.allChannels ? why.channelsFewer : why.channelsAll, "all-channels", toggle, true)] : []),
     make("dl", { class: "term-sums why-sum" }, sum.map(([name, number, role]) =>
       [make("dt", {}, name), make("dd", { "data-role": role }, number)])),
-    make("p", { class: "view-note" }, texts ? w.channelsRounded : ""),
+    make("p", { class: "view-note" }, texts ? why.channelsRounded : ""),
   ];
 }
 

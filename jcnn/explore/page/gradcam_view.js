@@ -17,12 +17,12 @@ import { fillIn } from "./words.js";
 const SHOWN = 12; // channels
 
 export function showGradCam(panel, state) {
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   const { layers, input } = state.network;
   const choices = mapChoices(layers);
   const maps = choices.includes(state.maps) ? state.maps : firstMaps(layers) ?? choices.at(-1);
   if (maps === undefined) {
-    fillPanel(panel, make("h2", {}, w.gradcamTitle), make("p", { class: "occ-intro" }, w.gradcamNone));
+    fillPanel(panel, make("h2", {}, why.gradcamTitle), make("p", { class: "occ-intro" }, why.gradcamNone));
     return;
   }
   const shape = layers[maps - 1].out;
@@ -31,18 +31,18 @@ export function showGradCam(panel, state) {
   const result = make("div", { class: "occ-result" });
   const channels = make("section", { class: "why-channels" });
   let found = null; // {weights, values}
-  const map = overPicture(state, w.gradcamMap, 0, (place, said) => {
+  const map = overPicture(state, why.gradcamMap, 0, (place, said) => {
     show(place);
     if (said && found) state.announce(sentence(place ?? indexOfLargest(found.values)));
   });
   const again = () => showGradCam(panel, state);
   fillPanel(panel,
-    make("h2", {}, w.gradcamTitle),
-    make("p", { class: "occ-intro" }, w.gradcamIntro),
-    make("p", { class: "formula" }, "L = relu(Σₖ αₖ Aₖ),  αₖ = ", w.gradcamMean, `(∂ ${w.whyLogit}(${className(state, target)}) / ∂ Aₖ)`),
+    make("h2", {}, why.gradcamTitle),
+    make("p", { class: "occ-intro" }, why.gradcamIntro),
+    make("p", { class: "formula" }, "L = relu(Σₖ αₖ Aₖ),  αₖ = ", why.gradcamMean, `(∂ ${why.whyLogit}(${className(state, target)}) / ∂ Aₖ)`),
     make("div", { class: "view-controls occ-choices" },
       classField(state, again),
-      selectField(w.gradcamLayer, "maps", choices.map((i) => [String(i), `${layers[i - 1].name} (${shapeText(layers[i - 1].out)})`]),
+      selectField(why.gradcamLayer, "maps", choices.map((i) => [String(i), `${layers[i - 1].name} (${shapeText(layers[i - 1].out)})`]),
         String(maps), (value) => {
           state.maps = Number(value);
           keepAddress();
@@ -70,7 +70,7 @@ export function showGradCam(panel, state) {
 
   function show(place) {
     if (!found) {
-      result.replaceChildren(make("p", { class: "soft" }, w.whyComputing));
+      result.replaceChildren(make("p", { class: "soft" }, why.whyComputing));
       return;
     }
     const at = place ?? indexOfLargest(found.values);
@@ -78,10 +78,10 @@ export function showGradCam(panel, state) {
     result.dataset.place = String(at);
     const zero = found.values.every((value) => value === 0);
     result.replaceChildren(
-      make("p", {}, pixelText(state, at), place === null && !zero ? ` (${w.gradcamLargest})` : ""),
+      make("p", {}, pixelText(state, at), place === null && !zero ? ` (${why.gradcamLargest})` : ""),
       equation(state, ["L", EQUALS, found.values[at]]),
-      make("p", {}, zero ? w.gradcamZero : w.gradcamRead),
-      make("p", { class: "view-note" }, w.whyHint));
+      make("p", {}, zero ? why.gradcamZero : why.gradcamRead),
+      make("p", { class: "view-note" }, why.whyHint));
   }
 
   function weightedMaps() {
@@ -90,7 +90,7 @@ export function showGradCam(panel, state) {
     const entries = order.map((channel) => ({ channel, value: weights[channel],
       text: equation(state, ["α", EQUALS, weights[channel]]) }));
     return [
-      make("h3", {}, fillIn(w.gradcamWeights, { count: order.length, all: weights.length })),
+      make("h3", {}, fillIn(why.gradcamWeights, { count: order.length, all: weights.length })),
       channelCards(state, maps - 1, state.outputs[maps], shape, entries, Math.abs(weights[order[0]])),
     ];
   }

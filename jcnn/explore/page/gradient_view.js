@@ -12,18 +12,18 @@ import { backRun, continueBack, gradientBy } from "./why_run.js";
 import { whyWords } from "./why_words.js";
 
 export function showGradient(panel, state) {
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   const { shape } = state.network.input;
   const target = classOf(state);
   const run = backRun(state, target);
   const result = make("div", { class: "occ-result" });
-  const map = overPicture(state, w.gradientMap, -1, (place, said) => {
+  const map = overPicture(state, why.gradientMap, -1, (place, said) => {
     show(place);
     if (said && gradientBy(run, 0)) state.announce(sentence(place ?? steepestPlace()));
   });
   fillPanel(panel,
-    make("h2", {}, w.gradientTitle),
-    make("p", { class: "occ-intro" }, w.gradientIntro),
+    make("h2", {}, why.gradientTitle),
+    make("p", { class: "occ-intro" }, why.gradientIntro),
     make("div", { class: "view-controls occ-choices" }, classField(state, () => showGradient(panel, state))),
     make("div", { class: "view-columns occ-pictures" }, map.figure, pictureFigure(state), result));
   continueBack(run, 0, () => state.method === "gradient" && panel.contains(result) && run.outputs === state.outputs, draw);
@@ -49,7 +49,7 @@ export function showGradient(panel, state) {
   function show(place) {
     const gradient = gradientBy(run, 0);
     if (!gradient) {
-      result.replaceChildren(make("p", { class: "soft" }, w.whyComputing));
+      result.replaceChildren(make("p", { class: "soft" }, why.whyComputing));
       return;
     }
     const at = place ?? steepestPlace();
@@ -57,21 +57,21 @@ export function showGradient(panel, state) {
     const channels = shape[2];
     result.dataset.place = String(at);
     result.replaceChildren(
-      make("p", {}, pixelText(state, at), place === null ? ` (${w.gradientLargest})` : ""),
+      make("p", {}, pixelText(state, at), place === null ? ` (${why.gradientLargest})` : ""),
       ...Array.from({ length: channels }, (_, k) => equation(state, [
-        `∂ ${w.whyLogit}(${className(state, target)}) / ∂ x${channels > 1 ? ` ${w.whyRgb.split(" ")[k]}` : ""}`,
+        `∂ ${why.whyLogit}(${className(state, target)}) / ∂ x${channels > 1 ? ` ${why.whyRgb.split(" ")[k]}` : ""}`,
         EQUALS, gradient[at * channels + k]])),
-      make("p", {}, gradient.every((slope) => slope === 0) ? w.gradientZero : w.gradientRead),
-      make("p", { class: "view-note" }, w.whyHint));
+      make("p", {}, gradient.every((slope) => slope === 0) ? why.gradientZero : why.gradientRead),
+      make("p", { class: "view-note" }, why.whyHint));
   }
 }
 
 // The picture beside the map.
 export function pictureFigure(state) {
   const { shape } = state.network.input;
-  const w = whyWords[state.language];
-  const canvas = make("canvas", { role: "img", "aria-label": w.whyPicture });
+  const why = whyWords[state.language];
+  const canvas = make("canvas", { role: "img", "aria-label": why.whyPicture });
   drawPicture(canvas, state.outputs[0], shape);
   const frame = make("div", { class: "map-frame", style: { aspectRatio: `${shape[1]} / ${shape[0]}` } }, canvas);
-  return make("figure", {}, frame, make("figcaption", {}, w.whyPicture));
+  return make("figure", {}, frame, make("figcaption", {}, why.whyPicture));
 }

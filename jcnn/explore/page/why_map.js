@@ -13,19 +13,19 @@ import { whyWords } from "./why_words.js";
 export function overPicture(state, caption, lowest, point) {
   const { shape } = state.network.input;
   const [height, width] = shape;
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   const canvas = make("canvas");
   const legend = make("canvas");
   const scale = make("p", { class: "scale" }, (lowest ? [0, 1, 2] : [0, 1]).map(() => make("span")));
   const spot = makeSvg("path", { class: "occ-spot" });
   const frame = make("div", { class: "map-frame occ-map", tabindex: 0, role: "application", "data-key": "map",
-    "aria-label": `${caption}. ${w.whyHint}`, style: { aspectRatio: `${width} / ${height}` } }, canvas,
+    "aria-label": `${caption}. ${why.whyHint}`, style: { aspectRatio: `${width} / ${height}` } }, canvas,
   makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" }, spot));
   let place = 0;
   listenOnPixels(frame, shape, () => place, point);
   return {
     figure: make("figure", { class: "why-map" }, frame, make("figcaption", {}, caption),
-      make("div", { class: "legend occ-legend" }, legend, scale, make("p", {}, w.whyLegend))),
+      make("div", { class: "legend occ-legend" }, legend, scale, make("p", {}, why.whyLegend))),
     show(values) {
       const range = values?.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 0;
       drawOver(canvas, state.outputs[0], shape, (row, column) => values && colourOf(values[row * width + column], range) || undefined);

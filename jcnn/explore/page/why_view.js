@@ -13,13 +13,13 @@ const METHODS = { occlusion: showOcclusion, gradient: showGradient, gradcam: sho
 
 // Fill an empty panel; further calls rebuild the part of the chosen method.
 export function showWhy(panel, state) {
-  const w = whyWords[state.language];
+  const why = whyWords[state.language];
   if (!panel.firstChild) {
     panel.append(make("div", { class: "why-methods", role: "group" }), make("div", { class: "why-body" }));
   }
   const [bar, body] = panel.children;
-  bar.setAttribute("aria-label", w.whyMethods);
-  fillPanel(bar, Object.keys(METHODS).map((name) => choiceButton(w[`${name}Name`], `method-${name}`, () => {
+  bar.setAttribute("aria-label", why.whyMethods);
+  fillPanel(bar, Object.keys(METHODS).map((name) => choiceButton(why[`${name}Name`], `method-${name}`, () => {
     state.method = name;
     keepAddress();
     showWhy(panel, state);

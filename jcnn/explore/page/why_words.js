@@ -42,6 +42,9 @@ export const whyWords = {
     channelsAll: "Show all",
     channelsFewer: "Show fewer",
     channelsRounded: "Rounded up or down so that the written numbers add up exactly.",
+    topTitle: "Pictures that activate it most",
+    topIntro: "Of {count} test pictures, those in which {name} has its largest values. Each is dimmed outside the receptive field of the unit with that value.",
+    topSame: "It has the same value in all of them.",
   },
   ja: {
     whyMethods: "方法",
@@ -85,5 +88,8 @@ export const whyWords = {
     channelsAll: "すべて表示",
     channelsFewer: "一部だけ表示",
     channelsRounded: "書かれた数の和がちょうど合うように切り上げ・切り捨てしています。",
+    topTitle: "最も強く反応する画像",
+    topIntro: "{count} 枚のテスト画像のうち、{name} の値が最も大きいものです。その値を持つユニットの受容野の外は薄く覆っています。",
+    topSame: "どの画像でも値が同じです。",
   },
 };
