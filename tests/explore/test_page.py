@@ -247,6 +247,16 @@ def test_a_page_that_fits_nothing_more_still_checks_the_logits(
     assert made.left_out == ("JAX's outputs of conv2d, conv2d relu, flatten for image 1",)
 
 
+def test_images_with_the_same_checks_left_out_share_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("LIMIT", "_FOR_CHECKS", "_PART_FOR_CHECKS"):
+        monkeypatch.setattr(page_file, name, 0)
+    made = page(small(), pictures(2, 5, 4, 1), ["a", "b", "c"])
+    (sentence,) = made.left_out
+    assert sentence.endswith("for image 1, 2")
+
+
 def test_a_model_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_file, "_REFUSED", 500)
     with pytest.raises(ValueError, match=r"^model: its parameters take 0\.\d MB in a page; acc"):
