@@ -47,6 +47,8 @@ class ExploreCommand(BuiltBy):
         tyro.conf.arg(metavar="INT [INT ...]", help_behavior_hint="(default: one of each class)"),
     ] = ()
     """Indices of the test images to show, from 0."""
+    top_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """For each channel, show which of the first N test images activate it most; 0 for none."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.html")] = Path("page.html")
     """Page to write; an existing file is replaced."""
 
@@ -56,6 +58,8 @@ class ExploreCommand(BuiltBy):
             raise FileNotFoundError(f"--out: {self.out.parent}: no such folder")
         if self.out.is_dir():
             raise ValueError(f"--out: {self.out}: is a folder; accepted: a file's name")
+        if self.top_images < 0:
+            raise ValueError(f"--top-images: got {self.top_images}; accepted: 0 or more")
         import numpy as np
 
         from jcnn.compile import keep_memory, use_cache
@@ -68,11 +72,14 @@ class ExploreCommand(BuiltBy):
         images = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
         labels: list[int | None] = [None] * len(images)
-        if subject.test is not None:
+        if subject.test is not None and self._shows_data():
             rows = self._rows(subject.test)
             images += list(subject.test.images[rows])
             names += [f"test {row}" for row in rows]
             labels += [int(label) for label in subject.test.labels[rows]]
+        top = None
+        if self.top_images and subject.test is not None:
+            top = np.asarray(subject.test.images[: self.top_images])
         made = page(
             subject.model,
             np.stack(images),
@@ -81,6 +88,7 @@ class ExploreCommand(BuiltBy):
             names=names,
             title=subject.title,
             resize=subject.resize,
+            top_images=top,
         )
         made.save(self.out)
         print(self.out)
@@ -94,7 +102,7 @@ class ExploreCommand(BuiltBy):
 
         model, config = self.load(Path(self.subject))
         test = None
-        if self._shows_data():
+        if self._needs_data():
             test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
         on = f" on {without_path(config.data)}" if config.data else ""  # a page may be shared
@@ -135,7 +143,7 @@ class ExploreCommand(BuiltBy):
         entry = ZOO[self.subject]
         title = f"{self.subject} {random}"
         test, shape, classes = None, entry.input_shape, tuple(map(str, range(entry.classes)))
-        if self._shows_data():
+        if self._needs_data():
             data = self.data
             if data is None:
                 if shape != (28, 28, 1):
@@ -155,6 +163,9 @@ class ExploreCommand(BuiltBy):
 
     def _shows_data(self) -> bool:
         return bool(not self.image or self.data or self.data_dir or self.index)
+
+    def _needs_data(self) -> bool:
+        return self._shows_data() or self.top_images > 0
 
     def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
         """Indices of the test images to show: those of --index, or the first of each class."""

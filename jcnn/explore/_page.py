@@ -19,6 +19,7 @@ from jcnn.data.request import Resize
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._scripts import joined
+from jcnn.explore._top_images import top_images as find_top_images
 from jcnn.layers import Layer
 from jcnn.layers.finite import check_finite
 from jcnn.system.files import write_text
@@ -69,6 +70,7 @@ def page(
     names: Sequence[str] | None = None,
     title: str = "",
     resize: Resize = "stretch",
+    top_images: npt.NDArray[np.uint8] | None = None,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -81,6 +83,8 @@ def page(
         names: of the images.
         title: heading of the page.
         resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
+        top_images: `(M, H, W, C)` uint8; those of them that activate a channel most are shown with
+            it, as thumbnails. The model runs once for each.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
@@ -138,6 +142,14 @@ def page(
         "checks": [],
         "left_out": [],
     }
+    if top_images is not None:
+        if top_images.ndim != 4 or top_images.dtype != np.uint8 or len(top_images) == 0:
+            got = f"{top_images.shape} of {top_images.dtype}"
+            raise ValueError(f"top_images: got {got}; accepted: (M, H, W, C) of uint8, M >= 1")
+        if top_images.shape[1:] != images.shape[1:]:
+            shape = images.shape[1:]
+            raise ValueError(f"top_images: got images of {top_images.shape[1:]}; accepted: {shape}")
+        content["top"] = find_top_images(found, top_images)
     size = sum(packed_size(array) for layer in found.layers for array in layer.arrays.values())
     if size > _REFUSED:
         raise ValueError(

@@ -102,3 +102,23 @@ def test_too_many_pictures(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("jcnn: images: got (17, 8, 8, 1)")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_images_that_activate_a_channel_most(
+    jcnn: Jcnn, trained: Trained, tmp_path: Path
+) -> None:
+    """Of the first N test images; an image file alone stays the only one that is shown."""
+    out, file = tmp_path / "page.html", tmp_path / "x.png"
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save(file)
+    words = ["--image", file, "--top-images", "20", "--out", out]
+    assert jcnn("explore", trained.run, *words).code == 0
+    content = content_of(out)
+    assert len(content["pictures"]) == 1
+    top = content["top"]
+    assert top["count"] == 20
+    _, test = digits()
+    known = {image.tobytes() for image in test.images[:20]}
+    assert {base64.b64decode(picture) for picture in top["pictures"]} <= known
+    result = jcnn("explore", trained.run, "--top-images", "-1", "--out", out)
+    assert result.code == 2
+    assert result.err.startswith("jcnn: --top-images: got -1; accepted: 0 or more")

@@ -61,7 +61,7 @@ def run(layer: Mapping[str, Any], *xs: Array) -> Array:
         return oracle.dense(x, arrays["kernel"], arrays.get("bias"))
     if kind == "batch_norm":
         centred = (x - arrays["mean"]) / np.sqrt(arrays["variance"] + layer["epsilon"])
-        return np.asarray(centred * arrays["scale"] + arrays["offset"])
+        return np.asarray(centred * arrays.get("scale", 1) + arrays.get("offset", 0))
     if kind == "activation":
         if layer["function"] == "leaky_relu":
             return np.where(x > 0, x, x * layer["slope"])

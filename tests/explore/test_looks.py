@@ -29,6 +29,8 @@ VIEWS = [
     "layer=16&unit=2",
     "layer=4&unit=20&tab=field",
     "view=occlusion",
+    "method=gradient&view=occlusion",
+    "method=gradcam&view=occlusion",
     "view=playground&example=003_valid&at=1-2-0",
     "view=playground&example=000_exercise_same",
 ]

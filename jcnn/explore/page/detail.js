@@ -17,6 +17,7 @@ import { showPool } from "./pool_view.js";
 import { showRearranging } from "./rearranging_view.js";
 import { showSoftmax } from "./softmax_view.js";
 import { change, state } from "./state.js";
+import { hasTopPictures, showTopPictures } from "./top_pictures_view.js";
 import { showTransposed } from "./transposed_view.js";
 import { words } from "./words.js";
 
@@ -75,7 +76,8 @@ export function makeDetail(panel, overview) {
     }
     const layer = network.layers[selected.layer];
     const focused = panel.contains(document.activeElement);
-    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField]];
+    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField],
+      ...(hasTopPictures(network, selected.layer) ? [["top", showTopPictures]] : [])];
     const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));

@@ -198,7 +198,7 @@ const FUNCTIONS = {
   softplus,
 };
 
-function softplus(v) {
+export function softplus(v) {
   return Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v)));
 }
 
@@ -206,7 +206,7 @@ function hardSigmoid(v) {
   return Math.min(Math.max(v + 3, 0), 6) / 6;
 }
 
-function sigmoid(v) {
+export function sigmoid(v) {
   const power = Math.exp(-Math.abs(v));
   return v >= 0 ? 1 / (1 + power) : power / (1 + power);
 }

@@ -116,7 +116,7 @@ function concatenated(layer, xs) {
   return y;
 }
 
-function operandsOf(layer, xs, given = layer.arrays.constant?.data) {
+export function operandsOf(layer, xs, given = layer.arrays.constant?.data) {
   const operands = xs.map((x, input) => repeatedTo(x, layer.ins[input], layer.out));
   if (given) operands.push(repeatedTo(Float64Array.from(given), layer.arrays.constant.shape, layer.out));
   return operands;
@@ -128,7 +128,7 @@ function repeatedTo(x, shape, out) {
 }
 
 // The index in an array of `shape` that is repeated to `unit` of the output.
-function repeatedFrom(shape, out, unit) {
+export function repeatedFrom(shape, out, unit) {
   const { row, column, channel } = placeOf(out, unit);
   const [height, width, channels] = volumeOf(shape);
   return ((height === 1 ? 0 : row) * width + (width === 1 ? 0 : column)) * channels + (channels === 1 ? 0 : channel);

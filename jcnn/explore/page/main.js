@@ -7,18 +7,18 @@ import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
-import { showOcclusion } from "./occlusion_view.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
 import { showTrouble } from "./trouble.js";
+import { showWhy } from "./why_view.js";
 import { fillIn, words } from "./words.js";
 
 // The pages besides the network: name (of its word and its section), function, and the parts of the
 // state that it depends on besides the language.
 const PAGES = [
-  ["occlusion", showOcclusion, ["outputs", "scheme"]],
+  ["occlusion", showWhy, ["outputs", "scheme", "method", "target", "maps"]],
   ["playground", showPlayground, []],
 ];
 

@@ -17,6 +17,7 @@ export async function unpack(document) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
   for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
+  if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
   return network;
 }
 

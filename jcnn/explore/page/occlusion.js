@@ -2,7 +2,7 @@
 
 import { rerunLayer } from "./rerun.js";
 
-const SLICE = 25; // milliseconds of work before yielding to the browser
+export const SLICE = 25; // milliseconds of work before yielding to the browser
 
 // A step that gives about 50 to 100 positions, and a patch that overlaps its neighbours.
 export function firstOcclusion([height, width]) {
@@ -78,7 +78,7 @@ export async function continueRun(run, going, notify) {
 }
 
 // After the next paint.
-function nextFrame() {
+export function nextFrame() {
   return new Promise((done) => {
     requestAnimationFrame(() => setTimeout(done));
   });

@@ -1,4 +1,4 @@
-// The drops as colours over the picture, and the legend for them.
+// Numbers as colours over the picture, and the legend for them.
 
 import { colourOf } from "./colour.js";
 import { dropAt } from "./occlusion.js";
@@ -8,19 +8,25 @@ const SHARE = 0.65; // of the colour of a drop; the rest is the picture in grey
 // Draw the computed positions, elsewhere only the picture. Colours go from -range to range.
 export function drawDrops(canvas, run, target, range) {
   const { grid, shape, x } = run;
-  const [height, width, channels] = shape;
   const colours = run.probabilities.map((_, i) => colourOf(dropAt(run, i, target), range));
+  drawOver(canvas, x, shape, (row, column) =>
+    colours[Math.floor(row / grid.step) * grid.columns + Math.floor(column / grid.step)]);
+}
+
+// Draw colours, where there are any, over the picture in grey.
+export function drawOver(canvas, x, [height, width, channels], colourAt) {
   drawPixels(canvas, height, width, (row, column) => {
     const from = (row * width + column) * channels;
     const grey = x.subarray(from, from + channels).reduce((sum, value) => sum + value, 0) / channels;
-    const position = Math.floor(row / grid.step) * grid.columns + Math.floor(column / grid.step);
-    return blended(colours[position], 255 * grey);
+    return blended(colourAt(row, column), 255 * grey);
   });
 }
 
-// All drops from -range to range over all greys, black at the top to white at the bottom.
-export function drawDropLegend(canvas) {
-  drawPixels(canvas, 16, 101, (row, column) => blended(colourOf(column - 50, 50), (255 * row) / 15));
+// All values from lowest (-1 or 0) to 1, times the range, over all greys, black at the top to white at
+// the bottom.
+export function drawOverLegend(canvas, lowest) {
+  drawPixels(canvas, 16, 101, (row, column) =>
+    blended(colourOf(lowest + ((1 - lowest) * column) / 100, 1), (255 * row) / 15));
 }
 
 function blended(colour, grey) {

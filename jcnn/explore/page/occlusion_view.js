@@ -4,18 +4,19 @@ import { numeral, setNumeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { EQUALS, equation } from "./equation.js";
 import { continueRun, dropAt, firstOcclusion, makeRun, occluded } from "./occlusion.js";
-import { drawDropLegend, drawDrops } from "./occlusion_map.js";
+import { drawDrops, drawOverLegend } from "./occlusion_map.js";
 import { drawPicture } from "./pictures.js";
-import { fillPanel, numberField, viewTable } from "./view_panel.js";
+import { fillPanel, numberField, selectField, viewTable } from "./view_panel.js";
 import { viewWords } from "./view_words.js";
+import { classField, classOf, indexOfLargest } from "./why_class.js";
 import { fillIn } from "./words.js";
 
 // Rebuild `panel` and compute the missing positions. Settings and results are in `state.occlusion`:
-// `target` is a class, null for the most probable one; `at` is a position, null for the largest drop;
+// `at` is a position, null for the largest drop;
 // `turn` identifies the running loop, so that a new one ends the one before.
 export function showOcclusion(panel, state) {
   const { network, outputs } = state;
-  state.occlusion ??= { ...firstOcclusion(network.input.shape), target: null, at: null, run: null, stopped: false };
+  state.occlusion ??= { ...firstOcclusion(network.input.shape), at: null, run: null, stopped: false };
   const chosen = state.occlusion;
   if (chosen.run?.whole !== outputs.at(-1)) forgetRun(chosen);
   chosen.run ??= makeRun(network, outputs, chosen);
@@ -34,7 +35,7 @@ export function showOcclusion(panel, state) {
       make("figure", {}, view.patched, make("figcaption", {}, text.occPatched)),
       make("div", { class: "occ-result" }, view.result, make("p", { class: "view-note" }, text.occHint))),
     makeTable(view));
-  drawDropLegend(view.legend);
+  drawOverLegend(view.legend, -1);
   refreshOcclusion(view);
   if (!isRunFinished(view) && !chosen.stopped) computeDrops(view);
 }
@@ -57,11 +58,7 @@ async function computeDrops(view) {
 
 const isRunFinished = ({ run }) => run.probabilities.length === run.grid.positions.length;
 
-const targetClass = ({ chosen, run }) => chosen.target ?? indexOfLargest(run.whole);
-
-function indexOfLargest(values) {
-  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
-}
+const targetClass = ({ state }) => classOf(state);
 
 function dropsOf(view) {
   return view.run.probabilities.map((_, i) => dropAt(view.run, i, targetClass(view)));
@@ -75,31 +72,22 @@ function shownPosition(view) {
 
 function occlusionChoices(view) {
   const { chosen, text, state, run } = view;
-  const { classes, input } = state.network;
-  const [height, width] = input.shape;
+  const [height, width] = state.network.input.shape;
   const choose = (patch) => {
     Object.assign(chosen, patch);
     chosen.step = Math.min(chosen.step, chosen.side);
     forgetRun(chosen);
     showOcclusion(view.panel, state);
   };
-  const best = indexOfLargest(run.whole);
-  const targets = [["", fillIn(text.occMost, { name: classes[best] ?? best })], ...classes.map((name, i) => [String(i), name])];
   return make("div", { class: "view-controls occ-choices" },
-    occlusionChoice(text.occClass, "target", targets, chosen.target === null ? "" : String(chosen.target), (value) => {
-      Object.assign(chosen, { target: value === "" ? null : Number(value), at: null });
+    classField(state, () => {
+      chosen.at = null;
       refreshOcclusion(view);
     }),
     numberField(text.occSide, "side", chosen.side, Math.min(height, width), (side) => choose({ side }), 1),
     numberField(text.occStep, "step", chosen.step, chosen.side, (step) => choose({ step }), 1),
-    occlusionChoice(text.occGrey, "fill", [["mean", text.occMean], ["zero", text.occZero]], chosen.fill, (fill) => choose({ fill })),
+    selectField(text.occGrey, "fill", [["mean", text.occMean], ["zero", text.occZero]], chosen.fill, (fill) => choose({ fill })),
     make("span", { class: "soft" }, "(", numeral(run.grey, state.exact), ")"));
-}
-
-function occlusionChoice(name, key, options, value, choose) {
-  const select = make("select", { "data-key": key, onchange: () => choose(select.value) },
-    options.map(([option, label]) => make("option", { value: option, selected: option === value }, label)));
-  return make("label", { class: "view-number" }, `${name} `, select);
 }
 
 // --- the map --------------------------------------------------------------------------------------

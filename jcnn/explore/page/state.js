@@ -10,6 +10,9 @@ export const state = {
   edited: false, // whether a parameter was changed
   selected: null, // {layer, unit}
   view: "network", // or "playground", "occlusion"
+  method: "occlusion", // of the page of that name; or "gradient", "gradcam", "channels"
+  target: null, // the class that it explains; null: the most probable one
+  maps: null, // the output whose maps Grad-CAM takes; null: the last convolution's
   playground: null, // state of the playground, once opened
   tab: null, // view of the selected unit, if it has several
   language: "en", // or "ja"
@@ -34,7 +37,7 @@ export function change(patch) {
 }
 
 // The address of the state.
-export function hashOf({ picture, selected, tab, view, playground, language, split, scale, exact }) {
+export function hashOf({ picture, selected, tab, view, method, target, maps, playground, language, split, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
   if (selected) {
@@ -43,6 +46,11 @@ export function hashOf({ picture, selected, tab, view, playground, language, spl
     if (tab) words.set("tab", tab);
   }
   words.set("view", view);
+  if (view === "occlusion") {
+    words.set("method", method);
+    if (target !== null) words.set("class", target);
+    if (maps !== null) words.set("maps", maps);
+  }
   if (view === "playground" && playground) for (const [name, value] of playWords(playground)) words.set(name, value);
   words.set("lang", language);
   if (split) words.set("layers", "all");
@@ -71,6 +79,11 @@ export function readHash(hash, network) {
   }
   if (words.has("tab")) patch.tab = words.get("tab");
   choice("view", "view", ["network", "playground", "occlusion"]);
+  choice("method", "method", ["occlusion", "gradient", "gradcam", "channels"]);
+  const target = number("class", network.layers.at(-1).out[0]);
+  if (target !== null) patch.target = target;
+  const maps = number("maps", network.layers.length);
+  if (maps !== null) patch.maps = maps;
   const playground = patch.view === "playground" ? playFrom(words) : null;
   if (playground) patch.playground = playground;
   choice("lang", "language", ["en", "ja"]);

@@ -75,6 +75,13 @@ export function numberField(name, key, number, last, choose, first = 0) {
   return make("label", { class: "view-number" }, `${name} `, input);
 }
 
+// `options` are [value, label].
+export function selectField(name, key, options, value, choose) {
+  const select = make("select", { "data-key": key, onchange: () => choose(select.value) },
+    options.map(([option, label]) => make("option", { value: option, selected: option === value }, label)));
+  return make("label", { class: "view-number" }, `${name} `, select);
+}
+
 export function checkBox(name, key, checked, choose) {
   const onchange = () => choose(input.checked);
   const input = make("input", { type: "checkbox", "data-key": key, checked, onchange });
