@@ -11,7 +11,7 @@ from jcnn.explore import page
 from jcnn.layers import Dense, Flatten, Sequential
 from tests.explore.built import built, plain
 from tests.explore.models import drawn
-from tests.explore.small import Array, OpenPage, numbers
+from tests.explore.small import SPLIT, Array, OpenPage, numbers
 from tests.explore.test_page import pictures, small
 from tests.ops.conv import oracle
 
@@ -34,7 +34,7 @@ def shown(
         plain("dense", "dense", [20], [3], arrays={"kernel": weights}),
         plain("softmax", "softmax", [3]),
     ]
-    opened = browser_page(built(chain, PICTURE, classes=["a", "b", "c"], checks=checks))
+    opened = browser_page(built(chain, PICTURE, classes=["a", "b", "c"], checks=checks), SPLIT)
     opened.locator('[data-control="language"]').select_option(language)
     opened.wait_for_function("document.querySelector('#badge').dataset.verdict !== undefined")
     badges = opened.locator(".column .badge").evaluate_all("(b) => b.map((e) => e.dataset.verdict)")
@@ -78,7 +78,7 @@ def test_what_overflows_32_bits_is_not_the_same(browser_page: OpenPage) -> None:
     for layer in (model.conv2d, model.dense):
         layer.kernel[...] = layer.kernel[...] * 1e30
     made = page(model, pictures(1, 5, 4, 1), ["a", "b", "c"])
-    opened = browser_page(made.html)
+    opened = browser_page(made.html, SPLIT)
     opened.wait_for_selector('#badge[data-verdict="bad"]')
     badges = opened.locator(".column .badge")
     verdicts = badges.evaluate_all("(all) => all.map((e) => e.dataset.verdict)")
@@ -93,5 +93,5 @@ def test_what_overflows_32_bits_is_not_the_same(browser_page: OpenPage) -> None:
 def test_small_numbers_that_underflow_are_the_same(browser_page: OpenPage) -> None:
     model: Any = drawn(lambda: Sequential([Flatten(), Dense(20, 3, rngs=nnx.Rngs(0))]))
     model.dense.kernel[...] = jnp.full((20, 3), 1e-42)
-    opened = browser_page(page(model, pictures(1, 5, 4, 1), ["a", "b", "c"]).html)
+    opened = browser_page(page(model, pictures(1, 5, 4, 1), ["a", "b", "c"]).html, SPLIT)
     opened.wait_for_selector('#badge[data-verdict="ok"]')
