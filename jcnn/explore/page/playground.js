@@ -30,15 +30,12 @@ export function showPlayground(panel, state) {
     make(
       "div",
       { class: "playground", lang: state.language },
-      make("h2", {}, text.title),
-      make("p", { class: "pg-intro" }, text.intro),
-      topBar(view),
+      make("div", { class: "pg-head" }, make("h2", {}, text.title), topBar(view)),
       boxes.form,
       boxes.formula,
-      boxes.stage,
-      boxes.walk,
-      boxes.working,
-      boxes.notes,
+      // Side by side in a wide window, so that all of it stands in one screen.
+      make("div", { class: "pg-bench" }, boxes.stage, make("div", { class: "pg-side" }, boxes.walk, boxes.working, boxes.notes)),
+      make("p", { class: "pg-intro" }, text.intro),
       calculationsTable(text),
     ),
   );

@@ -37,7 +37,29 @@ export function drawStage(view) {
     stageSign("="),
     make("div", { class: "pg-group pg-outputs" }, outputs),
   );
+  fitStage(view, inputs.length, count);
 }
+
+// Tell the style sheet how many cells stand side by side and one above the other, and where the
+// stage begins: it makes the cells as large as the window allows.
+function fitStage({ boxes, layer, window }, inputs, outputs) {
+  const padded = window.inSize.map((cells, axis) => cells + window.padding[axis][0] + window.padding[axis][1]);
+  const [rows, columns] = outShape(layer);
+  const kernel = layer.kind === "conv" ? window.kernel : [0, 0];
+  const high = [inputs * padded[0], outputs * rows * TALL];
+  const stacked = high[0] > high[1] ? inputs : outputs;
+  const values = {
+    "--pg-high": Math.max(...high),
+    "--pg-stacked": stacked,
+    "--pg-wide": padded[1] + kernel[1] + columns * BROAD,
+    "--pg-top": `${Math.round(boxes.stage.getBoundingClientRect().top + globalThis.scrollY)}px`,
+  };
+  for (const [name, value] of Object.entries(values)) boxes.stage.style.setProperty(name, value);
+}
+
+// Height and width of an output cell in input cells, as in playground.css.
+const TALL = 1.07;
+const BROAD = 1.22;
 
 const stageSign = (mark) => make("div", { class: "pg-sign", "aria-hidden": "true" }, mark);
 
