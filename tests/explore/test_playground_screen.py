@@ -20,7 +20,8 @@ _OUTSIDE = """(parts) => {
   const grids = boxes.filter(([name]) => /pg-grid|pg-products/.test(name)).map(([, box]) => box);
   const overlap = grids.some((a, i) => grids.slice(i + 1).some((b) =>
     a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1));
-  return { looked: boxes.length, outside: outside.map(([name, box]) => [name, box.right, box.bottom].join(" ")), overlap,
+  return { looked: boxes.length, overlap,
+    outside: outside.map(([name, box]) => [name, box.right, box.bottom].join(" ")),
     scroll: [scrollX, scrollY] };
 }"""
 
