@@ -26,7 +26,12 @@ class ExploreCommand(BuiltBy):
     The page works offline and is self-contained. Only the model of a run is trained.
     """
 
-    subject: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL", name="model")]
+    subject: Annotated[
+        tyro.conf.Positional[str],
+        tyro.conf.arg(
+            metavar="RUN|MODEL", name="model", help_behavior_hint="(needed without --example)"
+        ),
+    ] = ""
     """Run folder written by jcnn train, a model of the zoo (jcnn models lists them), or
     FILE.py:NAME."""
     image: Annotated[
@@ -49,6 +54,11 @@ class ExploreCommand(BuiltBy):
     """Indices of the test images to show, from 0."""
     top_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """For each channel, show which of the first N test images activate it most; 0 for none."""
+    example: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """Text file with exercises of your own: the page is the playground with them, without a
+    model."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE.html")] = Path("page.html")
     """Page to write; an existing file is replaced."""
 
@@ -60,6 +70,14 @@ class ExploreCommand(BuiltBy):
             raise ValueError(f"--out: {self.out}: is a folder; accepted: a file's name")
         if self.top_images < 0:
             raise ValueError(f"--top-images: got {self.top_images}; accepted: 0 or more")
+        if self.example is not None:
+            self._write_examples(self.example)
+            return
+        if not self.subject:
+            raise ValueError(
+                "model: got none; accepted: a run folder, a model of the zoo, FILE.py:NAME, or "
+                "--example FILE"
+            )
         import numpy as np
 
         from jcnn.compile import keep_memory, use_cache
@@ -94,6 +112,18 @@ class ExploreCommand(BuiltBy):
         print(self.out)
         for sentence in made.left_out:
             print(f"left out: {sentence}")
+
+    def _write_examples(self, file: Path) -> None:
+        from jcnn.cli.example_file import read_examples
+        from jcnn.explore import example_page
+        from jcnn.system.files import write_text
+
+        if self.subject or self.image or self.data or self.data_dir or self.index:
+            raise ValueError("--example: got a model or images too; accepted: --example alone")
+        examples = read_examples(file)
+        title = examples[0]["title"] if len(examples) == 1 else file.stem
+        write_text(self.out, example_page(examples, title))
+        print(self.out)
 
     def _of_run(self) -> "_Subject":
         from jcnn.cli.predictions import read_test_images

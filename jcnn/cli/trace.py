@@ -1,7 +1,7 @@
 """`jcnn trace`: print the arithmetic of one layer."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -12,7 +12,7 @@ from jcnn.cli.trace_options import (
     Sizes,
     WindowOptions,
 )
-from jcnn.cli.values import parse_padding, parse_size
+from jcnn.cli.values import parse_exact_number, parse_padding, parse_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class ConvCommand(ConvolutionOptions):
         from jcnn.trace import describe_conv
 
         found = self.convolution()
-        self.show(found, describe_conv(found, steps=self.steps))
+        self.show(found, describe_conv(*found.filters, steps=self.steps))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Im2ColCommand(ConvolutionOptions):
         """Print the matrices."""
         from jcnn.trace import describe_im2col, im2col
 
-        found = im2col(self.convolution())
+        found = im2col(*self.convolution().filters)
         self.show(found, describe_im2col(found))
 
 
@@ -132,6 +132,49 @@ class SoftmaxCommand(LayerOptions):
         self.show(found, describe_softmax(found))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ActivationCommand(LayerOptions):
+    """Print an activation function of every number."""
+
+    function: tyro.conf.Suppress[str]
+    """Name of the function in jcnn.ops; each has a command."""
+    steps: bool = False
+    """Print each number in the place of x."""
+
+    def run(self) -> None:
+        """Print the function."""
+        from jcnn.trace import activate, describe_activation
+
+        found = activate(self.inputs(), self.function)
+        self.show(found, describe_activation(found, steps=self.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutCommand(LayerOptions):
+    """Print dropout in training: the mask that jcnn draws for a seed, and the scale."""
+
+    rate: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "0.5"
+    """Share of the numbers to drop, from 0 to below 1; the others are divided by 1 - rate."""
+    seed: int = 0
+    """Seed of the mask: that of jcnn.ops.dropout with jax.random.key(seed)."""
+    steps: bool = False
+    """Print each number: its product with the mask and the scale."""
+
+    def run(self) -> None:
+        """Print the dropout."""
+        from jcnn.trace import describe_dropout, dropout
+
+        found = dropout(self.inputs(), parse_exact_number("--rate", self.rate), self.seed)
+        self.show(found, describe_dropout(found, steps=self.steps))
+
+
+def _function(name: str) -> Any:
+    """The command of one activation function."""
+    return tyro.conf.subcommand(
+        name, default=ActivationCommand(function=name), description=f"Print {name} of every number."
+    )
+
+
 _Layer = (
     Annotated[ConvCommand, tyro.conf.subcommand("conv")]
     | Annotated[PoolCommand, tyro.conf.subcommand("pool")]
@@ -139,6 +182,20 @@ _Layer = (
     | Annotated[DenseCommand, tyro.conf.subcommand("dense")]
     | Annotated[SoftmaxCommand, tyro.conf.subcommand("softmax")]
     | Annotated[Im2ColCommand, tyro.conf.subcommand("im2col")]
+    | Annotated[DropoutCommand, tyro.conf.subcommand("dropout")]
+    | Annotated[ActivationCommand, _function("relu")]
+    | Annotated[ActivationCommand, _function("relu6")]
+    | Annotated[ActivationCommand, _function("leaky_relu")]
+    | Annotated[ActivationCommand, _function("elu")]
+    | Annotated[ActivationCommand, _function("selu")]
+    | Annotated[ActivationCommand, _function("sigmoid")]
+    | Annotated[ActivationCommand, _function("tanh")]
+    | Annotated[ActivationCommand, _function("softplus")]
+    | Annotated[ActivationCommand, _function("gelu")]
+    | Annotated[ActivationCommand, _function("silu")]
+    | Annotated[ActivationCommand, _function("mish")]
+    | Annotated[ActivationCommand, _function("hard_sigmoid")]
+    | Annotated[ActivationCommand, _function("hard_swish")]
 )
 
 

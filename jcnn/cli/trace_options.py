@@ -9,7 +9,7 @@ import tyro
 from jcnn.cli.values import parse_exact_number, parse_padding, parse_size
 
 if TYPE_CHECKING:
-    from jcnn.trace import Convolution, Part, Stack
+    from jcnn.trace import ConvLayer, Part, Stack
     from jcnn.trace.check import Result
 
 Sources = tyro.conf.UseAppendAction[tuple[str, ...]]
@@ -53,13 +53,17 @@ class LayerOptions:
         """The channels of an option, from each of its values."""
         from jcnn.trace import join, read_stack
 
-        if not sources:
-            raise ValueError(f"--{name}: got none; accepted: numbers such as '0 1; 1 0', or a file")
+        self.check_given(name, sources)
         scale = parse_exact_number("--scale", self.scale) if scaled else 1
         if not scale:
             raise ValueError(f"--scale: got {self.scale}; accepted: a number that is not 0")
         stacks = [read_stack(s, f"--{name}", color=self.color, scale=scale) for s in sources]
         return join(stacks, f"--{name}")
+
+    def check_given(self, name: str, sources: tuple[str, ...]) -> None:
+        """Raise a ValueError if an option that is needed has no value."""
+        if not sources:
+            raise ValueError(f"--{name}: got none; accepted: numbers such as '0 1; 1 0', or a file")
 
     def show(self, result: "Result", parts: "list[Part]") -> None:
         """Print the parts and the result of --check, then raise if a number is wrong."""
@@ -113,22 +117,31 @@ class ConvolutionOptions(WindowOptions):
     """Options of a convolution, also as a matrix product."""
 
     kernel: Annotated[
-        Sources, tyro.conf.arg(metavar="GRID", help_behavior_hint="(repeat for each channel)")
+        Sources,
+        tyro.conf.arg(
+            metavar="GRID", help_behavior_hint="(repeat for each filter, or each channel)"
+        ),
     ] = ()
     """Kernel, in the format of --input: a grid for each input channel. It is not flipped."""
-    bias: Annotated[str, tyro.conf.arg(metavar="NUMBER")] = "0"
-    """Number added to every output cell."""
+    bias: Annotated[
+        Sources,
+        tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: 0; repeat for each filter)"),
+    ] = ()
+    """Number added to every output cell of a filter."""
     dilation: Sizes = (1,)
     """Step between taps of the kernel, in cells of the input."""
 
-    def convolution(self) -> "Convolution":
+    def convolution(self) -> "ConvLayer":
         """Compute the convolution from the options."""
-        from jcnn.trace import convolve
+        from jcnn.trace import convolve_filters, group_filters, read_stack
 
-        return convolve(
-            self.inputs(),
-            self.channels("kernel", self.kernel),
-            parse_exact_number("--bias", self.bias),
+        inputs = self.inputs()
+        self.check_given("kernel", self.kernel)
+        kernels = [read_stack(source, "--kernel", color=self.color) for source in self.kernel]
+        return convolve_filters(
+            inputs,
+            group_filters(kernels, len(inputs)),
+            [parse_exact_number("--bias", number) for number in self.bias],
             stride=parse_size("--stride", self.stride),
             padding=parse_padding("--padding", self.padding),
             dilation=parse_size("--dilation", self.dilation),

@@ -1,5 +1,6 @@
 """Show every number of a model on an image in one HTML page that works offline."""
 
+from jcnn.explore._example import example_page
 from jcnn.explore._page import Page, page
 
-__all__ = ["Page", "page"]
+__all__ = ["Page", "example_page", "page"]

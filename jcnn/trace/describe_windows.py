@@ -1,13 +1,13 @@
 """Describe convolution, im2col and pooling as lines and grids."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jcnn.ops import Window
 from jcnn.trace.conv import Convolution, ConvStep
 from jcnn.trace.grids import Grid, Stack, by_size
 from jcnn.trace.im2col import Im2Col
 from jcnn.trace.numbers import show_number, show_sum
-from jcnn.trace.parts import TIMES, Block, Line, Part, Row, block, column
+from jcnn.trace.parts import TIMES, Block, Line, Part, Row, block
 from jcnn.trace.pool import Pooling, PoolStep
 from jcnn.trace.windows import SIZE_FORMULA, Patch, cells_under, positions, size_with_numbers
 
@@ -27,66 +27,79 @@ def check_steps(window: Window, channels: int = 1) -> None:
         )
 
 
-def describe_conv(found: Convolution, *, steps: bool = False) -> list[Part]:
+def describe_conv(*filters: Convolution, steps: bool = False) -> list[Part]:
     """Describe a convolution: operands, size formula and output; with `steps`, every output cell.
+
+    Args:
+        filters: the convolution of one image with each filter, in the same window.
+        steps: describe every output cell, filter by filter.
 
     Raises:
         ValueError: there are too many steps to describe.
     """
+    first = filters[0]
     if steps:
-        check_steps(found.window)
+        check_steps(first.window, len(filters))
     parts: list[Part] = [
         Line(
-            f"Convolution: input {_size(found.inputs)}, kernel {_size(found.kernels)}, "
-            f"{_settings(found.window, dilation=True)}, bias {show_number(found.bias)}",
+            f"Convolution: input {_size(first.inputs)}, {_kernels(filters)}, "
+            f"{_settings(first.window, dilation=True)}, bias {_biases(filters)}",
             "title",
         ),
         Line(NO_FLIP),
-        *_operands(found),
-        *_sizes(found.window),
+        *_operands(filters),
+        *_sizes(first.window),
     ]
     if steps:
-        for step in found.steps():
-            parts += _describe_conv_step(found, step)
+        for number, found in enumerate(filters):
+            whose = f"Filter {number}, output" if len(filters) > 1 else "Output"
+            for step in found.steps():
+                parts += _describe_conv_step(found, step, whose)
     return parts
 
 
 def describe_im2col(found: Im2Col) -> list[Part]:
-    """Describe the patch matrix, the column of the kernel, and their product.
+    """Describe the patch matrix, the columns of the kernels, and their product.
 
     Raises:
         ValueError: the matrix is too large to describe.
     """
-    convolution = found.convolution
-    rows, columns = len(found.patches), len(found.column)
+    filters = found.filters
+    rows, columns = len(found.patches), len(found.columns[0])
     if rows * columns > MOST_CELLS:
         raise ValueError(
             f"input: its patch matrix is {rows}x{columns}; accepted: up to {MOST_CELLS:,} cells: "
             "take a smaller input or a larger stride"
         )
     names = tuple(f"({row},{column})" for row, column in found.places)
-    bias: list[Block | str] = ["+", _bias(convolution)] if convolution.bias else []
+    biased = any(one.bias for one in filters)
+    bias: list[Block | str] = ["+", _bias("bias", *filters)] if biased else []
+    one = len(filters) == 1
     return [
         Line(
-            f"im2col: a row for each of the {by_size(convolution.values[0])} output cells, "
+            f"im2col: a row for each of the {by_size(filters[0].values[0])} output cells, "
             f"a column for each of the kernel's {columns} numbers, "
-            f"{_settings(convolution.window, dilation=True)}",
+            f"{'' if one else f'{len(filters)} filters, '}"
+            f"{_settings(filters[0].window, dilation=True)}",
             "title",
         ),
         Line(
             "A row is the patch under the kernel: kernel rows first, channels last. "
-            "Its product with the kernel's column is the convolution. " + NO_FLIP
+            f"Its product with the kernel's column is the convolution. {NO_FLIP}"
+            if one
+            else "A row is the patch under the kernels: kernel rows first, channels last. "
+            f"Its product with a filter's column is a cell of that filter's output. {NO_FLIP}"
         ),
-        *_operands(convolution),
-        *_sizes(convolution.window),
+        *_operands(filters),
+        *_sizes(filters[0].window),
         Row(
             (
                 block("patch matrix", found.patches, names=names),
                 TIMES,
-                column("kernel", found.column, "kernel"),
+                block("kernel" if one else "filters", zip(*found.columns, strict=True), "kernel"),
                 *bias,
                 "=",
-                column("product", found.product, "output"),
+                block("product", zip(*found.products, strict=True), "output"),
             )
         ),
     ]
@@ -125,8 +138,8 @@ def describe_pool(found: Pooling, *, steps: bool = False) -> list[Part]:
     return parts
 
 
-def _describe_conv_step(found: Convolution, step: ConvStep) -> Iterator[Part]:
-    yield Line(_place("Output", found.window, step.row, step.column), "title")
+def _describe_conv_step(found: Convolution, step: ConvStep, whose: str) -> Iterator[Part]:
+    yield Line(_place(whose, found.window, step.row, step.column), "title")
     for channel, (patch, kernel, products) in enumerate(
         zip(step.patches, found.kernels, step.products, strict=True)
     ):
@@ -154,17 +167,20 @@ def _describe_pool_step(found: Pooling, step: PoolStep) -> Iterator[Part]:
     yield Line(f"{step.why()} = {show_number(step.value)}")
 
 
-def _operands(found: Convolution) -> Iterator[Part]:
-    """Input, kernel and output; with several channels, one row for the operands of each."""
-    output = block("output", found.values[0], "output")
-    for channel, grids in enumerate(zip(found.inputs, found.kernels, strict=True)):
-        x = block(_name("input", channel, found.inputs), grids[0])
-        kernel = block(_name("kernel", channel, found.kernels), grids[1], "kernel")
-        bias: list[Block | str] = ["+", _bias(found)] if found.bias else []
-        result = [*bias, "=", output] if len(found.inputs) == 1 else []
-        yield Row((x, "*", kernel, *result))
-    if len(found.inputs) > 1:
-        yield Row((output,))
+def _operands(filters: Sequence[Convolution]) -> Iterator[Part]:
+    """Input, kernel and output of each filter; with several channels, one row for each."""
+    for number, found in enumerate(filters):
+        mine = f" of filter {number}" if len(filters) > 1 else ""
+        output = block(f"output{mine}", found.values[0], "output")
+        several = len(found.inputs) > 1
+        for channel, grids in enumerate(zip(found.inputs, found.kernels, strict=True)):
+            x = block(_name("input", channel, found.inputs), grids[0])
+            kernel = block(_name(f"kernel{mine}", channel, found.kernels), grids[1], "kernel")
+            bias: list[Block | str] = ["+", _bias(f"bias{mine}", found)] if found.bias else []
+            result = [] if several else [*bias, "=", output]
+            yield Row((x, "*", kernel, *result))
+        if several:
+            yield Row((output,))
 
 
 def _sizes(window: Window) -> list[Part]:
@@ -208,5 +224,14 @@ def _sum(grid: Grid) -> str:
     return show_sum(number for row in grid for number in row)
 
 
-def _bias(found: Convolution) -> Block:
-    return block("bias", ((found.bias,),), "kernel")
+def _bias(title: str, *filters: Convolution) -> Block:
+    return block(title, ((found.bias for found in filters),), "kernel")
+
+
+def _biases(filters: Sequence[Convolution]) -> str:
+    return " and ".join(show_number(found.bias) for found in filters)
+
+
+def _kernels(filters: Sequence[Convolution]) -> str:
+    size = _size(filters[0].kernels)
+    return f"kernel {size}" if len(filters) == 1 else f"{len(filters)} kernels of {size}"

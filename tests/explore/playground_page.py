@@ -4,7 +4,8 @@ from tests.explore.scripts import PAGE, joined_files
 
 # Functions for tests; `said` collects the announcements.
 _DOORS = (
-    "showPlayground playgroundWords EXAMPLES CALCULATIONS calculated resolveWindow "
+    "showPlayground playgroundWords MORE_EXAMPLES tagOf seededMask EXAMPLES CALCULATIONS "
+    "calculated resolveWindow "
     "resolveChoices judged playOf layerOf resolvePlay state"
 )
 _START = f"""

@@ -110,11 +110,11 @@ def test_im2col_against_the_oracle(case: dict[str, Any]) -> None:
     np.testing.assert_array_equal(
         np.array(matrix.values[0], float), expected.reshape(-1, expected.shape[-1])
     )
-    np.testing.assert_array_equal(np.array(matrix.column, float), kernel.ravel())
-    product = np.array(matrix.values[0], float) @ np.array(matrix.column, float) + bias
+    np.testing.assert_array_equal(np.array(matrix.columns, float), [kernel.ravel()])
+    product = np.array(matrix.values[0], float) @ np.array(matrix.columns[0], float) + bias
     assert (
         product.tolist()
-        == list(matrix.product)
+        == list(matrix.products[0])
         == [number for line in found.values[0] for number in line]
     )
     assert matrix.places == tuple(np.ndindex(*found.window.out_size))

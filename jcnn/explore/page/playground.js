@@ -1,7 +1,7 @@
 // The playground: a window over a small grid of numbers, without a model.
 
 import { make } from "./dom.js";
-import { EXAMPLES } from "./examples.js";
+import { exampleOf, lectureExamples, ownExamples, tagOf, titleOf } from "./examples_more.js";
 import { calculationsTable } from "./playground_calculations.js";
 import { markRefused, showChoices, showFormula } from "./playground_settings.js";
 import { drawStage, refreshStage } from "./playground_stage.js";
@@ -13,7 +13,7 @@ import { refreshWalk, showWalk, stopWalk } from "./playground_walk.js";
 
 // Fill `panel`; the choices and numbers are in `state.playground`.
 export function showPlayground(panel, state) {
-  state.playground ??= playOf(EXAMPLES.find(({ id }) => id === "000_valid"));
+  state.playground ??= playOf(ownExamples()[0] ?? exampleOf("000_valid"));
   const text = playgroundWords[state.language];
   const box = (name, attributes = {}) => make("div", { class: `pg-${name}`, ...attributes });
   const boxes = {
@@ -30,15 +30,12 @@ export function showPlayground(panel, state) {
     make(
       "div",
       { class: "playground", lang: state.language },
-      make("h2", {}, text.title),
-      make("p", { class: "pg-intro" }, text.intro),
-      topBar(view),
+      make("div", { class: "pg-head" }, make("h2", {}, text.title), topBar(view)),
       boxes.form,
       boxes.formula,
-      boxes.stage,
-      boxes.walk,
-      boxes.working,
-      boxes.notes,
+      // Side by side in a wide window, so that all of it stands in one screen.
+      make("div", { class: "pg-bench" }, boxes.stage, make("div", { class: "pg-side" }, boxes.walk, boxes.working, boxes.notes)),
+      make("p", { class: "pg-intro" }, text.intro),
       calculationsTable(text),
     ),
   );
@@ -69,16 +66,19 @@ function wire(view) {
 
 function topBar(view) {
   const { text } = view;
-  const option = ({ id }) => make("option", { value: id }, text[id]);
-  const group = (label, examples) => make("optgroup", { label }, examples.map(option));
-  const groups = ["A", "B", "C", "D"].map((lecture) =>
-    group(text[`lecture_${lecture}`], EXAMPLES.filter((one) => one.lecture === lecture && !one.exercise)),
+  const option = (one) => make("option", { value: one.id }, titleOf(text, one));
+  const group = (label, examples) => examples.length > 0 && make("optgroup", { label }, examples.map(option));
+  const ofLectures = lectureExamples();
+  const isTurn = ({ lecture, exercise }) => lecture === "A" && Boolean(exercise);
+  const groups = ["A", "B", "C", "D", "E"].map((letter) =>
+    group(text[`lecture_${letter}`], ofLectures.filter((one) => one.lecture === letter && !isTurn(one))),
   );
   const select = make(
     "select",
     { name: "example" },
     make("option", { value: "" }, text.own),
-    group(text.group_exercise, EXAMPLES.filter((one) => one.exercise)),
+    group(text.group_own, ownExamples()),
+    group(text.group_exercise, ofLectures.filter(isTurn)),
     groups,
   );
   select.addEventListener("change", () => choose(view, select.value));
@@ -86,11 +86,12 @@ function topBar(view) {
   view.turn = make("button", { type: "button", class: "pg-turn", onclick: () => turn(view) }, text.your_turn);
   const other = make("button", { type: "button", class: "pg-new", onclick: () => renew(view) }, text.new_numbers);
   const field = make("label", { class: "pg-field" }, make("span", {}, text.preset), select);
-  return make("div", { class: "pg-top" }, field, view.turn, other);
+  view.tag = make("p", { class: "pg-tag" });
+  return make("div", { class: "pg-top" }, field, view.turn, other, view.tag);
 }
 
 function choose(view, id) {
-  const example = EXAMPLES.find((one) => one.id === id);
+  const example = exampleOf(id);
   if (example === undefined) {
     ownNumbers(view);
     return view.refresh();
@@ -121,6 +122,13 @@ function renew(view) {
 function ownNumbers(view) {
   view.play.example = null;
   view.presets.value = "";
+  showTag(view);
+}
+
+// Lecture and slide of the example.
+function showTag({ play, text, tag }) {
+  const example = exampleOf(play.example);
+  tag.textContent = example ? tagOf(text, example) : "";
 }
 
 function drawChoices(view) {
@@ -146,6 +154,7 @@ function redraw(view, channels) {
   const window = resolvePlay(play, channels);
   const { refusal } = window;
   view.presets.value = play.example ?? "";
+  showTag(view);
   view.turn.setAttribute("aria-pressed", String(play.answers !== null));
   markRefused(boxes.form, refusal);
   for (const name of ["stage", "walk", "working", "notes"]) boxes[name].hidden = Boolean(refusal);

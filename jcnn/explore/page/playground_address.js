@@ -1,11 +1,11 @@
 // The state of the playground in the address: a preset by name, or all settings and numbers. An
 // address is validated as strictly as typed input.
 
-import { EXAMPLES } from "./examples.js";
-import { playOf, resolvePlay } from "./playground_state.js";
-import { resolveChoices } from "./playground_window.js";
+import { exampleOf } from "./examples_more.js";
+import { MORE_CHOICES, outShape, layerOf, playOf, resolvePlay } from "./playground_state.js";
+import { OPERATIONS } from "./playground_settings.js";
+import { MOST_CHANNELS, resolveChoices } from "./playground_window.js";
 
-const OPERATIONS_KNOWN = ["conv", "max_pool", "average_pool", "flatten"];
 const PAIRS = ["size", "kernel", "stride", "dilation"];
 
 // [[name, value], ...] for the address, without the answers.
@@ -17,7 +17,12 @@ export function playWords(play) {
     words.push(["operation", choices.operation]);
     for (const name of PAIRS) words.push([name, choices[name].join("x")]);
     words.push(["padding", choices.padding], ["inputs", gridsText(inputs)]);
-    if (choices.operation === "conv") words.push(["kernels", gridsText(kernels)]);
+    if (choices.operation === "conv" || choices.operation === "similarity") words.push(["kernels", gridsText(kernels)]);
+    if (choices.operation === "dense") words.push(["weights", gridsText([play.weights])]);
+    for (const [name, usual] of Object.entries(MORE_CHOICES)) {
+      if (name === "bias" && choices.bias) words.push(["bias", play.bias.join(",")]);
+      else if ((choices[name] ?? usual) !== usual) words.push([name, Number(choices[name])]);
+    }
   }
   words.push(["turn", answers === null ? 0 : 1]);
   if (at) words.push(["at", [at.row, at.column, at.channel].join("-")]);
@@ -37,7 +42,7 @@ export function playFrom(words) {
 }
 
 function exampleNamed(id) {
-  const example = EXAMPLES.find((one) => one.id === id);
+  const example = exampleOf(id);
   return example ? playOf(example) : null;
 }
 
@@ -46,21 +51,29 @@ function ownPlay(words) {
   for (const name of PAIRS) choices[name] = (words.get(name) ?? "").split("x").map(wholeNumber);
   const padding = words.get("padding");
   choices.padding = ["valid", "same"].includes(padding) ? padding : wholeNumber(padding);
+  for (const name of ["filters", "units", "rate", "seed"]) {
+    choices[name] = words.has(name) ? plainNumber(words.get(name)) : MORE_CHOICES[name];
+  }
+  choices.relu = words.get("relu") === "1";
+  choices.bias = words.has("bias");
   const paired = PAIRS.every((name) => choices[name].length === 2);
-  if (!OPERATIONS_KNOWN.includes(choices.operation) || !paired || resolveChoices(choices).refusal) return null;
+  const counted = Number.isInteger(choices.filters) && choices.filters >= 1 && choices.filters <= MOST_CHANNELS;
+  if (!OPERATIONS.includes(choices.operation) || !paired || !counted || resolveChoices(choices).refusal) return null;
   const inputs = gridsOf(words.get("inputs"));
-  const kernels = gridsOf(words.get("kernels") ?? "");
-  if (inputs === null || inputs.length > 3) return null;
-  const play = { example: null, choices, inputs, kernels: kernels ?? [], at: null, filled: null, answers: null, hint: false };
-  resolvePlay(play); // grids of other sizes are cut or padded with zeros
-  return play;
+  if (inputs === null || inputs.length > MOST_CHANNELS) return null;
+  const kernels = gridsOf(words.get("kernels") ?? "") ?? [];
+  const [weights] = gridsOf(words.get("weights") ?? "") ?? [[]];
+  const bias = gridsOf(words.get("bias") ?? "")?.flat(2) ?? [];
+  const play = { example: null, choices, inputs, kernels, weights, bias, at: null, filled: null, answers: null, hint: false };
+  // Grids of other sizes are cut or padded with zeros.
+  return resolvePlay(play).refusal ? null : play;
 }
 
-function isInside({ choices, inputs }, [row, column, channel]) {
-  const { outSize } = resolveChoices(choices);
-  const { operation, size } = choices;
-  if (operation === "flatten") return row === 0 && column < size[0] * size[1] * inputs.length && channel === 0;
-  return row < outSize[0] && column < outSize[1] && channel < (operation === "conv" ? 1 : inputs.length);
+function isInside(play, [row, column, channel]) {
+  const window = resolvePlay(play);
+  if (window.refusal) return false;
+  const [rows, columns, channels] = outShape(layerOf(play, window));
+  return row < rows && column < columns && channel < channels;
 }
 
 // Grids as text, channel by channel: "1,2;3,4|5,6;7,8".

@@ -2,41 +2,60 @@
 
 import { make } from "./dom.js";
 import { setNumeral, written } from "./digits.js";
-import { EXAMPLES } from "./examples.js";
+import { exampleOf } from "./examples_more.js";
 import { judged, readNumber } from "./exercise.js";
-import { runLayer } from "./forward.js";
+import { allToAll, biasFigure, gridFigure, maskFigure, refreshAllToAll, weightsFigure } from "./playground_extras.js";
+import { fitStage } from "./playground_fit.js";
 import { cellAt, entryCell, numberCell, numberGrid, paddingCell, stopAt } from "./playground_grid.js";
 import { channelsLast, layerOf, outShape, playUnit, stepAtPlace } from "./playground_state.js";
+import { runPlay } from "./playground_run.js";
 import { fillIn } from "./words.js";
 import { workingOf } from "./playground_working.js";
 
 // Build the grids for the window and layer of the view.
 export function drawStage(view) {
   const { play, text, boxes, layer } = view;
-  const title = (name, channel, count) =>
-    count > 1 ? fillIn(text[`${name}_channel`], { channel }) : text[`${name}_title`];
-  const figure = (name, channel, count, makeGrid) => {
-    const label = title(name, channel, count);
-    const grid = makeGrid(view, label, channel);
+  view.grids = { input: [], kernel: [], output: [], mask: [] };
+  const channels = play.inputs.length;
+  const kept = (name, label, caption, grid) => {
     view.grids[name].push(grid);
-    return make("figure", {}, make("figcaption", {}, label), make("div", { class: "pg-scroll" }, grid));
+    return gridFigure(caption, grid);
   };
-  view.grids = { input: [], kernel: [], output: [] };
-  const inputs = play.inputs.map((_, channel) =>
-    make(
-      "div",
-      { class: "pg-line" },
-      figure("input", channel, play.inputs.length, inputGrid),
-      layer.kind === "conv" && [stageSign("∗"), figure("kernel", channel, play.inputs.length, kernelGrid)],
-    ),
-  );
+  const filters = layer.arrays.kernel && layer.kind !== "dense" ? play.kernels.length / channels : 0;
+  const kernels = (channel) => Array.from({ length: filters }, (_, filter) => {
+    const label = kernelLabel(text, filter, filters, channel, channels);
+    const caption = channel > 0 ? "" : filters > 1 ? fillIn(text.kernel_filter, { filter }) : text.kernel_title;
+    return kept("kernel", label, caption, kernelGrid(view, label, filter * channels + channel));
+  });
+  // Several channels have short captions, which fit a small grid.
+  const titled = (name, channel, count) =>
+    count > 1 ? [fillIn(text[`${name}_channel`], { channel }), fillIn(text.channel, { channel })] : [text[`${name}_title`], text[`${name}_title`]];
+  const sign = { conv: "∗", similarity: "≟" }[layer.kind];
+  const inputs = play.inputs.map((_, channel) => {
+    const [label, caption] = titled("input", channel, channels);
+    const input = kept("input", label, caption, inputGrid(view, label, channel));
+    const mask = layer.kind === "dropout" && [stageSign("×"), maskFigure(view, channel)];
+    return make("div", { class: "pg-line" }, input, filters > 0 && [stageSign(sign), kernels(channel)], mask);
+  });
   const count = outShape(layer)[2];
-  const outputs = Array.from({ length: count }, (_, channel) => figure("output", channel, count, outputGrid));
+  const outputs = Array.from({ length: count }, (_, channel) => {
+    const [label, caption] = titled("output", channel, count);
+    return kept("output", label, caption, outputGrid(view, label, channel));
+  });
+  const dense = layer.kind === "dense";
   boxes.stage.replaceChildren(
-    make("div", { class: "pg-group" }, inputs),
+    make("div", { class: channels > 1 ? "pg-group pg-several" : "pg-group" }, inputs),
+    ...(dense ? [allToAll(view), make("div", { class: "pg-weights" }, weightsFigure(view, numberEntry))] : []),
+    ...(layer.arrays.bias ? [stageSign("+"), make("div", { class: "pg-bias" }, biasFigure(view, numberEntry))] : []),
     stageSign("="),
     make("div", { class: "pg-group pg-outputs" }, outputs),
   );
+  fitStage(view);
+}
+
+function kernelLabel(text, filter, filters, channel, channels) {
+  const word = filters > 1 ? (channels > 1 ? "kernel_filter_channel" : "kernel_filter") : channels > 1 ? "kernel_channel" : "kernel_title";
+  return fillIn(text[word], { filter, channel });
 }
 
 const stageSign = (mark) => make("div", { class: "pg-sign", "aria-hidden": "true" }, mark);
@@ -46,7 +65,7 @@ function inputGrid(view, label, channel) {
   const { play, text, window } = view;
   const [[top, bottom], [left, right]] = window.padding;
   const [height, width] = window.inSize;
-  const outside = view.layer.kind === "conv" ? "0" : "";
+  const outside = ["conv", "similarity"].includes(view.layer.kind) ? "0" : "";
   const rows = [];
   for (let row = -top; row < height + bottom; row++) {
     const cells = [];
@@ -59,13 +78,13 @@ function inputGrid(view, label, channel) {
   return numberGrid(label, rows);
 }
 
-function kernelGrid(view, label, channel) {
-  const grid = view.play.kernels[channel];
+function kernelGrid(view, label, index) {
+  const grid = view.play.kernels[index];
   return numberGrid(label, grid.map((row, i) => row.map((_, j) => numberEntry(view, grid, i, j))));
 }
 
 // A cell of the input or kernel; every change is computed immediately.
-function numberEntry(view, grid, row, column) {
+function numberEntry(view, grid, row, column, onNumber = () => {}) {
   const { text, state } = view;
   const place = fillIn(text.place, { row, column });
   const type = (input) => {
@@ -74,6 +93,7 @@ function numberEntry(view, grid, row, column) {
     if (!Number.isFinite(number)) return input.setAttribute("aria-invalid", "true");
     if (number === grid[row][column]) return undefined;
     grid[row][column] = number;
+    onNumber(number);
     view.changed();
     return view.refresh();
   };
@@ -135,7 +155,7 @@ function answerEntry(view, row, column, channel) {
 export function refreshStage(view) {
   view.layer = layerOf(view.play, view.window);
   view.x = channelsLast(view.play.inputs);
-  view.y = runLayer(view.layer, view.x);
+  view.y = runPlay(view.layer, view.x);
   const [rows, columns, channels] = outShape(view.layer);
   const printed = printedOf(view.play);
   for (let channel = 0; channel < channels; channel++) {
@@ -148,6 +168,7 @@ export function refreshStage(view) {
       }
     }
   }
+  if (view.layer.kind === "dense") refreshAllToAll(view);
   markWindow(view);
   showWorking(view);
   showNotes(view, printed);
@@ -155,7 +176,7 @@ export function refreshStage(view) {
 
 // The number on the slide if it differs; hidden during an exercise.
 function printedOf(play) {
-  const example = EXAMPLES.find(({ id }) => id === play.example);
+  const example = exampleOf(play.example);
   return play.answers ? undefined : example?.printed;
 }
 
@@ -198,7 +219,15 @@ function markWindow(view) {
   const output = cellAt(grids.output[channel], row, column);
   output.closest(".pg-cell").classList.add("pg-marked");
   stopAt(grids.output[channel], output);
-  const inputs = layer.kind === "conv" ? grids.input : [grids.input[channel]];
+  if (layer.kind === "dense") return markDense(view, column);
+  if (layer.kind === "dropout") markCell(grids.mask[channel], row, column);
+  if (layer.kind === "dropout") return markCell(grids.input[channel], row, column);
+  const inputs = layer.arrays.kernel ? grids.input : [grids.input[channel]];
+  const filters = outShape(layer)[2];
+  if (layer.arrays.kernel && filters > 1) {
+    const own = grids.kernel.filter((_, i) => i % filters === channel);
+    for (const grid of own) grid.classList.add("pg-marked");
+  }
   if (layer.kind === "flatten") {
     const channels = layer.in[2];
     const cell = Math.floor(column / channels);
@@ -215,6 +244,12 @@ function markWindow(view) {
   return undefined;
 }
 
+function markDense({ boxes, grids }, unit) {
+  const cells = boxes.stage.querySelectorAll(".pg-group:not(.pg-outputs) .pg-cell");
+  for (const cell of cells) cell.classList.add("pg-marked");
+  for (let input = 0; input < cells.length; input++) markCell(grids.weights[0], input, unit);
+}
+
 const markCell = (grid, row, column) => grid.children[row].children[column].classList.add("pg-marked");
 
 function showWorking(view) {
@@ -228,14 +263,14 @@ function showWorking(view) {
   const solved = !play.answers || judged(play.answers[unit]?.text ?? "", view.y[unit]) === "right";
   const working =
     solved || play.hint
-      ? workingOf(text, layer, view.x, unit, state.exact, solved)
+      ? workingOf(text, layer, view.x, unit, state.exact, solved, view.y[unit])
       : [make("p", { class: "pg-task" }, text.exercise)];
   boxes.working.replaceChildren(make("h3", {}, heading), ...working);
 }
 
 function showNotes(view, printed) {
   const { boxes, play, text, state, layer } = view;
-  const example = EXAMPLES.find(({ id }) => id === play.example);
+  const example = exampleOf(play.example);
   const wrong = (printed ?? []).flatMap((cells, row) =>
     cells.map((shown, column) => ({ row, column, printed: shown, right: view.y[playUnit(layer, { row, column, channel: 0 })] })),
   );
@@ -244,6 +279,7 @@ function showNotes(view, printed) {
     make("li", {}, fillIn(text.misprint, { ...cell, value: written(cell.right, state.exact) })),
   );
   const list = lines.length > 0 && [make("h3", {}, text.misprints), make("ul", {}, lines)];
-  const note = example?.note && !play.answers && make("p", {}, text[`note_${example.id}`]);
+  const said = example?.note === true ? text[`note_${example.id}`] : example?.note;
+  const note = said && !play.answers && make("p", {}, said);
   boxes.notes.replaceChildren(...[list, note].flat().filter(Boolean));
 }

@@ -1,25 +1,40 @@
 // The state of the playground: settings, numbers, window position, answers.
 
-import { resolveChoices } from "./playground_window.js";
+import { dropoutParts } from "./playground_run.js";
+import { inputsRefused, resolveChoices } from "./playground_window.js";
 
-// choices: {operation, size, kernel, stride, padding, dilation}, perhaps invalid ones;
-// inputs, kernels: one grid per channel, sized by the last valid choices;
+// The choices that older addresses do not have.
+export const MORE_CHOICES = { filters: 1, bias: false, relu: false, units: 3, rate: 0.5, seed: 0 };
+
+// choices: {operation, size, kernel, stride, padding, dilation} and those above, perhaps invalid
+// ones; inputs: one grid per channel, kernels: the same of the first filter, then of the second, ...,
+// sized by the last valid choices; bias: a number per filter or unit; weights: a row for each input
+// of a dense layer, a column for each unit;
 // at: {row, column, channel} of an output or null; filled: outputs shown while stepping, or null;
 // answers: {unit: {text, shown}} of an exercise, or null; hint: whether its products are shown.
 export function playOf(example) {
-  const { id, operation, input, kernel, stride, padding } = example;
+  const { id, operation, kernels, stride, padding, more, weights } = example;
+  const inputs = example.inputs ?? [example.input];
+  const filters = kernels ?? [[example.kernel ?? [[1]]]];
+  const copied = (grid) => resizedGrid(grid, grid.length, grid[0].length);
   return {
     example: id,
     choices: {
       operation,
-      size: [input.length, input[0].length],
-      kernel: [kernel.length, kernel[0].length],
-      stride: [stride, stride],
+      size: [inputs[0].length, inputs[0][0].length],
+      kernel: [filters[0][0].length, filters[0][0][0].length],
+      stride: Array.isArray(stride) ? stride : [stride, stride],
       padding,
-      dilation: [1, 1],
+      dilation: example.dilation ?? [1, 1],
+      ...MORE_CHOICES,
+      filters: filters.length,
+      units: weights?.[0].length ?? MORE_CHOICES.units,
+      ...more,
     },
-    inputs: [resizedGrid(input, input.length, input[0].length)],
-    kernels: [resizedGrid(kernel, kernel.length, kernel[0].length)],
+    inputs: inputs.map(copied),
+    kernels: filters.flat().map(copied),
+    bias: [...(example.bias ?? [])],
+    weights: weights ? copied(weights) : [],
     at: null,
     filled: null,
     answers: example.exercise ? {} : null,
@@ -36,15 +51,29 @@ function resizedGrid(grid, rows, columns) {
 
 // Resize the grids to the choices; returns the window, or the refusal.
 export function resolvePlay(play, channels = play.inputs.length) {
-  const window = resolveChoices(play.choices);
-  if (window.refusal) return window;
-  const { size, kernel } = play.choices;
-  const resized = (grids, [rows, columns]) =>
-    Array.from({ length: channels }, (_, c) => resizedGrid(grids[c] ?? [], rows, columns));
-  play.inputs = resized(play.inputs, size);
-  play.kernels = resized(play.kernels, kernel);
+  const { choices } = play;
+  for (const [name, value] of Object.entries(MORE_CHOICES)) choices[name] ??= value;
+  const window = resolveChoices(choices);
+  const refusal = window.refusal ? window : inputsRefused(choices, channels);
+  if (refusal) return refusal;
+  const { size, kernel, filters, operation, units } = choices;
+  const before = play.inputs.length;
+  const kernelAt = (filter, channel) => (channel < before && play.kernels[filter * before + channel]) || [];
+  const each = Array.from({ length: channels }, (_, channel) => channel);
+  const every = Array.from({ length: filters }, (_, filter) => filter);
+  play.kernels = every.flatMap((filter) => each.map((channel) => resizedGrid(kernelAt(filter, channel), ...kernel)));
+  play.inputs = each.map((channel) => resizedGrid(play.inputs[channel] ?? [], ...size));
+  play.bias = Array.from({ length: operation === "dense" ? units : filters }, (_, i) => play.bias?.[i] ?? 0);
+  if (operation === "dense") {
+    const inputs = size[0] * size[1] * channels;
+    play.weights = Array.from({ length: inputs }, (_, row) =>
+      Array.from({ length: units }, (__, unit) => play.weights?.[row]?.[unit] ?? someWeight(row, unit)));
+  }
   return window;
 }
+
+// A first weight between -2 and 2, other than its neighbours.
+const someWeight = (row, unit) => ((row * 3 + unit * 2) % 5) - 2;
 
 // After a change of shape, the position and the answers are no longer valid.
 export function forgetPlace(play) {
@@ -61,22 +90,43 @@ export function drawNumbers(play) {
       grid.map((row) => row.map(() => from + Math.floor(Math.random() * (to - from + 1)))),
     );
   play.inputs = drawn(play.inputs, 0, 5);
-  play.kernels = drawn(play.kernels, -1, 2);
+  play.kernels = drawn(play.kernels, ...(play.choices.operation === "similarity" ? [0, 1] : [-1, 2]));
+  if (play.choices.operation === "similarity") play.inputs = drawn(play.inputs, 0, 1);
+  play.weights = play.weights && drawn([play.weights], -2, 2)[0];
+  if (play.choices.bias) [[play.bias]] = drawn([[play.bias]], -3, 3);
 }
 
-// The playground as a layer, to be computed by the forward pass.
+// The playground as a layer, to be computed by `runPlay`.
 export function layerOf(play, window) {
-  const { operation, kernel, stride, dilation } = play.choices;
+  const { operation, stride, dilation, filters, bias, relu, units } = play.choices;
   const channels = play.inputs.length;
   const [height, width] = window.inSize;
   const [rows, columns] = window.outSize;
+  const count = height * width * channels;
   const layer = { name: "playground", kind: operation, in: [height, width, channels], arrays: {} };
-  if (operation === "flatten") return { ...layer, out: [height * width * channels] };
-  const slides = { ...layer, stride, padding: window.padding };
-  if (operation !== "conv") return { ...slides, out: [rows, columns, channels], window: kernel };
-  const data = channelsLast(play.kernels);
-  const arrays = { kernel: { data, shape: [...kernel, channels, 1] } };
-  return { ...slides, out: [rows, columns, 1], dilation, groups: 1, arrays };
+  if (operation === "flatten") return { ...layer, out: [count] };
+  if (operation === "dropout") return { ...layer, out: layer.in, ...dropoutParts(play.choices, count) };
+  const added = bias ? { bias: { data: Float64Array.from(play.bias), shape: [play.bias.length] } } : {};
+  if (operation === "dense") {
+    const kernel = { data: Float64Array.from(play.weights.flat()), shape: [count, units] };
+    return { ...layer, in: [count], out: [units], relu, arrays: { kernel, ...added } };
+  }
+  const slides = { ...layer, stride, padding: window.padding, window: window.kernel };
+  if (operation.startsWith("global_")) {
+    return { ...slides, kind: operation.replace("global_", ""), stride: [1, 1], out: [1, 1, channels] };
+  }
+  if (operation.endsWith("_pool")) return { ...slides, out: [rows, columns, channels] };
+  const many = filters ?? 1;
+  const kernel = { data: filtersLast(play.kernels, channels, many), shape: [...window.kernel, channels, many] };
+  const out = [rows, columns, many];
+  if (operation === "similarity") return { ...slides, out, arrays: { kernel } };
+  return { ...slides, out, dilation, groups: 1, relu, arrays: { kernel, ...added } };
+}
+
+// Kernels, filter by filter, as one flat array (KH, KW, C, F).
+function filtersLast(kernels, channels, filters) {
+  const flat = Array.from({ length: filters }, (_, f) => channelsLast(kernels.slice(f * channels, (f + 1) * channels)));
+  return Float64Array.from({ length: flat[0].length * filters }, (_, i) => flat[i % filters][Math.floor(i / filters)]);
 }
 
 // Grids as one flat array (H, W, C).

@@ -4,6 +4,13 @@
 // A limit of the page, not of jcnn: larger grids are impractical to fill in.
 export const MOST_CELLS = 16;
 export const MOST_PADDED = 32;
+export const MOST_CHANNELS = 6; // of the input, and filters
+export const MOST_UNITS = 10;
+export const MOST_INPUTS = 64; // of a dense layer
+export const MOST_SEED = 2 ** 32 - 1;
+
+// Operations that take the input as a whole, or number by number.
+export const WITHOUT_WINDOW = ["flatten", "dense", "dropout"];
 
 const windowRefused = (word, values) => ({ refusal: { word, values } });
 const isSize = (value) => Number.isInteger(value) && value >= 1;
@@ -54,15 +61,38 @@ export function sameTotal(cells, span, stride) {
 // The window of the choices, with the extra rule for pooling and the limits of the page.
 export function resolveChoices(choices) {
   const { operation, size, kernel, stride, padding, dilation } = choices;
-  if (operation === "flatten") return resolveSizes(size, [1, 1], [1, 1], "valid", [1, 1]);
-  const pooling = operation !== "conv";
-  const window = resolveSizes(size, kernel, stride, padding, pooling ? [1, 1] : dilation);
+  const refused = moreRefused(choices);
+  if (refused) return refused;
+  if (WITHOUT_WINDOW.includes(operation)) return resolveSizes(size, [1, 1], [1, 1], "valid", [1, 1]);
+  if (operation.startsWith("global_")) return resolveSizes(size, size, [1, 1], "valid", [1, 1]);
+  const pooling = operation !== "conv" && operation !== "similarity";
+  const window = resolveSizes(size, kernel, stride, padding, operation === "conv" ? dilation : [1, 1]);
   const empty = (pads, axis) => Math.max(...pads) >= window.kernel[axis];
   if (pooling && !window.refusal && window.padding.some(empty)) {
     const values = { value: pythonLiteral(padding), window: `(${kernel.join(", ")})` };
     return windowRefused("refused_pooling", values);
   }
   return window;
+}
+
+// The refusal of a rate, a seed or a number of units, or null.
+function moreRefused({ operation, rate, seed, units }) {
+  if (operation === "dense" && !(isSize(units) && units <= MOST_UNITS)) {
+    return windowRefused("refused_units", { value: String(units), most: MOST_UNITS });
+  }
+  if (operation !== "dropout") return null;
+  if (!(typeof rate === "number" && rate >= 0 && rate < 1)) {
+    return windowRefused("refused_rate", { value: String(rate) });
+  }
+  const whole = Number.isInteger(seed) && seed >= 0 && seed <= MOST_SEED;
+  return whole ? null : windowRefused("refused_seed", { value: String(seed), most: MOST_SEED });
+}
+
+// The refusal of a dense layer with too many inputs, which depends on the channels, or null.
+export function inputsRefused({ operation, size }, channels) {
+  const inputs = size[0] * size[1] * channels;
+  if (operation !== "dense" || inputs <= MOST_INPUTS) return null;
+  return windowRefused("refused_large", { name: "inputs", value: String(inputs), most: MOST_INPUTS });
 }
 
 function resolveSizes(size, kernel, stride, padding, dilation) {

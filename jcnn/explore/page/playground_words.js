@@ -1,5 +1,7 @@
 // The words of the playground; {name} is a placeholder. The English error messages are those of jcnn.
 
+import { playgroundMoreWords } from "./playground_more_words.js";
+
 export const playgroundWords = {
   en: {
     title: "Playground",
@@ -287,3 +289,5 @@ export const playgroundWords = {
     "004_shapes": "100 × 100 × 3 の画像：same、valid、pool、same、valid、pool",
   },
 };
+
+for (const language of ["en", "ja"]) Object.assign(playgroundWords[language], playgroundMoreWords[language]);

@@ -102,7 +102,7 @@ function filtered(numbers, before, size, after, windows) {
 }
 
 // Like Python's round().
-function halfToEven(value) {
+export function halfToEven(value) {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);
   return below % 2 === 0 ? below : below + 1;
