@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator
 
-from tests.explore.small import TIMES, KERNEL, OpenPage, at, html, outputs
+from tests.explore.small import KERNEL, TIMES, OpenPage, at, html, outputs
 
 MINUS = "\N{MINUS SIGN}"
 
