@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator
 
-from tests.explore.small import KERNEL, OpenPage, at, html, outputs
+from tests.explore.small import KERNEL, TIMES, OpenPage, at, html, outputs
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -83,4 +83,4 @@ def test_the_products_of_the_playground_are_a_table(browser_page: OpenPage) -> N
     table = page.locator(".pg-part").get_by_role("table").first
     cells = table.get_by_role("row").first.get_by_role("cell").all_text_contents()
     assert len(cells) > 1
-    assert all(re.search(r".+ × .+= .+", cell) for cell in cells)
+    assert all(re.search(f".+ {TIMES} .+= .+", cell) for cell in cells)
