@@ -120,7 +120,10 @@ def test_the_report_of_a_population(home: Path, tmp_path: Path) -> None:
 def test_pages_and_pictures_of_a_run(
     jcnn: Jcnn, home: Path, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    places = {"RUN": home / "RUN", "PICTURE": next((home / "pets" / "3").iterdir())}
+    places: dict[str, Path | str] = {
+        "RUN": home / "RUN",
+        "PICTURE": next((home / "pets" / "3").iterdir()),
+    }
     (home / "net.py").write_text(MODEL, encoding="utf-8")
     places |= {"MODEL": f"{home / 'net.py'}:linear", "PETS": f"folder:{home / 'pets'}"}
     *most, name = words
