@@ -17,20 +17,27 @@ const SEEN = 1e-3;
 // its tolerance.
 export function check({ network, picture, outputs, edited }) {
   const found = network.checks.find((one) => one.picture === picture);
-  const allowed = []; // for each output
-  return network.layers.map((layer, i) => {
-    if (picture === null || edited || !found) return null;
-    const of = (list) => layer.inputs.map((one) => list[one]);
-    allowed[0] ??= new Float64Array(outputs[0].length);
-    allowed[i + 1] = tolerances(layer, of(outputs), of(allowed));
-    const truth = found.outputs[i];
-    return truth ? compare(outputs[i + 1], truth.data, allowed[i + 1]) : null;
+  const allowed = [new Float64Array(outputs[0].length)]; // for each output
+  const allowedOf = (index) => {
+    if (allowed[index]) return allowed[index];
+    const layer = network.layers[index - 1];
+    allowed[index] = tolerances(layer, layer.inputs.map((one) => outputs[one]), layer.inputs.map(allowedOf));
+    return allowed[index];
+  };
+  return network.layers.map((_, i) => {
+    const truth = picture !== null && !edited && found?.outputs[i];
+    return truth ? compare(outputs[i + 1], truth.data, () => allowedOf(i + 1)) : null;
   });
 }
 
-function compare(ours, theirs, allowed) {
+// The tolerances take as long as the layers. None is below 1e-5 times the number itself or 1, which is
+// mostly enough.
+function compare(ours, theirs, allowedOf) {
   const size = Math.max(1, rangeOf(theirs));
-  const tolerance = (i) => Math.min(allowed[i], SEEN * size);
+  const least = (i) => 1e-5 * Math.max(1, Math.abs(ours[i]));
+  const enough = ours.every((value, i) => Math.abs(value - theirs[i]) <= least(i));
+  const allowed = enough ? null : allowedOf();
+  const tolerance = (i) => Math.min(allowed ? allowed[i] : least(i), SEEN * size);
   let worst = 0;
   let difference = -1;
   let overflow = false;

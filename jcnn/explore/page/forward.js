@@ -5,6 +5,8 @@ import { convolveTransposed } from "./transposed.js";
 import { exampleNormalised } from "./example_norm.js";
 import { joinOf } from "./joins.js";
 import { rearranged } from "./rearranging.js";
+import { sizeOf } from "./shapes.js";
+import { convolveFew, convolveTiles, TILE } from "./convolve.js";
 
 // y of one layer, a new Float64Array. A layer that joins branches has several inputs.
 export function runLayer(layer, ...xs) {
@@ -85,42 +87,11 @@ const FORWARD = {
 // --- convolution and dense ------------------------------------------------------------------------
 
 export function convolve(layer, x, kernel, bias) {
-  const [height, width, channels] = layer.in;
-  const [outHeight, outWidth, filters] = layer.out;
-  const [rows, columns, perGroup] = layer.arrays.kernel.shape;
-  const [[top], [left]] = layer.padding;
-  const [strideDown, strideRight] = layer.stride;
-  const [dilationDown, dilationRight] = layer.dilation;
-  const filtersPerGroup = filters / layer.groups;
-  kernel = new Float64Array(kernel); // otherwise each weight would be converted at every position
-  const y = new Float64Array(outHeight * outWidth * filters);
-  // After a relu half of the numbers are zero; a sum that starts from +0 does not change without them.
-  const skipsZeros = kernel.every(Number.isFinite);
-  for (let r = 0; r < outHeight; r++) {
-    for (let c = 0; c < outWidth; c++) {
-      const to = (r * outWidth + c) * filters;
-      for (let i = 0; i < rows; i++) {
-        const row = r * strideDown - top + i * dilationDown;
-        if (row < 0 || row >= height) continue;
-        for (let j = 0; j < columns; j++) {
-          const column = c * strideRight - left + j * dilationRight;
-          if (column < 0 || column >= width) continue;
-          const from = (row * width + column) * channels;
-          for (let k = 0; k < channels; k++) {
-            const value = x[from + k];
-            if (value === 0 && skipsZeros) continue;
-            const group = Math.floor(k / perGroup);
-            const first = to + group * filtersPerGroup;
-            const weights =
-              ((i * columns + j) * perGroup + k - group * perGroup) * filters +
-              group * filtersPerGroup;
-            for (let o = 0; o < filtersPerGroup; o++) y[first + o] += value * kernel[weights + o];
-          }
-        }
-      }
-      if (bias) for (let o = 0; o < filters; o++) y[to + o] += bias[o];
-    }
-  }
+  const y = new Float64Array(sizeOf(layer.out));
+  if (layer.out[2] / layer.groups < TILE / 2) convolveFew(layer, x, kernel, y);
+  else convolveTiles(layer, x, kernel, y);
+  const filters = layer.out[2];
+  if (bias) for (let at = 0; at < y.length; at += filters) for (let o = 0; o < filters; o++) y[at + o] += bias[o];
   return y;
 }
 
