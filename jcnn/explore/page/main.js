@@ -127,7 +127,7 @@ function showPages(nav, w, changed) {
     nav.children[i].textContent = w[name];
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
-  part("network-view").hidden = view !== "network";
+  for (const id of ["network-view", "readout"]) part(id).hidden = view !== "network";
   for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
   for (const [name, showPage, more] of PAGES) {
     part(name).hidden = name !== view;
