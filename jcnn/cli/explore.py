@@ -75,7 +75,7 @@ class ExploreCommand(BuiltBy):
             return
         if not self.subject:
             raise ValueError(
-                "model: got none; accepted: a run folder, a model of the zoo, FILE.py:NAME, or "
+                "RUN|MODEL: got none; accepted: a run folder, a model of the zoo, FILE.py:NAME, or "
                 "--example FILE"
             )
         import numpy as np

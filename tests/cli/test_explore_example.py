@@ -117,7 +117,7 @@ def test_a_fault_is_one_line_that_names_the_line(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "model: got none; accepted: a run folder"),
+        ([], "RUN|MODEL: got none; accepted: a run folder"),
         (["conv1", "--example", "a.txt"], "--example: got a model or images too"),
         (["--example", "none.txt"], "none.txt: no such file"),
         (["--example", "."], "not a regular file"),

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.explore.built import built, conv, plain
-from tests.explore.small import OpenPage, at, drawn
+from tests.explore.small import SPLIT, OpenPage, at, drawn
 
 PAPER = 718  # CSS pixels of A4 without margins of 1 cm
 _OUTSIDE = """(paper) => [...document.querySelectorAll(
@@ -26,7 +26,7 @@ _CLIPPED = """() => [...document.querySelectorAll(
 
 @pytest.fixture
 def wide(browser_page: OpenPage) -> Page:
-    """Ten columns, six of 600 maps, at the width of paper."""
+    """Ten columns, one of which shows all of its 600 maps, at the width of paper."""
     shape = (2, 2, 600)
     chain: list[Any] = [conv("wide", (2, 2, 3), drawn(1, 1, 1, 3, 600), drawn(2, 600))]
     chain += [plain(f"relu{i}", "activation", [*shape], function="relu") for i in range(5)]
@@ -34,7 +34,9 @@ def wide(browser_page: OpenPage) -> Page:
     chain += [plain("flatten", "flatten", [2, 2, 3], [12])]
     chain += [plain("dense", "dense", [12], [2], arrays={"kernel": drawn(4, 12, 2)})]
     picture = np.random.default_rng(1).integers(0, 256, (1, 2, 2, 3), dtype=np.uint8)
-    return browser_page(built(chain, picture, classes=["a", "b"]), viewport=_size(PAPER))
+    page = browser_page(built(chain, picture, classes=["a", "b"]), SPLIT, viewport=_size(PAPER))
+    page.locator('.column[data-layer="0"] .more').click()
+    return page
 
 
 def _size(width: int) -> Any:
@@ -47,7 +49,7 @@ def test_a_wide_network_is_wholly_on_the_paper(wide: Page) -> None:
     assert wide.evaluate(_OUTSIDE, PAPER) == 0
     assert wide.evaluate(_CLIPPED) == []
     assert wide.evaluate("document.documentElement.scrollWidth") == PAPER
-    assert wide.locator("#overview .map").count() == 6 * 600 + 3 + 3
+    assert wide.locator('.column[data-layer="0"] .map').count() == 600
     assert wide.locator("#controls").is_hidden()
 
 
