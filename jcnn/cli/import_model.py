@@ -43,11 +43,11 @@ class ImportCommand:
 
     def run(self) -> None:
         """Read the file, write the folder, and print notes and its path."""
-        from jcnn.system.formats import format_of
+        from jcnn.system.formats import KERAS, format_of
         from jcnn.system.hdf5 import started_reader
 
         kind = format_of(self.file) if self.file.is_file() else None
-        with started_reader() if kind in ("keras", "hdf5") else nullcontext():
+        with started_reader() if kind in KERAS else nullcontext():
             self._run()
 
     def _run(self) -> None:

@@ -1,14 +1,11 @@
 """Build the page: HTML, styles, scripts, the network and its numbers in one text."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any, get_args
 
 import numpy as np
@@ -16,9 +13,9 @@ import numpy.typing as npt
 from flax import nnx
 
 from jcnn.data.request import Resize
+from jcnn.explore._assemble import assemble, in_script
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
-from jcnn.explore._scripts import joined
 from jcnn.explore._top_images import top_images as find_top_images
 from jcnn.layers import Layer
 from jcnn.layers.finite import check_finite
@@ -229,30 +226,5 @@ def _check_each(argument: str, values: Sequence[object], count: int) -> None:
 
 def _html(title: str, content: dict[str, Any], numbers: str) -> str:
     """Fill `page/index.html` with the styles, the scripts and the data."""
-    sources = {
-        file.name: file.read_text(encoding="utf-8")
-        for file in files("jcnn.explore").joinpath("page").iterdir()
-        if file.is_file()
-    }
-    sheets = sorted(name for name in sources if name.endswith(".css"))
-    style = "\n".join(sources[name] for name in sheets)
-    script = joined({name: text for name, text in sources.items() if name.endswith(".js")})
-    policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
-    return Template(sources["index.html"]).substitute(
-        policy=policy,
-        title=escape(title),
-        style=style,
-        script=script,
-        # "<" occurs in JSON only inside strings. Escaped, no text can end the element or begin a
-        # comment.
-        network=json.dumps(content).replace("<", "\\u003c"),
-        numbers=numbers,
-    )
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
+    network = in_script(json.dumps(content))
+    return assemble("index.html", "main.js", title, images=True, network=network, numbers=numbers)

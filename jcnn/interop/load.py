@@ -10,7 +10,7 @@ from jcnn.graph import GraphModel
 from jcnn.interop.imported import SavedOptimizer, dotted
 from jcnn.interop.keras.model import read_keras
 from jcnn.interop.onnx.read import read_onnx
-from jcnn.system.formats import check_file, format_of, shown
+from jcnn.system.formats import KERAS, check_file, format_of, shown
 
 _ACCEPTED = "a Keras model (.keras, or .h5), or an ONNX model"
 
@@ -70,7 +70,7 @@ def load_model(
                 f"architecture: got one for {shown(path)}, which is ONNX; accepted: None"
             )
         found = read_onnx(path, input_shape=input_shape)
-    elif kind in ("keras", "hdf5"):
+    elif kind in KERAS:
         other = None if architecture is None else Path(architecture)
         found = read_keras(path, input_shape=input_shape, architecture=other)
     else:

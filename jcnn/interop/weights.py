@@ -20,10 +20,9 @@ from jcnn.interop.torch.names import load_torch_state
 from jcnn.interop.torch.state import Array
 from jcnn.interop.torch.zip import read_torch
 from jcnn.layers.freezing import head_path, trained_layers
-from jcnn.system.formats import format_of, shown
+from jcnn.system.formats import KERAS, format_of, shown
 
 AUTO = "auto"
-KERAS = ("keras", "hdf5")
 
 
 def load_weights(

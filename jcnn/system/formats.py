@@ -6,6 +6,8 @@ from typing import Literal
 
 Format = Literal["keras", "hdf5", "onnx", "torch", "torch before 1.6", "safetensors"]
 
+# The formats of Keras's files.
+KERAS: tuple[Format, ...] = ("keras", "hdf5")
 # The wire type of each field of ONNX's ModelProto that may follow the version, by number.
 _ONNX_FIELDS = {2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2}
 

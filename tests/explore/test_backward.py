@@ -1,7 +1,7 @@
 """The backward pass of each kind of layer, against NumPy and jcnn's functions in float64."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -9,32 +9,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn import ops
 from tests.explore import layers_given as given
+from tests.explore.kit import kit_page
 from tests.explore.layers_given import alike, numbers
 from tests.explore.oracle import run
-from tests.explore.scripts import joined_files
 from tests.explore.viewed import Array, Layer
 from tests.ops.conv import oracle
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the functions."""
-    page = chromium.new_page()
-    script = joined_files("backward.js").replace("</", "<\\/")
-    page.set_content(
-        f"<body><script>{script}; Object.assign(globalThis, {{runBack, runLayer}})</script>"
-    )
-    yield page
-    page.close()
+    with kit_page(chromium, "runBack, runLayer", "backward.js") as page:
+        yield page
 
 
 _BACK = """([layer, xs, gradient]) => {
-  layer = { ...layer, arrays: Object.fromEntries(Object.entries(layer.arrays ?? {}).map(
-    ([name, { data, shape }]) => [name, { data: Float32Array.from(data), shape }])) };
+  layer = revived(layer);
   xs = xs.map((x) => Float64Array.from(x));
   const y = runLayer(layer, ...xs);
   return runBack(layer, xs, y, Float64Array.from(gradient)).map((one) => Array.from(one));

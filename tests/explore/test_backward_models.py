@@ -1,32 +1,26 @@
 """The gradient of a logit in the page's JavaScript against jax.grad of the model, in float64."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn.graph import INPUT
 from tests.explore.branches_made import described
 from tests.explore.gradients_by_jax import MODELS, by_jax, found_of, image_of
-from tests.explore.scripts import joined_files
+from tests.explore.kit import kit_page
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the functions."""
-    page = chromium.new_page()
-    script = joined_files("backward.js").replace("</", "<\\/")
-    ready = "Object.assign(globalThis, {gradientsOf, runFrom})"
-    page.set_content(f"<body><script>{script}; {ready}</script>")
-    yield page
-    page.close()
+    with kit_page(chromium, "gradientsOf, runFrom", "backward.js") as page:
+        yield page
 
 
 _GRADIENTS = """([layers, image, index, unit, first]) => {
-  layers = layers.map((layer) => ({ ...layer, arrays: Object.fromEntries(
-    Object.entries(layer.arrays).map(([name, { data, shape }]) =>
-      [name, { data: Float32Array.from(data), shape }])) }));
+  layers = layers.map(revived);
   const outputs = [Float64Array.from(image)];
   runFrom(layers, outputs, 0);
   const found = gradientsOf(layers, outputs, index, unit, first);

@@ -1,6 +1,7 @@
 """Receptive fields across branches, against gradients by JAX."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,26 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from jax import lax
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn.explore._network import Network
 from tests.explore.branches import MODELS
 from tests.explore.branches_made import described, made
-from tests.explore.scripts import joined_files
+from tests.explore.kit import kit_page
 
 Bools = npt.NDArray[np.bool_]
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the receptive fields."""
-    page = chromium.new_page()
-    script = joined_files("receptive_field.js").replace("</", "<\\/")
-    page.set_content(
-        f"<body><script>{script}; Object.assign(globalThis, {{receptiveFields}})</script>"
-    )
-    yield page
-    page.close()
+    with kit_page(chromium, "receptiveFields", "receptive_field.js") as page:
+        yield page
 
 
 def dependencies(found: Network) -> list[Bools]:

@@ -1,42 +1,36 @@
 """Pages of models with branches: sources, reruns, marks, occlusion and edits."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from flax import nnx
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn.compile import run_once
 from jcnn.explore import page as explorer_page
 from jcnn.layers import eval_mode
 from tests.explore.branches import MODELS
 from tests.explore.branches_made import as_oracle, described, made
+from tests.explore.kit import kit_page
 from tests.explore.occlusion_reference import VIEW, fill, finished, occlusion, of_model, opened
 from tests.explore.oracle import run_all
-from tests.explore.scripts import joined_files
 from tests.explore.small import SPLIT, OpenPage, at, numbers
 from tests.explore.test_page import pictures
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the functions."""
-    page = chromium.new_page()
-    script = joined_files("rerun.js", "terms.js").replace("</", "<\\/")
-    names = "{rerunLayer, runFrom, runLayer, sourcesByInput}"
-    page.set_content(f"<body><script>{script}; Object.assign(globalThis, {names})</script>")
-    page.evaluate(
-        """() => { globalThis.revive = (layers) => layers.map((layer) => ({ ...layer,
-          arrays: Object.fromEntries(Object.entries(layer.arrays).map(([name, { data, shape }]) =>
-            [name, { data: Float32Array.from(data), shape }])) })); }"""
-    )
-    yield page
-    page.close()
+    with kit_page(
+        chromium, "rerunLayer, runFrom, runLayer, sourcesByInput", "rerun.js", "terms.js"
+    ) as page:
+        yield page
 
 
 _MATTERS = """([layers, image]) => {
-  layers = revive(layers);
+  layers = layers.map(revived);
   const outputs = [Float64Array.from(image)];
   runFrom(layers, outputs, 0);
   return layers.flatMap((layer, i) => {
@@ -66,7 +60,7 @@ def test_the_sources_of_a_unit_are_all_that_it_reads(kit: Page, name: str) -> No
 
 
 _RERUN = """([layers, image, other, areas]) => {
-  layers = revive(layers);
+  layers = layers.map(revived);
   const [before, whole] = [image, other].map((x) => [Float64Array.from(x)]);
   runFrom(layers, before, 0);
   return areas.map((area) => {

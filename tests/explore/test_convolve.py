@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from tests.explore.built import conv
+from tests.explore.kit import REVIVED
 from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, drawn
 from tests.explore.test_forward import asked
 from tests.ops.conv import oracle
 
 _KIT = """
-const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries(layer.arrays ?? {})
-  .map(([name, {data, shape}]) => [name, {data: Float32Array.from(data), shape}]))});
 const sums = (loop, layer, x) => {
   const y = new Float64Array(layer.out.reduce((a, b) => a * b));
   loop(layer, x, layer.arrays.kernel.data, y);
@@ -40,7 +39,7 @@ def test_both_loops_add_up(
     settings: dict[str, Any],
 ) -> None:
     script = joined_files("convolve.js").replace("</", "<\\/")
-    page = browser_page(f"<body><script>{script}; {_KIT}</script>")
+    page = browser_page(f"<body><script>{script}; {REVIVED} {_KIT}</script>")
     x, weights = np.maximum(drawn(1, *shape), 0), drawn(2, *kernel)
     layer = conv("c", shape, weights, **settings)
     ask = "[...kit.tiles(layer, x)]"

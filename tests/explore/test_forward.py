@@ -13,22 +13,18 @@ from playwright.sync_api import Page
 
 from jcnn import ops
 from tests.explore.built import Layer, conv, plain, pool
+from tests.explore.kit import REVIVED
 from tests.explore.scripts import joined_files
 from tests.ops.conv import oracle
 
 # JavaScript and NumPy differ only by rounding of float64: a few hundred terms of magnitude one.
 TOLERANCE = 1e-12
 
-_REVIVED = """
-const revived = (layer) => ({...layer, arrays: Object.fromEntries(Object.entries(layer.arrays ?? {})
-  .map(([name, {data, shape}]) => [name, {data: Float32Array.from(data), shape}]))});
-"""
-
 
 @pytest.fixture
 def kit(browser_page: Callable[[str], Page]) -> Page:
     """A page with only the arithmetic."""
-    script = joined_files("terms.js", "tolerances.js").replace("</", "<\\/") + _REVIVED
+    script = joined_files("terms.js", "tolerances.js").replace("</", "<\\/") + f";{REVIVED}"
     names = "{runLayer, tolerances, termsOf, sourcesOf, erfc, revived}"
     ready = f"globalThis.kit = {names}; document.body.dataset.ready = 'true';"
     return browser_page(f"<body><script>{script}; {ready}</script>")

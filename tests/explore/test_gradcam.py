@@ -1,5 +1,6 @@
 """Grad-CAM and the channels' shares of a logit, against JAX and NumPy in float64."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -8,37 +9,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn.explore._network import Network
 from tests.explore.branches_made import as_oracle, described
 from tests.explore.gradients_by_jax import Array, by_jax, found_of, image_of
+from tests.explore.kit import kit_page
 from tests.explore.oracle import run_all
-from tests.explore.scripts import joined_files
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the functions."""
-    page = chromium.new_page()
-    script = joined_files("gradcam.js", "contributions.js").replace("</", "<\\/")
     names = (
-        "{gradientsOf, runFrom, camWeights, camOf, resizedMap, steepest, firstMaps, mapChoices, "
-        "headOf, sharesOf, addingUp}"
+        "gradientsOf, runFrom, camWeights, camOf, resizedMap, steepest, firstMaps, mapChoices, "
+        "headOf, sharesOf, addingUp"
     )
-    page.set_content(f"<body><script>{script}; Object.assign(globalThis, {names})</script>")
-    page.evaluate(
-        """() => { globalThis.computed = ([layers, image, shape]) => {
-          layers = layers.map((layer) => ({ ...layer, arrays: Object.fromEntries(
-            Object.entries(layer.arrays).map(([name, { data, shape }]) =>
-              [name, { data: Float32Array.from(data), shape }])) }));
-          const outputs = [Float64Array.from(image)];
-          runFrom(layers, outputs, 0);
-          return { layers, input: { shape }, outputs };
-        }; }"""
-    )
-    yield page
-    page.close()
+    with kit_page(chromium, names, "gradcam.js", "contributions.js") as page:
+        page.evaluate(
+            """() => { globalThis.computed = ([layers, image, shape]) => {
+              layers = layers.map(revived);
+              const outputs = [Float64Array.from(image)];
+              runFrom(layers, outputs, 0);
+              return { layers, input: { shape }, outputs };
+            }; }"""
+        )
+        yield page
 
 
 @cache

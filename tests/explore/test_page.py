@@ -198,9 +198,9 @@ def test_saving_is_whole_or_not_at_all(
 def test_a_model_of_420_thousand_parameters_stays_under_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With room for all outputs of no picture but the first; whatever the scripts' size."""
-    room = 2_273_000
-    monkeypatch.setattr(page_file, "LIMIT", len(page_file._html("", {}, "")) + room)
+    """All outputs of the first picture alone fit, whatever the size of the scripts."""
+    left = 2_273_000
+    monkeypatch.setattr(page_file, "LIMIT", len(page_file._html("", {}, "")) + left)
     rngs = nnx.Rngs(0)
     model = Sequential(
         [

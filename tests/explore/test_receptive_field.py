@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from jax import lax
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn import ops
 from tests.explore.built import Layer, built, conv, plain, pool
-from tests.explore.scripts import joined_files
+from tests.explore.kit import kit_page
 from tests.explore.small import SPLIT, OpenPage, at, drawn, html
 from tests.explore.small import layers as small_layers
 
@@ -129,13 +129,10 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, int, int]]] = {
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the receptive fields."""
-    page = chromium.new_page()
-    script = joined_files("receptive_field.js").replace("</", "<\\/")
-    page.set_content(f"<body><script>{script}; globalThis.ask = receptiveFields</script>")
-    yield page
-    page.close()
+    with kit_page(chromium, "receptiveFields", "receptive_field.js") as page:
+        yield page
 
 
 def fields_of(kit: Page, layers: list[Layer], index: int) -> list[dict[str, Any]]:
@@ -145,7 +142,7 @@ def fields_of(kit: Page, layers: list[Layer], index: int) -> list[dict[str, Any]
         for layer in ({"inputs": [i], "arrays": {}, **one} for i, one in enumerate(layers))
     ]
     script = """([layers, index, count]) =>
-        Array.from({length: count}, (_, unit) => ask(layers, index, unit)[0])"""
+        Array.from({length: count}, (_, unit) => receptiveFields(layers, index, unit)[0])"""
     count = int(np.prod(layers[index]["out"]))
     return list(kit.evaluate(script, [json.loads(json.dumps(bare)), index, count]))
 

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.explore import layers_given as given
+from tests.explore.kit import kit_page
 from tests.explore.layers_given import alike, numbers
 from tests.explore.oracle import run
-from tests.explore.scripts import joined_files
 from tests.explore.viewed import Layer
 
 # Rows and columns of the changed rectangle, ends exclusive: corners, a border, the middle, all.
@@ -39,11 +39,9 @@ _ASK = """([layer, x, y, area]) => {
 
 @pytest.fixture(scope="module")
 def kit(chromium: Browser) -> Iterator[Page]:
-    page = chromium.new_page()
-    script = joined_files("rerun.js").replace("</", "<\\/")
-    page.set_content(f"<body><script>{script}; Object.assign(globalThis, {{rerunLayer}})</script>")
-    yield page
-    page.close()
+    """A page with only the function."""
+    with kit_page(chromium, "rerunLayer", "rerun.js") as page:
+        yield page
 
 
 @pytest.mark.parametrize("name", LAYERS)

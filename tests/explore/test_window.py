@@ -1,17 +1,18 @@
 """The whole network stands in the window, from the picture to the classes."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from jcnn.explore import page as explorer_page
 from jcnn.models import build
 from tests.explore.branches import MODELS as BRANCHES
+from tests.explore.kit import kit_page
 from tests.explore.models import drawn as filled
-from tests.explore.scripts import joined_files
 from tests.explore.small import OpenPage, html, numbers, outputs
 from tests.explore.test_page import pictures
 
@@ -141,13 +142,10 @@ def test_edges_and_skip_connections_are_drawn(browser_page: OpenPage) -> None:
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Any) -> Any:
+def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the stages."""
-    page = chromium.new_page()
-    script = joined_files("stages.js").replace("</", "<\\/")
-    page.set_content(f"<body><script>{script}; globalThis.ask = stagesOf</script>")
-    yield page
-    page.close()
+    with kit_page(chromium, "stagesOf", "stages.js") as page:
+        yield page
 
 
 def layer(kind: str, out: list[int], *inputs: int) -> dict[str, Any]:
@@ -203,8 +201,8 @@ NETWORKS: dict[str, tuple[list[dict[str, Any]], list[list[int]], list[int]]] = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_layers_that_share_a_column(kit: Page, name: str) -> None:
     layers, stages, shown = NETWORKS[name]
-    found = kit.evaluate("([layers, split]) => ask({ layers }, split)", [layers, False])
+    found = kit.evaluate("([layers, split]) => stagesOf({ layers }, split)", [layers, False])
     assert [stage["layers"] for stage in found] == stages
     assert [stage["shown"] for stage in found] == shown
-    alone = kit.evaluate("([layers, split]) => ask({ layers }, split)", [layers, True])
+    alone = kit.evaluate("([layers, split]) => stagesOf({ layers }, split)", [layers, True])
     assert [stage["layers"] for stage in alone] == [[], *([i] for i in range(len(layers)))]

@@ -1,6 +1,6 @@
 // The backward pass of layers with a window: convolution, transposed convolution and pooling.
 
-import { eachCell } from "./forward.js";
+import { eachWindow } from "./forward.js";
 import { sizeOf } from "./shapes.js";
 import { cellsOver } from "./transposed.js";
 
@@ -72,19 +72,10 @@ export function convolveTransposedBack(layer, gradient) {
 // `share(back, x, cells, channels, k, value)` gives the derivative of one output to its cells.
 export function poolBack(layer, gradient, x, share) {
   const channels = layer.in[2];
-  const [outHeight, outWidth] = layer.out;
   const back = new Float64Array(sizeOf(layer.in));
-  const cells = [];
-  for (let r = 0; r < outHeight; r++) {
-    for (let c = 0; c < outWidth; c++) {
-      cells.length = 0;
-      eachCell(layer, r, c, (i, j, cell) => {
-        if (cell >= 0) cells.push(cell);
-      });
-      const at = (r * outWidth + c) * channels;
-      for (let k = 0; k < channels; k++) share(back, x, cells, channels, k, gradient[at + k]);
-    }
-  }
+  eachWindow(layer, (cells, at) => {
+    for (let k = 0; k < channels; k++) share(back, x, cells, channels, k, gradient[at + k]);
+  });
   return back;
 }
 

@@ -66,7 +66,6 @@ export function fillColumn(column, state, most, always = null) {
 export function sizeColumn(column, { side, wide }, height) {
   const { shape, form, all, boxes, cells } = column;
   cells.style.height = all && form === "maps" ? "" : `${height - (column.picture ? side + 12 : 0)}px`;
-  column.element.style.setProperty("--side", `${side}px`);
   if (column.picture) Object.assign(column.picture.style, sized(shape, side));
   const alone = form === "maps" && boxes.length === 1 ? Math.min(LONE, Math.max(side, wide * 0.75)) : side;
   const size = sized(shape, all ? Math.min(side, ALL) : alone);
@@ -132,7 +131,7 @@ export function drawHead(column, state, ranges, pointed) {
   drawLegend(column, state, ranges, pointed);
 }
 
-// "conv2d", or "conv2d … relu" where layers share a column.
+// The name of the layer that a click opens.
 export function stageName({ layers }, network, language) {
   if (layers.length === 0) return words(language).input;
   return network.layers[layers[0]].name;

@@ -7,7 +7,7 @@ import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { words } from "./words.js";
 
-const NO_NETWORK = { pictures: [], layers: [] };
+const NO_NETWORK = { pictures: [], layers: [], classes: [] };
 const byId = (id) => document.getElementById(id);
 
 function startExamples() {

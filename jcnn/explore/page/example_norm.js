@@ -3,10 +3,6 @@
 
 import { volumeOf } from "./shapes.js";
 
-export function isExampleNorm(layer) {
-  return layer.kind === "layer_norm" || layer.kind === "group_norm";
-}
-
 // The number of the set of units that are normalised together.
 export function setOf(layer, unit) {
   const channels = layer.out.at(-1);

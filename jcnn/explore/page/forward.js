@@ -113,6 +113,16 @@ export function pool(layer, x, combine) {
   const channels = layer.in[2];
   const [outHeight, outWidth] = layer.out;
   const y = new Float64Array(outHeight * outWidth * channels);
+  eachWindow(layer, (cells, to) => {
+    for (let k = 0; k < channels; k++) y[to + k] = combine(x, cells, channels, k);
+  });
+  return y;
+}
+
+// Call `visit(cells, to)` for every window: its cells of the input, without padding, and the place of
+// its first channel in the output.
+export function eachWindow(layer, visit) {
+  const [outHeight, outWidth, channels] = layer.out;
   const cells = [];
   for (let r = 0; r < outHeight; r++) {
     for (let c = 0; c < outWidth; c++) {
@@ -120,11 +130,9 @@ export function pool(layer, x, combine) {
       eachCell(layer, r, c, (i, j, cell) => {
         if (cell >= 0) cells.push(cell);
       });
-      const to = (r * outWidth + c) * channels;
-      for (let k = 0; k < channels; k++) y[to + k] = combine(x, cells, channels, k);
+      visit(cells, (r * outWidth + c) * channels);
     }
   }
-  return y;
 }
 
 export function largest(x, cells, channels, k) {

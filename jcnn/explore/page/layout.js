@@ -10,16 +10,16 @@ const PHONE = 600; // a window so narrow is scrolled sideways, with maps that a 
 const FINGER = 68;
 const SCORES_WIDE = 150; // width of the column of classes
 
-// How many maps a column shows when it cannot show all: as many as the height has room for.
+// The most maps that a column shows below each other, unless all are asked for: those that fit.
 export function mapsDown(height) {
   return Math.max(FEWEST_DOWN, Math.min(MOST_DOWN, Math.floor(height / 44)));
 }
 
 // The width of the columns between the picture and the classes, of the classes, and the longest side
 // of a map, in pixels.
-//   columns: {form, count, scores}; `count` maps are one below the other
+//   columns: {form, count}; `count` maps are one below the other, and bars are the classes
 export function layoutOf(columns, width, height) {
-  const lists = columns.filter((column) => column.scores).length;
+  const lists = columns.filter(({ form }) => form === "bars").length;
   const others = columns.length - lists;
   const scores = lists === 0 ? 0 : Math.min(SCORES_WIDE, (width * 0.4) / lists);
   const least = width < PHONE ? FINGER : LEAST_SIDE * 1.5;

@@ -62,7 +62,7 @@ export function makeOverview(root, readout) {
       const channel = unit !== null && column.form === "maps" ? placeOf(column.shape, unit).channel : unit;
       fillColumn(column, state, mapsDown(height), channel);
     }
-    const counts = shown.map((column) => ({ form: column.form, scores: column.form === "bars", count: mapsBelow(column) }));
+    const counts = shown.map((column) => ({ form: column.form, count: mapsBelow(column) }));
     const sizes = layoutOf(counts, root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft), height);
     frame.style.gridTemplateColumns = shown.map((column) => column.all && column.form === "maps" ? "max-content"
       : `${column.form === "bars" ? sizes.scores : sizes.wide}px`).join(" ");

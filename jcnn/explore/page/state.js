@@ -80,7 +80,7 @@ export function readHash(hash, network) {
   if (words.has("tab")) patch.tab = words.get("tab");
   choice("view", "view", ["network", "playground", "occlusion"]);
   choice("method", "method", ["occlusion", "gradient", "gradcam", "channels"]);
-  const target = number("class", network.layers.at(-1)?.out[0] ?? 0);
+  const target = number("class", network.classes.length);
   if (target !== null) patch.target = target;
   const maps = number("maps", network.layers.length);
   if (maps !== null) patch.maps = maps;

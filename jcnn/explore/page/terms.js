@@ -1,7 +1,7 @@
 // The terms of one unit: inputs, weights, products and result.
 
 import { exampleNormSources } from "./example_norm.js";
-import { activate, eachCell, normalisation, windowOf } from "./forward.js";
+import { activate, eachCell, normalisation } from "./forward.js";
 import { isJoin, joinSources } from "./joins.js";
 import { rearrangedTerms } from "./rearranging.js";
 import { placeOf } from "./shapes.js";
@@ -179,9 +179,4 @@ function softmaxSources(layer, unit) {
   const classes = layer.out.at(-1);
   const start = unit - (unit % classes);
   return Array.from({ length: classes }, (_, i) => start + i);
-}
-
-// Height and width of the window in input cells, with dilation.
-export function spanOf(layer) {
-  return windowOf(layer).map((size, axis) => (size - 1) * (layer.dilation ?? [1, 1])[axis] + 1);
 }

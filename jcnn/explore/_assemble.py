@@ -1,0 +1,61 @@
+"""Fill a template of `page/` with the styles and the joined script, under a content policy."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from jcnn.explore._scripts import joined
+
+
+def assemble(
+    template: str,
+    main: str,
+    title: str,
+    *,
+    sheets: Sequence[str] | None = None,
+    images: bool = False,
+    **data: str,
+) -> str:
+    """The HTML of a page in one file.
+
+    Args:
+        template: its file in `page/`.
+        main: the script's entry file.
+        title: of the page.
+        sheets: its style sheets; None means all.
+        images: whether the page may show images, of its own alone.
+        data: texts of the template's other fields. Between script tags, "<" must be escaped, as
+            `in_script` does.
+    """
+    sources = {
+        file.name: file.read_text(encoding="utf-8")
+        for file in files("jcnn.explore").joinpath("page").iterdir()
+        if file.is_file()
+    }
+    if sheets is None:
+        sheets = sorted(name for name in sources if name.endswith(".css"))
+    style = "\n".join(sources[name] for name in sheets)
+    script = joined({name: text for name, text in sources.items() if name.endswith(".js")}, main)
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"{'img-src data: blob:; ' if images else ''}base-uri 'none'; form-action 'none'"
+    )
+    return Template(sources[template]).substitute(
+        policy=policy, title=escape(title), style=style, script=script, **data
+    )
+
+
+def in_script(text: str) -> str:
+    """JSON that can stand in a script element.
+
+    "<" occurs in JSON only inside strings. Escaped, no text can end the element or begin a comment.
+    """
+    return text.replace("<", "\\u003c")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
