@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 _IMPORT = re.compile(r'^import\s*\{[^{}]*\}\s*from\s*"\./([\w-]+\.js)";[ \t]*\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function\b|const\b|let\b|class\b)", re.MULTILINE)
+# A line with a comment alone; comments are for those who read the files, not for the page.
+_COMMENT = re.compile(r"^[ \t]*//.*\n", re.MULTILINE)
 _OTHER = re.compile(r"^(?:import|export)\b.*|\bimport\(.*|^import .*\bas\b.*", re.MULTILINE)
 
 
@@ -13,7 +15,8 @@ def joined(sources: Mapping[str, str], main: str = "main.js") -> str:
 
     Supported are imports of names from files in the same folder, `import {a, b} from "./c.js";`,
     without renaming, and exports of definitions, `export function a`. Both are removed in the
-    joined module, so top-level names must be unique across all files.
+    joined module, so top-level names must be unique across all files. Lines with a comment alone
+    are left out.
 
     Args:
         sources: text of each file by name.
@@ -38,7 +41,7 @@ def joined(sources: Mapping[str, str], main: str = "main.js") -> str:
             if re.search(r"\bas\b", found.group()):
                 raise ValueError(f"{name}: imports a name under another: {found.group().strip()}")
             add(found.group(1), (*importers, name))
-        plain = _EXPORT.sub("", _IMPORT.sub("", text))
+        plain = _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", text)))
         other = _OTHER.search(plain)
         if other:
             raise ValueError(f"{name}: cannot be joined: {other.group().strip()}")

@@ -1,33 +1,44 @@
-// Edited parameters, and the reset to the original ones.
+// Changed parameters: one number by hand, or all of them; and the reset to the page's own.
 
 import { runFrom } from "./forward.js";
 import { outputsOf } from "./pictures.js";
 import { change, state } from "./state.js";
 
-const originals = new Map(); // array -> Map(index -> original number)
+const originals = new Map(); // array that was changed -> its numbers as they came with the page
 
 // Set array.data[at] of layer `index` and recompute what depends on it.
 export function changeParameter(index, array, at, number) {
-  const known = originals.get(array) ?? new Map();
-  if (!known.has(at)) known.set(at, array.data[at]);
+  if (!originals.has(array)) originals.set(array, array.data.slice());
   array.data[at] = number;
-  if (Object.is(array.data[at], known.get(at))) known.delete(at);
-  if (known.size > 0) originals.set(array, known);
-  else originals.delete(array);
+  const numbers = originals.get(array);
+  if (array.data.every((one, i) => Object.is(one, numbers[i]))) originals.delete(array);
   const outputs = [...state.outputs];
   runFrom(state.network.layers, outputs, index);
   change({ outputs, edited: originals.size > 0 });
 }
 
-export function isChanged(array, at) {
-  return originals.get(array)?.has(at) ?? false;
+// Set all parameters, those of another epoch or of a training in the page: for each layer
+// {name: numbers}. `patch` is changed with them.
+export function replaceParameters(layers, patch = {}) {
+  for (const [i, { arrays }] of state.network.layers.entries()) {
+    for (const [name, array] of Object.entries(arrays)) {
+      if (!originals.has(array)) originals.set(array, array.data.slice());
+      array.data.set(layers[i][name]);
+    }
+  }
+  const outputs = [state.outputs[0]];
+  runFrom(state.network.layers, outputs, 0);
+  change({ outputs, edited: true, ...patch });
 }
 
-// Restore the original parameters and the last embedded picture.
+export function isChanged(array, at) {
+  const numbers = originals.get(array);
+  return numbers !== undefined && !Object.is(array.data[at], numbers[at]);
+}
+
+// Restore the page's parameters and the last embedded picture.
 export function resetAll() {
-  for (const [array, known] of originals) {
-    for (const [at, number] of known) array.data[at] = number;
-  }
+  for (const [array, numbers] of originals) array.data.set(numbers);
   originals.clear();
   const picture = state.picture ?? state.own.from;
   change({ picture, own: null, edited: false, outputs: outputsOf(state.network, picture) });
