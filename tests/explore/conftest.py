@@ -30,7 +30,8 @@ def new_tab(chromium: Browser, shared_tab: Page) -> Iterator[OpenPage]:
         alone: the tab is not the shared one. For tests that change more than the page, such as
             the clock.
         locale: the language of the browser, in a tab that is not the shared one.
-        media: arguments of playwright's `emulate_media`, such as `color_scheme`.
+        media: arguments of playwright's `emulate_media`, such as `color_scheme`. Motion is reduced
+            unless asked for, so that what is measured stands still.
     """
     contexts: list[BrowserContext] = []
     given: list[Page] = []
@@ -47,7 +48,7 @@ def new_tab(chromium: Browser, shared_tab: Page) -> Iterator[OpenPage]:
         else:
             given.append(shared_tab)
         given[-1].set_viewport_size(viewport)
-        nothing = {"media": "null", "color_scheme": "null", "reduced_motion": "null"}
+        nothing = {"media": "null", "color_scheme": "null", "reduced_motion": "reduce"}
         given[-1].emulate_media(**(nothing | media))
         return given[-1]
 

@@ -98,7 +98,8 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     assert position.get_attribute("data-position") == "23"  # a further step stays
     page.locator(button("back")).click()
     assert position.get_attribute("data-position") == "22"
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)  # real time does not count
     page.locator(button("reset")).click()
     page.locator(button("play")).click()
     assert page.locator(button("play")).inner_text() == "Pause"
@@ -122,7 +123,8 @@ def test_a_walk_takes_ten_seconds_whatever_the_size(browser_page: OpenPage) -> N
     picture = np.random.default_rng(1).integers(0, 256, (1, 60, 60, 1)).astype(np.uint8)
     page = browser_page(built([layer], picture, classes=["a"]), alone=True)
     at(page, 0, 0)
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)  # real time does not count
     position = page.locator("#detail .position")
     button = '#detail [data-part="{}"]'.format
     output = page.locator(button("map"))
@@ -165,6 +167,6 @@ def test_the_window_follows_pointer_and_arrow_keys(browser_page: OpenPage) -> No
     assert position.get_attribute("data-position") == str(2 * 8 + 4)
     assert page.locator("#announce").inner_text().startswith("row 2, column 4: ")
     # Stride 2 down, dilation 2 across: two columns of cells with one between them.
-    window = page.locator('.card[data-channel="0"] path.window').get_attribute("d") or ""
+    window = page.locator('.card[data-channel="0"] .from path.window').get_attribute("d") or ""
     cells = [(int(a), int(b)) for a, b in re.findall(r"M(-?\d+) (-?\d+)", window)]
     assert cells == [(c, r) for r in (3, 4, 5) for c in (2, 4)]

@@ -75,7 +75,7 @@ def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPa
 
 def test_a_dense_weight_changes_its_unit(browser_page: OpenPage) -> None:
     page = browser_page(html(), SPLIT)
-    at(page, 4, 1)
+    at(page, 4, 1, "tab=how")
     weights = drawn(3, 48, 3)
     page.locator('[data-key="sort-order"]').click()
     _type(page, '[data-key="weight-7"]', "12")
@@ -92,8 +92,8 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     page = browser_page(html(), SPLIT)
     at(page, 0, UNIT)
     grid = '.card[data-channel="0"] [data-grid="kernel"]'
-    page.locator('[data-part="map"]').focus()
-    while not page.evaluate("document.activeElement.matches('.cell')"):
+    page.locator('[data-part="play"]').focus()
+    while not page.evaluate("(grid) => document.activeElement.matches(`${grid} .cell`)", grid):
         page.keyboard.press("Tab")
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
         page.keyboard.press(key)
@@ -107,7 +107,11 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
         page.keyboard.press("Enter")
         assert refused.inner_text() == "This is not a finite number. Nothing was changed."
     position = page.locator("#detail .position")
-    page.locator('[data-part="map"]').hover(position={"x": 190, "y": 10})  # the window stays now
+    output = page.locator('[data-part="map"]')
+    area = output.bounding_box()
+    assert area is not None
+    wide, high = area["width"], area["height"]
+    output.hover(position={"x": 0.85 * wide, "y": 0.1 * high})  # the window stays now
     assert position.get_attribute("data-position") == str(1 * 8 + 3)
     assert page.locator(f"{grid} input").count() == 1
     page.keyboard.press("Escape")
@@ -123,7 +127,7 @@ def test_by_key_and_what_is_no_number(browser_page: OpenPage) -> None:
     kernel[1, 1, 0, 2] = 0.5
     _is(page, outputs_of(PICTURES[0], kernel))
     assert page.locator(".changed").count() == 1
-    page.locator('[data-part="map"]').hover(position={"x": 190, "y": 40})
+    output.hover(position={"x": 0.85 * wide, "y": 0.5 * high})
     assert position.get_attribute("data-position") == str(1 * 8 + 6)
     # An original value is no change, whether typed or restored.
     page.keyboard.press("Enter")

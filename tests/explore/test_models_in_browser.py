@@ -35,8 +35,8 @@ MODELS: dict[str, tuple[Callable[[], nnx.Module], tuple[int, int, int], int]] = 
 
 
 # The text of each view, in one call: a click by the mouse waits for the page to be still.
-VIEWS = """() => [...document.querySelectorAll("#detail > .tabs button")].map((_, tab) => {
-  document.querySelectorAll("#detail > .tabs button")[tab].click();
+VIEWS = """() => [...document.querySelectorAll("#detail > header > .tabs button")].map((_, tab) => {
+  document.querySelectorAll("#detail > header > .tabs button")[tab].click();
   return document.querySelector("#detail .view").innerText;
 })"""
 
@@ -88,8 +88,8 @@ def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
         (value,) = numbers(opened, "#detail header .value .numeral")
         most = 1e-5 * max(1, float(np.abs(y).max()))
         assert value == pytest.approx(float(y.ravel()[unit]), abs=most), layer.name
-        tabs = opened.locator("#detail > .tabs button")
-        assert tabs.count() == (3 if layer.kind == "conv" else 2)
+        tabs = opened.locator("#detail > header > .tabs button")
+        assert tabs.count() == (3 if layer.kind == "conv" or reads_maps(layers, i) else 2)
         for said in opened.evaluate(VIEWS):
             assert len(said) > 50, layer.name
             assert not {"undefined", "NaN", "null", "{"} & set(said.replace("{", " { ").split())
@@ -98,6 +98,17 @@ def test_every_layer_of_a_model(browser_page: OpenPage, name: str) -> None:
             *parts, total = numbers(opened, ".conv-sum .equation [data-value]")
             assert sum(parts) == pytest.approx(value, rel=1e-12, abs=1e-12)
             assert total == value
+
+
+def reads_maps(layers: Sequence[Layer], i: int) -> bool:
+    """Whether a dense layer reads flattened maps of more than one cell."""
+    at = layers[i].inputs[0] - 1
+    while layers[i].kind == "dense" and at >= 0 and len(layers[at].inputs) == 1:
+        if layers[at].kind in ("dense", "flatten"):
+            shape = layers[at].in_shape
+            return layers[at].kind == "flatten" and len(shape) == 3 and shape[0] * shape[1] > 1
+        at = layers[at].inputs[0] - 1
+    return False
 
 
 def test_two_pictures_have_their_own_numbers(browser_page: OpenPage) -> None:

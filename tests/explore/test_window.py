@@ -13,7 +13,7 @@ from jcnn.models import build
 from tests.explore.branches import MODELS as BRANCHES
 from tests.explore.kit import kit_page
 from tests.explore.models import drawn as filled
-from tests.explore.small import OpenPage, html, numbers, outputs
+from tests.explore.small import OpenPage, drawn, html, numbers, outputs
 from tests.explore.test_page import pictures
 
 ZOO: dict[str, tuple[tuple[int, int, int], int]] = {
@@ -132,10 +132,18 @@ def test_edges_and_skip_connections_are_drawn(browser_page: OpenPage) -> None:
     plain = browser_page(html())
     assert plain.locator("svg.under path.skip").count() == 0
     # 3 x 4 edges into the convolution, 4 into the pooling, 4 x 3 into the classes.
-    curves = plain.locator("svg.under path.faint").evaluate_all(
+    curves = plain.locator("svg.under path.faint:not(.added)").evaluate_all(
         "(all) => all.map((path) => path.getAttribute('d').split('M').length - 1)"
     )
-    assert curves == [12, 4, 12]
+    assert curves == [12, 4]
+    # Those into the classes say what each map adds to a logit, strongest on top.
+    _, _, _, pooled, flat, *_ = outputs(0)
+    products = flat[:, None] * drawn(3, flat.size, 3)
+    added = products.reshape(-1, pooled.shape[-1], 3).sum(0).ravel()
+    shown = plain.locator("svg.under path.added").evaluate_all(
+        "(all) => all.map((path) => Number(path.dataset.added))"
+    )
+    np.testing.assert_allclose(shown, added[np.argsort(np.abs(added))], rtol=0, atol=1e-12)
 
 
 # --- stages ---------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-// One input channel of a convolution: its map with the window on it, patch, kernel, products, sum.
+// One input channel of a convolution, in a row: its map with the window on it, patch, kernel and
+// products, their sum, and the channel's intermediate map.
 
 import { colourOf, drawMap, inkOn } from "./colour.js";
 import { equalsSign, isRounded, setNumeral } from "./digits.js";
@@ -6,25 +7,32 @@ import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
 import { makeNumberTable } from "./number_table.js";
 
-// Make a card for input channel `channel`; `drawCardMap` and `fillCard` fill in the numbers.
-export function makeCard(layer, channel, w) {
+const MANY_COLUMNS = 5; // kernels of more columns are drawn without numbers
+
+// Make a card for input channel `channel` of outputs[input], with maps of `side` pixels; `drawCard` and
+// `fillCard` fill it in.
+export function makeCard(layer, input, channel, side, w) {
   const [rows, columns] = windowOf(layer);
-  const map = makeInputMap(layer);
+  const map = makeInputMap(layer, side);
+  map.element.dataset.source = `${input}-${channel}`;
   const grids = ["patch", "kernel", "products"].map((key) => makeNumberTable(key, w[key], `${w[key]}, ${w.channel} ${channel}`, rows, columns, w));
   const [sign, gives] = [1, 2].map(() => make("span", { class: "sign" }));
   const sum = make("span", { class: "sum" });
-  const element = make("article", { class: "card", "data-channel": channel },
-    make("h3", {}, `${w.channel} ${channel}`), map.element,
+  const part = makeSpotMap(layer.out, side);
+  const element = make("article", { class: columns > MANY_COLUMNS ? "card dots" : "card", "data-channel": channel },
+    make("figure", { class: "from" }, map.element, make("figcaption", {}, `${w.channel} ${channel}`)),
     make("div", { class: "grids" }, grids[0].element, make("span", { class: "sign" }, "×"), grids[1].element,
       gives, grids[2].element),
-    make("p", { class: "sum-line" }, make("span", { class: "soft" }, `${w.channel_sum} `), sign, " ", sum));
+    make("figure", { class: "adds" }, part.element, make("figcaption", {}, sign, " ", sum)));
   pairCells(element, grids);
-  return { element, channel, map, grids, gives, sign, sum };
+  return { element, channel, map, grids, gives, sign, sum, part };
 }
 
-export function drawCardMap({ channel, map }, layer, x, range) {
+// Draw the maps of card `k` of the filter's inputs: `maps` are the intermediate ones, `count` of them.
+export function drawCard({ channel, map, part }, layer, x, maps, k, count, ranges) {
   const [height, width, channels] = layer.in;
-  drawMap(map.canvas, x, channel, channels, height, width, range);
+  drawMap(map.canvas, x, channel, channels, height, width, ranges.value);
+  drawMap(part.canvas, maps, k, count, layer.out[0], layer.out[1], ranges.part);
 }
 
 // Show the terms of the channel at one position, in kernel order; returns their sum.
@@ -46,6 +54,22 @@ export function fillCard(card, terms, outline, ranges, exact, w) {
   return total;
 }
 
+// A map of outputs with a mark at a position and a veil over those that a walk has not come to.
+export function makeSpotMap([height, width], longest) {
+  const canvas = make("canvas");
+  const rest = makeSvg("path", { class: "rest" });
+  const spot = makeSvg("path", { class: "window" });
+  const side = longest / Math.max(height, width);
+  const element = make("div", { class: "padded output", style: { width: `${width * side}px`, height: `${height * side}px` } },
+    canvas, makeSvg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" }, rest, spot));
+  return { element, canvas, rest, spot };
+}
+
+export function markSpot({ rest, spot }, [height, width], row, column, walk) {
+  spot.setAttribute("d", `M${column} ${row}h1v1h-1z`);
+  rest.setAttribute("d", walk ? `M${column + 1} ${row}H${width}v1H${column + 1}zM0 ${row + 1}H${width}V${height}H0z` : "");
+}
+
 // The window at an output position as an SVG path in input cells.
 export function windowPath(layer, r, c) {
   const { stride, padding, dilation } = layer;
@@ -60,8 +84,8 @@ export function windowPath(layer, r, c) {
   return path;
 }
 
-// Draw the map of the channel, the hatched padding around it, and the window.
-function makeInputMap(layer) {
+// The map of a channel with the hatched padding around it, and the window.
+function makeInputMap(layer, longest) {
   const [height, width] = layer.in;
   const [[top, bottom], [left, right]] = layer.padding;
   const [high, wide] = [height + top + bottom, width + left + right];
@@ -70,7 +94,7 @@ function makeInputMap(layer) {
     width: `${(100 * width) / wide}%`, height: `${(100 * height) / high}%` } });
   const window = makeSvg("path", { class: "window" });
   const svg = makeSvg("svg", { viewBox: `${-left} ${-top} ${wide} ${high}`, "aria-hidden": "true" }, window);
-  const side = 104 / Math.max(high, wide);
+  const side = longest / Math.max(high, wide);
   const element = make("div", { class: "padded", style: { width: `${wide * side}px`, height: `${high * side}px` } }, canvas, svg);
   return { element, canvas, window };
 }

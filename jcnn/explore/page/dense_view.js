@@ -12,7 +12,7 @@ export function showDense(panel, state) {
   const { layer, index, unit, x } = viewed(state);
   const { layers, classes } = state.network;
   const text = viewWords[state.language];
-  const cells = flattenedBy(layers, layer.inputs[0]);
+  const cells = flattenedMaps(layers, layer.inputs[0])?.shape;
   const { kernel, bias } = layer.arrays;
   const edit = {
     weight: (cell, input) => makeEditable(cell, index, kernel, input * layer.out[0] + unit, `w(${input}, ${unit})`),
@@ -29,10 +29,11 @@ export function showDense(panel, state) {
       (input) => [String(input), ...(cells ? [cellText(cells, input)] : [])], edit));
 }
 
-// The shape of the map that outputs[at] is a flatten of, so that an input has a cell (row, column,
-// channel), too; null if it is none.
-function flattenedBy(layers, at) {
+// The maps that outputs[at] is a flatten of, {output, shape}, so that an input has a cell (row, column,
+// channel), too; null if it is none, or of single cells.
+export function flattenedMaps(layers, at) {
   const before = layers[at - 1];
   if (before === undefined || before.kind === "dense" || before.inputs.length > 1) return null;
-  return before.kind === "flatten" ? before.in : flattenedBy(layers, before.inputs[0]);
+  if (before.kind !== "flatten") return flattenedMaps(layers, before.inputs[0]);
+  return before.in.length === 3 && before.in[0] * before.in[1] > 1 ? { output: before.inputs[0], shape: before.in } : null;
 }

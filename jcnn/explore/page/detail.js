@@ -1,8 +1,9 @@
-// The panel below the overview: views of how the selected unit is computed.
+// The panel of the selected unit, opened within the overview: views of how it is computed.
 
 import { showActivation } from "./activation_view.js";
 import { showConv } from "./conv_view.js";
-import { showDense } from "./dense_view.js";
+import { showDenseMaps } from "./dense_maps_view.js";
+import { flattenedMaps, showDense } from "./dense_view.js";
 import { numeral, written } from "./digits.js";
 import { make } from "./dom.js";
 import { showDropout } from "./dropout_view.js";
@@ -53,9 +54,10 @@ export function makeDetail(panel, overview) {
   const heading = make("h2", { tabindex: -1 });
   const value = make("p", { class: "value" });
   const close = make("button", { type: "button", class: "close", onclick: () => leave() });
+  const beside = make("div", { class: "beside", role: "group" });
   const tabs = make("div", { class: "tabs", role: "group" });
   const view = make("section", { class: "view" });
-  panel.append(make("header", {}, heading, value, close), tabs, view);
+  panel.append(make("header", {}, heading, value, beside, tabs, close), view);
   panel.addEventListener("keydown", (event) => {
     if (event.key === "Escape") leave();
   });
@@ -76,12 +78,15 @@ export function makeDetail(panel, overview) {
     }
     const layer = network.layers[selected.layer];
     const focused = panel.contains(document.activeElement);
-    const views = [...(VIEWS[layer.kind] ?? []), ["field", showField],
+    const maps = layer.kind === "dense" && flattenedMaps(network.layers, layer.inputs[0]) !== null;
+    const views = [...(maps ? [["maps", showDenseMaps]] : []), ...(VIEWS[layer.kind] ?? []), ["field", showField],
       ...(hasTopPictures(network, selected.layer) ? [["top", showTopPictures]] : [])];
     const tab = Math.max(0, views.findIndex(([key]) => key === state.tab));
     heading.textContent = unitName(selected.layer + 1, selected.unit);
     value.replaceChildren(numeral(outputs[selected.layer + 1][selected.unit], state.exact));
-    close.textContent = w.close;
+    close.textContent = "×";
+    close.setAttribute("aria-label", w.close);
+    showBeside(w);
     tabs.setAttribute("aria-label", w.views);
     const names = views.map(([key]) => w[key]);
     // Keep the buttons while the window moves, because one of them may have the focus.
@@ -99,12 +104,27 @@ export function makeDetail(panel, overview) {
     if (focused && !panel.contains(document.activeElement)) heading.focus({ preventScroll: true });
     if (changed.has("selected") && opened) {
       if (document.activeElement?.matches(".cells:focus-visible")) heading.focus({ preventScroll: true });
-      panel.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+      panel.scrollTop = 0;
       state.announce(`${heading.textContent}: ${written(outputs[selected.layer + 1][selected.unit], state.exact)}`);
     }
   };
+
+  // Buttons for the layers that share the column, such as a convolution and its activation.
+  function showBeside(w) {
+    const { selected, network } = state;
+    const layers = overview.layersBeside();
+    beside.hidden = layers.length < 2;
+    beside.setAttribute("aria-label", w.layers_here);
+    const names = layers.map((i) => chipName(network.layers[i], w));
+    if (names.join() !== [...beside.children].map((one) => one.textContent).join()) {
+      beside.replaceChildren(...layers.map((i, k) => make("button", { type: "button", "data-layer": i, onclick: () => {
+        change({ selected: { layer: i, unit: state.selected.unit } });
+      } }, names[k])));
+    }
+    layers.forEach((i, k) => beside.children[k].setAttribute("aria-pressed", String(i === selected.layer)));
+  }
 }
 
-function calm() {
-  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+function chipName(layer, w) {
+  return layer.kind === "activation" ? layer.function : w[layer.kind];
 }

@@ -5,21 +5,41 @@ import { makeSvg } from "./dom.js";
 import { sourcesByInput } from "./terms.js";
 
 // Draw the marks and edges of a unit of the column `after` into `svg`, which covers `frame`; `columns`
-// are those of all outputs. `reader` is the layer whose inputs are marked.
-export function drawEdges(svg, frame, columns, after, unit, reader) {
+// are those of all outputs. `reader` is the layer whose inputs are marked. Where the unit is opened in
+// `panel`, the lines lead to it, to the map of their channel if it has one, and from it to the unit.
+export function drawEdges(svg, frame, columns, after, unit, reader, panel = null) {
   const origin = frame.getBoundingClientRect();
   const target = boxOf(after, unit, origin);
   const between = after.element.previousElementSibling;
+  const ends = panel && endsIn(panel, columns, origin);
   const groups = sourcesByInput(reader, unit).flatMap((sources, k) => {
     const before = columns[reader.inputs[k]];
     if (before === after) return []; // drawn in the same column
-    return edgesFrom(before, sources, target, origin, `seen-${k}`, before.element !== between);
+    const key = (box) => `${before.index}-${before.channels?.[box]}`;
+    const end = (box) => ends?.get(key(box)) ?? ends?.get("panel") ?? target;
+    const fans = ends && ends.size > 1 && before.channels;
+    const leads = (box) => !fans || ends.has(key(box));
+    return edgesFrom(before, sources, { end, leads }, origin, `seen-${k}`, !panel && before.element !== between);
   });
+  if (panel) groups.push(makeSvg("g", { class: "edges" }, edge(shifted(panel.firstChild.getBoundingClientRect(), origin), target, null, false)));
   svg.replaceChildren(...groups, makeSvg("rect", { class: "target", ...target, rx: 1.5, "data-unit": unit }));
 }
 
-// The marks in one column, and their edges; `skips` is whether other columns lie between.
-function edgesFrom(before, sources, target, origin, id, skips) {
+// Where lines end at a panel: a Map from "output-channel", of the output that a column draws, to a
+// rectangle beside the map of that channel, and "panel" to that of the panel.
+function endsIn(panel, columns, origin) {
+  const whole = shifted(panel.firstChild.getBoundingClientRect(), origin);
+  const ends = new Map([["panel", whole]]);
+  for (const map of panel.querySelectorAll("[data-source]")) {
+    const [output, channel] = map.dataset.source.split("-");
+    ends.set(`${columns[output].index}-${channel}`, { ...shifted(map.getBoundingClientRect(), origin), x: whole.x });
+  }
+  return ends;
+}
+
+// The marks in one column, and their edges: `leads(box)` is whether there is one, and `end(box)` the
+// rectangle where it ends; `skips` is whether other columns lie between.
+function edgesFrom(before, sources, { end, leads }, origin, id, skips) {
   const marks = rectangles(before, sources);
   const view = shifted(before.cells.getBoundingClientRect(), origin);
   const lines = [];
@@ -34,7 +54,7 @@ function edgesFrom(before, sources, target, origin, id, skips) {
         "data-height": mark.height, "data-width": mark.width,
       }));
     }
-    lines.push(edge(union(drawn.map(({ area }) => area)), target, view, skips));
+    if (leads(box)) lines.push(edge(union(drawn.map(({ area }) => area)), end(box), view, skips));
   }
   // Cells scrolled out of a strip are not drawn.
   const clip = makeSvg("clipPath", { id }, makeSvg("rect", {
@@ -108,12 +128,12 @@ function areaOf(column, map, { row, column: c, height, width }) {
   return area;
 }
 
-// A line from the marked area, or from the nearest visible edge of its column; it is bent around the
-// units in between.
+// A line from the marked area, or from the nearest edge of what is visible, `view`; it is bent around
+// the units in between.
 function edge(area, target, view, skips) {
   const x1 = area.x + area.width;
   const middle = area.y + area.height / 2;
-  const y1 = Math.max(view.y, Math.min(view.y + view.height, middle));
+  const y1 = view ? Math.max(view.y, Math.min(view.y + view.height, middle)) : middle;
   const [x2, y2] = [target.x, target.y + target.height / 2];
   const bend = skips ? Math.min(60, (x2 - x1) / 2) : Math.max(12, (x2 - x1) / 2);
   const down = skips ? 45 : 0;

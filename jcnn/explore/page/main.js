@@ -30,8 +30,9 @@ async function start() {
   Object.assign(state, { network, language, announce: (text) => (part("announce").textContent = text) });
   Object.assign(state, readHash(location.hash, network));
   state.outputs = outputsOf(network, state.picture);
-  const overview = makeOverview(part("overview"), part("readout"));
-  const detail = makeDetail(part("detail"), overview);
+  const panel = part("detail");
+  const overview = makeOverview(part("overview"), part("readout"), panel);
+  const detail = makeDetail(panel, overview);
   const draw = (changed) => show(changed, overview, detail);
   listen(draw);
   draw(new Set(Object.keys(state)));
@@ -54,7 +55,10 @@ function show(changed, overview, detail) {
   const only = (names) => [...changed].every((name) => names.includes(name));
   if (only(OF_PANEL)) overview.follow();
   else if (!only(["playground"])) showAll(changed, overview);
-  if (!only(["playground"])) detail(changed);
+  if (!only(["playground"])) {
+    detail(changed);
+    overview.mark();
+  }
   keepAddress();
 }
 

@@ -10,7 +10,8 @@ import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
 import { fieldMark, fieldSentence } from "./field_view.js";
-import { layoutOf, mapsDown } from "./layout.js";
+import { layoutOf, mapsDown, openedWidth } from "./layout.js";
+import { appear, glide } from "./motion.js";
 import { receptiveFields } from "./receptive_field.js";
 import { drawRest } from "./rest_edges.js";
 import { stageByOutput, stagesOf } from "./stages.js";
@@ -22,12 +23,15 @@ import { fillIn, words } from "./words.js";
 
 const BELOW = 34; // pixels for what is below the maps: the number of channels, arcs of skip connections
 
-// Build the overview in an empty element. Returns {draw, follow, check, focus}: `draw` updates everything from
-// the state, `follow` only the selection, and `focus` moves to the column of the selected unit.
-export function makeOverview(root, readout) {
+// Build the overview in an empty element. The selected unit is opened in `panel`, between its column and
+// those before it. Returns {draw, follow, mark, check, focus, layersBeside}: `draw` updates everything
+// from the state, `follow` only the selection, and `mark` the lines, once the panel is filled; `focus`
+// moves to the column of the selected unit, and `layersBeside` are those that share its column.
+export function makeOverview(root, readout, panel) {
   const under = makeSvg("svg", { class: "under", "aria-hidden": "true" });
   const over = makeSvg("svg", { class: "over", "aria-hidden": "true" });
   const frame = make("div", { class: "frame" });
+  const slot = make("div", { class: "slot", hidden: true }, panel);
   root.append(frame);
   let stages = [];
   let shown = []; // the columns, from left to right
@@ -36,6 +40,8 @@ export function makeOverview(root, readout) {
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
   let inSight = null; // layer last scrolled to
+  let arranged = null; // what the arrangement was made for
+  let places = null; // of the boxes in the last arrangement, if they have to move
 
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
 
@@ -48,27 +54,60 @@ export function makeOverview(root, readout) {
     const by = stageByOutput(stages, state.network);
     columns = by.map((stage) => shown[stages.indexOf(stage)]);
     for (const column of shown) listenTo(column);
-    frame.replaceChildren(under, ...shown.map((column) => column.element), over);
+    frame.replaceChildren(under, ...shown.map((column) => column.element), over, slot);
   }
+
+  const openedColumn = () => state.selected && columns[state.selected.layer + 1];
 
   // The height of the columns: what is left of the window, or of a page of that size on a phone.
   function place() {
+    const opened = openedColumn();
+    const whole = root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft);
+    const aside = opened ? openedWidth(whole, innerHeight) : 0;
+    if (aside > 0) for (const column of shown) column.all = false;
+    const sizesFor = (height) => layoutOf(
+      shown.map((column) => ({ form: column.form, count: mapsBelow(column) })), whole, aside, height);
+    const { wide } = sizesFor(innerHeight); // it decides on the heads, whose height is measured then
+    frame.classList.toggle("narrow", wide < 104);
+    frame.classList.toggle("slim", wide < 62);
+    placeSlot(opened, aside);
     const top = frame.getBoundingClientRect().top + scrollY;
     const rest = shown[0].element.offsetHeight - shown[0].cells.parentElement.offsetHeight;
     const height = Math.max(300, Math.min(innerHeight, 1100) - top - rest - BELOW);
-    const always = state.selected && columns[state.selected.layer + 1];
     for (const column of shown) {
-      const unit = column === always ? state.selected.unit : null;
+      const unit = column === opened ? state.selected.unit : null;
       const channel = unit !== null && column.form === "maps" ? placeOf(column.shape, unit).channel : unit;
       fillColumn(column, state, mapsDown(height), channel);
     }
-    const counts = shown.map((column) => ({ form: column.form, count: mapsBelow(column) }));
-    const sizes = layoutOf(counts, root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft), height);
-    frame.style.gridTemplateColumns = shown.map((column) => column.all && column.form === "maps" ? "max-content"
-      : `${column.form === "bars" ? sizes.scores : sizes.wide}px`).join(" ");
-    frame.classList.toggle("narrow", sizes.wide < 104);
-    frame.classList.toggle("slim", sizes.wide < 62);
+    const sizes = sizesFor(height);
+    const tracks = shown.map((column) => column.all && column.form === "maps" ? "max-content"
+      : `${column.form === "bars" ? sizes.scores : sizes.wide}px`);
+    if (aside > 0) tracks.splice(shown.indexOf(opened), 0, `${aside}px`);
+    frame.style.gridTemplateColumns = tracks.join(" ");
     for (const column of shown) sizeColumn(column, sizes, height);
+  }
+
+  // The panel stands to the left of the opened column, or, in a narrow window, over its lower part.
+  function placeSlot(opened, aside) {
+    slot.hidden = !opened;
+    slot.classList.toggle("between", aside > 0);
+    const at = shown.indexOf(opened);
+    shown.forEach((column, i) => { column.element.style.gridColumn = i + (aside > 0 && i >= at ? 2 : 1); });
+    slot.style.gridColumn = at + 1;
+  }
+
+  // What the arrangement depends on.
+  function arrangement() {
+    const all = shown.flatMap((column, i) => (column.all ? [i] : []));
+    return [state.split, shown.indexOf(openedColumn()), all.join()].join("/");
+  }
+
+  // Remember where the boxes are if another arrangement comes.
+  function leave() {
+    if (arranged !== null && arrangement() !== arranged) {
+      places = new Map(shown.flatMap((column) => boxesByKey(column).map(([key, box]) => [key, box.getBoundingClientRect()])));
+      pointed = null; // something else is under the pointer now
+    }
   }
 
   // The badge of each column: the largest difference of its layers.
@@ -83,6 +122,7 @@ export function makeOverview(root, readout) {
   function toggleAll(column) {
     column.all = !column.all;
     draw();
+    mark();
   }
 
   function point(next) {
@@ -99,12 +139,32 @@ export function makeOverview(root, readout) {
     over.replaceChildren();
     readout.replaceChildren(...describe(spot));
     frame.classList.toggle("pointed", spot !== null);
-    if (!spot) return;
+    if (spot) markSpot(spot);
+    move();
+  }
+
+  function markSpot(spot) {
     over.setAttribute("width", frame.offsetWidth);
     over.setAttribute("height", frame.offsetHeight);
     const column = columns[spot.index];
-    if (spot.index > 0 && hasBox(column, spot.unit)) drawEdges(over, frame, columns, column, spot.unit, readerOf(spot));
+    const isOpened = slot.classList.contains("between") && column === openedColumn() && spot.unit === state.selected.unit;
+    if (spot.index > 0 && hasBox(column, spot.unit)) {
+      drawEdges(over, frame, columns, column, spot.unit, readerOf(spot), isOpened ? slot : null);
+    }
     if (spot.index > 0 && shown[0].form === "maps") markField(spot);
+  }
+
+  // Let the boxes glide to a new arrangement, and the maps of the panel come out of their columns.
+  function move() {
+    if (places === null) return;
+    const moves = shown.flatMap((column) => boxesByKey(column).map(([key, box]) => [box, places.get(key)]));
+    for (const map of slot.hidden ? [] : panel.querySelectorAll("[data-source]")) {
+      const [output, channel] = map.dataset.source.split("-");
+      moves.push([map, places.get(`${columns[output].index}-${channel}`)]);
+    }
+    places = null;
+    for (const one of slot.hidden ? [under, over] : [under, over, slot]) appear(one);
+    glide(moves.filter(([, from]) => from), mark);
   }
 
   // The layer whose inputs are marked for a unit: the first of a column that draws several.
@@ -122,6 +182,7 @@ export function makeOverview(root, readout) {
   }
 
   function draw() {
+    leave();
     arrange();
     const layers = state.outputs.map((output) => rangeOf(output));
     ranges = { layers, global: Math.max(...layers) };
@@ -130,21 +191,20 @@ export function makeOverview(root, readout) {
       column.cells.setAttribute("aria-label", nameOf(column.index));
     }
     place();
+    arranged = arrangement();
     for (const column of shown) drawBoxes(column, state, ranges);
     under.setAttribute("width", frame.offsetWidth);
     under.setAttribute("height", frame.offsetHeight);
-    drawRest(under, frame, stages, columns, state.network);
-    mark();
+    drawRest(under, frame, stages, columns, state);
     const layer = state.selected?.layer ?? null;
     if (layer !== null && layer !== inSight) showColumns(layer);
     inSight = layer;
   }
 
-  // Mark the selection, and scroll to it if its column is out of sight.
+  // Make the selection visible: open its column, and scroll to it if it is out of sight.
   function follow() {
-    const column = state.selected && columns[state.selected.layer + 1];
-    if (column && !hasBox(column, state.selected.unit)) draw();
-    else mark();
+    const column = openedColumn();
+    if (arrangement() !== arranged || (column && !hasBox(column, state.selected.unit))) draw();
     const chosen = column?.element;
     if (!chosen) return;
     const outside = chosen.offsetLeft + chosen.offsetWidth <= root.scrollLeft ||
@@ -209,10 +269,20 @@ export function makeOverview(root, readout) {
 
   let width = null;
   new ResizeObserver(() => {
-    if (ranges && root.clientWidth !== width) draw();
+    if (ranges && root.clientWidth !== width) {
+      draw();
+      mark();
+    }
     width = root.clientWidth;
   }).observe(root);
-  return { draw, follow, focus, check: showResults };
+  const layersBeside = () => openedColumn().stage.layers;
+  return { draw, follow, mark, focus, check: showResults, layersBeside };
+}
+
+// The boxes of a column with what is in them: "output-channel", or their place.
+function boxesByKey({ index, boxes, channels, picture }) {
+  const pairs = boxes.map((box, k) => [`${index}-${channels ? channels[k] : `box ${k}`}`, box]);
+  return picture ? [...pairs, [`${index}-picture`, picture]] : pairs;
 }
 
 // The number of maps that are one below the other.

@@ -1,25 +1,30 @@
-// The edges of the whole network, faint, behind the maps.
+// The edges of the whole network, faint, behind the maps. Those of a dense layer have the colour of what
+// they add to the unit: weights times inputs.
 
+import { cssColour } from "./colour.js";
 import { makeSvg } from "./dom.js";
+import { upTo } from "./shapes.js";
 
 const CURVES = 200; // curves between two columns
+const LEAST_SEEN = 0.06; // edges that add less than this share of the largest stay grey
 
 // Fill `svg`, which covers `frame`, with the edges into every stage.
-//   columns: by output; edges start and end at the columns' boxes
-export function drawRest(svg, frame, stages, columns, network) {
+//   columns: by output; edges start and end at the columns' boxes, or at the cells of a short vector
+export function drawRest(svg, frame, stages, columns, { network, outputs }) {
   const origin = frame.getBoundingClientRect();
   const boxes = new Map(); // measured once a column
   const of = (column) => {
-    const ends = column.form === "bars" ? [...column.boxes[0].children] : column.boxes;
-    if (!boxes.has(column)) boxes.set(column, ends.map((box) => place(box, origin)));
+    if (!boxes.has(column)) boxes.set(column, endsOf(column, origin));
     return boxes.get(column);
   };
   const order = stages.map(({ shown }) => columns[shown]);
   svg.replaceChildren(...stages.flatMap((stage) => {
     const after = columns[stage.shown];
-    return readBy(stage, network).map(({ input, layer }) => {
+    return readBy(stage, network).flatMap(({ input, layer }) => {
       const before = columns[input];
       if (order.indexOf(before) < order.indexOf(after) - 1) return skip(before, after, origin);
+      const added = addedBy(layer, outputs[layer.inputs[0]], before, after);
+      if (added) return coloured(added, of(before), of(after));
       const pairs = pairsOf(layer, before, after, of(before).length, of(after).length).slice(0, CURVES);
       const d = pairs.map(([a, b]) => curve(of(before)[a], of(after)[b])).join("");
       return makeSvg("path", { class: "faint", d });
@@ -45,6 +50,41 @@ function pairsOf(layer, before, after, many, ends) {
     }
   }
   return pairs;
+}
+
+// Where edges of a column start or end.
+function endsOf({ form, boxes, rows, columns }, origin) {
+  if (form === "bars") return [...boxes[0].children].map((box) => place(box, origin));
+  if (form !== "strip" || columns > 1) return boxes.map((box) => place(box, origin));
+  const whole = place(boxes[0], origin);
+  return upTo(rows).map((row) => ({ ...whole, y: whole.y + (row * whole.height) / rows, height: whole.height / rows }));
+}
+
+// What each end of the column `before` adds to each unit of a dense layer that has a bar: a list of
+// {a, b, added}; null for other layers, and where a vector is drawn as one box.
+function addedBy(layer, x, before, after) {
+  if (layer.kind !== "dense" || after.form !== "bars" || after.index < 1) return null;
+  const starts = before.channels ?? (before.form === "strip" && before.columns === 1 ? upTo(before.rows) : null);
+  const step = before.channels ? before.shape[2] : x.length; // from one input of an end to its next
+  if (starts === null || x.length % step > 0) return null;
+  const { data } = layer.arrays.kernel;
+  const units = layer.out[0];
+  return starts.flatMap((first, a) => after.units.map((unit, b) => {
+    let added = 0;
+    for (let d = first; d < x.length; d += step) added += x[d] * data[d * units + unit];
+    return { a, b, added };
+  }));
+}
+
+function coloured(edges, starts, ends) {
+  const strongest = edges.sort((one, two) => Math.abs(two.added) - Math.abs(one.added)).slice(0, CURVES);
+  const most = Math.abs(strongest[0]?.added ?? 0);
+  return strongest.reverse().map(({ a, b, added }) => {
+    const share = most > 0 ? Math.abs(added) / most : 0;
+    const style = share < LEAST_SEEN ? {}
+      : { stroke: cssColour(Math.sign(added) * (0.4 + 0.6 * share), 1), strokeWidth: 0.6 + 1.6 * share, opacity: 0.2 + 0.6 * share };
+    return makeSvg("path", { class: "faint added", "data-added": added, d: curve(starts[a], ends[b]), style });
+  });
 }
 
 function mixes({ kind }) {
