@@ -209,6 +209,7 @@ def test_intermediate_maps_add_up_to_the_filter(kit: Page, groups: int) -> None:
     layer = given.conv(groups, False)
     x = drawn(groups, *layer["in"])
     count = layer["in"][2] // groups
+    (top, bottom), (left, right) = layer["padding"]
     kernel = layer["arrays"]["kernel"]
     packed = {"kernel": {"data": kernel.ravel().tolist(), "shape": kernel.shape}}
     filters = layer["out"][2]
@@ -223,7 +224,7 @@ def test_intermediate_maps_add_up_to_the_filter(kit: Page, groups: int) -> None:
                 x[None, ..., first + channel : first + channel + 1],
                 kernel[:, :, channel : channel + 1, k : k + 1],
                 stride=tuple(layer["stride"]),
-                padding=tuple(map(tuple, layer["padding"])),
+                padding=((top, bottom), (left, right)),
                 dilation=tuple(layer["dilation"]),
             )
             ours = np.reshape(found, (-1, count))[:, channel]

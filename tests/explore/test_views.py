@@ -340,6 +340,16 @@ def test_softmax(open_view: Open, size: float) -> None:
     largest, *rest = shown.numbers(".unit-equation")
     assert largest == z.max()
     assert rest == near([z[3], z.max(), powers[3], powers[3], powers.sum(), wanted[3, 3]])
+    # Pointing at a probability marks its term and the sum; at the sum, all terms.
+    assert shown.numbers(".summands") == near([*powers])
+    links = "(all) => all.map((e) => e.dataset.link)"
+    shown.page.locator('[data-link="p-2"]').hover()
+    marked = shown.page.locator(".linked").evaluate_all(links)
+    assert sorted(marked) == ["exp-2", "exp-2", "p-2", "sum"]
+    shown.page.locator('[data-link="sum"]').hover()
+    marked = shown.page.locator(".linked").evaluate_all(links)
+    assert marked.count("sum") == 1
+    assert len(marked) == 1 + 2 * 7
 
 
 def test_softmax_over_channels(open_view: Open) -> None:

@@ -34,7 +34,7 @@ export function layoutOf(columns, window, aside, height) {
   const lists = columns.filter(({ form }) => form === "bars").length;
   const others = columns.length - lists;
   const scores = lists === 0 ? 0 : Math.min(SCORES_WIDE, (width * 0.4) / lists);
-  const least = window < PHONE ? FINGER : LEAST_SIDE * 1.5;
+  const least = window < PHONE ? FINGER : LEAST_SIDE * (aside > 0 ? 1.1 : 1.5);
   const wide = Math.max(least, (width - lists * scores) / Math.max(1, others));
   const most = Math.max(1, ...columns.filter(({ form }) => form === "maps").map(({ count }) => count));
   const side = Math.min(MOST_SIDE, height / most - MAP_GAP, wide * (1 - EDGES_SHARE));
