@@ -43,6 +43,7 @@ async function start() {
     if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
     change({ selected: null, ...patch });
   });
+  overview.showNetwork();
   document.body.dataset.ready = "true";
 }
 

@@ -275,8 +275,13 @@ export function makeOverview(root, readout, panel) {
     }
     width = root.clientWidth;
   }).observe(root);
+  // On a phone, the panel of an address would lie over a network that begins below.
+  function showNetwork() {
+    if (!slot.hidden && !slot.classList.contains("between")) root.scrollIntoView({ block: "start" });
+  }
+
   const layersBeside = () => openedColumn().stage.layers;
-  return { draw, follow, mark, focus, check: showResults, layersBeside };
+  return { draw, follow, mark, focus, check: showResults, layersBeside, showNetwork };
 }
 
 // The boxes of a column with what is in them: "output-channel", or their place.
