@@ -19,7 +19,7 @@ export function glide(moves, done) {
 }
 
 export function appear(element) {
-  if (!isCalm()) element.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE, easing: "ease-in" });
+  if (!isCalm()) element.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE, easing: "ease-out" });
 }
 
 function offset(from, to) {
