@@ -23,6 +23,7 @@ FRAME = 70  # milliseconds
 
 
 def shot(page: Page) -> Image.Image:
+    """The window."""
     return Image.open(BytesIO(page.screenshot())).convert("RGB")
 
 
@@ -30,7 +31,11 @@ def gliding(page: Page) -> Iterator[Image.Image]:
     """The frames of a movement: the animations are set to times of equal distance."""
     for at in range(0, 351, FRAME):
         page.evaluate(
-            "(at) => document.getAnimations().forEach((a) => { a.pause(); a.currentTime = at; })", at
+            """(at) => document.getAnimations().forEach((one) => {
+              one.pause();
+              one.currentTime = at;
+            })""",
+            at,
         )
         yield shot(page)
     page.evaluate("() => document.getAnimations().forEach((a) => a.finish())")
@@ -64,6 +69,7 @@ def story(page: Page) -> Iterator[tuple[Image.Image, int]]:
 
 
 def open_page(page: Page, file: Path, address: str = "") -> None:
+    """Open a page, and wait until it stands still."""
     page.goto("about:blank")
     page.goto(file.as_uri() + address)
     page.wait_for_selector("body[data-ready=true]")
@@ -71,6 +77,7 @@ def open_page(page: Page, file: Path, address: str = "") -> None:
 
 
 def make(run: Path) -> None:
+    """Write the pictures of a run beside this file."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         jcnn(["explore", str(run), "--out", str(file)])
