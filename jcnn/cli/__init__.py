@@ -4,6 +4,7 @@ JAX and Rich are imported inside the commands, after the arguments are parsed, s
 `jcnn --help` and a mistyped option respond at once.
 """
 
+import atexit
 import dataclasses
 import gc
 import os
@@ -56,6 +57,9 @@ Command = (
 # Importing JAX and tracing a model create many long-lived objects. Python's default of a garbage
 # collection after every 700 new objects takes a tenth of the time to the first training step.
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
+# At the end of the process, the collector would look at all objects of JAX: 0.3 s.
+atexit.register(gc.freeze)
 
 DESCRIPTION = (
     "Convolutional neural networks in JAX: train, evaluate, predict and visualise. "

@@ -1,8 +1,6 @@
 """Builds jcnn's model of a Keras file, or lists what is in it."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from jcnn.interop.imported import (
 from jcnn.interop.keras.about import About
 from jcnn.interop.keras.activations import of_version
 from jcnn.interop.keras.config import KerasLayer
-from jcnn.interop.keras.file import KerasModel, keras_model
+from jcnn.interop.keras.file import KerasModel, keras_model, one_line
 from jcnn.interop.keras.layers import (
     FOR_TRAINING,
     refusal,
@@ -57,7 +55,7 @@ def read_keras(
     Raises:
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
-    with one_line(path):
+    with one_line(shown(path)):
         return imported_model(keras_model(path, architecture=architecture), input_shape)
 
 
@@ -76,23 +74,9 @@ def list_keras(
     Raises:
         ValueError: it is damaged, or no Sequential or Functional model.
     """
-    with one_line(path):
+    with one_line(shown(path)):
         model = keras_model(path, architecture=architecture, numbers=False)
         return listing_of(model, input_shape)
-
-
-@contextmanager
-def one_line(path: Path) -> Iterator[None]:
-    """Any error of a reader becomes one line that names the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{shown(path)}: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{shown(path)}: its configuration is nested too deeply") from None
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        # The configuration may have any form.
-        raise ValueError(f"{shown(path)}: its configuration is wrong: {error!r}") from None
 
 
 @dataclass(frozen=True)
