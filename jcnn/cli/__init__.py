@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader has closed, as in `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
-        return _fail(str(error), 2)
+        return _fail(_text(error), 2)
     except (ArithmeticError, PartError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
@@ -120,6 +120,13 @@ def _with_file(command: TrainCommand, file: Path) -> TrainCommand:
         Command, DESCRIPTION, ["train", *settings, *command.words]
     )
     return dataclasses.replace(together, words=command.words)
+
+
+def _text(error: Exception) -> str:
+    """The message of an error, without the number that Python writes before that of a file."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _fail(message: str, code: int) -> int:

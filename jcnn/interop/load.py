@@ -61,8 +61,7 @@ def load_model(
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    if path.exists():
-        check_file(path, _ACCEPTED)
+    check_file(path, _ACCEPTED)
     kind = format_of(path)
     if kind == "onnx":
         if architecture is not None:
@@ -72,6 +71,8 @@ def load_model(
         found = read_onnx(path, input_shape=input_shape)
     elif kind in KERAS:
         other = None if architecture is None else Path(architecture)
+        if other is not None:
+            check_file(other, "what model.to_json() gives")
         found = read_keras(path, input_shape=input_shape, architecture=other)
     else:
         raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")

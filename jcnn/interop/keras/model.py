@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
@@ -19,6 +18,7 @@ from jcnn.interop.imported import (
     SavedOptimizer,
     Shape,
     dotted,
+    not_finite,
     without_softmax,
 )
 from jcnn.interop.keras.about import About
@@ -176,7 +176,10 @@ def imported_model(model: KerasModel, given: tuple[int, int, int] | None) -> Imp
     if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
         modules = tuple(map(dotted, frozen))
         optimizer = replace(optimizer, settings={**optimizer.settings, "freeze": modules})
-    told = [*model.notes, *notes, *ends, *said, _of_nan(nodes), _of_frozen(model, built), why]
+    wrong = not_finite(
+        (f"{node.name}/{role}", array) for node in nodes for role, array in node.arrays.items()
+    )
+    told = [*model.notes, *notes, *ends, *said, wrong, _of_frozen(model, built), why]
     return Imported(
         Graph(shape, kept, output),
         own,
@@ -193,18 +196,6 @@ def _check_about(about: About, own: Preprocessing | None, shape: Shape, output: 
         raise ValueError(f"takes {shape}; its preprocessing gives {own.image_shape}")
     if len(about.class_names) != output[-1]:
         raise ValueError(f"has {len(about.class_names)} class names for {output[-1]} classes")
-
-
-def _of_nan(nodes: list[Node]) -> str:
-    """A note on arrays with numbers that are not finite, or ""."""
-    wrong = [
-        f"{node.name}/{role}"
-        for node in nodes
-        for role, array in node.arrays.items()
-        if not np.isfinite(np.asarray(array)).all()
-    ]
-    more = f" and {len(wrong) - 1} more arrays" if len(wrong) > 1 else ""
-    return f"{wrong[0]}{more} holds NaN or infinity" if wrong else ""
 
 
 # --- what is trained ------------------------------------------------------------------------------
