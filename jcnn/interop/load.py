@@ -71,8 +71,6 @@ def load_model(
         found = read_onnx(path, input_shape=input_shape)
     elif kind in KERAS:
         other = None if architecture is None else Path(architecture)
-        if other is not None:
-            check_file(other, "what model.to_json() gives")
         found = read_keras(path, input_shape=input_shape, architecture=other)
     else:
         raise ValueError(f"path: {shown(path)} is of an unknown format; accepted: {_ACCEPTED}")

@@ -16,6 +16,7 @@ from jcnn.interop.keras.layers import roles_of
 from jcnn.interop.keras.names import own_places, weight_places
 from jcnn.interop.keras.optimizer_read import Stored
 from jcnn.layers.model import snake_case
+from jcnn.system.formats import check_file
 from jcnn.system.hdf5 import Array, Tree
 from jcnn.system.keras_file import LAYERS, OPTIMIZER, read_stored
 
@@ -227,6 +228,7 @@ def _of_hdf5(tree: Tree, architecture: Path | None) -> KerasModel:
 
 
 def _architecture(path: Path) -> Any:
+    check_file(path, "what model.to_json() gives")
     if path.stat().st_size > _CONFIG_LIMIT:
         raise ValueError(f"architecture: {path.name} has {path.stat().st_size:,} bytes")
     config = _json(path.read_bytes())
