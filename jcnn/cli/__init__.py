@@ -4,6 +4,7 @@ JAX and Rich are imported inside the commands, after the arguments are parsed, s
 `jcnn --help` and a mistyped option respond at once.
 """
 
+import atexit
 import dataclasses
 import gc
 import os
@@ -57,6 +58,9 @@ Command = (
 # collection after every 700 new objects takes a tenth of the time to the first training step.
 _OBJECTS_BETWEEN_COLLECTIONS = 20_000
 
+# At the end of the process, the collector would look at all objects of JAX: 0.3 s.
+atexit.register(gc.freeze)
+
 DESCRIPTION = (
     "Convolutional neural networks in JAX: train, evaluate, predict and visualise. "
     "jcnn COMMAND --help describes a command; jcnn --version prints the version."
@@ -90,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader has closed, as in `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
-        return _fail(str(error), 2)
+        return _fail(_text(error), 2)
     except (ArithmeticError, PartError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
@@ -116,6 +120,13 @@ def _with_file(command: TrainCommand, file: Path) -> TrainCommand:
         Command, DESCRIPTION, ["train", *settings, *command.words]
     )
     return dataclasses.replace(together, words=command.words)
+
+
+def _text(error: Exception) -> str:
+    """The message of an error, without the number that Python writes before that of a file."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _fail(message: str, code: int) -> int:

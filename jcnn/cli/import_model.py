@@ -1,6 +1,5 @@
 """`jcnn import`: make a run folder of another library's model."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -43,11 +42,9 @@ class ImportCommand:
 
     def run(self) -> None:
         """Read the file, write the folder, and print notes and its path."""
-        from jcnn.system.formats import KERAS, format_of
-        from jcnn.system.hdf5 import started_reader
+        from jcnn.system.keras_file import read_ahead
 
-        kind = format_of(self.file) if self.file.is_file() else None
-        with started_reader() if kind in KERAS else nullcontext():
+        with read_ahead(self.file):
             self._run()
 
     def _run(self) -> None:

@@ -111,6 +111,7 @@ class TrainCommand:
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import Note
         from jcnn.runs import create, differences, resolve, write_config
+        from jcnn.system.keras_file import read_ahead
         from jcnn.train import check_settings
 
         use_cache()
@@ -128,19 +129,23 @@ class TrainCommand:
                 write_config(run, config)
                 models = _to_resume(run, config, builder)
             else:
-                found = model_to_train(self.model, self.weights, given="--model" in self._given())
-                train, test, config = self._described(found, display)
-                config = with_saved_optimizer(config, self._given(), display)
-                builder = found.for_classes(len(config.class_names))
-                run = self.out or _free_folder(config.model, config.data)
-                members = config.members()  # checked before a folder is created
-                check_settings([member.train for member in members], train)
-                check_model(config, builder, train)
-                first, *others = members
-                models = [
-                    first.build(builder, display),
-                    *(other.build(builder) for other in others),
-                ]
+                # Each member of a population starts from the weights, whose file is read once.
+                with read_ahead(None if self.weights is None else Path(self.weights)):
+                    found = model_to_train(
+                        self.model, self.weights, given="--model" in self._given()
+                    )
+                    train, test, config = self._described(found, display)
+                    config = with_saved_optimizer(config, self._given(), display)
+                    builder = found.for_classes(len(config.class_names))
+                    run = self.out or _free_folder(config.model, config.data)
+                    members = config.members()  # checked before a folder is created
+                    check_settings([member.train for member in members], train)
+                    check_model(config, builder, train)
+                    first, *others = members
+                    models = [
+                        first.build(builder, display),
+                        *(other.build(builder) for other in others),
+                    ]
                 if not self.find_lr:
                     create(run, config, builder)
             if self.find_lr:

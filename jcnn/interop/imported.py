@@ -106,6 +106,13 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
+def not_finite(arrays: Iterable[tuple[str, npt.ArrayLike]]) -> str:
+    """A note on named arrays with numbers that are not finite, or ""."""
+    wrong = [name for name, array in arrays if not np.isfinite(np.asarray(array, np.float32)).all()]
+    more = f" and {len(wrong) - 1} more arrays" if len(wrong) > 1 else ""
+    return f"{wrong[0]}{more} holds NaN or infinity" if wrong else ""
+
+
 def zeros(shape: Sequence[int], dtype: Any = np.float32) -> Array:
     """An array of zeros that takes no memory, in place of one that is not read."""
     return np.broadcast_to(np.zeros((), dtype), tuple(shape))

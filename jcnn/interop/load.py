@@ -61,8 +61,7 @@ def load_model(
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
-    if path.exists():
-        check_file(path, _ACCEPTED)
+    check_file(path, _ACCEPTED)
     kind = format_of(path)
     if kind == "onnx":
         if architecture is not None:

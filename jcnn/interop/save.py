@@ -17,7 +17,7 @@ from safetensors.numpy import save as safetensors_bytes
 from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.graph import graph
-from jcnn.interop.imported import SavedOptimizer
+from jcnn.interop.imported import SavedOptimizer, not_finite
 from jcnn.interop.keras.about import About, rescaling_of
 from jcnn.interop.keras.optimizer_write import with_trainable, written_optimizer
 from jcnn.interop.keras.save import (
@@ -34,6 +34,7 @@ from jcnn.interop.onnx.file import write_onnx
 from jcnn.interop.onnx.nodes import OPSET
 from jcnn.interop.torch.names import torch_state
 from jcnn.layers import eval_mode
+from jcnn.layers.finite import named_arrays
 from jcnn.suggest import did_you_mean
 from jcnn.system.files import write_bytes, write_text
 
@@ -102,7 +103,8 @@ def save_model(
         optimizer: of the training, for ".keras" and ".h5"; Keras's next update is then jcnn's.
 
     Returns:
-        The files written: the model, and beside it a JSON file with classes and preprocessing.
+        The files written: the model, and beside it a JSON file with classes, preprocessing, and
+        notes on what differs or is not finite.
 
     Raises:
         ValueError: the format is unknown, cannot hold this model, or needs a package.
@@ -121,6 +123,9 @@ def save_model(
         optimizer = optimizer.for_paths(path for path, _, _ in variables_of(model))
     saved = _Saved(eval_mode(model), input_shape, names, own, with_preprocessing, optimizer)
     about = write(saved, path)
+    arrays = ((f"{layer}/{name}", array) for layer, name, array in named_arrays(saved.model))
+    if wrong := not_finite(arrays):
+        about["notes"] = [*about.get("notes", ()), wrong]
     beside = path.with_name(f"{path.name}.json")
     write_text(beside, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return [path, beside]

@@ -43,6 +43,7 @@ from jcnn.models.resnet import resnet18, resnet18_cifar, resnet34, resnet50
 from jcnn.models.squeezenet import squeezenet1_1
 from jcnn.models.vgg import vgg16
 from jcnn.suggest import did_you_mean
+from jcnn.system.keras_file import read_ahead
 
 Standard = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -388,8 +389,9 @@ def build(
         set_dropout(model, dropout)
     if weights is not None:
         shape = entry.input_shape if input_shape is None else input_shape
-        load_weights(model, weights, name=name, input_shape=shape, notify=notify)
-        set_preprocessing(model, weights_preprocessing(weights, entry.standard, shape))
+        with read_ahead(Path(weights)):
+            load_weights(model, weights, name=name, input_shape=shape, notify=notify)
+            set_preprocessing(model, weights_preprocessing(weights, entry.standard, shape))
     return model
 
 

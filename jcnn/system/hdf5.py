@@ -1,13 +1,12 @@
-"""Reads HDF5 files from anybody, in a process of its own (`hdf5_child.py`)."""
+"""Reads HDF5 files from anybody, alone or in an archive, in another process (`hdf5_child.py`)."""
 
 import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,21 @@ Array = npt.NDArray[Any]
 
 # Seconds to read a file, and bytes for which there is one second more.
 _SECONDS, _BYTES_A_SECOND = 20, 20_000_000
-# The process that waits for its file, if one does.
-_waiting: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
 class Tree:
-    """What is in a file: texts of groups and arrays of numbers, by path such as "/layers/a"."""
+    """What is in a file: texts of groups and arrays of numbers, by path such as "/layers/a".
+
+    Attributes:
+        attributes: of each group.
+        arrays: or why one was not read.
+        files: the other ones of a `.keras` archive, by name.
+    """
 
     attributes: dict[str, dict[str, Any]]
     arrays: dict[str, Array | str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def array(self, path: str) -> Array | None:
         """The array at a path; None if there is none.
@@ -58,61 +62,91 @@ class Tree:
         return found
 
 
-def read_hdf5(path: Path, prefixes: Sequence[str], limit: int, *, numbers: bool = True) -> Tree:
-    """Read the groups and arrays below some names, and the attributes of the root.
+class Reading:
+    """A file that a process reads from now on; `tree` waits for it.
 
     Args:
-        path: the file.
+        path: an HDF5 file, or a `.keras` archive with one.
         prefixes: names below the root; a name that is not there is ignored. None at all means
             every name.
         limit: largest number of bytes of all arrays.
         numbers: False reads the shapes alone; the arrays are zeros that take no memory.
+        archive: whether the file is a `.keras` archive, whose texts are read, too.
 
     Raises:
-        ValueError: h5py is not installed; the file is damaged, has links or keeps numbers
-            elsewhere, or declares more than it holds or than the limit.
+        ValueError: h5py is not installed.
     """
-    seconds = _SECONDS + path.stat().st_size / _BYTES_A_SECOND
-    with tempfile.TemporaryDirectory() as folder:
-        asked = json.dumps([str(path), folder, limit, numbers, *prefixes]).encode()
-        with _waiting.pop() if _waiting else _started() as process:
-            try:
-                _, errors = process.communicate(asked, timeout=seconds)
-            except subprocess.TimeoutExpired:
-                raise ValueError(f"is damaged: it was not read within {seconds:.0f} s") from None
-            finally:
-                process.kill()
-        if process.returncode:
+
+    def __init__(
+        self,
+        path: Path,
+        prefixes: Sequence[str],
+        limit: int,
+        *,
+        numbers: bool = True,
+        archive: bool = False,
+    ) -> None:
+        if importlib.util.find_spec("h5py") is None:
+            raise ValueError("needs h5py: pip install 'jcnn[keras]'")
+        self._seconds = _SECONDS + path.stat().st_size / _BYTES_A_SECOND
+        self._tree: Tree | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        asked = json.dumps([str(path), self._folder.name, limit, numbers, archive, *prefixes])
+        child = Path(__file__).with_name("hdf5_child.py")
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(child), asked],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.kill()
+        with self.process:  # waits for its end, and closes the pipe
+            self._folder.cleanup()
+
+    def tree(self) -> Tree:
+        """What is in the file.
+
+        Raises:
+            ValueError: the file is damaged, has links or keeps numbers elsewhere, or declares more
+                than it holds or than the limit.
+        """
+        if self._tree is None:
+            self._tree = self._read()
+        return self._tree
+
+    def _read(self) -> Tree:
+        try:
+            _, errors = self.process.communicate(timeout=self._seconds)
+        except subprocess.TimeoutExpired:
+            raise ValueError(f"is damaged: it was not read within {self._seconds:.0f} s") from None
+        if self.process.returncode:
             said = errors.decode("utf-8", "replace").strip().splitlines()
             crashed = "is damaged: the HDF5 library crashed"
-            raise ValueError(said[-1] if process.returncode == 2 and said else crashed)
-        tree = json.loads((Path(folder) / "tree.json").read_text(encoding="utf-8"))
-        data = (Path(folder) / "data").read_bytes()
-    arrays = {name: _array(entry, data) for name, entry in tree["arrays"].items()}
-    return Tree(tree["attributes"], arrays)
+            raise ValueError(said[-1] if self.process.returncode == 2 and said else crashed)
+        folder = Path(self._folder.name)
+        made = json.loads((folder / "tree.json").read_text(encoding="utf-8"))
+        data = (folder / "data").read_bytes()
+        arrays = {name: _array(entry, data) for name, entry in made["arrays"].items()}
+        files = {name: (folder / name).read_bytes() for name in made["texts"]}
+        return Tree(made["attributes"], arrays, files)
 
 
-@contextmanager
-def started_reader() -> Iterator[None]:
-    """Start the process of the next `read_hdf5` now: it imports h5py while JAX is imported here."""
-    if importlib.util.find_spec("h5py") is not None:
-        _waiting.append(_started())
-    try:
-        yield
-    finally:
-        while _waiting:
-            with _waiting.pop() as unused:
-                unused.kill()
+def read_hdf5(path: Path, prefixes: Sequence[str], limit: int) -> Tree:
+    """Read the groups and arrays of an HDF5 file below some names, and the root's attributes.
 
+    Args:
+        path, prefixes, limit: as for `Reading`.
 
-def _started() -> subprocess.Popen[bytes]:
-    if importlib.util.find_spec("h5py") is None:
-        raise ValueError("needs h5py: pip install 'jcnn[keras]'")
-    child = Path(__file__).with_name("hdf5_child.py")
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-P", str(child)], stdin=pipe, stdout=pipe, stderr=pipe
-    )
+    Raises:
+        ValueError: as from `Reading` and its `tree`.
+    """
+    with Reading(path, prefixes, limit) as reading:
+        return reading.tree()
 
 
 def _array(entry: dict[str, Any], data: bytes) -> Array | str:

@@ -1,13 +1,17 @@
-"""The process that reads an HDF5 file; on stdin: JSON, [FILE, FOLDER, LIMIT, NUMBERS, PREFIX...].
+"""The process that reads an HDF5 file, which may be in a `.keras` archive.
+
+Its argument is JSON: [FILE, FOLDER, LIMIT, NUMBERS, ARCHIVE, PREFIX...].
 
 A damaged file can hang or crash the HDF5 library, so it runs in a process of its own, with a time
-limit, and imports nothing of jcnn. It writes FOLDER/tree.json and, if NUMBERS is true, the numbers
-of all arrays, FOLDER/data. An error is one line, and exit code 2.
+limit, and imports nothing of jcnn. It writes FOLDER/tree.json, if NUMBERS is true the numbers of
+all arrays, FOLDER/data, and the texts of an archive under their names. An error is one line, and
+exit code 2.
 """
 
 import importlib
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,19 +22,64 @@ h5py: Any = importlib.import_module("h5py")  # it has no types
 LARGEST_RATIO = 1100
 
 
-def main(file: str, folder: str, limit: int, numbers: bool, *prefixes: str) -> None:
+# What is read of a `.keras` archive: the weights, and texts with their largest numbers of bytes.
+WEIGHTS = "model.weights.h5"
+TEXTS = {"config.json": 2**26, "metadata.json": 2**20}
+CHUNK = 2**20
+
+
+def main(file: str, folder: str, limit: int, numbers: bool, archive: bool, *prefixes: str) -> None:
     """Write the attributes of the root, and the groups and arrays below the prefixes, or all.
 
     Raises:
         ValueError: something is refused, or the file is damaged.
     """
-    tree: dict[str, Any] = {"attributes": {}, "arrays": {}}
+    tree: dict[str, Any] = {"attributes": {}, "arrays": {}, "texts": {}}
+    if archive:
+        tree["texts"] = unpack(file, Path(folder), limit)
+        file = str(Path(folder) / WEIGHTS)
     with h5py.File(file, "r") as opened, (Path(folder) / "data").open("wb") as data:
         tree["attributes"]["/"] = attributes(opened)
         for prefix in prefixes or opened:
             if opened.get(prefix, getlink=True) is not None:
                 limit = visit(opened, prefix, tree, data if numbers else None, limit)
     (Path(folder) / "tree.json").write_text(json.dumps(tree), encoding="utf-8")
+
+
+def unpack(file: str, folder: Path, limit: int) -> list[str]:
+    """Copy the weights and the texts of an archive to a folder; the names of the texts."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"is no valid zip archive: {error}") from None
+    with archive:
+        names = set(archive.namelist())
+        if not {"config.json", WEIGHTS} <= names:
+            raise ValueError(f"is no .keras file: it has no config.json or no {WEIGHTS}")
+        limits = {name: most for name, most in TEXTS.items() if name in names}
+        for name, most in {**limits, WEIGHTS: limit}.items():
+            with (folder / name).open("wb") as stream:
+                copy(archive, name, most, stream)
+    return list(limits)
+
+
+def copy(archive: zipfile.ZipFile, name: str, limit: int, target: IO[bytes]) -> None:
+    """Copy an entry of an archive, which is not larger than the limit and than it declares."""
+    info = archive.getinfo(name)
+    if info.file_size > limit or info.file_size > LARGEST_RATIO * max(info.compress_size, 1):
+        raise ValueError(f"{name} declares {info.file_size:,} bytes")
+    left = info.file_size
+    try:
+        with archive.open(info) as stream:
+            while chunk := stream.read(min(left + 1, CHUNK)):
+                left -= len(chunk)
+                target.write(chunk)
+                if left < 0:
+                    break
+    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"{name} is damaged: {error}") from None
+    if left:
+        raise ValueError(f"{name} is not of its declared size")
 
 
 def visit(parent: Any, name: str, tree: dict[str, Any], data: IO[bytes] | None, limit: int) -> int:
@@ -82,7 +131,7 @@ def text(value: Any) -> str:
 
 if __name__ == "__main__":
     try:
-        main(*json.load(sys.stdin))
+        main(*json.loads(sys.argv[1]))
     except Exception as error:  # h5py raises any type where a file is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         print(reason if isinstance(error, ValueError) else f"is damaged: {reason}", file=sys.stderr)

@@ -36,7 +36,10 @@ def test_mistakes_are_one_line(
         ((trained.run, tmp_path / "net.safetensors"), "flattens maps of"),
         ((tmp_path, tmp_path / "net.stablehlo"), "is no run folder"),
         ((trained.run, tmp_path / "no" / "net.stablehlo"), "No such file or directory"),
-        ((trained.run, tmp_path / "no" / "net.onnx"), "No such file or directory"),
+        (
+            (trained.run, tmp_path / "no" / "net.onnx"),
+            f"jcnn: {tmp_path}/no/net.onnx: No such file or directory\n",
+        ),
     ):
         done = jcnn("export", *words)
         assert done.code == 2

@@ -130,9 +130,10 @@ def test_mistakes_are_one_line_and_leave_no_folder(
         ((file, "--input-shape", "8", "8", "3"), "takes images of (7, 6, 3), not (8, 8, 3)"),
         ((tmp_path / "text",), "is of an unknown format; accepted: a Keras model"),
         ((only,), "give its architecture, too (model.to_json())"),
-        ((only, "--architecture", tmp_path / "none"), "No such file or directory"),
+        ((only, "--architecture", tmp_path / "none"), f"jcnn: {tmp_path}/none: no such file\n"),
+        ((only, "--architecture", tmp_path), "not a file; accepted: what model.to_json() gives"),
         ((only, "--architecture", tmp_path / "text"), "its configuration is no valid JSON"),
-        ((tmp_path / "none.h5",), "No such file or directory"),
+        ((tmp_path / "none.h5",), f"jcnn: {tmp_path}/none.h5: no such file\n"),
     ):
         done = jcnn("import", *words, "--out", run)
         assert done.code == 2

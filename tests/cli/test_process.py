@@ -36,6 +36,17 @@ def test_help_and_a_mistyped_option_answer_without_jax_and_rich(words: list[str]
     assert done.returncode == 0, done.stderr.decode()
 
 
+def test_the_garbage_collector_leaves_all_objects_alone_at_the_end() -> None:
+    code = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count()))\n"  # called after jcnn's
+        "from jcnn.cli import main\n"
+        "main(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert int(done.stdout.split()[-1]) > 1000
+
+
 @pytest.mark.parametrize("words", [["data"], ["train", "--epochs", "0"], ["--help"]])
 def test_the_garbage_collector_is_left_as_it_was(words: list[str]) -> None:
     before = gc.get_threshold()

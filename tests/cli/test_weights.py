@@ -4,10 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jcnn.interop import save_model
+from jcnn.models import build
 from jcnn.runs import load, read_config
+from jcnn.system import hdf5, keras_file
 from tests.cli.conftest import Trained
 from tests.cli.process import Result
 
@@ -66,3 +70,25 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
     assert line.startswith("jcnn: ")
     assert message in line
     assert not (tmp_path / "run").exists()
+
+
+def test_a_file_of_keras_is_read_once_for_a_population(
+    jcnn: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[Path] = []
+
+    class Counted(hdf5.Reading):
+        def __init__(self, path: Path, *args: Any, **settings: Any) -> None:
+            started.append(path)
+            super().__init__(path, *args, **settings)
+
+    monkeypatch.setattr(keras_file, "Reading", Counted)
+    names = [str(number) for number in range(10)]
+    file = tmp_path / "net.h5"
+    save_model(build("mlp", (8, 8, 1), 10), file, input_shape=(8, 8, 1), class_names=names)
+    words = f"train --model mlp --data digits --seeds 2 --weights {file} --epochs 1"
+    # The folder cannot be made, which is tried after the models are built.
+    done = jcnn(*words.split(), "--out", file / "run")
+    assert done.code == 2
+    assert "weights: " in done.err
+    assert started == [file]

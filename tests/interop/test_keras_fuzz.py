@@ -17,8 +17,8 @@ from flax import nnx
 from jcnn.graph import GraphModel
 from jcnn.interop import load_model
 from jcnn.interop.imported import Imported
-from jcnn.interop.keras.file import numbered_model
-from jcnn.interop.keras.model import imported_model, listing_of, one_line
+from jcnn.interop.keras.file import numbered_model, one_line
+from jcnn.interop.keras.model import imported_model, listing_of
 from jcnn.layers import eval_mode
 from jcnn.system.hdf5 import Tree
 from tests.interop.keras_files import drawn, functional, numbered, write_keras
@@ -199,7 +199,7 @@ def test_mutated_configurations(count: int) -> None:
 def read_in_process(config: Any, arrays: dict[str, Any]) -> Imported | str:
     """What is read, or the one error that a reader may raise."""
     try:
-        with one_line(Path("file")):
+        with one_line("file"):
             model = numbered_model(config, tree_of(arrays), "3.15.1", ".keras")
             listing_of(model, None)
             return imported_model(model, None)

@@ -59,6 +59,19 @@ def images(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, *SHAPE), np.uint8)
 
 
+@pytest.mark.parametrize("name", ["net.onnx", "net.weights.h5", "net.safetensors"])
+def test_numbers_that_are_not_finite_are_told_of(name: str, tmp_path: Path) -> None:
+    made: Any = model()
+    about = json.loads(save_model(made, tmp_path / name, **HOW)[1].read_text(encoding="utf-8"))
+    assert not any("NaN" in note for note in about.get("notes", ()))
+    normalization: Any = list(made)[1]
+    normalization.mean[...] = normalization.mean[...].at[1].set(jnp.inf)
+    dense: Any = list(made)[-1]
+    dense.kernel[...] = dense.kernel[...].at[2, 1].set(jnp.nan)
+    about = json.loads(save_model(made, tmp_path / name, **HOW)[1].read_text(encoding="utf-8"))
+    assert about["notes"][-1].endswith("/mean and 1 more arrays holds NaN or infinity")
+
+
 # --- StableHLO ------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""HDF5 files are read by a process that may have been started before."""
+"""HDF5 files are read by a process of their own."""
 
 import importlib
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.system import hdf5
-from jcnn.system.hdf5 import read_hdf5, started_reader
+from jcnn.system.hdf5 import Reading, read_hdf5
 
 h5py: Any = importlib.import_module("h5py")  # it has no types
 
@@ -23,12 +22,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_reader_that_was_started_reads_one_file_and_a_new_one_the_next(file: Path) -> None:
-    with started_reader():
-        (started,) = hdf5._waiting
-        trees = [read_hdf5(file, (), 100), read_hdf5(file, ("a",), 100)]
-        assert hdf5._waiting == []
-    assert started.returncode == 0
+def test_what_is_below_the_names_is_read(file: Path) -> None:
+    trees = [read_hdf5(file, (), 100), read_hdf5(file, ("a",), 100)]
     assert trees[0].attributes == {"/": {"about": "Ä"}, "/a": {}}
     assert list(trees[0].arrays) == ["/a/b", "/c"]
     assert list(trees[1].arrays) == ["/a/b"]
@@ -39,16 +34,15 @@ def test_a_reader_that_was_started_reads_one_file_and_a_new_one_the_next(file: P
         np.testing.assert_array_equal(found, [[0, 1, 2], [3, 4, 5]])
 
 
-def test_a_reader_that_is_not_needed_ends(file: Path) -> None:
-    with pytest.raises(RuntimeError), started_reader():
-        (started,) = hdf5._waiting
+def test_a_reading_that_is_not_needed_ends(file: Path) -> None:
+    with pytest.raises(RuntimeError), Reading(file, (), 100) as reading:
         raise RuntimeError
-    assert started.poll() is not None
-    assert hdf5._waiting == []
+    assert reading.process.returncode is not None
+    assert not Path(reading._folder.name).exists()
 
 
 def test_a_limit_and_damage_are_one_line(file: Path) -> None:
-    with started_reader(), pytest.raises(ValueError, match="is more than the 11 bytes left"):
+    with pytest.raises(ValueError, match="is more than the 11 bytes left"):
         read_hdf5(file, (), 11)
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(ValueError, match="is damaged: "):

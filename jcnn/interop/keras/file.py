@@ -4,30 +4,25 @@ Nothing in a file is executed: layers are looked up in a table by their class, `
 classes are refused. Arrays are read one by one, each compared with the shape that its layer has.
 """
 
-import io
 import json
-import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from jcnn.interop.keras.config import KerasLayer, layers_of, listed, trained_layers
 from jcnn.interop.keras.layers import roles_of
 from jcnn.interop.keras.names import own_places, weight_places
 from jcnn.interop.keras.optimizer_read import Stored
 from jcnn.layers.model import snake_case
-from jcnn.system.hdf5 import Array, Tree, read_hdf5
+from jcnn.system.formats import check_file
+from jcnn.system.hdf5 import Array, Tree
+from jcnn.system.keras_file import LAYERS, OPTIMIZER, read_stored
 
-# Bytes of all arrays.
-LIMIT = 2**36
-_CONFIG_LIMIT, _CHUNK = 2**26, 2**20
-_WEIGHTS, _OPTIMIZER = "model.weights.h5", "optimizer"
+_CONFIG_LIMIT = 2**26
 # Where a file says what jcnn alone knows; Keras ignores it.
 OWN = "jcnn"
-# Where Keras 3, and tf.keras 2 before it, keep the layers of a model.
-_INSIDE = ("layers", "_layer_checkpoint_dependencies")
 
 Arrays = Callable[[KerasLayer], dict[str, Array]]
 Names = Callable[[KerasLayer], dict[str, str]]
@@ -79,31 +74,38 @@ def keras_model(
     Raises:
         ValueError: it is damaged, of an unknown form, or refused; the message gives the reason.
     """
-    if not zipfile.is_zipfile(path):
-        return _of_hdf5(path, architecture, numbers)
+    return model_of(read_stored(path, numbers=numbers), architecture)
+
+
+def model_of(tree: Tree, architecture: Path | None = None) -> KerasModel:
+    """The model of what is in a file; arguments and errors as of `keras_model`."""
+    if not tree.files:
+        return _of_hdf5(tree, architecture)
     if architecture is not None:
         raise ValueError("has an architecture of its own; architecture: accepted: None")
-    return _of_zip(path, numbers)
+    return _of_archive(tree)
+
+
+@contextmanager
+def one_line(place: str) -> Iterator[None]:
+    """Any error of a reader becomes one line that begins with a place, such as the file's name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{place}: its configuration is nested too deeply") from None
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        # The configuration may have any form.
+        raise ValueError(f"{place}: its configuration is wrong: {error!r}") from None
 
 
 # --- .keras ---------------------------------------------------------------------------------------
 
 
-def _of_zip(path: Path, numbers: bool) -> KerasModel:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"is no valid zip archive: {error}") from None
-    with archive, tempfile.TemporaryDirectory() as folder:
-        names = set(archive.namelist())
-        if not {"config.json", _WEIGHTS} <= names:
-            raise ValueError(f"is no .keras file: it has no config.json or no {_WEIGHTS}")
-        config = _json(_entry(archive, "config.json", _CONFIG_LIMIT))
-        about = _json(_entry(archive, "metadata.json", 2**20)) if "metadata.json" in names else {}
-        weights = Path(folder) / _WEIGHTS
-        with weights.open("wb") as stream:
-            _copy(archive, _WEIGHTS, LIMIT, stream)
-        tree = read_hdf5(weights, (*_INSIDE, _OPTIMIZER), LIMIT, numbers=numbers)
+def _of_archive(tree: Tree) -> KerasModel:
+    config = _json(tree.files["config.json"])
+    about = _json(tree.files.get("metadata.json", b"{}"))
     about = about if isinstance(about, dict) else {}
     model = numbered_model(config, tree, str(about.get("keras_version", "")), ".keras")
     return replace(model, about=about.get(OWN))
@@ -137,33 +139,9 @@ def _numbered_optimizer(config: Any, tree: Tree, version: str) -> Stored | None:
     if not given:
         return None
     arrays: list[tuple[str, Array]] = []
-    while (array := tree.array(f"/{_OPTIMIZER}/vars/{len(arrays)}")) is not None:
+    while (array := tree.array(f"/{OPTIMIZER}/vars/{len(arrays)}")) is not None:
         arrays.append((str(len(arrays)), array))
     return Stored(given, arrays, version)
-
-
-def _entry(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    content = io.BytesIO()
-    _copy(archive, name, limit, content)
-    return content.getvalue()
-
-
-def _copy(archive: zipfile.ZipFile, name: str, limit: int, target: IO[bytes]) -> None:
-    info = archive.getinfo(name)
-    if info.file_size > limit or info.file_size > 1100 * max(info.compress_size, 1):
-        raise ValueError(f"{name} declares {info.file_size:,} bytes")
-    left = info.file_size
-    try:
-        with archive.open(info) as stream:
-            while chunk := stream.read(min(left + 1, _CHUNK)):
-                left -= len(chunk)
-                target.write(chunk)
-                if left < 0:
-                    break
-    except (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{name} is damaged: {error}") from None
-    if left:
-        raise ValueError(f"{name} is not of its declared size")
 
 
 def _groups(config: Any, tree: Tree) -> dict[str, str]:
@@ -175,7 +153,7 @@ def _groups(config: Any, tree: Tree) -> dict[str, str]:
 
     def visit(model: Any, group: str, prefix: str) -> None:
         inside = next(
-            (f"{group}/{one}" for one in _INSIDE if f"{group}/{one}" in tree.attributes), ""
+            (f"{group}/{one}" for one in LAYERS if f"{group}/{one}" in tree.attributes), ""
         )
         counts: dict[str, int] = {}
         for layer in listed(model):
@@ -210,13 +188,12 @@ def _by_number(groups: dict[str, str], tree: Tree) -> Arrays:
 # --- .h5 ------------------------------------------------------------------------------------------
 
 
-def _of_hdf5(path: Path, architecture: Path | None, numbers: bool) -> KerasModel:
-    tree = read_hdf5(path, (), LIMIT, numbers=numbers)
+def _of_hdf5(tree: Tree, architecture: Path | None) -> KerasModel:
     text = tree.attributes["/"].get("model_config")
     if isinstance(text, str):
         if architecture is not None:
             raise ValueError("has an architecture of its own; architecture: accepted: None")
-        config, root = _json(text.encode()), "/model_weights"
+        config, root = _json(text), "/model_weights"
     elif architecture is None:
         raise ValueError(
             "has no model_config: it holds weights alone; save the whole model (model.save), or "
@@ -246,11 +223,12 @@ def _of_hdf5(path: Path, architecture: Path | None, numbers: bool) -> KerasModel
         count=lambda layer: sum(map(tree.size, own_places(layer, tree, root))),
         suffix=".h5",
         notes=notes,
-        about=_json(own.encode()) if isinstance(own, str) else None,
+        about=_json(own) if isinstance(own, str) else None,
     )
 
 
 def _architecture(path: Path) -> Any:
+    check_file(path, "what model.to_json() gives")
     if path.stat().st_size > _CONFIG_LIMIT:
         raise ValueError(f"architecture: {path.name} has {path.stat().st_size:,} bytes")
     config = _json(path.read_bytes())
@@ -261,12 +239,12 @@ def _architecture(path: Path) -> Any:
 
 def is_numbered(tree: Tree) -> bool:
     """Whether a file of weights is of the form of Keras 3, with arrays numbered by class."""
-    return any(f"/{one}" in tree.attributes for one in _INSIDE)
+    return any(f"/{one}" in tree.attributes for one in LAYERS)
 
 
 def _named_optimizer(tree: Tree, version: str) -> Stored | None:
     about = tree.attributes["/"].get("training_config")
-    content = _json(about.encode()) if isinstance(about, str) else None
+    content = _json(about) if isinstance(about, str) else None
     given = content.get("optimizer_config") if isinstance(content, dict) else None
     if not given:
         return None
@@ -295,7 +273,7 @@ def _by_name(tree: Tree, places: Mapping[str, Mapping[str, str]]) -> Arrays:
     return arrays
 
 
-def _json(content: bytes) -> Any:
+def _json(content: str | bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError):

@@ -1,14 +1,11 @@
 """Builds jcnn's model of a Keras file, or lists what is in it."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
@@ -21,12 +18,13 @@ from jcnn.interop.imported import (
     SavedOptimizer,
     Shape,
     dotted,
+    not_finite,
     without_softmax,
 )
 from jcnn.interop.keras.about import About
 from jcnn.interop.keras.activations import of_version
 from jcnn.interop.keras.config import KerasLayer
-from jcnn.interop.keras.file import KerasModel, keras_model
+from jcnn.interop.keras.file import KerasModel, keras_model, one_line
 from jcnn.interop.keras.layers import (
     FOR_TRAINING,
     refusal,
@@ -57,7 +55,7 @@ def read_keras(
     Raises:
         ValueError: it is damaged, or has something that jcnn has not; the message names the layer.
     """
-    with one_line(path):
+    with one_line(shown(path)):
         return imported_model(keras_model(path, architecture=architecture), input_shape)
 
 
@@ -76,23 +74,9 @@ def list_keras(
     Raises:
         ValueError: it is damaged, or no Sequential or Functional model.
     """
-    with one_line(path):
+    with one_line(shown(path)):
         model = keras_model(path, architecture=architecture, numbers=False)
         return listing_of(model, input_shape)
-
-
-@contextmanager
-def one_line(path: Path) -> Iterator[None]:
-    """Any error of a reader becomes one line that names the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{shown(path)}: {error}") from None
-    except RecursionError:
-        raise ValueError(f"{shown(path)}: its configuration is nested too deeply") from None
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        # The configuration may have any form.
-        raise ValueError(f"{shown(path)}: its configuration is wrong: {error!r}") from None
 
 
 @dataclass(frozen=True)
@@ -192,7 +176,10 @@ def imported_model(model: KerasModel, given: tuple[int, int, int] | None) -> Imp
     if optimizer is not None and frozen and len(frozen) < len(_with_parameters(model, built)):
         modules = tuple(map(dotted, frozen))
         optimizer = replace(optimizer, settings={**optimizer.settings, "freeze": modules})
-    told = [*model.notes, *notes, *ends, *said, _of_nan(nodes), _of_frozen(model, built), why]
+    wrong = not_finite(
+        (f"{node.name}/{role}", array) for node in nodes for role, array in node.arrays.items()
+    )
+    told = [*model.notes, *notes, *ends, *said, wrong, _of_frozen(model, built), why]
     return Imported(
         Graph(shape, kept, output),
         own,
@@ -209,18 +196,6 @@ def _check_about(about: About, own: Preprocessing | None, shape: Shape, output: 
         raise ValueError(f"takes {shape}; its preprocessing gives {own.image_shape}")
     if len(about.class_names) != output[-1]:
         raise ValueError(f"has {len(about.class_names)} class names for {output[-1]} classes")
-
-
-def _of_nan(nodes: list[Node]) -> str:
-    """A note on arrays with numbers that are not finite, or ""."""
-    wrong = [
-        f"{node.name}/{role}"
-        for node in nodes
-        for role, array in node.arrays.items()
-        if not np.isfinite(np.asarray(array)).all()
-    ]
-    more = f" and {len(wrong) - 1} more arrays" if len(wrong) > 1 else ""
-    return f"{wrong[0]}{more} holds NaN or infinity" if wrong else ""
 
 
 # --- what is trained ------------------------------------------------------------------------------

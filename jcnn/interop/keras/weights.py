@@ -5,7 +5,6 @@ layers of the same kind. Every array is used once, and all shapes are compared b
 """
 
 import re
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from flax import nnx
 from jcnn.data import Note, Notify, Preprocessing
 from jcnn.data.events import silent
 from jcnn.interop.imported import ASSUMED, dotted
-from jcnn.interop.keras.file import LIMIT, is_numbered, keras_model
+from jcnn.interop.keras.file import is_numbered, model_of, one_line
 from jcnn.interop.keras.layers import LAYERS, roles_of
 from jcnn.interop.keras.names import role_of
 from jcnn.interop.keras.preprocessing import Front, front, preprocessing
@@ -26,7 +25,8 @@ from jcnn.layers.calls import called_modules
 from jcnn.layers.freezing import head_path
 from jcnn.layers.model import eval_mode, snake_case
 from jcnn.system.formats import shown
-from jcnn.system.hdf5 import Array, Tree, read_hdf5
+from jcnn.system.hdf5 import Array, Tree
+from jcnn.system.keras_file import read_stored
 
 # jcnn's names of a layer's variables, in the order in which Keras numbers the arrays.
 _ROLES = {
@@ -94,15 +94,10 @@ def load_keras_weights(
     Raises:
         ValueError: the file is damaged, or an array is missing, left over or of another shape.
     """
-    try:
+    with one_line(f"weights: {shown(path)}"):
         layers, first = file_layers(path)
         targets = _targets(model, input_shape)
         pairs, by_name = _paired(targets, layers, lambda: head_path(model, input_shape))
-    except ValueError as error:
-        raise ValueError(f"weights: {shown(path)}: {error}") from None
-    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-        # A configuration may have any form.
-        raise ValueError(f"weights: {shown(path)}: its configuration is wrong: {error!r}") from None
     loaded: list[str] = []
     new: list[str] = []
     for target, _, arrays in pairs:
@@ -129,20 +124,17 @@ def keras_preprocessing(path: Path, image_shape: tuple[int, int, int]) -> Prepro
     Raises:
         ValueError: the file is damaged, or they do what jcnn's preprocessing cannot.
     """
-    try:
-        if _has_weights_alone(path):
+    with one_line(f"weights: {shown(path)}"):
+        tree = read_stored(path)
+        if _has_weights_alone(tree):
             return None
-        model = keras_model(path)
+        model = model_of(tree)
         own, _ = preprocessing(model, front(model), image_shape)
-    except ValueError as error:
-        raise ValueError(f"weights: {shown(path)}: {error}") from None
-    return own
+        return own
 
 
-def _has_weights_alone(path: Path) -> bool:
-    if zipfile.is_zipfile(path):
-        return False
-    return "model_config" not in read_hdf5(path, (), LIMIT, numbers=False).attributes["/"]
+def _has_weights_alone(tree: Tree) -> bool:
+    return not tree.files and "model_config" not in tree.attributes["/"]
 
 
 # --- the model ------------------------------------------------------------------------------------
@@ -183,10 +175,10 @@ def file_layers(path: Path) -> tuple[list[FileLayer], Front | None]:
     Raises:
         ValueError: the file is damaged.
     """
-    if _has_weights_alone(path):
-        tree = read_hdf5(path, (), LIMIT)
+    tree = read_stored(path)
+    if _has_weights_alone(tree):
         return (_numbered(tree) if is_numbered(tree) else _listed(tree)), None
-    model = keras_model(path)
+    model = model_of(tree)
     layers = [
         FileLayer(layer.path, layer.kind, model.arrays(layer))
         for layer in model.layers
