@@ -1,7 +1,7 @@
 // Lecture mode: large type, the controls hidden, full screen where the browser allows it, a
 // presenter's keys.
 
-import { make } from "./dom.js";
+import { make, makeSvg } from "./dom.js";
 import { change, state } from "./state.js";
 import { tourWords } from "./tour_words.js";
 
@@ -11,7 +11,8 @@ const IN_MAP = `${IN_FIELD}, [role="application"], [role="grid"], .editable, sum
 // Make the button of lecture mode in `bar`. `page(by)` goes on or back, and is false if there is
 // nothing to go through. Returns {prepare, show}, called after a change before and after drawing.
 export function makeLecture(bar, page) {
-  const button = make("button", { type: "button", "data-guide": "lecture", onclick: () => setLecture(!state.lecture) });
+  const button = make("button", { type: "button", "data-guide": "lecture", onclick: () => setLecture(!state.lecture) },
+    makeSvg("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, makeSvg("path", { d: "M1 3h18v11H1zM10 14v4M5 18h10" })));
   const blank = make("div", { class: "blank", hidden: true, onclick: () => setBlank(false) });
   bar.append(button);
   document.body.append(blank);
@@ -66,8 +67,9 @@ export function makeLecture(bar, page) {
 
   function show() {
     const labels = tourWords[state.language];
-    button.textContent = state.lecture ? labels.leave_lecture : labels.lecture;
-    button.title = labels.lecture_keys;
+    const name = state.lecture ? labels.leave_lecture : labels.lecture;
+    button.setAttribute("aria-label", name);
+    button.title = `${name}. ${labels.lecture_keys}`;
     button.setAttribute("aria-pressed", String(state.lecture));
   }
   return { prepare, show };

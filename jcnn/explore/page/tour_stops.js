@@ -25,7 +25,11 @@ const NEARLY = 5e-3;
 export const outputOf = ({ state }, layer) => state.outputs[layer + 1];
 export const inputOf = ({ state, network }, layer) => state.outputs[network.layers[layer].inputs[0]];
 export const bestOf = (state) => indexOfLargest(state.outputs.at(-1));
-export const named = ({ network }, index) => network.classes[index] ?? String(index);
+// The name of a class in quotation marks, since it may be a number or several words.
+export function named({ network, state }, index) {
+  const name = network.classes[index] ?? index;
+  return state.language === "ja" ? `「${name}」` : `“${name}”`;
+}
 
 export const selectedIn = ({ state }, ...layers) => layers.includes(state.selected?.layer);
 
@@ -81,7 +85,7 @@ export const FIRST_STOPS = [
     facts: ({ state, network }) => ({
       layers: network.layers.length,
       parameters: parametersOf(network), classes: network.classes.length,
-      best: named({ network }, bestOf(state)), score: state.outputs.at(-1)[bestOf(state)],
+      best: named({ network, state }, bestOf(state)), score: state.outputs.at(-1)[bestOf(state)],
     }),
     solved: (at) => at.state.selected !== null && at.state.selected.layer >= at.roles.logits &&
       at.state.selected.unit === bestOf(at.state),

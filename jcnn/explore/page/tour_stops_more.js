@@ -29,7 +29,7 @@ const MORE_STOPS = [
     spare: true,
     when: ({ conv }) => conv !== null,
     patch: () => ({ view: "playground", playground: playOf(exampleOf("003_stride1_row1")) }),
-    marks: () => [".pg-choices", ".pg-formula"],
+    marks: () => [".pg-choices", ".pg-outputs"],
     facts: ({ state }) => {
       const { choices } = state.playground;
       const window = resolvePlay(state.playground);

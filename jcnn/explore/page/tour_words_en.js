@@ -193,7 +193,7 @@ export const STOPS_EN = {
     hints: ["The field “class” stands above the pictures.", "Choose any class other than {best}."],
     of: {
       gradcam: {
-        seen: "The bright parts speak for {asked} (probability {score}). This is [Grad-CAM](gradcam).",
+        seen: "Where the map is bright, the picture speaks for {asked} (probability {score}). This is [Grad-CAM](gradcam).",
         why: "For each map of the last convolution, the mean [gradient](gradient) of the logit says how much the map counts. The maps times these weights, added up, show where in the picture the evidence is.",
         done: "For {asked}, other parts of the picture speak.",
       },
