@@ -64,22 +64,23 @@ export function makeTour(panel, bar) {
     stay = { number, home, began: null, hints: 0, isDone: false, wasSolved: false, timer: null };
   }
 
-  // A new number in the address: with more than the number, it says itself what is shown.
   function prepare() {
     document.documentElement.classList.toggle("touring", state.tour !== null && !folded);
   }
 
+  // An address that was typed or opened, before the page writes its own: with more than the number of
+  // the stop, it says itself what is shown.
+  let typed = location.hash;
+  addEventListener("hashchange", () => { typed = location.hash; }, { capture: true });
+
   function arrive() {
     const number = Math.max(1, Math.min(stops.length, state.tour));
-    if (!/[#&](layer|view)=/.test(arrivedBy)) {
-      go(number);
-      return false;
-    }
-    enter(number, stops[number - 1].home?.(placeAt(stops[number - 1], state)) ?? null);
-    return true;
+    const whole = /[#&](layer|view)=/.test(typed);
+    typed = "";
+    if (whole) enter(number, stops[number - 1].home?.(placeAt(stops[number - 1], state)) ?? null);
+    else go(number);
+    return whole;
   }
-  let arrivedBy = location.hash; // the address before the page wrote its own
-  addEventListener("hashchange", () => { arrivedBy = location.hash; }, { capture: true });
 
   function show(changed) {
     const labels = tourWords[state.language];
@@ -91,7 +92,8 @@ export function makeTour(panel, bar) {
       if (stay) leave();
       return;
     }
-    if (stay?.number !== state.tour && !arrive()) return;
+    const isTyped = /[#&]tour=/.test(typed);
+    if ((isTyped || stay?.number !== state.tour) && !arrive()) return;
     const isNew = stay.began === null;
     if (isNew) stay.began = { ...state };
     update(changed, isNew);

@@ -74,6 +74,8 @@ export function makeCardOfTour(panel, actions) {
         `${i + 1}. ${one === stop ? said.title : titleOfStop(one, state.language)}`)));
     }
     built = key;
+    panel.dataset.stop = stop.id;
+    panel.dataset.selected = state.selected ? `${state.selected.layer}/${state.selected.unit}` : "";
     place.textContent = fillIn(tourWords[state.language].place, { at: number, all: stops.length });
     bar.firstChild.style.width = `${(100 * number) / stops.length}%`;
     back.disabled = number === 1;

@@ -76,7 +76,7 @@ export const FIRST_STOPS = [
       const average = (k) => state.outputs[0].reduce((sum, value, i) => (i % 3 === k ? sum + value : sum), 0) / (state.outputs[0].length / 3);
       return { red: average(0), green: average(1), blue: average(2) };
     },
-    solved: ({ state, began }) => redPixels(state.outputs[0]) > redPixels(began.outputs[0]),
+    solved: ({ state, began }) => state.own !== null && redPixels(state.outputs[0]) > redPixels(began.outputs[0]),
   },
   {
     id: "network",
