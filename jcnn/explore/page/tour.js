@@ -16,8 +16,8 @@ const TRIES = ["selected", "outputs", "playground", "dropoutTraining"];
 // Make the tour in an empty element, and its button in `bar`. Returns {prepare, show, page}: `prepare`
 // is called after a change before the page is drawn, `show` after it, and `page(by)` goes on or back.
 export function makeTour(panel, bar) {
-  const roles = rolesOf(state.network);
-  const stops = stopsFor(state.network, roles);
+  let roles = null; // found when the tour is first opened: in a deep network this takes time
+  let stops = [];
   const card = makeCardOfTour(panel, { go, close: () => change({ tour: null }), fold: () => fold(true) });
   const start = make("button", { type: "button", "data-guide": "tour", onclick: toggle });
   bar.append(start);
@@ -30,6 +30,12 @@ export function makeTour(panel, bar) {
     const home = stayed?.home ?? null;
     const unit = at.selected !== null && at.selected.layer === layer ? at.selected.unit : home;
     return { state: at, network: at.network, roles, layer, home, unit, began: stayed?.began ?? at };
+  }
+
+  function prepareStops() {
+    if (roles !== null) return;
+    roles = rolesOf(state.network);
+    stops = stopsFor(state.network, roles);
   }
 
   function toggle() {
@@ -46,6 +52,7 @@ export function makeTour(panel, bar) {
 
   // Go to a stop: set what it shows, and undo what was changed at the last one.
   function go(number) {
+    prepareStops();
     if (number < 1 || number > stops.length) return;
     const stop = stops[number - 1];
     const patch = { tour: number, view: "network", selected: null, tab: null };
@@ -74,6 +81,7 @@ export function makeTour(panel, bar) {
   addEventListener("hashchange", () => { typed = location.hash; }, { capture: true });
 
   function arrive() {
+    prepareStops();
     const number = Math.max(1, Math.min(stops.length, state.tour));
     const whole = /[#&](layer|view)=/.test(typed);
     typed = "";

@@ -22,7 +22,7 @@ export const STOPS_EN = {
   network: {
     title: "From the picture to the classes",
     seen: "The picture goes in at the left. {layers} [layers](layer) later there is one number for each of {classes} classes. The most probable is {best}, with probability {score}.",
-    why: "Each layer computes new numbers from those before it. What it computes is set by {parameters} [parameters](parameter). Training has found them.",
+    why: "Each layer computes new numbers from those before it. What it computes is set by {parameters} [parameters](parameter). Their values are set by training.",
     task: "At the right, click the class that is most probable.",
     hints: ["The classes stand in the last column.", "Click the line of {best}."],
     done: "This is the end of the network. Now we go through it from the start.",
