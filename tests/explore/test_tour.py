@@ -33,53 +33,41 @@ CARD = """() => ({
 JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_stop_by_address_in_both_languages(browser_page: OpenPage, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "residual" else n for n in MODELS],
+)
+def test_every_stop_by_address_with_its_numbers_and_task(browser_page: OpenPage, name: str) -> None:
+    """In one pass: a stop costs 0.1 s. No task is done before it is solved; each can be solved."""
     model = toured(name)
-    page = browser_page(model.html, "#tour=1&lang=en")
+    page = browser_page(model.html, "#tour=1")
     count = page.locator('[data-tour="stops"] option').count()
-    seen: dict[str, list[dict[str, Any]]] = {}
-    for language in ("en", "ja"):
-        for number in range(1, count + 1):
-            show(page, f"#tour={number}&lang={language}")
-            seen.setdefault(language, []).append(page.evaluate(CARD))
-            assert f"tour={number}" in page.evaluate("location.hash")
-    for card in [*seen["en"], *seen["ja"]]:
-        assert card["title"], card
-        assert "undefined" not in card["text"]
-        assert "{" not in card["text"]
-        assert card["marks"] > 0, card["stop"]
-        assert card["done"] == 0
-        assert card["tasks"] == 1, card["stop"]
-    assert all(JAPANESE.search(card["title"]) for card in seen["ja"] if card["stop"] != "none")
-    assert not any(JAPANESE.search(card["title"] + card["text"]) for card in seen["en"])
-    stops = [card["stop"] for card in seen["en"]]
-    assert stops == [card["stop"] for card in seen["ja"]]
+    stops: list[str] = []
+    for number in range(1, count + 1):
+        show(page, f"#tour={number}&picture=0&lang={'ja' if number % 2 else 'en'}")
+        card = page.evaluate(CARD)
+        stop = card["stop"]
+        stops.append(stop)
+        assert bool(JAPANESE.search(card["title"])) == bool(number % 2), stop
+        assert bool(JAPANESE.search(card["text"])) == bool(number % 2), stop
+        assert "undefined" not in card["text"], stop
+        assert "{" not in card["text"], stop
+        assert card["marks"] > 0, stop
+        assert (card["tasks"], card["done"]) == (1, 0), stop
+        facts = _facts(model, stop) if name in STOPS else {}
+        for fact_name, wanted in facts.items():
+            assert fact(page, fact_name) == pytest.approx(wanted, rel=2e-4, abs=1e-5), (
+                stop,
+                fact_name,
+            )
+        solve(page, model, stop)
+        assert page.locator(DONE).count() == 1, stop
+        assert page.locator("#tour .tour-hint:not([hidden])").count() == 0
     if name in STOPS:
         assert stops == STOPS[name]
     else:
         assert {"join", "filter", "dense"} <= set(stops)
-    assert len(stops) <= 20
-    assert len(stops) >= (12 if "pool" in stops else 10)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_every_task_can_be_solved_and_is_not_ticked_before(
-    browser_page: OpenPage, name: str
-) -> None:
-    model = toured(name)
-    page = browser_page(model.html, "#tour=1&lang=en")
-    count = page.locator('[data-tour="stops"] option').count()
-    for number in range(1, count + 1):
-        show(page, f"#tour={number}&picture=0")
-        stop = page.evaluate(CARD)["stop"]
-        assert page.locator(DONE).count() == 0, stop
-        solve(page, model, stop)
-        assert page.locator(DONE).count() == 1, stop
-        assert page.locator("#tour .tour-hint:not([hidden])").count() == 0
-        page.keyboard.press("PageDown")
-        if number < count:
-            assert page.locator(DONE).count() == 0, stop
+    assert (12 if "pool" in stops else 10) <= len(stops) <= 20
 
 
 def test_what_is_changed_at_a_stop_is_undone_at_the_next(browser_page: OpenPage) -> None:
@@ -150,20 +138,6 @@ def _facts(model: Toured, stop: str) -> dict[str, float]:
         label = 0 if model is toured("conv4") else best
         return {"probability": shares[label], "loss": -np.log(shares[label])}
     return {}
-
-
-@pytest.mark.parametrize("name", ["conv4", "rgb", "mlp"])
-def test_the_numbers_of_the_captions(browser_page: OpenPage, name: str) -> None:
-    model = toured(name)
-    page = browser_page(model.html, "#tour=1&lang=ja")
-    compared = 0
-    for number, stop in enumerate(STOPS[name], 1):
-        show(page, f"#tour={number}&picture=0")
-        for fact_name, wanted in _facts(model, stop).items():
-            shown = fact(page, fact_name)
-            assert shown == pytest.approx(wanted, rel=2e-4, abs=1e-5), (stop, fact_name)
-            compared += 1
-    assert compared > 18
 
 
 def test_captions_follow_the_picture(browser_page: OpenPage) -> None:
@@ -269,6 +243,12 @@ def test_both_languages_have_the_same_words(browser_page: OpenPage) -> None:
     assert paths(tables["words"]["en"]) == paths(tables["words"]["ja"])
     assert list(tables["glossary"]["en"]) == list(tables["glossary"]["ja"])
     for language in ("en", "ja"):
+        for stop, words in tables[language].items():
+            used, known = (
+                set(re.findall(r"\{(\w+)\}", json.dumps(one)))
+                for one in (words, tables["en"][stop])
+            )
+            assert used <= known, (language, stop)
         text = json.dumps(tables[language], ensure_ascii=False)
         linked = set(re.findall(r"\]\((\w+)\)", text))
         assert linked <= set(tables["glossary"][language])
