@@ -18,6 +18,6 @@ def example_page(examples: Sequence[Mapping[str, Any]], title: str) -> str:
         "example.html",
         "example_main.js",
         title,
-        sheets=("style.css", "playground.css"),
+        sheets=("style.css", "playground.css", "tour.css", "lecture.css"),
         examples=in_script(json.dumps(list(examples))),
     )

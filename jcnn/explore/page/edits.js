@@ -38,8 +38,20 @@ export function isChanged(array, at) {
 
 // Restore the page's parameters and the last embedded picture.
 export function resetAll() {
-  for (const [array, numbers] of originals) array.data.set(numbers);
-  originals.clear();
+  restore();
   const picture = state.picture ?? state.own.from;
   change({ picture, own: null, edited: false, outputs: outputsOf(state.network, picture) });
+}
+
+// Restore the page's parameters; returns the outputs for the picture that is shown.
+export function restoredOutputs() {
+  restore();
+  const outputs = [state.outputs[0]];
+  runFrom(state.network.layers, outputs, 0);
+  return outputs;
+}
+
+function restore() {
+  for (const [array, numbers] of originals) array.data.set(numbers);
+  originals.clear();
 }

@@ -3,6 +3,8 @@
 import { forgetAddress, keepAddress } from "./address.js";
 import { make } from "./dom.js";
 import { addExamples } from "./examples_more.js";
+import { makeLecture } from "./lecture.js";
+import { turnPage } from "./lecture_page.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { words } from "./words.js";
@@ -15,8 +17,11 @@ function startExamples() {
   const language = navigator.language.startsWith("ja") ? "ja" : "en";
   Object.assign(state, { language, announce: (text) => (byId("announce").textContent = text) });
   Object.assign(state, readHash(location.hash, NO_NETWORK), { view: "playground", picture: null });
+  const lecture = makeLecture(byId("guide"), turnPage);
+  listen(lecture.prepare);
   listen(showExamples);
-  showExamples(new Set(Object.keys(state)));
+  listen(lecture.show);
+  change({ ...state });
   addEventListener("hashchange", () => {
     forgetAddress();
     change({ ...readHash(location.hash, NO_NETWORK), view: "playground" });

@@ -5,12 +5,15 @@ import { check, showSummary } from "./badge.js";
 import { makeDetail } from "./detail.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
+import { makeLecture } from "./lecture.js";
+import { turnPage } from "./lecture_page.js";
 import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
+import { makeTour } from "./tour.js";
 import { showTrouble } from "./trouble.js";
 import { showWhy } from "./why_view.js";
 import { fillIn, words } from "./words.js";
@@ -34,8 +37,15 @@ async function start() {
   const overview = makeOverview(part("overview"), part("readout"), panel);
   const detail = makeDetail(panel, overview);
   const draw = (changed) => show(changed, overview, detail);
+  const tour = makeTour(part("tour"), part("guide"));
+  const lecture = makeLecture(part("guide"), (by) => tour.page(by) || turnPage(by));
+  // They make room before the page is drawn, and describe it afterwards.
+  listen(lecture.prepare);
+  listen(tour.prepare);
   listen(draw);
-  draw(new Set(Object.keys(state)));
+  listen(lecture.show);
+  listen(tour.show);
+  change({ ...state });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
     forgetAddress();

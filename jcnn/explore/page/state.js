@@ -19,6 +19,8 @@ export const state = {
   split: false, // whether every layer has a column of its own
   scale: "layer", // range of the colours: "unit" (one map), "layer" or "global"
   exact: false, // show all digits
+  tour: null, // number of the stop of the tour, from 1; null: no tour
+  lecture: false, // whether the page is shown in lecture mode
   announce: () => {}, // announces a text to screen readers
 };
 
@@ -37,7 +39,7 @@ export function change(patch) {
 }
 
 // The address of the state.
-export function hashOf({ picture, selected, tab, view, method, target, maps, playground, language, split, scale, exact }) {
+export function hashOf({ picture, selected, tab, view, method, target, maps, playground, language, split, scale, exact, tour, lecture }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
   if (selected) {
@@ -56,6 +58,8 @@ export function hashOf({ picture, selected, tab, view, method, target, maps, pla
   if (split) words.set("layers", "all");
   words.set("scale", scale);
   if (exact) words.set("exact", 1);
+  if (tour !== null) words.set("tour", tour);
+  if (lecture) words.set("lecture", 1);
   return `#${words}`;
 }
 
@@ -90,5 +94,8 @@ export function readHash(hash, network) {
   if (words.has("layers")) patch.split = words.get("layers") === "all";
   choice("scale", "scale", ["unit", "layer", "global"]);
   if (words.has("exact")) patch.exact = words.get("exact") === "1";
+  const stop = number("tour", 100);
+  if (stop !== null) patch.tour = Math.max(1, stop);
+  if (words.has("lecture")) patch.lecture = words.get("lecture") === "1";
   return patch;
 }

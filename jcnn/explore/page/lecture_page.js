@@ -1,0 +1,16 @@
+// What a presenter's keys go through where there is no tour: the positions of the playground, or the
+// pictures.
+
+import { choosePicture } from "./pictures.js";
+import { state } from "./state.js";
+
+export function turnPage(by) {
+  if (state.view === "playground") {
+    const button = document.querySelector(`.pg-walk [name="${by > 0 ? "step" : "back"}"]`);
+    button?.click();
+    return true;
+  }
+  const next = (state.picture ?? state.own.from) + by;
+  if (next >= 0 && next < state.network.pictures.length) choosePicture(next);
+  return true;
+}
