@@ -30,7 +30,7 @@ export function showConv(panel, state) {
   const { selected, network, outputs, picture, own, language, exact } = state;
   const layer = network.layers[selected.layer];
   const place = placeOf(layer.out, selected.unit);
-  const size = sizeIn(panel, layer);
+  const size = sizeIn(panel, layer, state);
   const key = [selected.layer, place.channel, picture, language, exact, size.rows, size.side, matchMedia("(prefers-color-scheme: dark)").matches].join();
   let conv = shownConvs.get(panel);
   const same = conv && panel.firstChild && conv.key === key && conv.own === own;
@@ -51,11 +51,11 @@ export function showConv(panel, state) {
 }
 
 // The side of a map, and how many channels fit below each other.
-function sizeIn(panel, layer) {
+function sizeIn(panel, layer, state) {
   const { clientHeight: height = 0, clientWidth: width = 0 } = panel.closest("#detail") ?? {};
-  const { side, row } = width > CONV_LARGE ? CONV_SIZES.large : CONV_SIZES.small;
+  const { side, row } = width > CONV_LARGE && !state.lecture ? CONV_SIZES.large : CONV_SIZES.small;
   const high = Math.max(side, windowOf(layer)[0] * row) + CAPTION;
-  return { side, rows: Math.max(2, Math.min(MOST_ROWS, Math.floor((height - CONV_AROUND) / high))) };
+  return { side, rows: Math.max(height > 0 ? 1 : 2, Math.min(MOST_ROWS, Math.floor((height - CONV_AROUND) / high))) };
 }
 
 function buildConv(layer, filter, state, { side, rows }) {

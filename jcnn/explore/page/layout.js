@@ -10,6 +10,7 @@ const PHONE = 600; // a window so narrow is scrolled sideways, with maps that a 
 const FINGER = 68;
 const SCORES_WIDE = 150; // width of the column of classes
 const OPENED_SHARE = 0.67; // of the width, for the panel of an opened unit
+const LARGE_SHARE = 0.75;
 const MOST_OPENED = 1080;
 const NARROW = 900;
 const LOW = 560;
@@ -19,10 +20,11 @@ export function mapsDown(height) {
   return Math.max(FEWEST_DOWN, Math.min(MOST_DOWN, Math.floor(height / 44)));
 }
 
-// The width of the panel of an opened unit, which the network steps aside for; 0 where there is none for
-// both, so that the panel lies over the lower part of the window.
-export function openedWidth(width, height) {
-  return width < NARROW || height < LOW ? 0 : Math.min(MOST_OPENED, Math.round(width * OPENED_SHARE));
+// The width of the panel of an opened unit, which the network steps aside for, further where type is
+// large; 0 where there is none for both, so that the panel lies over the lower part of the window.
+export function openedWidth(width, height, isLarge) {
+  if (width < NARROW || height < LOW) return 0;
+  return Math.min(MOST_OPENED, Math.round(width * (isLarge ? LARGE_SHARE : OPENED_SHARE)));
 }
 
 // The width of the columns between the picture and the classes, of the classes, and the longest side

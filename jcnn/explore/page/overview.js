@@ -21,6 +21,7 @@ import { sourcesByInput } from "./terms.js";
 import { viewWords } from "./view_words.js";
 import { fillIn, words } from "./words.js";
 
+const LEAST_HIGH = 200; // pixels of maps below each other
 const BELOW = 34; // pixels for what is below the maps: the number of channels, arcs of skip connections
 
 // Build the overview in an empty element. The selected unit is opened in `panel`, between its column and
@@ -63,7 +64,7 @@ export function makeOverview(root, readout, panel) {
   function place() {
     const opened = openedColumn();
     const whole = root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft);
-    const aside = opened ? openedWidth(whole, innerHeight) : 0;
+    const aside = opened ? openedWidth(whole, innerHeight, state.lecture) : 0;
     if (aside > 0) for (const column of shown) column.all = false;
     const sizesFor = (height) => layoutOf(
       shown.map((column) => ({ form: column.form, count: mapsBelow(column) })), whole, aside, height);
@@ -73,7 +74,8 @@ export function makeOverview(root, readout, panel) {
     placeSlot(opened, aside);
     const top = frame.getBoundingClientRect().top + scrollY;
     const rest = shown[0].element.offsetHeight - shown[0].cells.parentElement.offsetHeight;
-    const height = Math.max(300, Math.min(innerHeight, 1100) - top - rest - BELOW);
+    const bottom = Math.min(innerHeight - parseFloat(getComputedStyle(document.body).paddingBottom), 1100);
+    const height = Math.max(LEAST_HIGH, bottom - top - rest - BELOW);
     for (const column of shown) {
       const unit = column === opened ? state.selected.unit : null;
       const channel = unit !== null && column.form === "maps" ? placeOf(column.shape, unit).channel : unit;
