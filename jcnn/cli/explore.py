@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from jcnn.data import Dataset
     from jcnn.data.request import Resize
+    from jcnn.explore import Epochs
 
 _CLASSES_SHOWN = 10
 
@@ -54,6 +55,9 @@ class ExploreCommand(BuiltBy):
     """Indices of the test images to show, from 0."""
     top_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """For each channel, show which of the first N test images activate it most; 0 for none."""
+    over_epochs: bool = False
+    """Show the epochs of the run's training one after the other, with its curves and confusion
+    matrices. The run must have kept their weights: jcnn train --keep-checkpoints."""
     example: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
@@ -87,6 +91,7 @@ class ExploreCommand(BuiltBy):
         use_cache()
         keep_memory()
         subject = self._of_run() if Path(self.subject).is_dir() else self._untrained()
+        epochs = self._epochs(subject) if self.over_epochs else None
         images = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
         labels: list[int | None] = [None] * len(images)
@@ -107,6 +112,7 @@ class ExploreCommand(BuiltBy):
             title=subject.title,
             resize=subject.resize,
             top_images=top,
+            epochs=epochs,
         )
         made.save(self.out)
         print(self.out)
@@ -124,6 +130,16 @@ class ExploreCommand(BuiltBy):
         title = examples[0]["title"] if len(examples) == 1 else file.stem
         write_text(self.out, example_page(examples, title))
         print(self.out)
+
+    def _epochs(self, subject: "_Subject") -> "Epochs":
+        """The epochs that the run has kept; `subject.model` gets the weights of the last."""
+        from jcnn.cli.explore_epochs import epochs_of_run
+
+        run = Path(self.subject)
+        if not run.is_dir():
+            raise ValueError(f"--over-epochs: is for a run folder; {self.subject} is none")
+        assert subject.test is not None  # `_needs_data`
+        return epochs_of_run(run, subject.model, subject.test)
 
     def _of_run(self) -> "_Subject":
         from jcnn.cli.predictions import read_test_images
@@ -195,7 +211,7 @@ class ExploreCommand(BuiltBy):
         return bool(not self.image or self.data or self.data_dir or self.index)
 
     def _needs_data(self) -> bool:
-        return self._shows_data() or self.top_images > 0
+        return self._shows_data() or self.top_images > 0 or self.over_epochs
 
     def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
         """Indices of the test images to show: those of --index, or the first of each class."""

@@ -14,6 +14,7 @@ from flax import nnx
 
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
+from jcnn.explore._epochs import Epochs, check_epochs, describe_epochs
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._top_images import top_images as find_top_images
@@ -68,6 +69,7 @@ def page(
     title: str = "",
     resize: Resize = "stretch",
     top_images: npt.NDArray[np.uint8] | None = None,
+    epochs: Epochs | None = None,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -82,6 +84,7 @@ def page(
         resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
         top_images: `(M, H, W, C)` uint8; those of them that activate a channel most are shown with
             it, as thumbnails. The model runs once for each.
+        epochs: those of the model's training, which the page shows one after the other.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
@@ -110,24 +113,12 @@ def page(
         raise ValueError(f"resize: got {resize!r}; accepted: {', '.join(get_args(Resize))}")
 
     numbers = Numbers()
-    layers = [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "inputs": layer.inputs,
-            "in": layer.in_shape,
-            "out": layer.out_shape,
-            **layer.settings,
-            "arrays": {name: numbers.add(array) for name, array in layer.arrays.items()},
-        }
-        for layer in found.layers
-    ]
     content: dict[str, Any] = {
         "format": 1,
         "title": title,
         "classes": classes,
         "input": {"shape": [height, width, channels], "scale": 255, "resize": resize},
-        "layers": layers,
+        "layers": _layers(found, numbers),
         "pictures": [
             {
                 "name": name,
@@ -153,12 +144,46 @@ def page(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
+    if epochs is not None:
+        check_epochs(epochs, found)
+        _check_size_of_epochs(len(epochs.numbers), size)
+        content["epochs"] = describe_epochs(epochs, found, images, numbers)
     # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
     budget = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
     checks, left_out = _checks(found, images, called, numbers, budget)
     content["checks"], content["left_out"] = checks, left_out
     return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
+
+
+def _layers(found: Network, numbers: Numbers) -> list[dict[str, Any]]:
+    """The layers as JSON; their arrays are added to `numbers`."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "inputs": layer.inputs,
+            "in": layer.in_shape,
+            "out": layer.out_shape,
+            **layer.settings,
+            "arrays": {name: numbers.add(array) for name, array in layer.arrays.items()},
+        }
+        for layer in found.layers
+    ]
+
+
+def _check_size_of_epochs(count: int, size: int) -> None:
+    """Refuse epochs whose weights do not fit in a page; `size` is that of one."""
+    if count * size <= _REFUSED:
+        return
+    most = f"{_REFUSED / 1e6:.0f} MB at most"
+    fit = _REFUSED // size
+    if fit >= 2:
+        most += f", {fit} of these epochs: train with --keep-checkpoints {fit}"
+    raise ValueError(
+        f"epochs: the weights of {count} epochs take {count * size / 1e6:.1f} MB in a page; "
+        f"accepted: {most}"
+    )
 
 
 def _checks(

@@ -75,7 +75,7 @@ def test_a_file_that_is_not_of_the_epoch_or_the_model(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="does not match its checksum"):
         load_epoch(model, tmp_path, 1)
     file.write_bytes((tmp_path / "epochs" / "0.safetensors").read_bytes())
-    with pytest.raises(RunError, match="is of epoch 0$"):
+    with pytest.raises(RunError, match=r"is of epoch 0$"):
         load_epoch(model, tmp_path, 1)
     with pytest.raises(RunError, match="cannot be read: No such file"):
         load_epoch(model, tmp_path, 7)

@@ -16,6 +16,7 @@ from jcnn.runs import load
 from jcnn.runs.epochs import kept_epochs, load_epoch
 from jcnn.system import sealed
 from jcnn.train import fit, fit_population, loop
+from jcnn.train.resume import save_progress
 from tests.train import small
 
 DATA = small.dataset()
@@ -77,7 +78,7 @@ def test_an_interrupted_training_keeps_what_an_uninterrupted_one_does(
     fit(linear(), DATA, config, run=whole, verbose=0)
     assert kept_epochs(whole) == [0, 3, 5]
 
-    real = loop.save_progress
+    real = save_progress
     calls = 0
 
     def save(*args: Any, **named: Any) -> None:
