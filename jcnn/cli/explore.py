@@ -84,12 +84,15 @@ class ExploreCommand(BuiltBy):
             )
         import numpy as np
 
+        from jcnn.cli.explore_epochs import check_kept
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
         from jcnn.explore import page
 
         use_cache()
         keep_memory()
+        if self.over_epochs:
+            check_kept(Path(self.subject))
         subject = self._of_run() if Path(self.subject).is_dir() else self._untrained()
         epochs = self._epochs(subject) if self.over_epochs else None
         images = [read_image(file, subject.shape, subject.resize) for file in self.image]
@@ -135,11 +138,8 @@ class ExploreCommand(BuiltBy):
         """The epochs that the run has kept; `subject.model` gets the weights of the last."""
         from jcnn.cli.explore_epochs import epochs_of_run
 
-        run = Path(self.subject)
-        if not run.is_dir():
-            raise ValueError(f"--over-epochs: is for a run folder; {self.subject} is none")
         assert subject.test is not None  # `_needs_data`
-        return epochs_of_run(run, subject.model, subject.test)
+        return epochs_of_run(Path(self.subject), subject.model, subject.test)
 
     def _of_run(self) -> "_Subject":
         from jcnn.cli.predictions import read_test_images

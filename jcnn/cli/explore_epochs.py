@@ -14,6 +14,19 @@ from jcnn.runs.history import History, read_history
 _JUDGED = 1000
 
 
+def check_kept(run: Path) -> None:
+    """Raise a `ValueError` unless the folder is a run that has kept two epochs."""
+    if not run.is_dir():
+        raise ValueError(f"--over-epochs: is for a run folder; {run} is none")
+    kept = kept_epochs(run)
+    if len(kept) < 2:
+        has = f"epoch {kept[0]} only" if kept else "no epoch"
+        raise ValueError(
+            f"--over-epochs: {run} has kept the weights of {has}; train with --keep-checkpoints "
+            "all, or with a number of epochs to keep"
+        )
+
+
 def epochs_of_run(run: Path, model: nnx.Module, test: Dataset) -> Epochs:
     """The epochs whose weights a run has kept.
 
@@ -23,15 +36,9 @@ def epochs_of_run(run: Path, model: nnx.Module, test: Dataset) -> Epochs:
         test: the test images.
 
     Raises:
-        ValueError: the run has not kept two epochs, or one of them is damaged.
+        RunError: the weights of an epoch are damaged.
     """
     kept = kept_epochs(run)
-    if len(kept) < 2:
-        has = f"only epoch {kept[0]}" if kept else "none"
-        raise ValueError(
-            f"--over-epochs: {run} has kept the weights of {has}; train with --keep-checkpoints "
-            "all, or with a number of epochs to keep"
-        )
 
     def load(epoch: int) -> nnx.Module:
         load_epoch(model, run, epoch)

@@ -3,6 +3,9 @@
 import { forgetAddress, keepAddress } from "./address.js";
 import { check, showSummary } from "./badge.js";
 import { makeDetail } from "./detail.js";
+import { takeEpoch } from "./edits.js";
+import { lastEpoch, setWeights } from "./epochs.js";
+import { showEpochs } from "./epochs_view.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { makeOverview } from "./overview.js";
@@ -28,7 +31,8 @@ async function start() {
   const network = await unpack(document);
   const language = navigator.language.startsWith("ja") ? "ja" : "en";
   Object.assign(state, { network, language, announce: (text) => (part("announce").textContent = text) });
-  Object.assign(state, readHash(location.hash, network));
+  Object.assign(state, { epoch: lastEpoch(network) }, readHash(location.hash, network));
+  if (state.epoch !== null) setWeights(network, state.epoch);
   state.outputs = outputsOf(network, state.picture);
   const overview = makeOverview(part("overview"), part("readout"));
   const detail = makeDetail(part("detail"), overview);
@@ -38,9 +42,10 @@ async function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
     forgetAddress();
-    const patch = readHash(location.hash, network);
+    const { epoch = state.epoch, ...patch } = readHash(location.hash, network);
     if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
     change({ selected: null, ...patch });
+    if (epoch !== state.epoch) takeEpoch(epoch);
   });
   document.body.dataset.ready = "true";
 }
@@ -70,6 +75,7 @@ function showAll(changed, overview) {
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = leftOut(network.left_out, w);
+  showEpochs(part("epochs"));
   overview.draw();
   if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));
 }

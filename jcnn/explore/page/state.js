@@ -8,6 +8,7 @@ export const state = {
   own: null, // {pixels, name, from}: drawn or read from file `name`, in place of picture `from`
   outputs: [], // [0] is the input, [i + 1] the output of layer i; Float64Arrays
   edited: false, // whether a parameter was changed
+  epoch: null, // of which the parameters are, in a page with several; null in others
   selected: null, // {layer, unit}
   view: "network", // or "playground", "occlusion"
   method: "occlusion", // of the page of that name; or "gradient", "gradcam", "channels"
@@ -37,9 +38,10 @@ export function change(patch) {
 }
 
 // The address of the state.
-export function hashOf({ picture, selected, tab, view, method, target, maps, playground, language, split, scale, exact }) {
+export function hashOf({ picture, epoch, selected, tab, view, method, target, maps, playground, language, split, scale, exact }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
+  if (epoch !== null) words.set("epoch", epoch);
   if (selected) {
     words.set("layer", selected.layer);
     words.set("unit", selected.unit);
@@ -72,6 +74,8 @@ export function readHash(hash, network) {
   };
   const picture = number("picture", network.pictures.length);
   if (picture !== null) patch.picture = picture;
+  const epoch = number("epoch", Infinity);
+  if (network.epochs?.numbers.includes(epoch)) patch.epoch = epoch;
   const layer = number("layer", network.layers.length);
   if (layer !== null) {
     const unit = number("unit", network.layers[layer].out.reduce((a, b) => a * b, 1));
