@@ -14,7 +14,7 @@ import { fillIn } from "./words.js";
 const PLAY_WHOLE = 10_000; // milliseconds from the first epoch to the last
 const PLAY_STEP = 2000; // between two epochs, at most
 
-let panel = null; // {key, slider, parts, ...}: what the panel shows
+let epochPanel = null; // {key, slider, parts, ...}: what the panel shows
 let playing = null; // the timer
 
 // Fill the panel, or update what depends on the epoch; nothing in a page without epochs.
@@ -23,13 +23,13 @@ export function showEpochs(box) {
   box.hidden = !network.epochs;
   if (!network.epochs) return;
   const key = [state.language, state.exact, isDark()].join();
-  if (panel?.key !== key) build(box, key);
+  if (epochPanel?.key !== key) buildEpochs(box, key);
   const place = network.epochs.numbers.indexOf(epoch);
-  panel.slider.value = place;
-  panel.slider.setAttribute("aria-valuetext", epochText(epoch));
-  panel.label.textContent = epochText(epoch);
-  panel.button.textContent = epochWords[state.language][playing === null ? "epochPlay" : "epochPause"];
-  for (const part of panel.parts) part.mark(epoch, place);
+  epochPanel.slider.value = place;
+  epochPanel.slider.setAttribute("aria-valuetext", epochText(epoch));
+  epochPanel.label.textContent = epochText(epoch);
+  epochPanel.button.textContent = epochWords[state.language][playing === null ? "epochPlay" : "epochPause"];
+  for (const part of epochPanel.parts) part.mark(epoch, place);
 }
 
 function epochText(epoch) {
@@ -37,7 +37,7 @@ function epochText(epoch) {
   return epoch === 0 ? words.epochStart : fillIn(words.epochOf, { epoch, last: lastEpoch(state.network) });
 }
 
-function build(box, key) {
+function buildEpochs(box, key) {
   const { numbers } = state.network.epochs;
   const words = epochWords[state.language];
   const focused = box.contains(document.activeElement) ? document.activeElement.dataset.key : null;
@@ -50,9 +50,9 @@ function build(box, key) {
     onkeydown: (event) => {
       if (event.key !== " ") return;
       event.preventDefault();
-      toggle();
+      togglePlay();
     } });
-  const button = make("button", { type: "button", "data-key": "play-epochs", onclick: toggle });
+  const button = make("button", { type: "button", "data-key": "play-epochs", onclick: togglePlay });
   const label = make("h2");
   const kernels = firstKernels(state);
   const confusion = confusionTable(state);
@@ -64,15 +64,15 @@ function build(box, key) {
   ];
   box.setAttribute("aria-label", words.epochsTitle);
   box.replaceChildren(make("div", { class: "epoch-walk" }, label, button, slider), ...parts.map(({ element }) => element));
-  panel = { key, slider, button, label, parts };
+  epochPanel = { key, slider, button, label, parts };
   if (focused) box.querySelector(`[data-key="${focused}"]`)?.focus();
 }
 
-function toggle() {
+function togglePlay() {
   if (playing === null) playEpochs();
   else {
     pauseEpochs();
-    showEpochs(panel.slider.closest("#epochs"));
+    showEpochs(epochPanel.slider.closest("#epochs"));
   }
 }
 

@@ -10,6 +10,14 @@ export async function unpack(document) {
     const count = shape.reduce((product, size) => product * size, 1);
     return { data: numbers.subarray(offset, offset + count), shape };
   };
+  unpackModel(network, arrayAt);
+  if (network.epochs) unpackEpochs(network.epochs, arrayAt);
+  for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
+  if (network.compare) pairUp(network, arrayAt);
+  return network;
+}
+
+function unpackModel(network, arrayAt) {
   for (const layer of network.layers) {
     // Copies: equal arrays of the page are stored once, and a parameter can be changed.
     for (const [name, place] of Object.entries(layer.arrays)) {
@@ -20,10 +28,15 @@ export async function unpack(document) {
   for (const check of network.checks) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
-  if (network.epochs) unpackEpochs(network.epochs, arrayAt);
-  for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
   if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
-  return network;
+}
+
+// Two models of a page: each is a network with the same pictures and classes, and knows both.
+function pairUp(network, arrayAt) {
+  const { names, ...second } = network.compare;
+  unpackModel(second, arrayAt);
+  const models = [network, { ...network, top: null, ...second }];
+  models.forEach((model, k) => Object.assign(model, { models, own_name: names[k] }));
 }
 
 // Weights of an epoch and a layer as {name: Float32Array}; checks as those of the network.
