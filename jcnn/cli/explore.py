@@ -161,6 +161,8 @@ class ExploreCommand(BuiltBy):
         model, config = self.load(Path(self.other))
         first, second = names_of(Path(self.subject), Path(self.other))
         title = f"{first} ({subject.title}) and {second} ({_title(config)})"
+        if subject.title == _title(config):
+            title = f"{subject.title}: {first} and {second}"
         return {"name": first, "other": (second, model), "title": title}
 
     def _of_run(self) -> "_Subject":

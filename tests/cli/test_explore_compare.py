@@ -42,6 +42,7 @@ def test_runs_of_one_name_are_told_apart(jcnn: Jcnn, trained: Trained, tmp_path:
     assert jcnn("explore", trained.run, copy, *words).code == 0
     content = content_of(tmp_path / "page.html")
     assert content["compare"]["names"] == [f"{trained.run.parent.name}/RUN", "copy/RUN"]
+    assert content["title"] == f"conv1 on digits: {trained.run.parent.name}/RUN and copy/RUN"
     assert str(tmp_path) not in json.dumps(content)
 
 
