@@ -54,7 +54,7 @@ def save(run: Path, step: int, state: Mapping[str, Any], meta: dict[str, Any]) -
         CheckpointError: it cannot be written, for example on a full disk. Older checkpoints
             are unchanged.
     """
-    arrays = {name: np.asarray(leaf) for name, leaf in _flatten(state).items()}
+    arrays = {name: np.asarray(leaf) for name, leaf in flatten(state).items()}
     texts = {"step": str(step), "meta": json.dumps(meta)}
     file = _file(run, step)
     with delay_interrupts():
@@ -96,7 +96,7 @@ def restore(
     place = f"{run}: the checkpoint of step {found.step}"
     saved = found.arrays
     tree = dict(state(found.meta) if callable(state) else state)
-    wanted = _flatten(tree)
+    wanted = flatten(tree)
     differing = _differences(saved, wanted, tuple(f"{part}." for part in tree))
     if differing:
         shown = "; ".join(differing[:_DIFFERENCES_SHOWN])
@@ -264,7 +264,7 @@ def _differences(
     return found + [f"this model has no {name}" for name in extra]
 
 
-def _flatten(state: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(state: Mapping[str, Any]) -> dict[str, Any]:
     """The arrays of a tree by path, such as "params.conv2d.kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(dict(state))
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}

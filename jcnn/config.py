@@ -86,6 +86,8 @@ class TrainConfig:
         steps_per_call: steps between two reports of progress; None means about one second.
         time_limit: minutes after which training stops and can be resumed: after the epoch, or
             within one that would take another minute.
+        keep_checkpoints: epochs whose weights stay in the run folder: all, or N >= 2 of them spread
+            evenly, with the start before training (epoch 0) and the last. None keeps none.
     """
 
     epochs: int = 5
@@ -123,6 +125,7 @@ class TrainConfig:
     plateau_factor: float = 0.1
     steps_per_call: int | None = None
     time_limit: float | None = None
+    keep_checkpoints: int | Literal["all"] | None = None
 
     def __post_init__(self) -> None:
         _make_plain(self)
@@ -132,6 +135,7 @@ class TrainConfig:
         for name in ("patience", "plateau_patience", "steps_per_call", "unfreeze_at"):
             if getattr(self, name) is not None:
                 self._check_int(name, 1)
+        self._check_keep_checkpoints()
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         self._expect(whole and 0 <= self.seed < 2**32, "seed", "an int, 0 <= seed < 2**32")
         for name in ("shuffle", "restore_best"):
@@ -253,6 +257,12 @@ class TrainConfig:
         self._expect(
             self.warmup_epochs < self.epochs, "warmup_epochs", f"below {self.epochs} epochs"
         )
+
+    def _check_keep_checkpoints(self) -> None:
+        given = self.keep_checkpoints
+        many = isinstance(given, int) and not isinstance(given, bool) and given >= 2
+        fine = given is None or given == "all" or many
+        self._expect(fine, "keep_checkpoints", "None, all, or an int >= 2")
 
     def _check_one_clip(self) -> None:
         names = ("clip_value", "clip_norm", "global_clip_norm")

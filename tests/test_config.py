@@ -125,6 +125,8 @@ def test_sequences_of_other_settings_are_made_plain() -> None:
         ({"class_weights": {}}, "class_weights: got ();"),
         ({"class_weights": 2.0}, "class_weights: got 2.0;"),
         ({"class_weights": "balance"}, "class_weights: got 'balance'; accepted: numbers >= 0, one"),
+        ({"keep_checkpoints": 1}, "keep_checkpoints: got 1; accepted: None, all, or an int >= 2"),
+        ({"keep_checkpoints": "al"}, "keep_checkpoints: got 'al'; accepted: None, all, or"),
         ({"time_limit": 0}, "time_limit: got 0; accepted: None, or a number > 0"),
         ({"class_weights": (1.0, float("nan"))}, "class_weights: got (1.0, nan);"),
         ({"schedule": "piecewise", "decay_epochs": 1.0}, "decay_epochs: got 1.0;"),

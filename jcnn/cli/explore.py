@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from jcnn.data import Dataset
     from jcnn.data.request import Resize
+    from jcnn.explore import Epochs
+    from jcnn.runs import RunConfig
 
 _CLASSES_SHOWN = 10
 
@@ -34,6 +36,11 @@ class ExploreCommand(BuiltBy):
     ] = ""
     """Run folder written by jcnn train, a model of the zoo (jcnn models lists them), or
     FILE.py:NAME."""
+    other: Annotated[
+        tyro.conf.Positional[str],
+        tyro.conf.arg(metavar="[RUN]", name="other", help_behavior_hint="(default: none)"),
+    ] = ""
+    """A second run folder, to compare with the first: the same images and classes."""
     image: Annotated[
         tuple[Path, ...],
         tyro.conf.arg(metavar="FILE [FILE ...]", help_behavior_hint="(default: none)"),
@@ -54,6 +61,9 @@ class ExploreCommand(BuiltBy):
     """Indices of the test images to show, from 0."""
     top_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """For each channel, show which of the first N test images activate it most; 0 for none."""
+    over_epochs: bool = False
+    """Show the epochs of the run's training one after the other, with its curves and confusion
+    matrices. The run must have kept their weights: jcnn train --keep-checkpoints."""
     example: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
@@ -70,6 +80,8 @@ class ExploreCommand(BuiltBy):
             raise ValueError(f"--out: {self.out}: is a folder; accepted: a file's name")
         if self.top_images < 0:
             raise ValueError(f"--top-images: got {self.top_images}; accepted: 0 or more")
+        if self.over_epochs and self.other:
+            raise ValueError("--over-epochs: got two runs; accepted: one run")
         if self.example is not None:
             self._write_examples(self.example)
             return
@@ -80,13 +92,20 @@ class ExploreCommand(BuiltBy):
             )
         import numpy as np
 
+        from jcnn.cli.explore_compare import check_comparable
+        from jcnn.cli.explore_epochs import check_kept
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
         from jcnn.explore import page
 
         use_cache()
         keep_memory()
+        if self.over_epochs:
+            check_kept(Path(self.subject))
+        if self.other:
+            check_comparable(Path(self.subject), Path(self.other))
         subject = self._of_run() if Path(self.subject).is_dir() else self._untrained()
+        epochs = self._epochs(subject) if self.over_epochs else None
         images = [read_image(file, subject.shape, subject.resize) for file in self.image]
         names = [file.name for file in self.image]
         labels: list[int | None] = [None] * len(images)
@@ -104,9 +123,10 @@ class ExploreCommand(BuiltBy):
             subject.class_names,
             labels=labels,
             names=names,
-            title=subject.title,
             resize=subject.resize,
             top_images=top,
+            epochs=epochs,
+            **({"title": subject.title} | self._compared(subject)),
         )
         made.save(self.out)
         print(self.out)
@@ -118,16 +138,35 @@ class ExploreCommand(BuiltBy):
         from jcnn.explore import example_page
         from jcnn.system.files import write_text
 
-        if self.subject or self.image or self.data or self.data_dir or self.index:
+        if self.subject or self.other or self.image or self.data or self.data_dir or self.index:
             raise ValueError("--example: got a model or images too; accepted: --example alone")
         examples = read_examples(file)
         title = examples[0]["title"] if len(examples) == 1 else file.stem
         write_text(self.out, example_page(examples, title))
         print(self.out)
 
+    def _epochs(self, subject: "_Subject") -> "Epochs":
+        """The epochs that the run has kept; `subject.model` gets the weights of the last."""
+        from jcnn.cli.explore_epochs import epochs_of_run
+
+        assert subject.test is not None  # `_needs_data`
+        return epochs_of_run(Path(self.subject), subject.model, subject.test)
+
+    def _compared(self, subject: "_Subject") -> "dict[str, Any]":
+        """The arguments of `page` for a second run; none without one."""
+        if not self.other:
+            return {}
+        from jcnn.cli.explore_compare import names_of
+
+        model, config = self.load(Path(self.other))
+        first, second = names_of(Path(self.subject), Path(self.other))
+        title = f"{first} ({subject.title}) and {second} ({_title(config)})"
+        if subject.title == _title(config):
+            title = f"{subject.title}: {first} and {second}"
+        return {"name": first, "other": (second, model), "title": title}
+
     def _of_run(self) -> "_Subject":
         from jcnn.cli.predictions import read_test_images
-        from jcnn.data.sources import without_path
         from jcnn.train import check_fit
 
         model, config = self.load(Path(self.subject))
@@ -135,8 +174,7 @@ class ExploreCommand(BuiltBy):
         if self._needs_data():
             test = read_test_images(config.with_data(self.data, self.data_dir))
             check_fit(model, test)
-        on = f" on {without_path(config.data)}" if config.data else ""  # a page may be shared
-        title = f"{config.model}{on}"
+        title = _title(config)
         return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
 
     def _untrained(self) -> "_Subject":
@@ -195,7 +233,7 @@ class ExploreCommand(BuiltBy):
         return bool(not self.image or self.data or self.data_dir or self.index)
 
     def _needs_data(self) -> bool:
-        return self._shows_data() or self.top_images > 0
+        return self._shows_data() or self.top_images > 0 or self.over_epochs
 
     def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
         """Indices of the test images to show: those of --index, or the first of each class."""
@@ -220,3 +258,10 @@ class _Subject:
     title: str
     resize: "Resize"
     test: "Dataset | None"
+
+
+def _title(config: "RunConfig") -> str:
+    """The title of a run's page, which may be shared: without a path."""
+    from jcnn.data.sources import without_path
+
+    return f"{config.model} on {without_path(config.data)}" if config.data else config.model

@@ -21,6 +21,7 @@ _KINDS = {
     "INT": "an int",
     "FLOAT": "a number",
     "RATE": "a number",
+    "INT|{all}": "all or an int",
     "[FLOAT [FLOAT ...]]": "numbers",
     "{[FLOAT [FLOAT ...]]}|{[STR FLOAT [STR FLOAT ...]]}|{balanced}": (
         "numbers, class names and numbers, or balanced"

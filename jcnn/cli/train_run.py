@@ -173,12 +173,14 @@ def _next_steps(
     more = 2 * len(history) if has_ended(config.train, [history]) else None
     resume = _resume_command(run, command, more)
     jcnn, folder, built_by = _program(), shlex.quote(str(run)), _built_by(command)
+    keeps = config.train.keep_checkpoints is not None
     one = folder if len(config.members()) == 1 else f"{folder}/member-{member}"
     return "\n".join(
         [
             "next:",
             f"  {jcnn} evaluate {one}{built_by}",
             f"  {jcnn} predict {one} IMAGE...{built_by}",
+            *([f"  {jcnn} explore {one} --over-epochs{built_by}"] if keeps else []),
             f"  {resume}",
             *([f"  {jcnn} summary {config.model}"] if config.model_from == "zoo" else []),
         ]

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import jax
@@ -14,7 +14,7 @@ from flax import nnx
 
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
-from jcnn.data.preprocessing import Preprocessing, model_input, preprocessing_of
+from jcnn.data.preprocessing import Preprocessing, preprocessing_of
 from jcnn.explore._layer import (
     STANDARDISE,
     Floats,
@@ -27,6 +27,8 @@ from jcnn.explore._layer import (
 from jcnn.graph import INPUT, Graph, GraphModel, graph
 from jcnn.layers import Layer as AnyLayer
 from jcnn.layers import eval_mode
+
+_BATCH = 100  # images
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,14 @@ class Network:
 
     @cached_property
     def _values(self) -> Callable[[jax.Array], dict[str, jax.Array]]:
-        """The compiled program that gives every node's output for an image, by name."""
+        """The compiled program that gives every node's output for images, by name."""
         graphdef, state = nnx.split(eval_mode(GraphModel(self.graph, rngs=nnx.Rngs(0))))
-
-        def forward(state: Any, image: jax.Array) -> dict[str, jax.Array]:
-            module: Any = nnx.merge(graphdef, state)
-            x = model_input(self, normalise(image[None]))
-            values: dict[str, jax.Array] = module.values(x)
-            return values | {STANDARDISE: x}
-
-        return partial(jit(forward), state)
+        return partial(_program(graphdef, self.preprocessing), state)
 
     def outputs(self, image: npt.NDArray[np.uint8]) -> list[Floats]:
         """The output of every layer for `image (H, W, C)`, float32 without the batch axis."""
         with jax.default_matmul_precision("highest"):
-            values = self._values(jnp.asarray(image))
+            values = self._values(jnp.asarray(image[None]))
         found: list[Floats] = []
         for layer, name in zip(self.layers, self.ends, strict=True):
             if name is None and layer.kind in ("flatten", "softmax"):
@@ -73,6 +68,29 @@ class Network:
                 node = values[name or layer.name]
                 found.append(np.asarray(node[0], np.float32).reshape(layer.out_shape))
         return found
+
+    def logits(self, images: npt.NDArray[np.uint8]) -> Floats:
+        """The model's output `(N, K)` for `images (N, H, W, C)`, computed in batches."""
+        size = min(_BATCH, len(images))
+        rows = []
+        for start in range(0, len(images), size):
+            first = min(start, len(images) - size)  # all batches have the same size
+            values = self._values(jnp.asarray(images[first : first + size]))
+            rows.append(np.asarray(values[self.graph.output], np.float32)[start - first :])
+        return np.concatenate(rows)
+
+
+# Models of one structure, such as those of a training's epochs, share a program.
+@lru_cache(maxsize=4)
+def _program(graphdef: Any, preprocessing: Preprocessing | None) -> Any:
+    def forward(state: Any, images: jax.Array) -> dict[str, jax.Array]:
+        module: Any = nnx.merge(graphdef, state)
+        x = normalise(images)
+        x = x if preprocessing is None else preprocessing.standardise(x)
+        values: dict[str, jax.Array] = module.values(x)
+        return values | {STANDARDISE: x}
+
+    return jit(forward)
 
 
 def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int, int]) -> Network:

@@ -14,6 +14,7 @@ from flax import nnx
 
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
+from jcnn.explore._epochs import Epochs, check_epochs, describe_epochs
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._top_images import top_images as find_top_images
@@ -68,6 +69,9 @@ def page(
     title: str = "",
     resize: Resize = "stretch",
     top_images: npt.NDArray[np.uint8] | None = None,
+    epochs: Epochs | None = None,
+    name: str = "A",
+    other: tuple[str, nnx.Module | Sequence[Layer]] | None = None,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -82,6 +86,10 @@ def page(
         resize: how an image opened in the page is resized to H x W; see `jcnn.data.read_image`.
         top_images: `(M, H, W, C)` uint8; those of them that activate a channel most are shown with
             it, as thumbnails. The model runs once for each.
+        epochs: those of the model's training, which the page shows one after the other.
+        name: of the model, beside that of `other`.
+        other: name and model of another one for the same images and classes; the page compares the
+            two.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
@@ -109,25 +117,25 @@ def page(
     if resize not in get_args(Resize):
         raise ValueError(f"resize: got {resize!r}; accepted: {', '.join(get_args(Resize))}")
 
+    second = None
+    if other is not None:
+        if epochs is not None:
+            raise ValueError("epochs: got epochs and another model; accepted: one of them")
+        second = network(other[1], (height, width, channels))
+        check_finite((one.name, n, a) for one in second.layers for n, a in one.arrays.items())
+        if second.layers[-1].out_shape != found.layers[-1].out_shape:
+            raise ValueError(
+                f"other: has {second.layers[-1].out_shape[0]} classes; accepted: as many as model, "
+                f"{len(classes)}"
+            )
+
     numbers = Numbers()
-    layers = [
-        {
-            "name": layer.name,
-            "kind": layer.kind,
-            "inputs": layer.inputs,
-            "in": layer.in_shape,
-            "out": layer.out_shape,
-            **layer.settings,
-            "arrays": {name: numbers.add(array) for name, array in layer.arrays.items()},
-        }
-        for layer in found.layers
-    ]
     content: dict[str, Any] = {
         "format": 1,
         "title": title,
         "classes": classes,
         "input": {"shape": [height, width, channels], "scale": 255, "resize": resize},
-        "layers": layers,
+        "layers": _layers(found, numbers),
         "pictures": [
             {
                 "name": name,
@@ -147,18 +155,66 @@ def page(
             shape = images.shape[1:]
             raise ValueError(f"top_images: got images of {top_images.shape[1:]}; accepted: {shape}")
         content["top"] = find_top_images(found, top_images)
-    size = sum(packed_size(array) for layer in found.layers for array in layer.arrays.values())
+    size = _size(found)
+    if second is not None and other is not None:
+        size += _size(second)
+        content["compare"] = {"names": [name, other[0]], "layers": _layers(second, numbers)}
+        if top_images is not None:
+            content["compare"]["top"] = find_top_images(second, top_images)
     if size > _REFUSED:
         raise ValueError(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
+    if epochs is not None:
+        check_epochs(epochs, found)
+        _check_size_of_epochs(len(epochs.numbers), size)
+        content["epochs"] = describe_epochs(epochs, found, images, numbers)
     # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
     budget = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))
     checks, left_out = _checks(found, images, called, numbers, budget)
     content["checks"], content["left_out"] = checks, left_out
+    if second is not None:
+        more, left = _checks(second, images, called, numbers, budget)
+        content["compare"] |= {"checks": more, "left_out": left}
+        left_out = left_out + [one for one in left if one not in left_out]
     return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
+
+
+def _size(found: Network) -> int:
+    """Estimate how many characters the parameters take in a page."""
+    return sum(packed_size(array) for layer in found.layers for array in layer.arrays.values())
+
+
+def _layers(found: Network, numbers: Numbers) -> list[dict[str, Any]]:
+    """The layers as JSON; their arrays are added to `numbers`."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "inputs": layer.inputs,
+            "in": layer.in_shape,
+            "out": layer.out_shape,
+            **layer.settings,
+            "arrays": {name: numbers.add(array) for name, array in layer.arrays.items()},
+        }
+        for layer in found.layers
+    ]
+
+
+def _check_size_of_epochs(count: int, size: int) -> None:
+    """Refuse epochs whose weights do not fit in a page; `size` is that of one."""
+    if count * size <= _REFUSED:
+        return
+    most = f"{_REFUSED / 1e6:.0f} MB at most"
+    fit = _REFUSED // size
+    if fit >= 2:
+        most += f", {fit} of these epochs: train with --keep-checkpoints {fit}"
+    raise ValueError(
+        f"epochs: the weights of {count} epochs take {count * size / 1e6:.1f} MB in a page; "
+        f"accepted: {most}"
+    )
 
 
 def _checks(

@@ -5,6 +5,7 @@ RUN/model.py        the text of the user's file, for a model that is not of the 
 RUN/graph.json      the structure of a model made in a Python program, where its graph is known
 RUN/history.jsonl   one line per epoch; history.csv is the same as a table
 RUN/checkpoints/    the newest checkpoints
+RUN/epochs/         the weights of epochs that `keep_checkpoints` asked for
 RUN/member-0/ ...   a run folder for each model of a population
 """
 

@@ -255,6 +255,9 @@ def check_settings(
             raise ValueError("configs: members may differ in seed and learning_rate only")
     if config.patience is not None:
         raise ValueError(f"patience: got {config.patience}; accepted: None for several models")
+    if config.keep_checkpoints is not None:
+        got = config.keep_checkpoints
+        raise ValueError(f"keep_checkpoints: got {got}; accepted: None for several models")
     if must_stream(dataset.images):
         raise ValueError(
             "dataset: its images do not fit on the device, where several models share them; "

@@ -23,6 +23,7 @@ from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import eval_mode, train_mode
 from jcnn.layers.model import SplitModel
 from jcnn.runs import record
+from jcnn.runs.epochs import keep_epoch
 from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
@@ -266,7 +267,12 @@ def _start(
         fingerprint=setup.fingerprint,
     )
     record(setup.run, setup.models, setup.dataset, setup.config)
-    return _Current(*from_tree(tree), *progress)
+    current = _Current(*from_tree(tree), *progress)
+    if current.step == 0:
+        # Epoch 0; or again an epoch that is gone because the training goes on from a checkpoint
+        # before the newest.
+        _keep(setup, current, _after(setup, current.state))
+    return current
 
 
 def _compile(
@@ -355,8 +361,7 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
     finite = all_finite(current.state.params, bool(setup.axis))
     if not finite.any():
         raise _diverged("the parameters became infinite or NaN", setup, epoch)
-    params = current.state.average if config.ema else current.state.params
-    after = ModelState(*copy((params, current.state.rest)))
+    after = _after(setup, current.state)
     results = epoch_results.results(
         epoch,
         setup.means(current.totals, examples),
@@ -376,6 +381,7 @@ def _finish_epoch(setup: _Setup, current: _Current) -> bool:
         else after
     )
     current.totals, current.step, current.seconds = setup.zero_totals(), 0, 0.0
+    _keep(setup, current, after)  # before the checkpoint: without that, the epoch is done again
     _save(setup, current)
     setup.notify(mean_history(current.histories).epochs[-1])
     setup.check_interrupt()
@@ -396,6 +402,18 @@ def _last_rates(setup: _Setup, current: _Current) -> np.ndarray | None:
     factor = learning_rate_factor(setup.config, setup.steps / every)
     last = factor(jnp.int32((current.epoch * setup.steps - 1) // every))
     return epoch_results.learning_rates(setup.configs, current.histories) * float(last)
+
+
+def _after(setup: _Setup, state: TrainState) -> ModelState:
+    """The state of the model at the end of an epoch, in buffers of its own."""
+    params = state.average if setup.config.ema else state.params
+    return ModelState(*copy((params, state.rest)))
+
+
+def _keep(setup: _Setup, current: _Current, after: ModelState) -> None:
+    config, epoch = setup.config, len(current.histories[0])
+    if setup.run is not None and config.keep_checkpoints is not None:
+        keep_epoch(setup.run, epoch, after._asdict(), config.keep_checkpoints, config.epochs)
 
 
 def _save(setup: _Setup, current: _Current) -> None:

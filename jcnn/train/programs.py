@@ -203,6 +203,7 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         unfreeze_at=None,
         unfreeze_from=None,
         time_limit=None,
+        keep_checkpoints=None,
     )
 
 

@@ -67,8 +67,9 @@ def test_a_file_of_settings_and_options_that_win(jcnn: Jcnn, tmp_path: Path) -> 
             restore_best=True,
             patience=3,
             time_limit=0.5,
+            keep_checkpoints=7,
         ),
-        TrainConfig(class_weights=tuple(range(10))),
+        TrainConfig(class_weights=tuple(range(10)), keep_checkpoints="all"),
     ],
 )
 def test_every_setting_of_a_config_json_is_read(train: TrainConfig, tmp_path: Path) -> None:

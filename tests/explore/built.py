@@ -28,8 +28,13 @@ def built(
     checks: list[list[npt.NDArray[Any] | None]] | None = None,
     left_out: list[str] | None = None,
     resize: str = "stretch",
+    epochs: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML of the page; `checks[p][i]` is the JAX output for picture p after layer i."""
+    """The HTML of the page.
+
+    `checks[p][i]` is the JAX output for picture p after layer i. In `epochs`, "weights" are
+    `[epoch][layer][name]` and "checks" `[epoch][picture][layer]`; the rest is as in the page.
+    """
     packed: list[Floats] = []
 
     def pack(array: npt.NDArray[Any]) -> list[Any]:
@@ -61,6 +66,12 @@ def built(
         ],
         "left_out": left_out or [],
     }
+    if epochs is not None:
+        weights = [
+            [{k: pack(a) for k, a in layer.items()} for layer in of] for of in epochs["weights"]
+        ]
+        outputs = [[{i: pack(a) for i, a in p.items()} for p in of] for of in epochs["checks"]]
+        network["epochs"] = epochs | {"weights": weights, "checks": outputs}
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
     style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))

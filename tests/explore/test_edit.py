@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flax import nnx
 from playwright.sync_api import Page
 
+from jcnn.explore import page as explorer_page
+from jcnn.layers import Conv2D, Dense, Flatten, Sequential
 from tests.explore.scripts import joined
 from tests.explore.small import (
     BIAS,
@@ -22,6 +25,7 @@ from tests.explore.small import (
     outputs,
     outputs_of,
 )
+from tests.explore.test_page import pictures
 
 UNIT = (1 * 8 + 3) * 4 + 2  # of the convolution: row 1, column 3, filter 2
 
@@ -198,3 +202,16 @@ def test_reset_restores_every_bit(browser_page: OpenPage) -> None:
         f'</script><script type="module">{joined(_UNDO)}</script>'
     )
     assert page.evaluate("tried()") == {"changed": [True] * 3, "restored": [True] * 6}
+
+
+def test_equal_arrays_of_two_layers_are_changed_one_by_one(browser_page: OpenPage) -> None:
+    """The page stores equal numbers once, such as the biases of a new model, which are all zero."""
+    rngs = nnx.Rngs(0)
+    convs = [Conv2D(1, 2, 3, rngs=rngs), Conv2D(2, 2, 3, rngs=rngs)]
+    model = Sequential([*convs, Flatten(), Dense(40, 3, rngs=rngs)])
+    page = browser_page(explorer_page(model, pictures(1, 5, 4, 1), ["a", "b", "c"]).html, SPLIT)
+    at(page, 0, 0)
+    _type(page, '[data-part="bias"]', "3")
+    assert numbers(page, '[data-part="bias"]') == [3]
+    at(page, 1, 0)
+    assert numbers(page, '[data-part="bias"]') == [0]

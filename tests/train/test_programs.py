@@ -71,6 +71,7 @@ def test_every_convolution_of_an_epoch_is_in_the_fast_form(
         {"monitor": "loss", "patience": 3, "min_delta": 0.1, "restore_best": True},
         {"steps_per_call": 2},
         {"time_limit": 2.5},
+        {"keep_checkpoints": "all"},
     ],
 )
 def test_settings_that_are_no_part_of_a_program_compile_none(change: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
+import { checksOf } from "./epochs.js";
 import { setNumeral, numeral } from "./digits.js";
 import { tolerances } from "./tolerances.js";
 import { fillIn, words } from "./words.js";
@@ -15,8 +16,8 @@ const SEEN = 1e-3;
 // by the largest number of the layer where that is above 1. `overflow` is whether a number is too
 // large for JAX's 32-bit floats, or none. `ok` is whether no number overflows and every unit is within
 // its tolerance.
-export function check({ network, picture, outputs, edited }) {
-  const found = network.checks.find((one) => one.picture === picture);
+export function check({ network, picture, outputs, edited, epoch }) {
+  const found = checksOf(network, epoch).find((one) => one.picture === picture);
   const allowed = [new Float64Array(outputs[0].length)]; // for each output
   const allowedOf = (index) => {
     if (allowed[index]) return allowed[index];

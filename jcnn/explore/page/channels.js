@@ -10,3 +10,15 @@ export function activeChannels(data, channels, most, always = null) {
   const size = upTo(channels).map((k) => (k === always ? Infinity : rangeOf(data, k, channels)));
   return upTo(channels).sort((a, b) => size[b] - size[a] || a - b).slice(0, most).sort((a, b) => a - b);
 }
+
+// Those of a column of maps. Over the epochs of a training they stay the same while the picture does, so
+// that each can be seen to change.
+export function channelsShown(column, { network, outputs }, most, always) {
+  const [input, count] = [outputs[0], column.shape[2]];
+  const { steady } = column;
+  const same = network.epochs && steady?.input === input && steady.most === most;
+  if (same && (always === null || steady.channels.includes(always))) return steady.channels;
+  const channels = activeChannels(outputs[column.index], count, most, always);
+  column.steady = { input, most, channels };
+  return channels;
+}

@@ -1,6 +1,6 @@
 // One column of the overview: name, type and shape of a stage, its numbers as colours, a legend.
 
-import { activeChannels } from "./channels.js";
+import { channelsShown } from "./channels.js";
 import { cssColour, drawMap, rangeOf } from "./colour.js";
 import { setNumeral } from "./digits.js";
 import { make } from "./dom.js";
@@ -44,7 +44,7 @@ export function makeColumn(network, stage, toggle) {
 export function fillColumn(column, state, most, always = null) {
   const { shape, form, all } = column;
   const count = form === "maps" ? shape[2] : sizeOf(shape);
-  if (form === "maps") column.channels = activeChannels(state.outputs[column.index], count, all ? count : most, always);
+  if (form === "maps") column.channels = channelsShown(column, state, all ? count : most, always);
   if (form === "bars") {
     column.units = all || count <= MANY ? upTo(count) : best(state.outputs[column.index], always);
     column.rows = column.units.length;

@@ -1,5 +1,6 @@
 // Changed parameters: one number by hand, or all of them; and the reset to the page's own.
 
+import { lastEpoch, setWeights } from "./epochs.js";
 import { runFrom } from "./forward.js";
 import { outputsOf } from "./pictures.js";
 import { change, state } from "./state.js";
@@ -26,9 +27,21 @@ export function replaceParameters(layers, patch = {}) {
       array.data.set(layers[i][name]);
     }
   }
+  change({ outputs: runAgain(), edited: true, ...patch });
+}
+
+// Set all parameters to those of an epoch of the page. Changes by hand are forgotten; the next ones are
+// changes of this epoch.
+export function takeEpoch(epoch) {
+  originals.clear();
+  setWeights(state.network, epoch);
+  change({ outputs: runAgain(), edited: false, epoch });
+}
+
+function runAgain() {
   const outputs = [state.outputs[0]];
   runFrom(state.network.layers, outputs, 0);
-  change({ outputs, edited: true, ...patch });
+  return outputs;
 }
 
 export function isChanged(array, at) {
@@ -36,19 +49,20 @@ export function isChanged(array, at) {
   return numbers !== undefined && !Object.is(array.data[at], numbers[at]);
 }
 
-// Restore the page's parameters and the last embedded picture.
+// Restore the page's parameters, those of the last epoch where it has several, and the last embedded
+// picture.
 export function resetAll() {
   restore();
+  const epoch = lastEpoch(state.network);
+  if (epoch !== null) setWeights(state.network, epoch);
   const picture = state.picture ?? state.own.from;
-  change({ picture, own: null, edited: false, outputs: outputsOf(state.network, picture) });
+  change({ picture, own: null, edited: false, epoch, outputs: outputsOf(state.network, picture) });
 }
 
 // Restore the page's parameters; returns the outputs for the picture that is shown.
 export function restoredOutputs() {
   restore();
-  const outputs = [state.outputs[0]];
-  runFrom(state.network.layers, outputs, 0);
-  return outputs;
+  return runAgain();
 }
 
 function restore() {

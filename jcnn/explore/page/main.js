@@ -2,7 +2,14 @@
 
 import { forgetAddress, keepAddress } from "./address.js";
 import { check, showSummary } from "./badge.js";
+import { MODEL_LETTERS, outputsOfModel, takeModel } from "./compare.js";
+import { showModels } from "./compare_switch.js";
+import { showCompare } from "./compare_view.js";
+import { compareWords } from "./compare_words.js";
 import { makeDetail } from "./detail.js";
+import { takeEpoch } from "./edits.js";
+import { lastEpoch, setWeights } from "./epochs.js";
+import { showEpochs } from "./epochs_view.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
 import { makeLecture } from "./lecture.js";
@@ -21,6 +28,7 @@ import { fillIn, words } from "./words.js";
 // The pages besides the network: name (of its word and its section), function, and the parts of the
 // state that it depends on besides the language.
 const PAGES = [
+  ["compare", showCompare, ["outputs", "scheme", "scale"]], // of two models
   ["occlusion", showWhy, ["outputs", "scheme", "method", "target", "maps"]],
   ["playground", showPlayground, []],
 ];
@@ -31,8 +39,10 @@ async function start() {
   const network = await unpack(document);
   const language = navigator.language.startsWith("ja") ? "ja" : "en";
   Object.assign(state, { network, language, announce: (text) => (part("announce").textContent = text) });
-  Object.assign(state, readHash(location.hash, network));
-  state.outputs = outputsOf(network, state.picture);
+  Object.assign(state, { epoch: lastEpoch(network) }, readHash(location.hash, network));
+  if (network.models) state.network = network.models[state.model];
+  if (state.epoch !== null) setWeights(network, state.epoch);
+  state.outputs = outputsOf(state.network, state.picture);
   const panel = part("detail");
   const overview = makeOverview(part("overview"), part("readout"), panel);
   const detail = makeDetail(panel, overview);
@@ -49,9 +59,11 @@ async function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
     forgetAddress();
-    const patch = readHash(location.hash, network);
-    if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(network, patch.picture);
+    const { epoch = state.epoch, model = state.model, ...patch } = readHash(location.hash, state.network);
+    if (model !== state.model) takeModel(model);
+    if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(state.network, patch.picture);
     change({ selected: null, ...patch });
+    if (epoch !== state.epoch) takeEpoch(epoch);
   });
   overview.showNetwork();
   document.body.dataset.ready = "true";
@@ -76,6 +88,7 @@ function show(changed, overview, detail) {
 function showAll(changed, overview) {
   const { network, language } = state;
   const w = words(language);
+  showModels(part("models"));
   document.documentElement.lang = language;
   showPages(part("pages"), w, changed);
   part("hint").textContent = w.hint;
@@ -85,6 +98,7 @@ function showAll(changed, overview) {
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = leftOut(network.left_out, w);
+  showEpochs(part("epochs"));
   overview.draw();
   if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));
 }
@@ -108,7 +122,11 @@ function later(task) {
 
 function showChecks(overview) {
   const results = check(state);
-  showSummary(part("badge"), results, state);
+  const { models } = state.network;
+  const both = !models ? [results] : models.map((network, k) =>
+    (k === state.model ? results : check({ ...state, network, outputs: outputsOfModel(k) })));
+  showSummary(part("badge"), both.flat(), state);
+  if (models) part("badge").append(` (${compareWords[state.language].compareBoth})`);
   overview.check(results);
 }
 
@@ -133,7 +151,8 @@ function showControls(box, w) {
 }
 
 function showPages(nav, w, changed) {
-  const names = ["network", ...PAGES.map(([name]) => name)];
+  const pages = PAGES.filter(([name]) => name !== "compare" || state.network.models);
+  const names = ["network", ...pages.map(([name]) => name)];
   const view = names.includes(state.view) ? state.view : "network";
   if (!nav.firstChild) {
     nav.append(...names.map((name) => make("button", { type: "button", onclick: () => change({ view: name }) })));
@@ -144,7 +163,7 @@ function showPages(nav, w, changed) {
   });
   for (const id of ["network-view", "readout"]) part(id).hidden = view !== "network";
   for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
-  for (const [name, showPage, more] of PAGES) {
+  for (const [name, showPage, more] of pages) {
     part(name).hidden = name !== view;
     // Rebuilding would take the focus away from a field in use.
     const anew = ["view", "language", "exact", ...more].some((key) => changed.has(key));
@@ -159,7 +178,8 @@ function showPrediction(box, w) {
   if (network.layers.at(-1).kind !== "softmax" || best < 0) return;
   const label = state.picture === null ? null : network.pictures[state.picture].label;
   const isRight = label === null ? null : label === best;
-  box.replaceChildren(`${w.predicted}: `, make("b", {}, network.classes[best] ?? best), ` (${w.probability} `,
+  const letter = network.models ? `${MODEL_LETTERS[state.model]}: ` : "";
+  box.replaceChildren(`${letter}${w.predicted}: `, make("b", {}, network.classes[best] ?? best), ` (${w.probability} `,
     numeral(last[best], state.exact), ")");
   if (isRight !== null) {
     const verdict = isRight ? w.is_right : fillIn(w.is_wrong, { label: network.classes[label] ?? label });

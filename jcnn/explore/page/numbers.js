@@ -10,15 +10,41 @@ export async function unpack(document) {
     const count = shape.reduce((product, size) => product * size, 1);
     return { data: numbers.subarray(offset, offset + count), shape };
   };
+  unpackModel(network, arrayAt);
+  if (network.epochs) unpackEpochs(network.epochs, arrayAt);
+  for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
+  if (network.compare) pairUp(network, arrayAt);
+  return network;
+}
+
+function unpackModel(network, arrayAt) {
   for (const layer of network.layers) {
-    for (const name of Object.keys(layer.arrays)) layer.arrays[name] = arrayAt(layer.arrays[name]);
+    // Copies: equal arrays of the page are stored once, and a parameter can be changed.
+    for (const [name, place] of Object.entries(layer.arrays)) {
+      const { data, shape } = arrayAt(place);
+      layer.arrays[name] = { data: data.slice(), shape };
+    }
   }
   for (const check of network.checks) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
-  for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
   if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
-  return network;
+}
+
+// Two models of a page: each is a network with the same pictures and classes, and knows both.
+function pairUp(network, arrayAt) {
+  const { names, ...second } = network.compare;
+  unpackModel(second, arrayAt);
+  const models = [network, { ...network, top: null, ...second }];
+  models.forEach((model, k) => Object.assign(model, { models, own_name: names[k] }));
+}
+
+// Weights of an epoch and a layer as {name: Float32Array}; checks as those of the network.
+function unpackEpochs(epochs, arrayAt) {
+  const each = (table, unpacked) => Object.fromEntries(Object.entries(table).map(([name, place]) => [name, unpacked(place)]));
+  epochs.weights = epochs.weights.map((layers) => layers.map((arrays) => each(arrays, (place) => arrayAt(place).data)));
+  epochs.checks = epochs.checks.map((pictures) =>
+    pictures.map((outputs, picture) => ({ picture, outputs: each(outputs, arrayAt) })));
 }
 
 function bytesOfBase64(text) {

@@ -37,7 +37,7 @@ export function makeOverview(root, readout, panel) {
   let stages = [];
   let shown = []; // the columns, from left to right
   let columns = []; // the column that draws each output
-  let split = null; // for which `shown` was made
+  let made = { split: null, network: null }; // for which `shown` was made
   let pointed = null; // {index, unit} under the pointer or the arrow keys
   let ranges = null;
   let inSight = null; // layer last scrolled to
@@ -47,8 +47,8 @@ export function makeOverview(root, readout, panel) {
   const cursor = () => pointed ?? (state.selected && { index: state.selected.layer + 1, unit: state.selected.unit });
 
   function arrange() {
-    if (split === state.split) return;
-    split = state.split;
+    if (made.split === state.split && made.network === state.network) return;
+    const { split } = (made = { split: state.split, network: state.network });
     pointed = null;
     stages = stagesOf(state.network, split);
     shown = stages.map((stage) => makeColumn(state.network, stage, toggleAll));

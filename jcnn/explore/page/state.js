@@ -3,13 +3,15 @@
 import { playFrom, playWords } from "./playground_address.js";
 
 export const state = {
-  network: null, // as in the page
+  network: null, // as in the page; that of the model that is shown where there are two
+  model: 0, // which of the two
   picture: 0, // index of an embedded picture; null: drawn or uploaded
   own: null, // {pixels, name, from}: drawn or read from file `name`, in place of picture `from`
   outputs: [], // [0] is the input, [i + 1] the output of layer i; Float64Arrays
   edited: false, // whether a parameter was changed
+  epoch: null, // of which the parameters are, in a page with several; null in others
   selected: null, // {layer, unit}
-  view: "network", // or "playground", "occlusion"
+  view: "network", // or "playground", "occlusion", "compare"
   method: "occlusion", // of the page of that name; or "gradient", "gradcam", "channels"
   target: null, // the class that it explains; null: the most probable one
   maps: null, // the output whose maps Grad-CAM takes; null: the last convolution's
@@ -39,9 +41,11 @@ export function change(patch) {
 }
 
 // The address of the state.
-export function hashOf({ picture, selected, tab, view, method, target, maps, playground, language, split, scale, exact, tour, lecture }) {
+export function hashOf({ network, model, picture, epoch, selected, tab, view, method, target, maps, playground, language, split, scale, exact, tour, lecture }) {
   const words = new URLSearchParams();
   if (picture !== null) words.set("picture", picture);
+  if (network?.models) words.set("model", "ab"[model]);
+  if (epoch !== null) words.set("epoch", epoch);
   if (selected) {
     words.set("layer", selected.layer);
     words.set("unit", selected.unit);
@@ -64,9 +68,12 @@ export function hashOf({ picture, selected, tab, view, method, target, maps, pla
 }
 
 // Parse an address into a patch; layers and units that do not exist are ignored.
-export function readHash(hash, network) {
+export function readHash(hash, shown) {
   const words = new URLSearchParams(hash.replace(/^#/, ""));
   const patch = {};
+  const model = shown.models ? "ab".indexOf(words.get("model") || "-") : -1;
+  if (model >= 0) patch.model = model;
+  const network = model >= 0 ? shown.models[model] : shown;
   const number = (name, size) => {
     const text = words.get(name);
     return text !== null && /^\d+$/.test(text) && Number(text) < size ? Number(text) : null;
@@ -76,13 +83,15 @@ export function readHash(hash, network) {
   };
   const picture = number("picture", network.pictures.length);
   if (picture !== null) patch.picture = picture;
+  const epoch = number("epoch", Infinity);
+  if (network.epochs?.numbers.includes(epoch)) patch.epoch = epoch;
   const layer = number("layer", network.layers.length);
   if (layer !== null) {
     const unit = number("unit", network.layers[layer].out.reduce((a, b) => a * b, 1));
     if (unit !== null) patch.selected = { layer, unit };
   }
   if (words.has("tab")) patch.tab = words.get("tab");
-  choice("view", "view", ["network", "playground", "occlusion"]);
+  choice("view", "view", ["network", "playground", "occlusion", "compare"]);
   choice("method", "method", ["occlusion", "gradient", "gradcam", "channels"]);
   const target = number("class", network.classes.length);
   if (target !== null) patch.target = target;

@@ -3,6 +3,7 @@
 import { decoded } from "./decode.js";
 import { make } from "./dom.js";
 import { resetAll } from "./edits.js";
+import { lastEpoch } from "./epochs.js";
 import { makePad } from "./pad.js";
 import { showOwn } from "./pictures.js";
 import { prepared } from "./preprocess.js";
@@ -19,7 +20,7 @@ export function showTools(box) {
   draw.textContent = w.draw;
   open.textContent = w.open_picture;
   reset.textContent = w.reset_all;
-  reset.hidden = !state.edited && state.own === null;
+  reset.hidden = !state.edited && state.own === null && state.epoch === lastEpoch(state.network);
   draw.setAttribute("aria-expanded", String(!pad.element.hidden));
   if (!pad.element.hidden) pad.show();
   showRefused();
