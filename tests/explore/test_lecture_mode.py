@@ -21,11 +21,13 @@ SIZES = """() => ({
 # Parts of a page that do not stand wholly in the window, beside the card.
 OUTSIDE = """(parts) => {
   const card = document.querySelector("#tour");
-  const right = card?.checkVisibility() ? card.getBoundingClientRect().left : innerWidth;
+  const shows = card?.checkVisibility();
+  const { left, top } = shows ? card.getBoundingClientRect() : { left: 0, top: innerHeight };
+  const [right, below] = left > 0 ? [left, innerHeight] : [innerWidth, top];
   const shown = [...document.querySelectorAll(parts)].filter((e) => e.checkVisibility());
   return [shown.length, shown.filter((e) => {
     const box = e.getBoundingClientRect();
-    return box.left < 0 || box.top < 0 || box.right > right + 1 || box.bottom > innerHeight;
+    return box.left < 0 || box.top < 0 || box.right > right + 1 || box.bottom > below + 1;
   }).map((e) => e.className)];
 }"""
 OF_NETWORK = ".column canvas.map, .column .bar, .column h2"

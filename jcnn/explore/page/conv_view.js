@@ -17,8 +17,9 @@ import { words } from "./words.js";
 
 // In pixels, by the width of the panel: the side of a channel's map, the height of a number, and the
 // height of what is above and below the channels.
-const CONV_SIZES = { small: { side: 58, row: 21 }, large: { side: 76, row: 25 } };
+const CONV_SIZES = { small: { side: 46, row: 18 }, medium: { side: 58, row: 21 }, large: { side: 76, row: 25 } };
 const CONV_LARGE = 900;
+const CONV_SMALL = 780;
 const CONV_AROUND = 240;
 const CAPTION = 24;
 const MOST_ROWS = 8;
@@ -31,7 +32,7 @@ export function showConv(panel, state) {
   const layer = network.layers[selected.layer];
   const place = placeOf(layer.out, selected.unit);
   const size = sizeIn(panel, layer, state);
-  const key = [selected.layer, place.channel, picture, language, exact, size.rows, size.side, matchMedia("(prefers-color-scheme: dark)").matches].join();
+  const key = [selected.layer, place.channel, picture, language, exact, size.rows, size.name, matchMedia("(prefers-color-scheme: dark)").matches].join();
   let conv = shownConvs.get(panel);
   const same = conv && panel.firstChild && conv.key === key && conv.own === own;
   let focused = null;
@@ -53,12 +54,13 @@ export function showConv(panel, state) {
 // The side of a map, and how many channels fit below each other.
 function sizeIn(panel, layer, state) {
   const { clientHeight: height = 0, clientWidth: width = 0 } = panel.closest("#detail") ?? {};
-  const { side, row } = width > CONV_LARGE && !state.lecture ? CONV_SIZES.large : CONV_SIZES.small;
+  const name = width > CONV_LARGE && !state.lecture ? "large" : width < CONV_SMALL ? "small" : "medium";
+  const { side, row } = CONV_SIZES[name];
   const high = Math.max(side, windowOf(layer)[0] * row) + CAPTION;
-  return { side, rows: Math.max(height > 0 ? 1 : 2, Math.min(MOST_ROWS, Math.floor((height - CONV_AROUND) / high))) };
+  return { name, side, rows: Math.max(height > 0 ? 1 : 2, Math.min(MOST_ROWS, Math.floor((height - CONV_AROUND) / high))) };
 }
 
-function buildConv(layer, filter, state, { side, rows }) {
+function buildConv(layer, filter, state, { name, side, rows }) {
   const { selected, language, outputs } = state;
   const w = words(language);
   const conv = { layer, index: selected.layer, filter, state, w, side, rows, timer: null, walk: false, unit: selected.unit, page: 0 };
@@ -71,7 +73,7 @@ function buildConv(layer, filter, state, { side, rows }) {
   conv.list = make("div", { class: "cards" });
   conv.others = make("p", { class: "rest-of", hidden: conv.count <= rows });
   conv.equation = make("p", { class: "equation" });
-  conv.element = make("div", { class: side === CONV_SIZES.large.side ? "conv large" : "conv" }, conv.bar.element,
+  conv.element = make("div", { class: `conv ${name}` }, conv.bar.element,
     make("div", { class: "conv-body" }, conv.lines, make("div", {}, conv.list, conv.others), conv.flow.element),
     make("div", { class: "conv-sum", "data-edits": "" }, conv.equation,
       make("p", { class: "soft note" }, notes(layer, state.exact, w))));

@@ -11,6 +11,8 @@ const FINGER = 68;
 const SCORES_WIDE = 150; // width of the column of classes
 const OPENED_SHARE = 0.67; // of the width, for the panel of an opened unit
 const LARGE_SHARE = 0.75;
+const ENOUGH_OPENED = 830;
+const FEW_WIDE = 50; // width of a column of few
 const MOST_OPENED = 1080;
 const NARROW = 900;
 const LOW = 560;
@@ -21,10 +23,13 @@ export function mapsDown(height) {
 }
 
 // The width of the panel of an opened unit, which the network steps aside for, further where type is
-// large; 0 where there is none for both, so that the panel lies over the lower part of the window.
-export function openedWidth(width, height, isLarge) {
+// large or columns are few; 0 where there is none for both, so that the panel lies over the lower part of
+// the window.
+export function openedWidth(width, height, columns, isLarge) {
   if (width < NARROW || height < LOW) return 0;
-  return Math.min(MOST_OPENED, Math.round(width * (isLarge ? LARGE_SHARE : OPENED_SHARE)));
+  const share = width * (isLarge ? LARGE_SHARE : OPENED_SHARE);
+  const left = width - SCORES_WIDE - (columns - 1) * FEW_WIDE;
+  return Math.round(Math.min(MOST_OPENED, Math.max(share, Math.min(ENOUGH_OPENED, left))));
 }
 
 // The width of the columns between the picture and the classes, of the classes, and the longest side

@@ -64,7 +64,7 @@ export function makeOverview(root, readout, panel) {
   function place() {
     const opened = openedColumn();
     const whole = root.clientWidth - 2 * parseFloat(getComputedStyle(root).paddingLeft);
-    const aside = opened ? openedWidth(whole, innerHeight, state.lecture) : 0;
+    const aside = opened ? openedWidth(whole, innerHeight, shown.length, state.lecture) : 0;
     if (aside > 0) for (const column of shown) column.all = false;
     const sizesFor = (height) => layoutOf(
       shown.map((column) => ({ form: column.form, count: mapsBelow(column) })), whole, aside, height);
@@ -141,11 +141,11 @@ export function makeOverview(root, readout, panel) {
     over.replaceChildren();
     readout.replaceChildren(...describe(spot));
     frame.classList.toggle("pointed", spot !== null);
-    if (spot) markSpot(spot);
+    if (spot) markUnit(spot);
     move();
   }
 
-  function markSpot(spot) {
+  function markUnit(spot) {
     over.setAttribute("width", frame.offsetWidth);
     over.setAttribute("height", frame.offsetHeight);
     const column = columns[spot.index];
