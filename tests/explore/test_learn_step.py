@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 import optax
 import pytest
 from jax import lax
@@ -19,7 +18,7 @@ from tests.explore.kit import kit_page
 from tests.explore.small import drawn
 
 Params = list[dict[str, jax.Array]]
-DIGITS = ("NHWC", "HWIO", "NHWC")
+AXES = ("NHWC", "HWIO", "NHWC")
 FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
@@ -73,7 +72,7 @@ def branched() -> list[Layer]:
     mean, variance = 0.5 + 0.1 * drawn(9, 2), 0.3 + drawn(8, 2) ** 2
     arrays = {"mean": mean, "variance": variance, "scale": np.ones(2), "offset": np.zeros(2)}
     picture = [5, 6, 2]
-    same = {"padding": ((1, 1), (1, 1))}
+    same: Any = {"padding": ((1, 1), (1, 1))}
     first = conv("first", (5, 6, 2), 0.5 * drawn(1, 3, 3, 1, 4), drawn(2, 4), groups=2, **same)
     second = conv("second", shape, 0.3 * drawn(3, 3, 3, 4, 4), **same)
     joined = [5, 6, 8]
@@ -95,7 +94,7 @@ def branched() -> list[Layer]:
     ]
 
 
-def logits(layers: list[Layer], params: Params, x: jax.Array, masks: dict[int, Any]) -> jax.Array:
+def logits(layers: list[Layer], params: Params, x: Any, masks: dict[int, Any]) -> Any:
     """By JAX, for images `x (N, H, W, C)`; `masks[i] (N, parts)` are those of layer i."""
     values = [x]
     for i, layer in enumerate(layers[:-1]):
@@ -104,7 +103,7 @@ def logits(layers: list[Layer], params: Params, x: jax.Array, masks: dict[int, A
     return values[-1]
 
 
-def _run(layer: Layer, arrays: dict[str, jax.Array], xs: list[jax.Array], mask: Any) -> jax.Array:
+def _run(layer: Layer, arrays: dict[str, jax.Array], xs: list[Any], mask: Any) -> Any:
     kind, x = layer["kind"], xs[0]
     if kind == "conv":
         y = lax.conv_general_dilated(
@@ -113,7 +112,7 @@ def _run(layer: Layer, arrays: dict[str, jax.Array], xs: list[jax.Array], mask: 
             layer["stride"],
             layer["padding"],
             rhs_dilation=layer["dilation"],
-            dimension_numbers=DIGITS,
+            dimension_numbers=AXES,
             feature_group_count=layer["groups"],
         )
         return y + arrays.get("bias", 0)
@@ -143,7 +142,7 @@ def value_and_gradients(build: Callable[[], list[Layer]]) -> Callable[..., tuple
     """The compiled loss of a batch of three and its gradients; an example of weight 0 is none."""
     layers = build()
 
-    def loss(params: Params, x: Any, labels: Any, masks: dict[int, Any], present: Any) -> jax.Array:
+    def loss(params: Params, x: Any, labels: Any, masks: dict[int, Any], present: Any) -> Any:
         scores = logits(layers, params, x, masks)
         losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
         return (losses * present).sum() / present.sum()
@@ -165,8 +164,9 @@ def described(layers: list[Layer]) -> list[Any]:
 
 
 STEPS = """([layers, pictures, labels, settings, count, watch]) => {
-  layers = layers.map((layer) => ({ ...layer, arrays: Object.fromEntries(Object.entries(layer.arrays)
-    .map(([name, { data, shape }]) => [name, { data: Float64Array.from(data), shape }])) }));
+  layers = layers.map((layer) => ({ ...layer, arrays: Object.fromEntries(
+    Object.entries(layer.arrays).map(([name, { data, shape }]) =>
+      [name, { data: Float64Array.from(data), shape }])) }));
   const course = makeCourse({ layers, scale: 255, pictures, labels, settings, watch });
   const lists = (all) => all.map((arrays) => Object.fromEntries(
     Object.entries(arrays).map(([name, numbers]) => [name, Array.from(numbers)])));
@@ -176,11 +176,13 @@ STEPS = """([layers, pictures, labels, settings, count, watch]) => {
     const masks = {};
     model.layers.forEach((layer, i) => {
       if (!/dropout/.test(layer.kind)) return;
-      masks[i] = batch.map((_, n) => Array.from(trainingMask(layer, i, [settings.seed, course.step - 1, n])));
+      const seeds = (n) => [settings.seed, course.step - 1, n];
+      masks[i] = batch.map((_, n) => Array.from(trainingMask(layer, i, seeds(n))));
     });
     const weights = model.layers.map(({ arrays }, i) => Object.fromEntries(
       Object.keys(gradients[i]).map((name) => [name, arrays[name].data])));
-    return { batch, watched, masks, loss: course.steps.at(-1).loss, gradients: lists(gradients), weights: lists(weights) };
+    return { batch, watched, masks, loss: course.steps.at(-1).loss,
+      gradients: lists(gradients), weights: lists(weights) };
   });
 }"""
 
@@ -229,7 +231,8 @@ def test_steps_are_those_of_jax_and_optax(
             present = np.arange(3) < len(rows)
             value, gradients = value_and_gradients(build)(params, x, y, masks, present)
             updates, state = optimizer.update(gradients, state)
-            before, params = params, optax.apply_updates(params, updates)
+            before = params
+            params = jax.tree.map(jnp.add, params, updates)
             assert step["loss"] == pytest.approx(float(value), rel=1e-10)
             _same(step["gradients"], gradients)
             _same(step["weights"], params)
@@ -268,8 +271,9 @@ def test_masks_of_steps_and_examples_differ(kit: Page) -> None:
 
 
 def weights(kit: Page, layers: list[Layer], initializer: str, seed: int) -> list[Any]:
-    draw = """([layers, initializer, seed]) => initialWeights(layers, initializer, seed).map((arrays) =>
-      Object.fromEntries(Object.entries(arrays).map(([name, numbers]) => [name, Array.from(numbers)])))"""
+    draw = """([layers, initializer, seed]) => initialWeights(layers, initializer, seed)
+      .map((arrays) => Object.fromEntries(
+        Object.entries(arrays).map(([name, numbers]) => [name, Array.from(numbers)])))"""
     found: list[Any] = kit.evaluate(draw, [described(layers), initializer, seed])
     return found
 

@@ -24,7 +24,7 @@ export function restart(course, weights) {
   weights.forEach((arrays, i) => {
     for (const [name, numbers] of Object.entries(arrays)) course.model.layers[i].arrays[name].data.set(numbers);
   });
-  Object.assign(course, { step: 0, epoch: 0, steps: [], scores: [], batch: null, watched: null, trouble: null });
+  Object.assign(course, { run: (course.run ?? -1) + 1, step: 0, epoch: 0, steps: [], scores: [], batch: null, watched: null, trouble: null });
   forgetMoments(course);
   beginEpoch(course);
 }
@@ -57,7 +57,7 @@ function beginEpoch(course) {
 }
 
 // The input and the class of an example. The model takes float32 pixels.
-export function exampleOf({ pictures, labels, drawn, scale }, n) {
+export function learnedPicture({ pictures, labels, drawn, scale }, n) {
   const [from, row] = n < pictures.length ? [{ pictures, labels }, n] : [drawn, n - pictures.length];
   return { x: Float64Array.from(from.pictures[row], (pixel) => Math.fround(pixel / scale)), label: from.labels[row] };
 }
@@ -72,7 +72,7 @@ export function* learnBatch(course) {
   clearSums(model);
   const batch = [];
   for (const [place, n] of rows.entries()) {
-    const { x, label } = exampleOf(course, n);
+    const { x, label } = learnedPicture(course, n);
     const before = sumAt(model, watch);
     const { loss, probabilities } = learnExample(model, x, label, [settings.seed, course.step, place]);
     batch.push({ n, label, loss, predicted: largestAt(probabilities), share: sumAt(model, watch) - before });
@@ -99,7 +99,7 @@ export function* heldScore(course) {
   const count = heldOutOf(pictures.length);
   let right = 0;
   for (let n = pictures.length - count; n < pictures.length; n++) {
-    const { x, label } = exampleOf(course, n);
+    const { x, label } = learnedPicture(course, n);
     const { outputs } = runExample(model, x);
     if (largestAt(crossEntropy(outputs[model.layers.at(-1).inputs[0]], label).probabilities) === label) right += 1;
     yield;

@@ -30,8 +30,8 @@ export function makeModel(layers) {
   };
 }
 
-function mapArrays(arrays, change) {
-  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, change(array)]));
+function mapArrays(arrays, convert) {
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, convert(array)]));
 }
 
 // Before the examples of a batch.

@@ -78,8 +78,8 @@ function report(service) {
   const { course, running, send } = service;
   service.told = performance.now();
   const seconds = (service.told - service.since) / 1000;
-  const { step, epoch, at, batch, watched, steps, scores, trouble } = course;
-  send({ running, step, epoch, at, of: course.order.length, batch, watched, steps: steps.splice(0), scores: scores.splice(0),
+  const { run, step, epoch, at, batch, watched, steps, scores, trouble } = course;
+  send({ running, run, step, epoch, at, of: course.order.length, batch, watched, steps: steps.splice(0), scores: scores.splice(0),
     trouble, speed: service.learned > 0 ? service.learned / seconds : null, weights: weightsOf(course.model.layers) });
 }
 

@@ -5,12 +5,14 @@ import { check, showSummary } from "./badge.js";
 import { makeDetail } from "./detail.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
+import { serveInWorker } from "./learn_service.js";
 import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
 import { outputsOf, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
+import { showTrain } from "./train_view.js";
 import { showTrouble } from "./trouble.js";
 import { showWhy } from "./why_view.js";
 import { fillIn, words } from "./words.js";
@@ -19,6 +21,7 @@ import { fillIn, words } from "./words.js";
 // state that it depends on besides the language.
 const PAGES = [
   ["occlusion", showWhy, ["outputs", "scheme", "method", "target", "maps"]],
+  ["train", showTrain, ["scheme"]],
   ["playground", showPlayground, []],
 ];
 
@@ -125,10 +128,12 @@ function showPages(nav, w, changed) {
   }
   names.forEach((name, i) => {
     nav.children[i].textContent = w[name];
+    nav.children[i].hidden = name === "train" && !state.network.learn;
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
   for (const id of ["network-view", "readout"]) part(id).hidden = view !== "network";
-  for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
+  part("pictures").hidden = view === "playground";
+  part("tools").hidden = view === "playground" || view === "train";
   for (const [name, showPage, more] of PAGES) {
     part(name).hidden = name !== view;
     // Rebuilding would take the focus away from a field in use.
@@ -152,4 +157,6 @@ function showPrediction(box, w) {
   }
 }
 
-start().catch((error) => showTrouble(error, state.network !== null));
+// The page's training runs this script in a worker, which has no document.
+if (typeof document === "undefined") serveInWorker(self);
+else start().catch((error) => showTrouble(error, state.network !== null));

@@ -17,8 +17,14 @@ export async function unpack(document) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
   for (const picture of network.pictures) picture.pixels = bytesOfBase64(picture.pixels);
+  if (network.learn) network.learn.pictures = picturesOf(bytesOfBase64(network.learn.pixels), network.learn.labels.length);
   if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
   return network;
+}
+
+function picturesOf(pixels, count) {
+  const size = pixels.length / count;
+  return Array.from({ length: count }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
 }
 
 function bytesOfBase64(text) {

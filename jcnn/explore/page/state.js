@@ -9,10 +9,11 @@ export const state = {
   outputs: [], // [0] is the input, [i + 1] the output of layer i; Float64Arrays
   edited: false, // whether a parameter was changed
   selected: null, // {layer, unit}
-  view: "network", // or "playground", "occlusion"
+  view: "network", // or "playground", "occlusion", "train"
   method: "occlusion", // of the page of that name; or "gradient", "gradcam", "channels"
   target: null, // the class that it explains; null: the most probable one
   maps: null, // the output whose maps Grad-CAM takes; null: the last convolution's
+  train: null, // the training in the page, once opened
   playground: null, // state of the playground, once opened
   tab: null, // view of the selected unit, if it has several
   language: "en", // or "ja"
@@ -78,7 +79,7 @@ export function readHash(hash, network) {
     if (unit !== null) patch.selected = { layer, unit };
   }
   if (words.has("tab")) patch.tab = words.get("tab");
-  choice("view", "view", ["network", "playground", "occlusion"]);
+  choice("view", "view", ["network", "playground", "occlusion", ...(network.learn ? ["train"] : [])]);
   choice("method", "method", ["occlusion", "gradient", "gradcam", "channels"]);
   const target = number("class", network.classes.length);
   if (target !== null) patch.target = target;
