@@ -25,8 +25,8 @@ FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"relu": jax.nn.relu, "
 @pytest.fixture(scope="module")
 def kit(chromium: Browser) -> Iterator[Page]:
     """A page with only the functions."""
-    names = "makeCourse, learnBatch, trainingMask, initialWeights, restart"
-    files = ("learn_course.js", "learn_weights.js", "learn_example.js")
+    names = "makeCourse, learnBatch, trainingMask, initialWeights, makeService"
+    files = ("learn_service.js", "learn_weights.js", "learn_example.js")
     with kit_page(chromium, names, *files) as page:
         yield page
 
@@ -298,3 +298,43 @@ def test_initial_weights_are_distributed_as_jaxs(kit: Page, initializer: str) ->
     again, other = weights(kit, layers, initializer, 1), weights(kit, layers, initializer, 2)
     assert again == found
     assert other[0]["kernel"] != found[0]["kernel"]
+
+
+def test_a_training_that_diverges_stops_and_starts_anew(kit: Page) -> None:
+    """By messages, as in a worker that never rests."""
+    serve = """async ([layers, pictures, labels, settings, watch]) => {
+      layers = layers.map((layer) => ({ ...layer, arrays: Object.fromEntries(
+        Object.entries(layer.arrays).map(([name, { data, shape }]) =>
+          [name, { data: Float64Array.from(data), shape }])) }));
+      const reports = [];
+      const send = makeService((report) => reports.push(report), () => null);
+      const after = async (name, value) => {
+        send([name, value]);
+        await new Promise((done) => setTimeout(done));
+        const { running, run, step, trouble, steps, scores } = reports.at(-1);
+        const losses = steps.map(({ loss }) => String(loss));
+        return { running, run, step, trouble, losses, scores };
+      };
+      return [
+        await after("open", { layers, scale: 255, pictures, labels, settings, watch }),
+        await after("go", "on"),
+        await after("settings", { rate: 0.01 }),
+        await after("weights", initialWeights(layers, "he_normal", 1)),
+        await after("go", "epoch"),
+      ];
+    }"""
+    layers = strided()
+    pictures = np.random.default_rng(1).integers(0, 256, (10, 126), dtype=np.uint8).tolist()
+    settings = {"batch": 4, "rate": 1e300, "optimizer": "sgd", "seed": 0, "use": "packed"}
+    watch = {"layer": 0, "name": "kernel", "at": 0}
+    labels = [i % 3 for i in range(10)]
+    opened, diverged, _, anew, learned = kit.evaluate(
+        serve, [described(layers), pictures, labels, settings, watch]
+    )
+    assert (opened["step"], opened["trouble"], len(opened["scores"])) == (0, None, 1)
+    assert diverged["trouble"] == "diverged"
+    assert diverged["losses"][-1] in ("NaN", "Infinity")
+    assert not diverged["running"]
+    assert (anew["run"], anew["step"], anew["trouble"]) == (1, 0, None)
+    assert (learned["step"], learned["running"], len(learned["losses"])) == (2, False, 2)
+    assert learned["scores"][0]["held"] in (0, 0.5, 1)

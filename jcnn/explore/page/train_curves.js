@@ -4,7 +4,7 @@ import { shown } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { fillIn } from "./words.js";
 
-const [PLOT_WIDE, PLOT_HIGH] = [360, 118];
+const [PLOT_WIDE, PLOT_HIGH] = [360, 160];
 const [PLOT_LEFT, PLOT_RIGHT, PLOT_TOP, PLOT_BOTTOM] = [34, 8, 8, 16];
 const MOST_POINTS = 180;
 

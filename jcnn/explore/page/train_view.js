@@ -44,11 +44,10 @@ export function showTrain(panel, state) {
     if (ended) announceEnd(state, training, trainWords[state.language]);
   };
   fillPanel(panel, make("div", { class: "train-bar" }, go.element, settings, go.note), make("div", { class: "train-grid" },
-    make("section", { class: "train-curves" }, curves.elements),
-    make("section", {}, make("h3", {}, text.batchTitle), batch),
-    make("section", {}, filters.elements),
-    make("section", { class: "train-weight" }, weight),
-    make("section", { class: "train-drawn" }, drawings.elements)));
+    make("div", {}, curves.elements),
+    make("div", {}, make("section", {}, make("h3", {}, text.batchTitle), batch),
+      make("section", { class: "train-drawn" }, drawings.elements)),
+    make("div", {}, make("section", {}, filters.elements), make("section", { class: "train-weight" }, weight))));
 
   function refresh() {
     go.show();
@@ -82,6 +81,7 @@ function makeGo(state, training, text) {
     else begin("on");
     show();
   });
+  start.classList.add("train-main");
   const progress = make("progress");
   const where = make("span", { class: "soft" });
   const element = make("div", { class: "train-go" }, start, button("step", text.oneStep, () => begin("step")),
@@ -89,7 +89,6 @@ function makeGo(state, training, text) {
   function show() {
     const { report, running, inWorker } = training;
     start.textContent = running ? text.pause : text.start;
-    start.classList.toggle("train-main", true);
     const { epoch = 0, step = 0, at = 0, of = 1, speed = null, trouble = null } = report ?? {};
     Object.assign(progress, { max: Math.max(1, of), value: at });
     progress.setAttribute("aria-label", fillIn(text.progress, { epoch, step, at, of }));

@@ -40,17 +40,26 @@ function gradientLines(state, text, batch, { gradient }) {
 }
 
 const UPDATES = {
-  sgd: (state, { rate, gradient, before, after }) => [
-    equation(state, ["w ← ", before.weight, " − ", rate, " × ", ...bracketed(gradient), EQUALS, after.weight]),
+  sgd: (state, seen) => updateLines(state, seen, ["g"]),
+  momentum: (state, seen) => [
+    equation(state, ["v ← ", seen.gradient, " + ", MOMENTUM, " × ", ...bracketed(seen.before.trace), EQUALS, seen.after.trace]),
+    ...updateLines(state, seen, ["v"]),
   ],
-  momentum: (state, { rate, gradient, before, after }) => [
-    equation(state, ["v ← ", gradient, " + ", MOMENTUM, " × ", ...bracketed(before.trace), EQUALS, after.trace]),
-    equation(state, ["w ← ", before.weight, " − ", rate, " × ", ...bracketed(after.trace), EQUALS, after.weight]),
-  ],
-  adam: (state, { rate, corrections, gradient, before, after }) => [
-    equation(state, ["m ← ", BETAS[0], " × ", ...bracketed(before.mean), " + ", 0.1, " × ", ...bracketed(gradient), EQUALS, after.mean]),
-    equation(state, ["s ← ", BETAS[1], " × ", before.square, " + ", 0.001, " × ", ...bracketed(gradient), "²", EQUALS, after.square]),
-    equation(state, ["m̂ = m / ", corrections[0], EQUALS, after.mean / corrections[0], ",  ŝ = s / ", corrections[1], EQUALS, after.square / corrections[1]]),
-    equation(state, ["w ← ", before.weight, " − ", rate, " × m̂ / (√ŝ + ", EPSILON, ")", EQUALS, after.weight]),
-  ],
+  adam: (state, seen) => {
+    const { corrections, gradient, before, after } = seen;
+    return [
+      equation(state, ["m ← ", BETAS[0], " × ", ...bracketed(before.mean), " + ", 0.1, " × ", ...bracketed(gradient), EQUALS, after.mean]),
+      equation(state, ["s ← ", BETAS[1], " × ", before.square, " + ", 0.001, " × ", ...bracketed(gradient), "²", EQUALS, after.square]),
+      equation(state, ["m̂ = m / ", corrections[0], EQUALS, after.mean / corrections[0]]),
+      equation(state, ["ŝ = s / ", corrections[1], EQUALS, after.square / corrections[1]]),
+      ...updateLines(state, seen, ["m̂ / (√ŝ + ", EPSILON, ")"]),
+    ];
+  },
 };
+
+// The step, and the weight after it.
+function updateLines(state, { rate, before, after }, direction) {
+  const step = before.weight - after.weight;
+  return [equation(state, ["Δ = ", rate, " × ", ...direction, EQUALS, step]),
+    equation(state, ["w ← ", before.weight, " − ", ...bracketed(step), EQUALS, after.weight])];
+}
