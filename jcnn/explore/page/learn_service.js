@@ -3,7 +3,7 @@
 import { changeSettings, heldScore, learnBatch, makeCourse, replaceDrawn, restart } from "./learn_course.js";
 import { weightsOf } from "./learn_weights.js";
 
-const BETWEEN = 60; // milliseconds between reports of a running training
+const BETWEEN = 100; // milliseconds between reports of a running training
 const IN_WORKER = 30; // milliseconds of work before it looks for messages
 
 // Returns the function that receives messages, [name, value]. `send` takes reports; `rest()` is null,

@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { INITIALIZERS } from "./learn_weights.js";
 import { OPTIMIZERS } from "./learn_update.js";
 import { listen } from "./state.js";
-import { showBatch } from "./train_batch.js";
+import { makeBatch } from "./train_batch.js";
 import { makeCurves } from "./train_curves.js";
 import { makeDrawings } from "./train_drawings.js";
 import { makeFilters } from "./train_filters.js";
@@ -30,7 +30,7 @@ export function showTrain(panel, state) {
   const training = state.train;
   const go = makeGo(state, training, text);
   const curves = makeCurves(text);
-  const batch = make("div");
+  const batch = makeBatch(state, text);
   const weight = make("div");
   const filters = makeFilters(state, text, () => showWeight(weight, state, text));
   const drawings = makeDrawings(state, text, () => {
@@ -45,14 +45,14 @@ export function showTrain(panel, state) {
   };
   fillPanel(panel, make("div", { class: "train-bar" }, go.element, settings, go.note), make("div", { class: "train-grid" },
     make("div", {}, curves.elements),
-    make("div", {}, make("section", {}, make("h3", {}, text.batchTitle), batch),
+    make("div", {}, make("section", {}, make("h3", {}, text.batchTitle), batch.element),
       make("section", { class: "train-drawn" }, drawings.elements)),
     make("div", {}, make("section", {}, filters.elements), make("section", { class: "train-weight" }, weight))));
 
   function refresh() {
     go.show();
     curves.show(training, countsOf(state.network, training).held);
-    showBatch(batch, state, text);
+    batch.show();
     filters.show();
     showWeight(weight, state, text);
     drawings.show();
