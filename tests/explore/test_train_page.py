@@ -92,7 +92,7 @@ def test_steps_are_those_of_jcnns_own_model(browser_page: OpenPage, optimizer: s
 
         return jax.grad(loss)(params)
 
-    place = [0, 0, 0, 0]
+    place = [1, 1, 0, 0]
     for step, key in enumerate(["PageDown", "ArrowDown", "ArrowRight"]):
         page.keyboard.press(key)
         place[{"PageDown": 3, "ArrowDown": 0, "ArrowRight": 1}[key]] += 1
@@ -257,6 +257,39 @@ def test_another_start_gives_other_weights_and_the_same_seed_the_same(
     assert again == first
     assert len({own, first, second, start("he_uniform", 1)}) == 4
     assert start("own", 3) == own
+
+
+def test_a_reset_of_the_page_starts_anew(made: str, browser_page: OpenPage) -> None:
+    page = browser_page(made, VIEW)
+    press(page, "start")
+    page.wait_for_function("() => document.querySelector('#badge').innerText.includes('changed')")
+    page.locator("#pages button").first.click()
+    page.locator('[data-tool="reset"]').click()
+    page.locator('[data-tool="reset"]').wait_for(state="hidden")
+    page.wait_for_function("() => document.querySelector('#badge').innerText.includes('same')")
+    page.locator("#pages button").nth(2).click()
+    wait_for(page, "steps 0;")
+    assert page.locator('[data-key="start"]').inner_text() == "Start"
+    page.locator("#pages button").first.click()
+    assert "same" in page.locator("#badge").inner_text()
+
+
+def test_the_weights_of_dense_units_are_pictures(browser_page: OpenPage) -> None:
+    rngs = nnx.Rngs(0)
+    dense = Sequential([Flatten(), Dense(64, 40, rngs=rngs), Dense(40, 10, rngs=rngs)])
+    learned = np.asarray(TRAIN.images[:20]), [int(label) for label in TRAIN.labels[:20]]
+    page = browser_page(
+        explorer_page(dense, learned[0][:1], TRAIN.class_names, learn=learned).html, VIEW
+    )
+    assert "a picture for each unit (32 of 40)" in page.locator("#train").inner_text()
+    cell = page.locator(".train-filters .map-frame").nth(5)
+    area = cell.bounding_box()
+    assert area is not None
+    cell.click(position={"x": 2.5 / 8 * area["width"], "y": 6.5 / 8 * area["height"]})
+    assert "unit 5, input row 6, column 2, channel 0" in page.locator(".train-weight").inner_text()
+    kernel = np.asarray(dense.dense.kernel[...])
+    found = page.locator(".train-weight .numeral").first.get_attribute("data-value") or ""
+    assert float(found) == pytest.approx(kernel[6 * 8 + 2, 5], rel=1e-6)
 
 
 def test_it_goes_on_while_the_language_changes(browser_page: OpenPage) -> None:

@@ -3,7 +3,6 @@
 import { drawMap, rangeOf } from "./colour.js";
 import { make } from "./dom.js";
 import { sizeOf } from "./shapes.js";
-import { watchWeight } from "./train_run.js";
 import { selectField } from "./view_panel.js";
 import { fillIn } from "./words.js";
 
@@ -28,8 +27,9 @@ function weightAt([, columns, channels, filters], { row, column, channel, filter
   return ((row * columns + column) * channels + channel) * filters + filter;
 }
 
-// Elements for the filters, and `show()` that draws the weights of the last report.
-export function makeFilters(state, text, chosen) {
+// Elements for the filters, and `show()` that draws the weights of the last report; `watch(at)` is called
+// with the weight that was chosen.
+export function makeFilters(state, text, watch) {
   const { network, train: training } = state;
   const { layer: index } = training.watch;
   const shape = filterShape(network, index);
@@ -40,9 +40,8 @@ export function makeFilters(state, text, chosen) {
     const inside = place.row >= 0 && place.row < rows && place.column >= 0 && place.column < columns &&
       place.filter >= 0 && place.filter < Math.min(filters, MOST_FILTERS);
     if (!inside) return;
-    watchWeight(training, weightAt(shape, place));
+    watch(weightAt(shape, place));
     show();
-    chosen();
   };
   const count = Math.min(filters, MOST_FILTERS);
   const cells = Array.from({ length: count }, (_, filter) => {
@@ -62,7 +61,7 @@ export function makeFilters(state, text, chosen) {
     if (!move || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
     choose(move);
-    state.announce(weightName(text, shape, training.watch.at));
+    state.announce(weightName(text, network, training.watch));
   };
   const dense = network.layers[index].kind === "dense";
   const title = fillIn(dense ? text.filtersDense : text.filtersTitle, { layer: network.layers[index].name });
@@ -90,7 +89,14 @@ export function makeFilters(state, text, chosen) {
   };
 }
 
-export function weightName(text, shape, at) {
-  const place = placeOfWeight(shape, at);
-  return fillIn(shape[2] > 1 ? text.placeChannel : text.place, place);
+export function weightName(text, network, { layer, at }) {
+  const shape = filterShape(network, layer);
+  const dense = network.layers[layer].kind === "dense";
+  return fillIn(dense ? text.placeUnit : shape[2] > 1 ? text.placeChannel : text.place, placeOfWeight(shape, at));
+}
+
+// The weight in the middle of the first filter: those of a corner often read nothing but black.
+export function middleWeight(network, layer) {
+  const shape = filterShape(network, layer);
+  return weightAt(shape, { row: Math.floor(shape[0] / 2), column: Math.floor(shape[1] / 2), channel: 0, filter: 0 });
 }

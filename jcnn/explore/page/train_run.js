@@ -1,10 +1,11 @@
 // The training of this page: its settings, what its reports have said, and the learned weights, which
 // the whole page shows.
 
-import { replaceParameters } from "./edits.js";
+import { originalNumbers, replaceParameters } from "./edits.js";
 import { heldOutOf } from "./learn_course.js";
 import { openLearning } from "./learn_link.js";
 import { initialWeights, isTrained, weightsOf } from "./learn_weights.js";
+import { middleWeight } from "./train_filters.js";
 
 const BETWEEN_LIVE = 400; // milliseconds between changes of the network's page, while learning
 
@@ -12,15 +13,15 @@ const BETWEEN_LIVE = 400; // milliseconds between changes of the network's page,
 export function openTraining(state) {
   const { layers, learn, input } = state.network;
   const layer = layers.findIndex(isTrained);
+  const copied = layers.map((one) => ({ ...one, arrays: Object.fromEntries(Object.entries(one.arrays).map(
+    ([name, array]) => [name, { data: originalNumbers(array).slice(), shape: array.shape }])) }));
   const training = {
     settings: { batch: 32, rate: 0.001, optimizer: "adam", seed: 0, use: "packed" },
-    from: "own", own: weightsOf(layers), watch: { layer, name: "kernel", at: 0 },
+    from: "own", own: weightsOf(copied), watch: { layer, name: "kernel", at: middleWeight(state.network, layer) },
     drawn: { pictures: [], labels: [] }, run: 0, steps: [], scores: [], report: null, running: false,
     inWorker: null, shownAt: 0, refresh: () => {},
   };
   training.send = openLearning((report, inWorker) => receive(state, training, report, inWorker));
-  const copied = layers.map((one) => ({ ...one, arrays: Object.fromEntries(Object.entries(one.arrays).map(
-    ([name, { data, shape }]) => [name, { data: data.slice(), shape }])) }));
   training.send("open", { layers: copied, scale: input.scale, pictures: learn.pictures, labels: learn.labels,
     settings: training.settings, watch: training.watch });
   return training;
@@ -40,6 +41,13 @@ export function watchWeight(training, at) {
 export function startAnew(state, training) {
   const { from, own, settings } = training;
   training.send("weights", from === "own" ? own : initialWeights(state.network.layers, from, settings.seed));
+}
+
+// After the page's own weights are restored.
+export function resetTraining(state) {
+  if (!(state.train.report?.step > 0)) return;
+  state.train.from = "own";
+  startAnew(state, state.train);
 }
 
 export function changeDrawn(training, drawn) {
@@ -84,6 +92,8 @@ function receive(state, training, report, inWorker) {
   training.shownAt = now;
   // A diverged network has numbers that no map can show.
   if (report.trouble) return;
+  const own = report.step === 0 && training.from === "own";
   replaceParameters(state.network.layers.map(({ arrays }, i) => ({
-    ...Object.fromEntries(Object.entries(arrays).map(([name, { data }]) => [name, data])), ...report.weights[i] })));
+    ...Object.fromEntries(Object.entries(arrays).map(([name, { data }]) => [name, data])), ...report.weights[i] })),
+    own ? { edited: false } : {});
 }

@@ -9,7 +9,7 @@ import { makeBatch } from "./train_batch.js";
 import { makeCurves } from "./train_curves.js";
 import { makeDrawings } from "./train_drawings.js";
 import { makeFilters } from "./train_filters.js";
-import { countsOf, goOn, openTraining, setTraining, startAnew, stopTraining } from "./train_run.js";
+import { countsOf, goOn, openTraining, resetTraining, setTraining, startAnew, stopTraining, watchWeight } from "./train_run.js";
 import { showWeight } from "./train_weight.js";
 import { trainWords } from "./train_words.js";
 import { fillPanel, numberField, selectField } from "./view_panel.js";
@@ -24,6 +24,7 @@ export function showTrain(panel, state) {
   if (state.train === null) {
     state.train = openTraining(state);
     listen((changed) => {
+      if (changed.has("edited") && !state.edited) resetTraining(state);
       if (changed.has("outputs") && state.view === "train") state.train.showPad();
     });
   }
@@ -32,7 +33,10 @@ export function showTrain(panel, state) {
   const curves = makeCurves(text);
   const batch = makeBatch(state, text);
   const weight = make("div");
-  const filters = makeFilters(state, text, () => showWeight(weight, state, text));
+  const filters = makeFilters(state, text, (at) => {
+    watchWeight(training, at);
+    showWeight(weight, state, text);
+  });
   const drawings = makeDrawings(state, text, () => {
     settings.replaceWith((settings = makeSettings(state, training, text, refresh)));
     refresh();

@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { bracketed, EQUALS, equation } from "./equation.js";
 import { BETAS, EPSILON, MOMENTUM } from "./learn_update.js";
-import { filterShape, weightName } from "./train_filters.js";
+import { weightName } from "./train_filters.js";
 import { fillIn } from "./words.js";
 
 const MOST_TERMS = 3;
@@ -14,7 +14,7 @@ export function showWeight(box, state, text) {
   const { layer: index, name, at } = watch;
   const layer = network.layers[index];
   const head = [
-    make("h3", {}, `${text.weightTitle}: `, make("span", { class: "soft" }, `${layer.name}, ${weightName(text, filterShape(network, index), at)}`)),
+    make("h3", {}, `${text.weightTitle}: `, make("span", { class: "soft" }, `${layer.name}, ${weightName(text, network, watch)}`)),
   ];
   const seen = report?.watched;
   if (!seen || seen.watch.at !== at) {
@@ -29,7 +29,7 @@ export function showWeight(box, state, text) {
 
 // The largest terms, the sum of the others, and the quotient.
 function gradientLines(state, text, batch, { gradient }) {
-  const shares = batch.map(({ share }) => share).toSorted((a, b) => Math.abs(b) - Math.abs(a));
+  const shares = batch.map(({ share }) => share).sort((a, b) => Math.abs(b) - Math.abs(a));
   const largest = shares.slice(0, MOST_TERMS);
   const others = shares.slice(MOST_TERMS);
   const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
