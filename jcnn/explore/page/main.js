@@ -121,14 +121,13 @@ function showControls(box, w) {
 }
 
 function showPages(nav, w, changed) {
-  const names = ["network", ...PAGES.map(([name]) => name)];
+  const names = ["network", ...PAGES.map(([name]) => name)].filter((name) => name !== "train" || state.network.learn);
   const view = names.includes(state.view) ? state.view : "network";
   if (!nav.firstChild) {
     nav.append(...names.map((name) => make("button", { type: "button", onclick: () => change({ view: name }) })));
   }
   names.forEach((name, i) => {
     nav.children[i].textContent = w[name];
-    nav.children[i].hidden = name === "train" && !state.network.learn;
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
   for (const id of ["network-view", "readout"]) part(id).hidden = view !== "network";

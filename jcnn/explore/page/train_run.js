@@ -18,7 +18,7 @@ export function openTraining(state) {
   const training = {
     settings: { batch: 32, rate: 0.001, optimizer: "adam", seed: 0, use: "packed" },
     from: "own", own: weightsOf(copied), watch: { layer, name: "kernel", at: middleWeight(state.network, layer) },
-    drawn: { pictures: [], labels: [] }, run: 0, steps: [], scores: [], report: null, running: false,
+    drawn: { pictures: [], labels: [] }, run: 0, steps: [], scores: [], report: null, running: false, stopping: false,
     inWorker: null, shownAt: 0, refresh: () => {},
   };
   training.send = openLearning((report, inWorker) => receive(state, training, report, inWorker));
@@ -57,12 +57,12 @@ export function changeDrawn(training, drawn) {
 
 // Begin to learn until `goal` ("step", "epoch", "on"), or stop.
 export function goOn(training, goal) {
-  training.running = true;
+  Object.assign(training, { running: true, stopping: false });
   training.send("go", goal);
 }
 
 export function stopTraining(training) {
-  training.running = false;
+  Object.assign(training, { running: false, stopping: true });
   training.send("stop");
 }
 
@@ -84,7 +84,9 @@ function receive(state, training, report, inWorker) {
   training.steps.push(...report.steps);
   training.scores.push(...report.scores);
   const ended = training.report?.running && !report.running;
-  Object.assign(training, { report, inWorker, running: report.running });
+  // A report on its way when the training was stopped does not say that it runs again.
+  if (!report.running) training.stopping = false;
+  Object.assign(training, { report, inWorker, running: report.running && !training.stopping });
   training.refresh(ended);
   const now = performance.now();
   const changes = report.step > 0 || report.run > 0;
