@@ -64,6 +64,9 @@ class ExploreCommand(BuiltBy):
     over_epochs: bool = False
     """Show the epochs of the run's training one after the other, with its curves and confusion
     matrices. The run must have kept their weights: jcnn train --keep-checkpoints."""
+    learn: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Pack N training images, so that the model (up to 30,000 parameters) can be trained in the
+    page; 0 for none."""
     example: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
@@ -82,6 +85,11 @@ class ExploreCommand(BuiltBy):
             raise ValueError(f"--top-images: got {self.top_images}; accepted: 0 or more")
         if self.over_epochs and self.other:
             raise ValueError("--over-epochs: got two runs; accepted: one run")
+        if self.learn < 0:
+            raise ValueError(f"--learn: got {self.learn}; accepted: 0 or more")
+        if self.learn and (self.over_epochs or self.other):
+            shown = "--over-epochs" if self.over_epochs else "two runs"
+            raise ValueError(f"--learn: got {shown}, too; accepted: one model, without its epochs")
         if self.example is not None:
             self._write_examples(self.example)
             return
@@ -117,6 +125,9 @@ class ExploreCommand(BuiltBy):
         top = None
         if self.top_images and subject.test is not None:
             top = np.asarray(subject.test.images[: self.top_images])
+        learn = None
+        if self.learn and subject.train is not None:
+            learn = self._learned(subject.train)
         made = page(
             subject.model,
             np.stack(images),
@@ -126,6 +137,7 @@ class ExploreCommand(BuiltBy):
             resize=subject.resize,
             top_images=top,
             epochs=epochs,
+            learn=learn,
             **({"title": subject.title} | self._compared(subject)),
         )
         made.save(self.out)
@@ -138,7 +150,8 @@ class ExploreCommand(BuiltBy):
         from jcnn.explore import example_page
         from jcnn.system.files import write_text
 
-        if self.subject or self.other or self.image or self.data or self.data_dir or self.index:
+        got = (self.subject, self.other, self.image, self.data, self.data_dir, self.index)
+        if any(got) or self.learn:
             raise ValueError("--example: got a model or images too; accepted: --example alone")
         examples = read_examples(file)
         title = examples[0]["title"] if len(examples) == 1 else file.stem
@@ -167,15 +180,22 @@ class ExploreCommand(BuiltBy):
 
     def _of_run(self) -> "_Subject":
         from jcnn.cli.predictions import read_test_images
+        from jcnn.cli.progress import Display
         from jcnn.train import check_fit
 
         model, config = self.load(Path(self.subject))
-        test = None
+        train = test = None
         if self._needs_data():
-            test = read_test_images(config.with_data(self.data, self.data_dir))
+            config_of_data = config.with_data(self.data, self.data_dir)
+            if self.learn:
+                with Display() as display:
+                    train, test = config_of_data.load_data(display)
+            else:
+                test = read_test_images(config_of_data)
             check_fit(model, test)
         title = _title(config)
-        return _Subject(model, config.input_shape, config.class_names, title, config.resize, test)
+        shape, classes = config.input_shape, config.class_names
+        return _Subject(model, shape, classes, title, config.resize, train, test)
 
     def _untrained(self) -> "_Subject":
         from jcnn.cli.progress import Display
@@ -197,11 +217,12 @@ class ExploreCommand(BuiltBy):
                     f"--data: got none; {file.label} takes any shape of image: name it"
                 )
             with Display() as display:
-                _, shown = load(self.data, self.data_dir, notify=display)
+                learned, shown = load(self.data, self.data_dir, notify=display)
             module = file.build(shown.image_shape, len(shown.class_names))
             check_fit(module, shown)
             title = f"{file.label} {random}"
-            return _Subject(module, shown.image_shape, shown.class_names, title, "stretch", shown)
+            shape, classes = shown.image_shape, shown.class_names
+            return _Subject(module, shape, classes, title, "stretch", learned, shown)
         if self.subject not in ZOO:
             guess = did_you_mean(self.subject, ZOO)
             raise ValueError(
@@ -210,7 +231,8 @@ class ExploreCommand(BuiltBy):
             )
         entry = ZOO[self.subject]
         title = f"{self.subject} {random}"
-        test, shape, classes = None, entry.input_shape, tuple(map(str, range(entry.classes)))
+        train = test = None
+        shape, classes = entry.input_shape, tuple(map(str, range(entry.classes)))
         if self._needs_data():
             data = self.data
             if data is None:
@@ -222,18 +244,38 @@ class ExploreCommand(BuiltBy):
                 data = "mnist5k"
             free = takes_image_shape(data)
             with Display() as display:
-                _, test = load(
+                train, test = load(
                     data, self.data_dir, image_shape=shape if free else None, notify=display
                 )
             shape, classes = test.image_shape, test.class_names
         model = build(self.subject, shape, len(classes))
-        return _Subject(model, shape, classes, title, "stretch", test)
+        return _Subject(model, shape, classes, title, "stretch", train, test)
 
     def _shows_data(self) -> bool:
         return bool(not self.image or self.data or self.data_dir or self.index)
 
     def _needs_data(self) -> bool:
-        return self._shows_data() or self.top_images > 0 or self.over_epochs
+        return self._shows_data() or self.top_images > 0 or self.over_epochs or self.learn > 0
+
+    def _learned(self, train: "Dataset") -> "tuple[npt.NDArray[np.uint8], list[int]]":
+        """N training images in random order, and their labels."""
+        import numpy as np
+
+        from jcnn.explore import most_learn_images
+
+        if not train.has_classes:
+            raise ValueError(
+                "--learn: got data without classes; accepted: one class for each image"
+            )
+        most = min(len(train), most_learn_images(train.image_shape))
+        if self.learn > most:
+            shape = "x".join(map(str, train.image_shape))
+            raise ValueError(
+                f"--learn: got {self.learn:,}; accepted: {most:,} at most (of {len(train):,} "
+                f"training images of {shape}; 1 MB of pixels)"
+            )
+        rows = np.random.default_rng(0).permutation(len(train))[: self.learn]
+        return np.asarray(train.images[rows]), [int(label) for label in train.labels[rows]]
 
     def _rows(self, test: "Dataset") -> "npt.NDArray[np.intp]":
         """Indices of the test images to show: those of --index, or the first of each class."""
@@ -250,13 +292,14 @@ class ExploreCommand(BuiltBy):
 
 @dataclass(frozen=True)
 class _Subject:
-    """A model, the shape and classes of its images, and its test images."""
+    """A model, the shape and classes of its images, and its training and test images."""
 
     model: "nnx.Module"
     shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     title: str
     resize: "Resize"
+    train: "Dataset | None"
     test: "Dataset | None"
 
 

@@ -17,6 +17,7 @@ def assemble(
     *,
     sheets: Sequence[str] | None = None,
     images: bool = False,
+    worker: bool = False,
     **data: str,
 ) -> str:
     """The HTML of a page in one file.
@@ -27,6 +28,7 @@ def assemble(
         title: of the page.
         sheets: its style sheets; None means all.
         images: whether the page may show images, of its own alone.
+        worker: whether the page may run its own script in a worker, whose address is a blob.
         data: texts of the template's other fields. Between script tags, "<" must be escaped, as
             `in_script` does.
     """
@@ -41,7 +43,8 @@ def assemble(
     script = joined({name: text for name, text in sources.items() if name.endswith(".js")}, main)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        f"{'img-src data: blob:; ' if images else ''}base-uri 'none'; form-action 'none'"
+        f"{'img-src data: blob:; ' if images else ''}{'worker-src blob:; ' if worker else ''}"
+        "base-uri 'none'; form-action 'none'"
     )
     return Template(sources[template]).substitute(
         policy=policy, title=escape(title), style=style, script=script, **data

@@ -15,6 +15,7 @@ from flax import nnx
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
 from jcnn.explore._epochs import Epochs, check_epochs, describe_epochs
+from jcnn.explore._learn import learn_content
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._top_images import top_images as find_top_images
@@ -72,6 +73,7 @@ def page(
     epochs: Epochs | None = None,
     name: str = "A",
     other: tuple[str, nnx.Module | Sequence[Layer]] | None = None,
+    learn: tuple[npt.NDArray[np.uint8], Sequence[int]] | None = None,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -90,6 +92,8 @@ def page(
         name: of the model, beside that of `other`.
         other: name and model of another one for the same images and classes; the page compares the
             two.
+        learn: images `(M, H, W, C)` uint8 in random order and the class index of each, with which
+            the model can be trained in the page; the page holds out the last fifth.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
@@ -155,6 +159,8 @@ def page(
             shape = images.shape[1:]
             raise ValueError(f"top_images: got images of {top_images.shape[1:]}; accepted: {shape}")
         content["top"] = find_top_images(found, top_images)
+    if learn is not None:
+        content["learn"] = learn_content(found, *learn, len(classes))
     size = _size(found)
     if second is not None and other is not None:
         size += _size(second)
@@ -282,5 +288,12 @@ def _check_each(argument: str, values: Sequence[object], count: int) -> None:
 
 def _html(title: str, content: dict[str, Any], numbers: str) -> str:
     """Fill `page/index.html` with the styles, the scripts and the data."""
-    network = in_script(json.dumps(content))
-    return assemble("index.html", "main.js", title, images=True, network=network, numbers=numbers)
+    return assemble(
+        "index.html",
+        "main.js",
+        title,
+        images=True,
+        worker="learn" in content,
+        network=in_script(json.dumps(content)),
+        numbers=numbers,
+    )

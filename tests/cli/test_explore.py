@@ -122,3 +122,40 @@ def test_the_images_that_activate_a_channel_most(
     result = jcnn("explore", trained.run, "--top-images", "-1", "--out", out)
     assert result.code == 2
     assert result.err.startswith("jcnn: --top-images: got -1; accepted: 0 or more")
+
+
+def test_training_images_to_learn_in_the_page(jcnn: Jcnn, tmp_path: Path) -> None:
+    """N of them in random order, with their labels; the policy allows the page's own worker."""
+    out = tmp_path / "page.html"
+    words = ["mlp", "--data", "digits", "--index", "0", "--learn", "30", "--out", out]
+    assert jcnn("explore", *words) == Result(0, f"{out}\n", "")
+    learn = content_of(out)["learn"]
+    train, _ = digits()
+    every = np.asarray(train.images)
+    known = {one.tobytes(): int(label) for one, label in zip(every, train.labels, strict=True)}
+    pixels = base64.b64decode(learn["pixels"])
+    images = [pixels[64 * i : 64 * (i + 1)] for i in range(30)]
+    assert [known[image] for image in images] == learn["labels"]
+    assert images != [every[i].tobytes() for i in range(30)]
+    assert "worker-src blob:" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mlp", "--learn", "-1"], "--learn: got -1; accepted: 0 or more"),
+        (["mlp", "--learn", "9999"], "--learn: got 9,999; accepted: 1,438 at most (of 1,438 train"),
+        (["mlp", "--learn", "5"], "learn: got 5 images; accepted: (M, 8, 8, 1) of uint8, 10 <= M"),
+        (["conv2", "--learn", "50"], "learn: the model has 59,786 parameters; accepted: 1 to 30,"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    jcnn: Jcnn, tmp_path: Path, words: list[str], message: str
+) -> None:
+    result = jcnn(
+        "explore", *words, "--data", "digits", "--index", "0", "--out", tmp_path / "a.html"
+    )
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"jcnn: {message}")
+    assert result.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,7 @@ export function dropoutMask(count, rate, seed) {
   });
 }
 
-function mixBits(bits) {
+export function mixBits(bits) {
   let mixed = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;

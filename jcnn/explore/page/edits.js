@@ -49,6 +49,11 @@ export function isChanged(array, at) {
   return numbers !== undefined && !Object.is(array.data[at], numbers[at]);
 }
 
+// The numbers of an array as they came with the page.
+export function originalNumbers(array) {
+  return originals.get(array) ?? array.data;
+}
+
 // Restore the page's parameters, those of the last epoch where it has several, and the last embedded
 // picture.
 export function resetAll() {

@@ -12,6 +12,7 @@ import { lastEpoch, setWeights } from "./epochs.js";
 import { showEpochs } from "./epochs_view.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
+import { serveInWorker } from "./learn_service.js";
 import { makeLecture } from "./lecture.js";
 import { turnPage } from "./lecture_page.js";
 import { makeOverview } from "./overview.js";
@@ -21,6 +22,7 @@ import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
 import { makeTour } from "./tour.js";
+import { showTrain } from "./train_view.js";
 import { showTrouble } from "./trouble.js";
 import { showWhy } from "./why_view.js";
 import { fillIn, words } from "./words.js";
@@ -30,6 +32,7 @@ import { fillIn, words } from "./words.js";
 const PAGES = [
   ["compare", showCompare, ["outputs", "scheme", "scale"]], // of two models
   ["occlusion", showWhy, ["outputs", "scheme", "method", "target", "maps"]],
+  ["train", showTrain, ["scheme"]],
   ["playground", showPlayground, []],
 ];
 
@@ -151,7 +154,8 @@ function showControls(box, w) {
 }
 
 function showPages(nav, w, changed) {
-  const pages = PAGES.filter(([name]) => name !== "compare" || state.network.models);
+  const has = { compare: state.network.models, train: state.network.learn };
+  const pages = PAGES.filter(([name]) => !(name in has) || has[name]);
   const names = ["network", ...pages.map(([name]) => name)];
   const view = names.includes(state.view) ? state.view : "network";
   if (!nav.firstChild) {
@@ -162,7 +166,8 @@ function showPages(nav, w, changed) {
     nav.children[i].setAttribute("aria-pressed", String(name === view));
   });
   for (const id of ["network-view", "readout"]) part(id).hidden = view !== "network";
-  for (const id of ["pictures", "tools"]) part(id).hidden = view === "playground";
+  part("pictures").hidden = view === "playground";
+  part("tools").hidden = view === "playground" || view === "train";
   for (const [name, showPage, more] of pages) {
     part(name).hidden = name !== view;
     // Rebuilding would take the focus away from a field in use.
@@ -187,4 +192,6 @@ function showPrediction(box, w) {
   }
 }
 
-start().catch((error) => showTrouble(error, state.network !== null));
+// The page's training runs this script in a worker, which has no document.
+if (typeof document === "undefined") serveInWorker(self);
+else start().catch((error) => showTrouble(error, state.network !== null));

@@ -28,6 +28,7 @@ function unpackModel(network, arrayAt) {
   for (const check of network.checks) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
+  if (network.learn) network.learn.pictures = picturesOf(bytesOfBase64(network.learn.pixels), network.learn.labels.length);
   if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
 }
 
@@ -45,6 +46,11 @@ function unpackEpochs(epochs, arrayAt) {
   epochs.weights = epochs.weights.map((layers) => layers.map((arrays) => each(arrays, (place) => arrayAt(place).data)));
   epochs.checks = epochs.checks.map((pictures) =>
     pictures.map((outputs, picture) => ({ picture, outputs: each(outputs, arrayAt) })));
+}
+
+function picturesOf(pixels, count) {
+  const size = pixels.length / count;
+  return Array.from({ length: count }, (_, i) => pixels.subarray(i * size, (i + 1) * size));
 }
 
 function bytesOfBase64(text) {

@@ -6,11 +6,11 @@ import { drawPicture, pixelsNow, showOwn } from "./pictures.js";
 import { state } from "./state.js";
 import { words } from "./words.js";
 
-const PAD_SIDE = 280; // the longer side, in CSS pixels
+const PAD_SIDE = 280; // in CSS pixels
 
-// Make a pad for the input of the network. Returns {element, frame, show}: `show` draws the current
-// input and updates the words; Escape calls `leave`.
-export function makePad(leave) {
+// Make a pad for the input of the network, whose longer side is `side` CSS pixels. Returns {element,
+// frame, pen, show}: `show` draws the current input and updates the words; Escape calls `leave`.
+export function makePad(leave, side = PAD_SIDE) {
   const [rows, columns, channels] = state.network.input.shape;
   const pad = {
     rows, columns, channels,
@@ -24,7 +24,7 @@ export function makePad(leave) {
   pad.canvas = make("canvas");
   pad.mark = make("div", { class: "pad-cursor" });
   pad.frame = make("div", { class: "pad-frame", tabindex: 0, role: "application", style: {
-    width: `${(PAD_SIDE * columns) / Math.max(rows, columns)}px`, aspectRatio: `${columns} / ${rows}` } }, pad.canvas, pad.mark);
+    width: `${(side * columns) / Math.max(rows, columns)}px`, aspectRatio: `${columns} / ${rows}` } }, pad.canvas, pad.mark);
   const hint = make("p", { class: "soft" });
   const tools = makePenTools(pad.pen, () => wipe(pad), () => showMark(pad));
   const element = make("div", { class: "pad" }, pad.frame, make("div", {}, tools.element, hint));
@@ -40,7 +40,7 @@ export function makePad(leave) {
     tools.show();
     showMark(pad);
   }
-  return { element, frame: pad.frame, show };
+  return { element, frame: pad.frame, pen: pad.pen, show };
 }
 
 // Paint the square of the pen centred at (y, x), in pixels.

@@ -11,10 +11,11 @@ export const state = {
   edited: false, // whether a parameter was changed
   epoch: null, // of which the parameters are, in a page with several; null in others
   selected: null, // {layer, unit}
-  view: "network", // or "playground", "occlusion", "compare"
+  view: "network", // or "playground", "occlusion", "compare", "train"
   method: "occlusion", // of the page of that name; or "gradient", "gradcam", "channels"
   target: null, // the class that it explains; null: the most probable one
   maps: null, // the output whose maps Grad-CAM takes; null: the last convolution's
+  train: null, // the training in the page, once opened
   playground: null, // state of the playground, once opened
   tab: null, // view of the selected unit, if it has several
   language: "en", // or "ja"
@@ -91,7 +92,7 @@ export function readHash(hash, shown) {
     if (unit !== null) patch.selected = { layer, unit };
   }
   if (words.has("tab")) patch.tab = words.get("tab");
-  choice("view", "view", ["network", "playground", "occlusion", "compare"]);
+  choice("view", "view", ["network", "playground", "occlusion", "compare", ...(network.learn ? ["train"] : [])]);
   choice("method", "method", ["occlusion", "gradient", "gradcam", "channels"]);
   const target = number("class", network.classes.length);
   if (target !== null) patch.target = target;
