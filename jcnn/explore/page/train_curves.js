@@ -53,7 +53,7 @@ function chart(title, lines) {
     const word = (x, y, anchor, said) => makeSvg("text", { x, y, "text-anchor": anchor }, said);
     svg.replaceChildren(
       makeSvg("path", { class: "train-axis", d: `M${PLOT_LEFT} ${PLOT_TOP}V${PLOT_HIGH - PLOT_BOTTOM}H${PLOT_WIDE - PLOT_RIGHT}` }),
-      word(PLOT_LEFT - 4, PLOT_TOP + 8, "end", losses.length === 0 ? "" : shown(round(highest))), word(PLOT_LEFT - 4, PLOT_HIGH - PLOT_BOTTOM, "end", "0"),
+      word(PLOT_LEFT - 4, PLOT_TOP + 8, "end", curves.every((one) => one.length === 0) ? "" : shown(round(highest))), word(PLOT_LEFT - 4, PLOT_HIGH - PLOT_BOTTOM, "end", "0"),
       word(PLOT_WIDE - PLOT_RIGHT, PLOT_HIGH - 3, "end", `${text.byStep} ${last}`),
       ...curves.flatMap((points, i) => [
         makeSvg("polyline", { class: `train-line ${lines[i][0]}`, points: points.filter(([, value]) => Number.isFinite(value))
