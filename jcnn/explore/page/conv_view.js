@@ -6,7 +6,7 @@ import { rangeOf } from "./colour.js";
 import { drawCard, fillCard, makeCard, markSpot, windowPath } from "./conv_card.js";
 import { editBias, editKernel } from "./conv_edit.js";
 import { makeFlow } from "./conv_flow.js";
-import { makeWalk, pause, play, followPointer } from "./conv_walk.js";
+import { makeWalk, pauseWalk, play, followPointer } from "./conv_walk.js";
 import { numeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { windowOf } from "./forward.js";
@@ -39,7 +39,7 @@ export function showConv(panel, state) {
   if (!same) {
     const walking = conv?.timer && panel.firstChild && conv.layer === layer;
     focused = panel.contains(document.activeElement) && document.activeElement.dataset.part;
-    if (conv) pause(conv);
+    if (conv) pauseWalk(conv);
     conv = buildConv(layer, place.channel, state, size);
     Object.assign(conv, { key, own, panel });
     shownConvs.set(panel, conv);

@@ -15,12 +15,12 @@ let speed = 1; // of all walks, chosen by the reader
 export function makeWalk(conv) {
   const { w } = conv;
   const button = (name, press) => make("button", { type: "button", "data-part": name, onclick: press }, w[name]);
-  const start = button("play", () => (conv.timer === null ? play(conv) : pause(conv)));
+  const start = button("play", () => (conv.timer === null ? play(conv) : pauseWalk(conv)));
   const position = make("span", { class: "position" });
   const element = make("div", { class: "walk" }, start,
     button("back", () => stepBy(conv, -1)), button("step", () => stepBy(conv, 1)),
     button("reset", () => {
-      pause(conv);
+      pauseWalk(conv);
       goTo(conv, 0, 0, true);
       sayPlace(conv);
     }), speedOf(w), position);
@@ -48,8 +48,8 @@ export function followPointer(box, conv) {
     }[event.key];
     if (!to && event.key !== " ") return;
     event.preventDefault();
-    if (!to) return conv.timer === null ? play(conv) : pause(conv);
-    pause(conv);
+    if (!to) return conv.timer === null ? play(conv) : pauseWalk(conv);
+    pauseWalk(conv);
     goTo(conv, within(to[0], height), within(to[1], width), false);
     sayPlace(conv);
   });
@@ -70,12 +70,12 @@ export function play(conv) {
     const moves = movesAfter(elapsed, count) - made;
     made += moves;
     const gone = !conv.element.isConnected || conv.state.selected?.layer !== conv.index;
-    if (gone || (moves > 0 && !moveConv(conv, moves)) || made === count) pause(conv);
+    if (gone || (moves > 0 && !moveConv(conv, moves)) || made === count) pauseWalk(conv);
   }, TICK);
   conv.bar.start.textContent = conv.w.pause;
 }
 
-export function pause(conv) {
+export function pauseWalk(conv) {
   clearInterval(conv.timer);
   conv.timer = null;
   conv.bar.start.textContent = conv.w.play;
@@ -88,7 +88,7 @@ function speedOf(w) {
 }
 
 function stepBy(conv, by) {
-  pause(conv);
+  pauseWalk(conv);
   if (moveConv(conv, by)) sayPlace(conv);
 }
 

@@ -13,13 +13,13 @@ import { showFlatten } from "./flatten_view.js";
 import { showIm2col } from "./im2col_view.js";
 import { showJoin } from "./join_view.js";
 import { showNorm } from "./norm_view.js";
-import { unitName } from "./overview.js";
 import { showPool } from "./pool_view.js";
 import { showRearranging } from "./rearranging_view.js";
 import { showSoftmax } from "./softmax_view.js";
 import { change, state } from "./state.js";
 import { hasTopPictures, showTopPictures } from "./top_pictures_view.js";
 import { showTransposed } from "./transposed_view.js";
+import { unitName } from "./unit_words.js";
 import { words } from "./words.js";
 
 // For each kind of layer, [key of the tab's word, function]. The receptive field is added to all.

@@ -2,24 +2,19 @@
 // marks its inputs; a click or Enter selects it.
 
 import { showBadge } from "./badge.js";
-import {
-  cellOf, drawBoxes, drawHead, drawLegend, fillColumn, hasBox, makeColumn, sizeColumn, unitIn,
-} from "./column.js";
+import { drawBoxes, drawHead, drawLegend, fillColumn, hasBox, makeColumn, sizeColumn } from "./column.js";
 import { rangeOf } from "./colour.js";
-import { numeral, written } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { drawEdges } from "./edges.js";
-import { fieldMark, fieldSentence } from "./field_view.js";
+import { fieldMark } from "./field_view.js";
 import { layoutOf, mapsDown, openedWidth } from "./layout.js";
 import { appear, glide } from "./motion.js";
-import { receptiveFields } from "./receptive_field.js";
+import { firstUnit, keepInSight, moved, unitUnder } from "./overview_keys.js";
 import { drawRest } from "./rest_edges.js";
+import { placeOf } from "./shapes.js";
 import { stageByOutput, stagesOf } from "./stages.js";
 import { change, state } from "./state.js";
-import { placeOf, sizeOf } from "./shapes.js";
-import { sourcesByInput } from "./terms.js";
-import { viewWords } from "./view_words.js";
-import { fillIn, words } from "./words.js";
+import { fieldOf, nameOf, unitParts, unitSentence } from "./unit_words.js";
 
 const LEAST_HIGH = 200; // pixels of maps below each other
 const BELOW = 34; // pixels for what is below the maps: the number of channels, arcs of skip connections
@@ -139,7 +134,7 @@ export function makeOverview(root, readout, panel) {
   function mark() {
     const spot = cursor();
     over.replaceChildren();
-    readout.replaceChildren(...describe(spot));
+    readout.replaceChildren(...unitParts(spot));
     frame.classList.toggle("pointed", spot !== null);
     if (spot) markUnit(spot);
     move();
@@ -257,7 +252,7 @@ export function makeOverview(root, readout, panel) {
     column.last = unit;
     point({ index: column.index, unit });
     keepInSight(column, unit);
-    state.announce(sentence(column.index, unit));
+    state.announce(unitSentence(column.index, unit));
   }
 
   function select({ index, unit }) {
@@ -295,101 +290,4 @@ function boxesByKey({ index, boxes, channels, picture }) {
 // The number of maps that are one below the other.
 function mapsBelow({ form, boxes, all }) {
   return form === "maps" && !all ? boxes.length : 1;
-}
-
-function firstUnit(column) {
-  return unitIn(column, 0, 0, 0);
-}
-
-function fieldOf({ index, unit }) {
-  return receptiveFields(state.network.layers, index - 1, unit)[0];
-}
-
-// "conv2d, channel 3, row 4, column 5"
-export function unitName(index, unit) {
-  const w = words(state.language);
-  const shape = index === 0 ? state.network.input.shape : state.network.layers[index - 1].out;
-  if (shape.length !== 3) {
-    const name = sizeOf(shape) === state.network.classes.length && index > 0 ? ` (${state.network.classes[unit]})` : "";
-    return `${nameOf(index)}, ${w.unit} ${unit}${name}`;
-  }
-  const { row, column, channel } = placeOf(shape, unit);
-  return `${nameOf(index)}, ${w.channel} ${channel}, ${w.row} ${row}, ${w.column} ${column}`;
-}
-
-function nameOf(index) {
-  return index === 0 ? words(state.language).input : state.network.layers[index - 1].name;
-}
-
-function sentence(index, unit) {
-  const value = `${unitName(index, unit)}: ${written(state.outputs[index][unit], state.exact)}`;
-  if (index === 0) return value;
-  const field = fieldSentence(fieldOf({ index, unit }), state.network.input.shape, state.language);
-  return `${value}. ${viewWords[state.language].fieldTitle}: ${field}`;
-}
-
-function describe(spot) {
-  const w = words(state.language);
-  if (!spot) return [w.hint_short];
-  const { index, unit } = spot;
-  const parts = [make("b", {}, unitName(index, unit)), " ", numeral(state.outputs[index][unit], state.exact)];
-  if (index > 0) {
-    const { inputs } = state.network.layers[index - 1];
-    const read = sourcesByInput(state.network.layers[index - 1], unit).flatMap(({ length }, k) => {
-      const gaps = { count: length.toLocaleString("en"), layer: nameOf(inputs[k]) };
-      return length > 0 ? [fillIn(length === 1 ? w.reads_one : w.reads, gaps)] : [];
-    });
-    parts.push(make("span", { class: "soft" }, ` · ${[...read, fieldSize(spot)].join(" · ")}`));
-  }
-  return parts;
-}
-
-function fieldSize(spot) {
-  const { rows, columns } = fieldOf(spot);
-  const text = viewWords[state.language];
-  const length = (axis) => (axis.length === 0 ? 0 : axis.at(-1) - axis[0] + 1);
-  return fillIn(text.fieldShort, { high: length(rows), wide: length(columns) });
-}
-
-function unitUnder(column, event) {
-  for (const [box, element] of column.boxes.entries()) {
-    if (!element.contains(event.target)) continue;
-    const area = element.getBoundingClientRect();
-    const row = Math.floor(((event.clientY - area.y) / area.height) * column.rows);
-    const c = Math.floor(((event.clientX - area.x) / area.width) * column.columns);
-    if (row < 0 || c < 0 || row >= column.rows || c >= column.columns) return null;
-    return unitIn(column, box, row, c);
-  }
-  return null;
-}
-
-// The unit that a key moves to, the same one at an edge, or null for other keys.
-function moved(column, unit, key) {
-  const spot = cellOf(column, unit);
-  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-  if (key in steps) {
-    const row = spot.row + steps[key][0];
-    const c = spot.column + steps[key][1];
-    if (row < 0 || c < 0 || row >= column.rows || c >= column.columns) return unit;
-    return unitIn(column, spot.box, row, c) ?? unit;
-  }
-  const last = sizeOf(column.shape) - 1;
-  if (key === "Home") return firstUnit(column);
-  if (key === "End") return unitIn(column, column.form === "maps" ? column.boxes.length - 1 : 0,
-    column.form === "strip" ? Math.floor(last / column.columns) : column.rows - 1,
-    column.form === "strip" ? last % column.columns : column.columns - 1);
-  const page = { PageUp: -1, PageDown: 1 }[key];
-  if (page === undefined) return null;
-  if (column.form === "strip") return Math.max(0, Math.min(last, unit + page * 16 * column.columns));
-  if (column.form === "bars") return unitIn(column, 0, Math.max(0, Math.min(column.rows - 1, spot.row + page * 16)), 0);
-  const box = Math.max(0, Math.min(column.boxes.length - 1, spot.box + page));
-  return unitIn(column, box, spot.row, spot.column);
-}
-
-// Scroll a strip to make the unit visible.
-function keepInSight(column, unit) {
-  if (column.form === "maps") return;
-  const at = (cellOf(column, unit).row / column.rows) * column.boxes[0].offsetHeight;
-  const { scrollTop, clientHeight } = column.cells;
-  if (at < scrollTop || at > scrollTop + clientHeight - 24) column.cells.scrollTop = at - clientHeight / 2;
 }
