@@ -6,7 +6,7 @@ import { rangeOf } from "./colour.js";
 import { drawCard, fillCard, makeCard, markSpot, windowPath } from "./conv_card.js";
 import { editBias, editKernel } from "./conv_edit.js";
 import { makeFlow } from "./conv_flow.js";
-import { makeWalk, pauseWalk, play, followPointer } from "./conv_walk.js";
+import { followPointer, makeWalk, pauseWalk, playWalk } from "./conv_walk.js";
 import { numeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
 import { windowOf } from "./forward.js";
@@ -44,7 +44,7 @@ export function showConv(panel, state) {
     Object.assign(conv, { key, own, panel });
     shownConvs.set(panel, conv);
     panel.replaceChildren(conv.element);
-    if (walking) play(conv);
+    if (walking) playWalk(conv);
   }
   if (conv.output !== outputs[selected.layer + 1]) renewConv(conv);
   moveWindow(conv, selected.unit);

@@ -15,7 +15,7 @@ let speed = 1; // of all walks, chosen by the reader
 export function makeWalk(conv) {
   const { w } = conv;
   const button = (name, press) => make("button", { type: "button", "data-part": name, onclick: press }, w[name]);
-  const start = button("play", () => (conv.timer === null ? play(conv) : pauseWalk(conv)));
+  const start = button("play", () => (conv.timer === null ? playWalk(conv) : pauseWalk(conv)));
   const position = make("span", { class: "position" });
   const element = make("div", { class: "walk" }, start,
     button("back", () => stepBy(conv, -1)), button("step", () => stepBy(conv, 1)),
@@ -48,14 +48,14 @@ export function followPointer(box, conv) {
     }[event.key];
     if (!to && event.key !== " ") return;
     event.preventDefault();
-    if (!to) return conv.timer === null ? play(conv) : pauseWalk(conv);
+    if (!to) return conv.timer === null ? playWalk(conv) : pauseWalk(conv);
     pauseWalk(conv);
     goTo(conv, within(to[0], height), within(to[1], width), false);
     sayPlace(conv);
   });
 }
 
-export function play(conv) {
+export function playWalk(conv) {
   if (conv.timer !== null) return;
   const { row, column } = placeOf(conv.layer.out, conv.unit);
   const [height, width] = conv.layer.out;
