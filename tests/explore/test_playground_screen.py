@@ -32,7 +32,7 @@ def outside(page: Page) -> Any:
     return found["outside"], found["overlap"], found["scroll"]
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(1280, 800), pytest.param((1920, 1080), marks=pytest.mark.slow)])
 def test_every_example_stands_in_one_screen(browser_page: OpenPage, size: tuple[int, int]) -> None:
     page = browser_page(html())
     page.set_viewport_size({"width": size[0], "height": size[1]})
