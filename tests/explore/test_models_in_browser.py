@@ -51,8 +51,7 @@ def one_of_each(layers: Sequence[Layer]) -> list[int]:
     return sorted(found.values())
 
 
-# The others have the layers of these two, in the sizes that users train.
-# The branches that are not in the default suite have no layer and no join of their own.
+# The others have the layers and joins of these, two of them in the sizes that users train.
 SLOW = ("conv4", "tiny_vgg", "fire", "inverted", "normalised")
 
 
