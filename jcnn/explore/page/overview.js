@@ -66,6 +66,7 @@ export function makeOverview(root, readout, panel) {
     const { wide } = sizesFor(innerHeight); // it decides on the heads, whose height is measured then
     frame.classList.toggle("narrow", wide < 104);
     frame.classList.toggle("slim", wide < 62);
+    frame.classList.toggle("tiny", wide < 30);
     placeSlot(opened, aside);
     const top = frame.getBoundingClientRect().top + scrollY;
     const rest = shown[0].element.offsetHeight - shown[0].cells.parentElement.offsetHeight;
@@ -264,14 +265,18 @@ export function makeOverview(root, readout, panel) {
     if (state.selected) columns[state.selected.layer + 1].cells.focus();
   }
 
-  let width = null;
-  new ResizeObserver(() => {
-    if (ranges && root.clientWidth !== width) {
+  // Draw again if the window has another width, or what is above the network another height.
+  let size = null;
+  const observer = new ResizeObserver(() => {
+    const next = `${root.clientWidth}/${root.getBoundingClientRect().top + scrollY}`;
+    if (ranges && next !== size) {
       draw();
       mark();
     }
-    width = root.clientWidth;
-  }).observe(root);
+    size = next;
+  });
+  for (const one of [root, document.body.querySelector("header")]) if (one) observer.observe(one);
+
   // On a phone, the panel of an address would lie over a network that begins below.
   function showNetwork() {
     if (!slot.hidden && !slot.classList.contains("between")) root.scrollIntoView({ block: "start" });
