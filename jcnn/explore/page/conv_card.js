@@ -7,7 +7,15 @@ import { make, makeSvg } from "./dom.js";
 import { eachCell, windowOf } from "./forward.js";
 import { makeNumberTable } from "./number_table.js";
 
-const MANY_COLUMNS = 5; // kernels of more columns are drawn without numbers
+const FEW_COLUMNS = 3; // kernels of more columns have smaller numbers,
+const MANY_COLUMNS = 5; // and of more none: only a cell under the pointer says its own
+const DOT = 14; // pixels
+
+// The height of the grids of a card, whose numbers take `row` pixels.
+export function heightOfGrids(layer, row) {
+  const [rows, columns] = windowOf(layer);
+  return rows * (columns > MANY_COLUMNS ? DOT : row);
+}
 
 // Make a card for input channel `channel` of outputs[input], with maps of `side` pixels; `drawCard` and
 // `fillCard` fill it in.
@@ -19,7 +27,7 @@ export function makeCard(layer, input, channel, side, w) {
   const [sign, gives] = [1, 2].map(() => make("span", { class: "sign" }));
   const sum = make("span", { class: "sum" });
   const part = makeSpotMap(layer.out, side);
-  const element = make("article", { class: columns > MANY_COLUMNS ? "card dots" : "card", "data-channel": channel },
+  const element = make("article", { class: `card${columns > MANY_COLUMNS ? " dots" : columns > FEW_COLUMNS ? " wide" : ""}`, "data-channel": channel },
     make("figure", { class: "from" }, map.element, make("figcaption", {}, `${w.channel} ${channel}`)),
     make("div", { class: "grids" }, grids[0].element, make("span", { class: "sign" }, "×"), grids[1].element,
       gives, grids[2].element),
@@ -119,6 +127,9 @@ function pairCells(element, grids) {
   const pair = (event) => {
     const index = event.type === "pointerover" ? event.target.dataset.cell : undefined;
     for (const { cells } of grids) cells.forEach((cell, i) => cell.classList.toggle("paired", String(i) === index));
+    if (index === undefined || !element.classList.contains("dots")) return;
+    const [value, weight, product] = grids.map(({ cells }) => cells[index].textContent);
+    event.target.title = `${value} × ${weight} = ${product}`;
   };
   element.addEventListener("pointerover", pair);
   element.addEventListener("pointerleave", pair);

@@ -3,13 +3,12 @@
 
 import { fillRest, fillSum, largestFirst, othersName } from "./channel_sums.js";
 import { rangeOf } from "./colour.js";
-import { drawCard, fillCard, makeCard, markSpot, windowPath } from "./conv_card.js";
+import { drawCard, fillCard, heightOfGrids, makeCard, markSpot, windowPath } from "./conv_card.js";
 import { editBias, editKernel } from "./conv_edit.js";
 import { makeFlow } from "./conv_flow.js";
 import { followPointer, makeWalk, pauseWalk, playWalk } from "./conv_walk.js";
 import { numeral } from "./digits.js";
 import { make, makeSvg } from "./dom.js";
-import { windowOf } from "./forward.js";
 import { firstInput, intermediateMaps } from "./intermediate.js";
 import { placeOf } from "./shapes.js";
 import { termsOf } from "./terms.js";
@@ -56,7 +55,7 @@ function sizeIn(panel, layer, state) {
   const { clientHeight: height = 0, clientWidth: width = 0 } = panel.closest("#detail") ?? {};
   const name = width > CONV_LARGE && !state.lecture ? "large" : width < CONV_SMALL ? "small" : "medium";
   const { side, row } = CONV_SIZES[name];
-  const high = Math.max(side, windowOf(layer)[0] * row) + CAPTION;
+  const high = Math.max(side, heightOfGrids(layer, row)) + CAPTION;
   return { name, side, rows: Math.max(height > 0 ? 1 : 2, Math.min(MOST_ROWS, Math.floor((height - CONV_AROUND) / high))) };
 }
 

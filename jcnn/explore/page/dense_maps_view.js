@@ -18,6 +18,7 @@ import { viewWords } from "./view_words.js";
 import { words } from "./words.js";
 
 const DENSE_SIDE = 62; // of a map in pixels
+const LONE_SIDE = 150; // where it is the only one
 const DENSE_ROW = 86; // height of a channel
 const DENSE_AROUND = 170; // height of what is above and below the channels
 
@@ -43,7 +44,7 @@ export function showDenseMaps(panel, state) {
   const kinds = [x, weights, products].map((data) => [data, rangeOf(data)]);
   const cards = shown.map((channel) => {
     const maps = kinds.map(([data, range]) => {
-      const map = makeSpotMap(shape, DENSE_SIDE);
+      const map = makeSpotMap(shape, channels === 1 ? LONE_SIDE : DENSE_SIDE);
       drawMap(map.canvas, data, channel, channels, shape[0], shape[1], range);
       return map;
     });
