@@ -11,6 +11,7 @@ from tests.explore.built import built, plain
 from tests.explore.models import drawn, of_every_layer
 from tests.explore.small import OpenPage
 from tests.explore.small import drawn as normal
+from tests.explore.test_opened import RECORDED
 from tests.explore.test_page import pictures
 
 # One unit of every kind of layer of `of_every_layer`, and the tab of its view.
@@ -117,9 +118,9 @@ def test_colours_are_printed(made: str, browser_page: OpenPage) -> None:
     assert set(found) == {"exact"}
 
 
-# How long each animation lasts, in milliseconds, and how many elements have transitions.
+# How long each movement lasts, in milliseconds, and how many elements have transitions.
 MOTION = """() => ({
-  lasts: document.getAnimations().map((one) => one.effect.getTiming().duration),
+  lasts: globalThis.moved.map(([, duration]) => duration),
   transitions: [...document.querySelectorAll("*")].filter((element) =>
     getComputedStyle(element).transitionDuration.split(", ").some((time) => parseFloat(time) > 0),
   ).length,
@@ -131,6 +132,7 @@ def test_motion_only_where_it_is_welcome(
     made: str, browser_page: OpenPage, motion: Literal["reduce", "no-preference"]
 ) -> None:
     tab = browser_page(made, reduced_motion=motion)
+    tab.evaluate(RECORDED)
     tab.evaluate("document.documentElement.style.minHeight = '3000px'; scrollTo(0, 40)")
     tab.locator(".column").nth(1).locator(".map").first.click(position={"x": 3, "y": 3})
     seen: dict[str, Any] = tab.evaluate(MOTION)
