@@ -67,6 +67,8 @@ class ExploreCommand(BuiltBy):
     learn: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Pack N training images, so that the model (up to 30,000 parameters) can be trained in the
     page; 0 for none."""
+    half: bool = False
+    """Round the parameters to float16, which halves a large page."""
     example: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
@@ -138,6 +140,7 @@ class ExploreCommand(BuiltBy):
             top_images=top,
             epochs=epochs,
             learn=learn,
+            half=self.half,
             **({"title": subject.title} | self._compared(subject)),
         )
         made.save(self.out)
@@ -151,7 +154,7 @@ class ExploreCommand(BuiltBy):
         from jcnn.system.files import write_text
 
         got = (self.subject, self.other, self.image, self.data, self.data_dir, self.index)
-        if any(got) or self.learn:
+        if any(got) or self.learn or self.half:
             raise ValueError("--example: got a model or images too; accepted: --example alone")
         examples = read_examples(file)
         title = examples[0]["title"] if len(examples) == 1 else file.stem

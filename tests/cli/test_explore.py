@@ -124,6 +124,13 @@ def test_the_images_that_activate_a_channel_most(
     assert result.err.startswith("jcnn: --top-images: got -1; accepted: 0 or more")
 
 
+def test_parameters_rounded_to_float16(jcnn: Jcnn, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    words = ["mlp", "--data", "digits", "--index", "0", "--half", "--out", out]
+    assert jcnn("explore", *words) == Result(0, f"{out}\n", "")
+    assert content_of(out)["half"] is True
+
+
 def test_training_images_to_learn_in_the_page(jcnn: Jcnn, tmp_path: Path) -> None:
     """N of them in random order, with their labels; the policy allows the page's own worker."""
     out = tmp_path / "page.html"
