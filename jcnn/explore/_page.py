@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+from jcnn.data.events import Notify, silent
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
 from jcnn.explore._epochs import Epochs, check_epochs, describe_epochs
 from jcnn.explore._learn import learn_content
+from jcnn.explore._maximise import MOST_CHANNELS, maximised
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._top_images import top_images as find_top_images
@@ -75,6 +77,8 @@ def page(
     other: tuple[str, nnx.Module | Sequence[Layer]] | None = None,
     learn: tuple[npt.NDArray[np.uint8], Sequence[int]] | None = None,
     half: bool = False,
+    maximise: int = 0,
+    notify: Notify = silent,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -97,6 +101,9 @@ def page(
             the model can be trained in the page; the page holds out the last fifth.
         half: round parameters to float16, which halves a large page. JAX's outputs, which the page
             compares with its own, are those of the rounded model, in float32.
+        maximise: for as many channels of each convolution, 0 to 16, the image that maximises it is
+            computed and shown with it: those with the largest numbers in `images`.
+        notify: gets the progress of `maximise`.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
@@ -123,6 +130,9 @@ def page(
 
     if resize not in get_args(Resize):
         raise ValueError(f"resize: got {resize!r}; accepted: {', '.join(get_args(Resize))}")
+
+    if not 0 <= maximise <= MOST_CHANNELS:
+        raise ValueError(f"maximise: got {maximise}; accepted: 0 to {MOST_CHANNELS} channels")
 
     second = None
     if other is not None:
@@ -177,6 +187,10 @@ def page(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
+    if maximise:
+        content["maximised"] = maximised(found, images, maximise, notify)
+        if second is not None:
+            content["compare"]["maximised"] = maximised(second, images, maximise, notify)
     if epochs is not None:
         check_epochs(epochs, found)
         _check_size_of_epochs(len(epochs.numbers), size)
