@@ -48,7 +48,7 @@ function large(state, { channel, value, pixels }, layer, now) {
   return make("figure", { class: "maximised-one", "data-channel": channel },
     picture(state, { pixels }, name),
     make("figcaption", {},
-      make("dl", { class: "term-sums" },
+      make("dl", {},
         make("dt", {}, fillIn(w.maximisedMean, { channel })), make("dd", { "data-role": "reached" }, numeral(value, state.exact)),
         make("dt", {}, w.maximisedNow), make("dd", { "data-role": "now" }, numeral(now, state.exact))),
       stepButton(w.maximisedRun, "maximised-run", () => showOwn(pixels, name), true)));

@@ -2,7 +2,7 @@
 export const maximisedWords = {
   en: {
     maximisedTitle: "Picture that maximises it",
-    maximisedIntro: "Gradient ascent from grey noise changed the pixels until the mean of this channel over all cells, {layer}, grew no more. It shows what the channel looks for, in its purest form, and was computed when the page was made.",
+    maximisedIntro: "Gradient ascent changed the pixels of grey noise in 100 steps so that the mean of this channel over all cells of {layer} grew. It shows what the channel responds to, and was computed when the page was made, with its parameters.",
     maximisedMean: "mean of channel {channel}",
     maximisedNow: "in the current picture",
     maximisedRun: "Run the network on it",
@@ -13,7 +13,7 @@ export const maximisedWords = {
   },
   ja: {
     maximisedTitle: "最も強く反応させる画像",
-    maximisedIntro: "灰色のノイズから始め、このチャンネルの全マスの平均 ({layer}) が大きくなるように、勾配上昇法で画素を変えた画像です。チャンネルが探しているものを純粋な形で示します。ページの作成時に計算されました。",
+    maximisedIntro: "灰色のノイズから始め、{layer} のこのチャンネルの全マスの平均が大きくなるように、勾配上昇法で画素を 100 回変えた画像です。チャンネルが何に反応するかを示します。ページの作成時に、そのパラメータで計算されました。",
     maximisedMean: "チャンネル {channel} の平均",
     maximisedNow: "現在の画像では",
     maximisedRun: "この画像でネットワークを計算",
