@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jcnn.runs import RunConfig
 
 _CLASSES_SHOWN = 10
+_MOST_CHANNELS = 16  # of `page`; importing it takes seconds
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,17 @@ class ExploreCommand(BuiltBy):
     """Indices of the test images to show, from 0."""
     top_images: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """For each channel, show which of the first N test images activate it most; 0 for none."""
+    maximise: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """For the N most active channels of each convolution (16 at most), compute the image that
+    maximises it, by gradient ascent; 0 for none."""
     over_epochs: bool = False
     """Show the epochs of the run's training one after the other, with its curves and confusion
     matrices. The run must have kept their weights: jcnn train --keep-checkpoints."""
     learn: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Pack N training images, so that the model (up to 30,000 parameters) can be trained in the
     page; 0 for none."""
+    half: bool = False
+    """Round the parameters to float16, which halves a large page."""
     example: Annotated[
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
@@ -83,6 +89,8 @@ class ExploreCommand(BuiltBy):
             raise ValueError(f"--out: {self.out}: is a folder; accepted: a file's name")
         if self.top_images < 0:
             raise ValueError(f"--top-images: got {self.top_images}; accepted: 0 or more")
+        if not 0 <= self.maximise <= _MOST_CHANNELS:
+            raise ValueError(f"--maximise: got {self.maximise}; accepted: 0 to {_MOST_CHANNELS}")
         if self.over_epochs and self.other:
             raise ValueError("--over-epochs: got two runs; accepted: one run")
         if self.learn < 0:
@@ -102,6 +110,7 @@ class ExploreCommand(BuiltBy):
 
         from jcnn.cli.explore_compare import check_comparable
         from jcnn.cli.explore_epochs import check_kept
+        from jcnn.cli.progress import Display
         from jcnn.compile import keep_memory, use_cache
         from jcnn.data import read_image
         from jcnn.explore import page
@@ -128,18 +137,23 @@ class ExploreCommand(BuiltBy):
         learn = None
         if self.learn and subject.train is not None:
             learn = self._learned(subject.train)
-        made = page(
-            subject.model,
-            np.stack(images),
-            subject.class_names,
-            labels=labels,
-            names=names,
-            resize=subject.resize,
-            top_images=top,
-            epochs=epochs,
-            learn=learn,
-            **({"title": subject.title} | self._compared(subject)),
-        )
+        arguments = {"title": subject.title} | self._compared(subject)
+        with Display(quiet=not self.maximise) as display:
+            made = page(
+                subject.model,
+                np.stack(images),
+                subject.class_names,
+                labels=labels,
+                names=names,
+                resize=subject.resize,
+                top_images=top,
+                epochs=epochs,
+                learn=learn,
+                half=self.half,
+                maximise=self.maximise,
+                notify=display,
+                **arguments,
+            )
         made.save(self.out)
         print(self.out)
         for sentence in made.left_out:
@@ -151,7 +165,7 @@ class ExploreCommand(BuiltBy):
         from jcnn.system.files import write_text
 
         got = (self.subject, self.other, self.image, self.data, self.data_dir, self.index)
-        if any(got) or self.learn:
+        if any(got) or self.learn or self.half or self.maximise:
             raise ValueError("--example: got a model or images too; accepted: --example alone")
         examples = read_examples(file)
         title = examples[0]["title"] if len(examples) == 1 else file.stem

@@ -54,7 +54,12 @@ def check_epochs(given: Epochs, found: Network) -> None:
 
 
 def describe_epochs(
-    given: Epochs, found: Network, images: npt.NDArray[np.uint8], numbers: Numbers
+    given: Epochs,
+    found: Network,
+    images: npt.NDArray[np.uint8],
+    numbers: Numbers,
+    *,
+    half: bool = False,
 ) -> dict[str, Any]:
     """What the page has of the epochs, as JSON; arrays are added to `numbers`.
 
@@ -64,6 +69,7 @@ def describe_epochs(
         images: `(N, H, W, C)`, those that the page shows. The page compares its logits and
             probabilities of them with JAX's for each epoch.
         numbers: of the page.
+        half: round the parameters of every epoch to float16.
 
     Raises:
         ValueError: an epoch is of another model, or has parameters that are not finite.
@@ -73,7 +79,7 @@ def describe_epochs(
     scores: list[dict[str, Any]] = []
     last = len(found.layers) - 1
     for epoch in given.numbers:
-        of = network(given.load(epoch), found.input_shape)
+        of = network(given.load(epoch), found.input_shape, half=half)
         _check_same(epoch, of, found)
         weights.append([{n: numbers.add(a) for n, a in one.arrays.items()} for one in of.layers])
         compared = {found.layers[last].inputs[0] - 1, last} - {-1}

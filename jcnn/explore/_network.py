@@ -15,6 +15,7 @@ from flax import nnx
 from jcnn.compile import jit
 from jcnn.data.batches import normalise
 from jcnn.data.preprocessing import Preprocessing, preprocessing_of
+from jcnn.explore._half import half_graph
 from jcnn.explore._layer import (
     STANDARDISE,
     Floats,
@@ -93,19 +94,24 @@ def _program(graphdef: Any, preprocessing: Preprocessing | None) -> Any:
     return jit(forward)
 
 
-def network(model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int, int]) -> Network:
+def network(
+    model: nnx.Module | Sequence[AnyLayer], input_shape: tuple[int, int, int], *, half: bool = False
+) -> Network:
     """Convert a model to the layers of a page.
 
     Args:
         model: a model of the zoo, a list of layers, or any NNX module whose graph
             (`jcnn.graph.graph`) has only kinds that the page shows.
         input_shape: `(H, W, C)` of one image.
+        half: round its parameters to float16. A preprocessing keeps its numbers.
 
     Raises:
-        ValueError: the model does not accept such images, or the page cannot show it; the message
-            names the layer.
+        ValueError: the model does not accept such images, the page cannot show it, or a parameter
+            is beyond float16's range; the message names the layer.
     """
     found = graph(model, input_shape)
+    if half:
+        found = half_graph(found)
     shape = found.shape_of(found.output)
     if len(shape) != 1:
         raise ValueError(f"model: its output for an image is {shape}; accepted: (K,) logits")

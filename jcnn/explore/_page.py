@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+from jcnn.data.events import Notify, silent
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
 from jcnn.explore._epochs import Epochs, check_epochs, describe_epochs
 from jcnn.explore._learn import learn_content
+from jcnn.explore._maximise import MOST_CHANNELS, maximised
 from jcnn.explore._network import Network, network
 from jcnn.explore._numbers import Numbers, Place, packed_size
 from jcnn.explore._top_images import top_images as find_top_images
@@ -74,6 +76,9 @@ def page(
     name: str = "A",
     other: tuple[str, nnx.Module | Sequence[Layer]] | None = None,
     learn: tuple[npt.NDArray[np.uint8], Sequence[int]] | None = None,
+    half: bool = False,
+    maximise: int = 0,
+    notify: Notify = silent,
 ) -> Page:
     """Make a page that shows every number of every layer of a model for some images.
 
@@ -94,15 +99,20 @@ def page(
             two.
         learn: images `(M, H, W, C)` uint8 in random order and the class index of each, with which
             the model can be trained in the page; the page holds out the last fifth.
+        half: round parameters to float16, which halves a large page. JAX's outputs, which the page
+            compares with its own, are those of the rounded model, in float32.
+        maximise: for as many channels of each convolution, 0 to 16, the image that maximises it is
+            computed and shown with it: those with the largest numbers in `images`.
+        notify: gets the progress of `maximise`.
 
     Raises:
         ValueError: the model has a layer that the page cannot show, has parameters that are not
-            finite, is too large, or does not match the images or the class names; or an argument is
-            invalid. The message names it.
+            finite or, with `half`, beyond float16's range, is too large, or does not match the
+            images or the class names; or an argument is invalid. The message names it.
     """
     _check_images(images)
     count, height, width, channels = images.shape
-    found = network(model, (height, width, channels))
+    found = network(model, (height, width, channels), half=half)
     check_finite((one.name, name, a) for one in found.layers for name, a in one.arrays.items())
     classes = [str(name) for name in class_names]
     if isinstance(class_names, str) or len(classes) != found.layers[-1].out_shape[0]:
@@ -121,11 +131,14 @@ def page(
     if resize not in get_args(Resize):
         raise ValueError(f"resize: got {resize!r}; accepted: {', '.join(get_args(Resize))}")
 
+    if not 0 <= maximise <= MOST_CHANNELS:
+        raise ValueError(f"maximise: got {maximise}; accepted: 0 to {MOST_CHANNELS} channels")
+
     second = None
     if other is not None:
         if epochs is not None:
             raise ValueError("epochs: got epochs and another model; accepted: one of them")
-        second = network(other[1], (height, width, channels))
+        second = network(other[1], (height, width, channels), half=half)
         check_finite((one.name, n, a) for one in second.layers for n, a in one.arrays.items())
         if second.layers[-1].out_shape != found.layers[-1].out_shape:
             raise ValueError(
@@ -159,6 +172,8 @@ def page(
             shape = images.shape[1:]
             raise ValueError(f"top_images: got images of {top_images.shape[1:]}; accepted: {shape}")
         content["top"] = find_top_images(found, top_images)
+    if half:
+        content["half"] = True
     if learn is not None:
         content["learn"] = learn_content(found, *learn, len(classes))
     size = _size(found)
@@ -172,10 +187,14 @@ def page(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
+    if maximise:
+        content["maximised"] = maximised(found, images, maximise, notify)
+        if second is not None:
+            content["compare"]["maximised"] = maximised(second, images, maximise, notify)
     if epochs is not None:
         check_epochs(epochs, found)
         _check_size_of_epochs(len(epochs.numbers), size)
-        content["epochs"] = describe_epochs(epochs, found, images, numbers)
+        content["epochs"] = describe_epochs(epochs, found, images, numbers, half=half)
     # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
     budget = max(LIMIT - size, _FOR_CHECKS, int(size * _PART_FOR_CHECKS))

@@ -124,6 +124,38 @@ def test_the_images_that_activate_a_channel_most(
     assert result.err.startswith("jcnn: --top-images: got -1; accepted: 0 or more")
 
 
+def test_images_that_maximise_the_channels(jcnn: Jcnn, trained: Trained, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    words = ["--index", "0", "--maximise", "2", "--out", out]
+    assert jcnn("explore", trained.run, *words) == Result(0, f"{out}\n", "")
+    (stage,) = content_of(out)["maximised"]["stages"]
+    assert [len(base64.b64decode(one["pixels"])) for one in stage["channels"]] == [64, 64]
+    assert all(one["value"] > 0 for one in stage["channels"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["conv1", "--maximise", "17"], "--maximise: got 17; accepted: 0 to 16"),
+        (["conv1", "--maximise", "-1"], "--maximise: got -1; accepted: 0 to 16"),
+        (["mlp", "--maximise", "1"], "maximise: the model has no convolution; accepted: 0"),
+    ],
+)
+def test_what_cannot_be_maximised_is_refused(
+    jcnn: Jcnn, tmp_path: Path, words: list[str], message: str
+) -> None:
+    image = ["--data", "digits", "--index", "0", "--out", tmp_path / "a.html"]
+    assert jcnn("explore", *words, *image) == Result(2, "", f"jcnn: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parameters_rounded_to_float16(jcnn: Jcnn, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    words = ["mlp", "--data", "digits", "--index", "0", "--half", "--out", out]
+    assert jcnn("explore", *words) == Result(0, f"{out}\n", "")
+    assert content_of(out)["half"] is True
+
+
 def test_training_images_to_learn_in_the_page(jcnn: Jcnn, tmp_path: Path) -> None:
     """N of them in random order, with their labels; the policy allows the page's own worker."""
     out = tmp_path / "page.html"

@@ -119,6 +119,8 @@ def test_a_fault_is_one_line_that_names_the_line(
     [
         ([], "RUN|MODEL: got none; accepted: a run folder"),
         (["conv1", "--example", "a.txt"], "--example: got a model or images too"),
+        (["--half", "--example", "a.txt"], "--example: got a model or images too"),
+        (["--maximise", "1", "--example", "a.txt"], "--example: got a model or images too"),
         (["--example", "none.txt"], "none.txt: no such file"),
         (["--example", "."], "not a regular file"),
     ],

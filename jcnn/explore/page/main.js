@@ -99,8 +99,8 @@ function showAll(changed, overview) {
   showPictures(part("pictures"));
   showTools(part("tools"));
   showPrediction(part("prediction"), w);
-  part("left-out").hidden = network.left_out.length === 0;
-  part("left-out").textContent = leftOut(network.left_out, w);
+  part("left-out").hidden = network.left_out.length === 0 && !network.half;
+  part("left-out").textContent = `${network.half ? `${w.half} ` : ""}${leftOut(network.left_out, w)}`;
   showEpochs(part("epochs"));
   overview.draw();
   if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));

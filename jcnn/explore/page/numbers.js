@@ -29,6 +29,7 @@ function unpackModel(network, arrayAt) {
     check.outputs = check.outputs.map((place) => place && arrayAt(place));
   }
   if (network.learn) network.learn.pictures = picturesOf(bytesOfBase64(network.learn.pixels), network.learn.labels.length);
+  for (const one of network.maximised?.stages.flatMap(({ channels }) => channels) ?? []) one.pixels = bytesOfBase64(one.pixels);
   if (network.top) network.top.pictures = network.top.pictures.map(bytesOfBase64);
 }
 
@@ -36,7 +37,7 @@ function unpackModel(network, arrayAt) {
 function pairUp(network, arrayAt) {
   const { names, ...second } = network.compare;
   unpackModel(second, arrayAt);
-  const models = [network, { ...network, top: null, ...second }];
+  const models = [network, { ...network, top: null, maximised: null, ...second }];
   models.forEach((model, k) => Object.assign(model, { models, own_name: names[k] }));
 }
 
