@@ -142,7 +142,7 @@ def test_the_network_fills_up_from_left_to_right(held: Page) -> None:
     waiting = "all => all.map((one) => one.classList.contains('waiting'))"
     assert held.locator("#pass").inner_text() == "computing: layer 0 of 6"
     assert held.locator("body[data-ready]").count() == 0
-    assert held.locator("#network-view").evaluate("(e) => e.inert")
+    assert held.locator("main").evaluate("(e) => e.inert")
     assert held.locator("#badge").is_hidden()
     columns = held.locator(".column")
     assert columns.evaluate_all(waiting) == [False] + [True] * (columns.count() - 1)
@@ -156,7 +156,7 @@ def test_the_network_fills_up_from_left_to_right(held: Page) -> None:
     release(held, 4)
     ended(held)
     assert columns.evaluate_all(waiting) == [False] * columns.count()
-    assert not held.locator("#network-view").evaluate("(e) => e.inert")
+    assert not held.locator("main").evaluate("(e) => e.inert")
     np.testing.assert_allclose(scores(held), outputs(0)[-1], atol=1e-12)
 
 

@@ -15,6 +15,7 @@ import { make } from "./dom.js";
 import { makeService } from "./learn_service.js";
 import { makeLecture } from "./lecture.js";
 import { turnPage } from "./lecture_page.js";
+import { nextFrame } from "./occlusion.js";
 import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
 import { makePasses } from "./pass_service.js";
@@ -85,14 +86,15 @@ async function runFirst(overview) {
     changeOutputs({}, { input: inputFor(pixels) });
     return;
   }
-  const view = part("network-view");
+  const main = document.querySelector("main");
   Object.assign(state, { outputs: blankOutputs(network), selected: null });
-  view.inert = true;
-  view.hidden = state.view !== "network";
+  main.inert = true;
+  showBars(words(state.language), new Set());
   overview.draw();
+  await nextFrame();
   changeOutputs({ selected }, { input: inputFor(pixels) });
   await new Promise(afterPass);
-  view.inert = false;
+  main.inert = false;
 }
 
 function showPass(pass, overview) {
@@ -121,15 +123,10 @@ function show(changed, overview, detail) {
 }
 
 function showAll(changed, overview) {
-  const { network, language } = state;
-  const w = words(language);
-  showModels(part("models"));
-  document.documentElement.lang = language;
-  showPages(part("pages"), w, changed);
+  const { network } = state;
+  const w = words(state.language);
+  showBars(w, changed);
   part("hint").textContent = w.hint;
-  showControls(part("controls"), w);
-  showPictures(part("pictures"));
-  showTools(part("tools"));
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0;
   part("left-out").textContent = leftOut(network.left_out, w);
@@ -138,6 +135,15 @@ function showAll(changed, overview) {
   state.pass?.filled.clear();
   if (state.pass) overview.fill(state.pass);
   if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));
+}
+
+function showBars(w, changed) {
+  showModels(part("models"));
+  document.documentElement.lang = state.language;
+  showPages(part("pages"), w, changed);
+  showControls(part("controls"), w);
+  showPictures(part("pictures"));
+  showTools(part("tools"));
 }
 
 function leftOut(parts, w) {
