@@ -26,7 +26,7 @@ def assemble(
         template: its file in `page/`.
         main: the script's entry file.
         title: of the page.
-        sheets: its style sheets; None means all.
+        sheets: its style sheets besides `trouble.css`; None means all.
         images: whether the page may show images, of its own alone.
         worker: whether the page may run its own script in a worker, whose address is a blob.
         data: texts of the template's other fields. Between script tags, "<" must be escaped, as
@@ -38,16 +38,18 @@ def assemble(
         if file.is_file()
     }
     if sheets is None:
-        sheets = sorted(name for name in sources if name.endswith(".css"))
+        sheets = sorted(n for n in sources if n.endswith(".css") and n != "trouble.css")
     style = "\n".join(sources[name] for name in sheets)
     script = joined({name: text for name, text in sources.items() if name.endswith(".js")}, main)
+    trouble = sources["trouble.css"]  # stands first, by itself, for a file that was cut
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        f"default-src 'none'; script-src '{_hash(script)}'; "
+        f"style-src '{_hash(trouble)}' '{_hash(style)}'; "
         f"{'img-src data: blob:; ' if images else ''}{'worker-src blob:; ' if worker else ''}"
         "base-uri 'none'; form-action 'none'"
     )
     return Template(sources[template]).substitute(
-        policy=policy, title=escape(title), style=style, script=script, **data
+        policy=policy, title=escape(title), trouble=trouble, style=style, script=script, **data
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+from jcnn import ops
 from jcnn.data.events import Notify, silent
 from jcnn.data.request import Resize
 from jcnn.explore._assemble import assemble, in_script
@@ -33,6 +34,9 @@ _FOR_CHECKS = 50_000
 _PART_FOR_CHECKS = 0.1
 _SMALL = 1000  # numbers
 _REFUSED = 150_000_000
+
+# Multiply-adds above which the page runs the model in a worker; the same number is in passes.js.
+_LONG = 100_000_000
 
 _MOST_PICTURES = 16
 _MOST_NAMES = 8  # in the sentence on what is left out
@@ -204,7 +208,22 @@ def page(
         more, left = _checks(second, images, called, numbers, budget)
         content["compare"] |= {"checks": more, "left_out": left}
         left_out = left_out + [one for one in left if one not in left_out]
-    return Page(_html(title, content, numbers.text()), tuple(map(_sentence, left_out)))
+    models = [found] if second is None else [found, second]
+    worker = learn is not None or any(_multiply_adds(one) > _LONG for one in models)
+    html = _html(title, content, numbers.text(), worker)
+    return Page(html, tuple(map(_sentence, left_out)))
+
+
+def _multiply_adds(found: Network) -> int:
+    """Products of an input and a weight in one pass of the model."""
+    return sum(
+        ops.multiply_adds(
+            one.in_shape if one.kind == "conv_transpose" else one.out_shape,
+            one.arrays["kernel"].shape,
+        )
+        for one in found.layers
+        if "kernel" in one.arrays
+    )
 
 
 def _size(found: Network) -> int:
@@ -305,14 +324,14 @@ def _check_each(argument: str, values: Sequence[object], count: int) -> None:
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def _html(title: str, content: dict[str, Any], numbers: str) -> str:
+def _html(title: str, content: dict[str, Any], numbers: str, worker: bool = False) -> str:
     """Fill `page/index.html` with the styles, the scripts and the data."""
     return assemble(
         "index.html",
         "main.js",
         title,
         images=True,
-        worker="learn" in content,
+        worker=worker,
         network=in_script(json.dumps(content)),
         numbers=numbers,
     )

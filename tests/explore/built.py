@@ -74,12 +74,15 @@ def built(
         network["epochs"] = epochs | {"weights": weights, "checks": outputs}
     numbers = np.concatenate([a.ravel() for a in packed] or [np.zeros(0, np.float32)])
     planes = numbers.astype("<f4").view(np.uint8).reshape(-1, 4).T
-    style = "\n".join(sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css")))
+    sheets = {sheet.name: sheet.read_text(encoding="utf-8") for sheet in sorted(PAGE.glob("*.css"))}
+    trouble = sheets.pop("trouble.css")
+    style = "\n".join(sheets.values())
     script = joined_files("main.js")
     return Template((PAGE / "index.html").read_text(encoding="utf-8")).substitute(
         title="A network",
-        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "img-src data: blob:",
+        policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(trouble)}' "
+        f"'{_hash(style)}'; img-src data: blob:",
+        trouble=trouble,
         style=style,
         network=json.dumps(network).replace("</", "<\\/"),
         numbers=_base64(gzip.compress(planes.tobytes())),

@@ -10,11 +10,11 @@ from playwright.sync_api import Browser, Route
 from jcnn.explore import Page, page
 from tests.explore.conftest import OpenPage
 from tests.explore.models import OfFlax, drawn, of_every_layer
+from tests.explore.scripts import joined_files
 from tests.explore.test_page import HOSTILE, at, content_of, numbers_of, pictures
-from tests.explore.test_scripts import OWN
 
 # The functions of the page are inside its module; this copy makes them callable.
-UNPACK = OWN["numbers.js"].replace("export ", "")
+UNPACK = joined_files("numbers.js")
 READ = """
   const network = await unpack(document);
   const plain = ({ data, shape }) => ({ kind: data.constructor.name, data: [...data], shape });

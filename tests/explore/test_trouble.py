@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from jcnn.explore import example_page
 from tests.explore.small import html
 
 Opened = Callable[..., Page]
@@ -56,6 +57,26 @@ def test_a_file_that_was_cut(opened: Opened, end: str) -> None:
     (english, japanese) = said(page)
     assert english.endswith("copy the whole file again, and open it in a current browser.")
     assert "ファイルが途中で切れている" in japanese
+
+
+@pytest.mark.parametrize("made", [html, lambda: example_page([], "An exercise")])
+def test_a_file_that_was_cut_early(opened: Opened, made: Callable[[], str]) -> None:
+    """Anywhere after the block, which stands at the beginning: in the styles, or after them."""
+    text = made()
+    block = text.index("</div>")
+    assert block < 3_000
+    assert len(text[:block].encode()) < 3_500
+    styles = text.rindex("</style>")
+    for at in (block, (2 * block + styles) // 3, styles - 1, text.index("<header")):
+        page = opened(text[:at].replace("0s 4s both", "0s 10ms both"))
+        english, japanese = said(page)
+        assert english.endswith("copy the whole file again, and open it in a current browser.")
+        assert "ファイルが途中で切れている" in japanese
+
+
+def test_an_error_in_a_page_of_examples(opened: Opened) -> None:
+    english, _ = said(opened(example_page([{"no": "example"}], "An exercise")))
+    assert english.startswith("The page stopped with an error")
 
 
 def test_the_sentence_waits_while_a_page_is_read(opened: Opened) -> None:

@@ -4,40 +4,70 @@ import { rangeOf } from "./colour.js";
 import { make } from "./dom.js";
 import { checksOf } from "./epochs.js";
 import { setNumeral, numeral } from "./digits.js";
+import { nextFrame } from "./occlusion.js";
 import { tolerances } from "./tolerances.js";
 import { fillIn, words } from "./words.js";
+import { resting } from "./worker_link.js";
 
 // Whatever its terms, no unit may be further off than this share of the layer's largest number: a
 // larger difference would be seen.
 const SEEN = 1e-3;
+const CHECK_SLICE = 12; // milliseconds of work in a frame
 
 // For each layer {difference, tolerance, overflow, ok}, or null if the page has no check for it.
 // `difference` is the largest |browser - JAX| and `tolerance` is that of the same unit, both divided
 // by the largest number of the layer where that is above 1. `overflow` is whether a number is too
 // large for JAX's 32-bit floats, or none. `ok` is whether no number overflows and every unit is within
 // its tolerance.
-export function check({ network, picture, outputs, edited, epoch }) {
+export function check(state) {
+  const parts = checking(state);
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done) return value;
+  }
+}
+
+// The same in slices, between which the browser paints; null if `going()` is false after one.
+export async function checkInSlices(state, going) {
+  const rest = resting(CHECK_SLICE, nextFrame);
+  const parts = checking(state);
+  for (;;) {
+    const { done, value } = parts.next();
+    if (done) return value;
+    await rest();
+    if (!going()) return null;
+  }
+}
+
+// The same in parts, between which the caller can rest.
+export function* checking({ network, picture, outputs, edited, epoch }) {
   const found = checksOf(network, epoch).find((one) => one.picture === picture);
   const allowed = [new Float64Array(outputs[0].length)]; // for each output
-  const allowedOf = (index) => {
+  function* allowedOf(index) {
     if (allowed[index]) return allowed[index];
     const layer = network.layers[index - 1];
-    allowed[index] = tolerances(layer, layer.inputs.map((one) => outputs[one]), layer.inputs.map(allowedOf));
+    const befores = [];
+    for (const one of layer.inputs) befores.push(yield* allowedOf(one));
+    allowed[index] = tolerances(layer, layer.inputs.map((one) => outputs[one]), befores);
+    yield;
     return allowed[index];
-  };
-  return network.layers.map((_, i) => {
+  }
+  const results = [];
+  for (const i of network.layers.keys()) {
     const truth = picture !== null && !edited && found?.outputs[i];
-    return truth ? compare(outputs[i + 1], truth.data, () => allowedOf(i + 1)) : null;
-  });
+    results.push(truth ? yield* compare(outputs[i + 1], truth.data, () => allowedOf(i + 1)) : null);
+    yield;
+  }
+  return results;
 }
 
 // The tolerances take as long as the layers. None is below 1e-5 times the number itself or 1, which is
 // mostly enough.
-function compare(ours, theirs, allowedOf) {
+function* compare(ours, theirs, allowedOf) {
   const size = Math.max(1, rangeOf(theirs));
   const least = (i) => 1e-5 * Math.max(1, Math.abs(ours[i]));
   const enough = ours.every((value, i) => Math.abs(value - theirs[i]) <= least(i));
-  const allowed = enough ? null : allowedOf();
+  const allowed = enough ? null : yield* allowedOf();
   const tolerance = (i) => Math.min(allowed ? allowed[i] : least(i), SEEN * size);
   let worst = 0;
   let difference = -1;

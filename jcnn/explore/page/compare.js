@@ -2,6 +2,7 @@
 
 import { rangeOf } from "./colour.js";
 import { runFrom } from "./forward.js";
+import { afterPass } from "./passes.js";
 import { change, state } from "./state.js";
 
 export const MODEL_LETTERS = ["A", "B"];
@@ -21,8 +22,12 @@ export function outputsOfModel(k) {
   return hiddenRun.outputs;
 }
 
-// Show model k.
+// Show model k, once a pass under way is done.
 export function takeModel(k, patch = {}) {
+  if (state.pass) {
+    afterPass(() => takeModel(k, patch));
+    return;
+  }
   const outputs = outputsOfModel(k);
   hiddenRun = { input: state.outputs[0], network: state.network, outputs: state.outputs };
   change({ model: k, network: state.network.models[k], outputs, selected: null, maps: null, ...patch });

@@ -4,6 +4,7 @@
 
 export const TILE = 8; // filters whose sums are computed together
 const GATHERED = 1 << 18; // terms gathered at once
+const BLOCK = 64; // terms packed at once, whose weights stay in the cache
 
 // For few filters a group, as in a depthwise convolution.
 export function convolveFew(layer, x, kernel, y) {
@@ -13,7 +14,7 @@ export function convolveFew(layer, x, kernel, y) {
   const [[top], [left]] = layer.padding;
   const filtersPerGroup = filters / layer.groups;
   kernel = new Float64Array(kernel); // otherwise each weight would be converted at every position
-  const skipsZeros = kernel.every(Number.isFinite);
+  const skipsZeros = areFinite(kernel);
   for (let r = 0; r < outHeight; r++) {
     for (let c = 0; c < outWidth; c++) {
       const to = (r * outWidth + c) * filters;
@@ -47,7 +48,7 @@ export function convolveTiles(layer, x, kernel, y) {
   const [rows, columns, perGroup] = layer.arrays.kernel.shape;
   const filtersPerGroup = filters / layer.groups;
   const terms = rows * columns * perGroup;
-  const skipsZeros = kernel.every(Number.isFinite);
+  const skipsZeros = areFinite(kernel);
   const positions = outHeight * outWidth;
   const atOnce = Math.max(1, Math.min(positions, Math.floor(GATHERED / terms)));
   const values = new Float64Array(atOnce * terms);
@@ -68,13 +69,26 @@ export function convolveTiles(layer, x, kernel, y) {
   }
 }
 
+// Several times faster than `kernel.every(Number.isFinite)`.
+function areFinite(kernel) {
+  for (let i = 0; i < kernel.length; i++) if (!Number.isFinite(kernel[i])) return false;
+  return true;
+}
+
 // The weights of a group as [tile][term][filter of the tile]; missing filters are zero.
 function packTiles(kernel, filters, first, count, terms) {
   const tiles = Math.ceil(count / TILE);
   const packed = new Float64Array(tiles * terms * TILE);
-  for (let term = 0; term < terms; term++) {
-    const from = term * filters + first;
-    for (let o = 0; o < count; o++) packed[(Math.floor(o / TILE) * terms + term) * TILE + (o % TILE)] = kernel[from + o];
+  for (let start = 0; start < terms; start += BLOCK) {
+    const end = Math.min(terms, start + BLOCK);
+    for (let o = 0; o < count; o += TILE) {
+      const wide = Math.min(TILE, count - o);
+      let to = o * terms + start * TILE;
+      for (let term = start; term < end; term++, to += TILE) {
+        const from = term * filters + first + o;
+        for (let k = 0; k < wide; k++) packed[to + k] = kernel[from + k];
+      }
+    }
   }
   return packed;
 }

@@ -2,20 +2,20 @@
 
 import { lastEpoch, setWeights } from "./epochs.js";
 import { runFrom } from "./forward.js";
-import { outputsOf } from "./pictures.js";
-import { change, state } from "./state.js";
+import { setNumber, setNumbers } from "./parameters.js";
+import { changeOutputs, inputWanted, wanted } from "./passes.js";
+import { choosePicture } from "./pictures.js";
+import { state } from "./state.js";
 
 const originals = new Map(); // array that was changed -> its numbers as they came with the page
 
 // Set array.data[at] of layer `index` and recompute what depends on it.
 export function changeParameter(index, array, at, number) {
   if (!originals.has(array)) originals.set(array, array.data.slice());
-  array.data[at] = number;
+  setNumber(array, at, number);
   const numbers = originals.get(array);
   if (array.data.every((one, i) => Object.is(one, numbers[i]))) originals.delete(array);
-  const outputs = [...state.outputs];
-  runFrom(state.network.layers, outputs, index);
-  change({ outputs, edited: originals.size > 0 });
+  changeOutputs({ edited: originals.size > 0 }, { edited: [index] });
 }
 
 // Set all parameters, those of another epoch or of a training in the page: for each layer
@@ -24,10 +24,10 @@ export function replaceParameters(layers, patch = {}) {
   for (const [i, { arrays }] of state.network.layers.entries()) {
     for (const [name, array] of Object.entries(arrays)) {
       if (!originals.has(array)) originals.set(array, array.data.slice());
-      array.data.set(layers[i][name]);
+      setNumbers(array, layers[i][name]);
     }
   }
-  change({ outputs: runAgain(), edited: true, ...patch });
+  changeOutputs({ edited: true, ...patch }, { input: inputWanted() });
 }
 
 // Set all parameters to those of an epoch of the page. Changes by hand are forgotten; the next ones are
@@ -35,13 +35,7 @@ export function replaceParameters(layers, patch = {}) {
 export function takeEpoch(epoch) {
   originals.clear();
   setWeights(state.network, epoch);
-  change({ outputs: runAgain(), edited: false, epoch });
-}
-
-function runAgain() {
-  const outputs = [state.outputs[0]];
-  runFrom(state.network.layers, outputs, 0);
-  return outputs;
+  changeOutputs({ edited: false, epoch }, { input: inputWanted() });
 }
 
 export function isChanged(array, at) {
@@ -60,17 +54,19 @@ export function resetAll() {
   restore();
   const epoch = lastEpoch(state.network);
   if (epoch !== null) setWeights(state.network, epoch);
-  const picture = state.picture ?? state.own.from;
-  change({ picture, own: null, edited: false, epoch, outputs: outputsOf(state.network, picture) });
+  const { picture, own } = wanted();
+  choosePicture(picture ?? own.from, {}, { own: null, edited: false, epoch });
 }
 
 // Restore the page's parameters; returns the outputs for the picture that is shown.
 export function restoredOutputs() {
   restore();
-  return runAgain();
+  const outputs = [state.outputs[0]];
+  runFrom(state.network.layers, outputs, 0);
+  return outputs;
 }
 
 function restore() {
-  for (const [array, numbers] of originals) array.data.set(numbers);
+  for (const [array, numbers] of originals) setNumbers(array, numbers);
   originals.clear();
 }

@@ -1,5 +1,7 @@
 // The epochs of a training whose weights the page holds: network.epochs, or nothing in most pages.
 
+import { setNumbers } from "./parameters.js";
+
 // The epoch whose weights the page opens with; null in a page without epochs.
 export function lastEpoch(network) {
   return network.epochs ? network.epochs.numbers.at(-1) : null;
@@ -9,7 +11,7 @@ export function lastEpoch(network) {
 export function setWeights(network, epoch) {
   const weights = network.epochs.weights[network.epochs.numbers.indexOf(epoch)];
   for (const [i, { arrays }] of network.layers.entries()) {
-    for (const [name, array] of Object.entries(arrays)) array.data.set(weights[i][name]);
+    for (const [name, array] of Object.entries(arrays)) setNumbers(array, weights[i][name]);
   }
 }
 

@@ -7,6 +7,7 @@ import { makeLecture } from "./lecture.js";
 import { turnPage } from "./lecture_page.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
+import { showTrouble } from "./trouble.js";
 import { words } from "./words.js";
 
 const NO_NETWORK = { pictures: [], layers: [], classes: [] };
@@ -56,4 +57,8 @@ function showExampleControls() {
   if (focused) byId("controls").querySelector(`[data-control="${focused}"]`)?.focus();
 }
 
-startExamples();
+try {
+  startExamples();
+} catch (error) {
+  showTrouble(error, true);
+}

@@ -4,10 +4,8 @@ import { changeSettings, heldScore, learnBatch, makeCourse, replaceDrawn, restar
 import { weightsOf } from "./learn_weights.js";
 
 const BETWEEN = 100; // milliseconds between reports of a running training
-const IN_WORKER = 30; // milliseconds of work before it looks for messages
 
-// Returns the function that receives messages, [name, value]. `send` takes reports; `rest()` is null,
-// or a promise where it is time to let others work.
+// A service as in worker_link.js.
 export function makeService(send, rest) {
   const service = { course: null, send, rest, turn: null, running: false, told: 0, since: 0, learned: 0 };
   return ([name, value]) => RECEIVE[name](service, value);
@@ -81,24 +79,4 @@ function report(service) {
   const { run, step, epoch, at, batch, watched, steps, scores, trouble } = course;
   send({ running, run, step, epoch, at, of: course.order.length, batch, watched, steps: steps.splice(0), scores: scores.splice(0),
     trouble, speed: service.learned > 0 ? service.learned / seconds : null, weights: weightsOf(course.model.layers) });
-}
-
-// Whether it is time to rest: after `length` milliseconds `pause()`, a promise, else null.
-export function resting(length, pause) {
-  let began = performance.now();
-  return () => {
-    if (performance.now() - began < length) return null;
-    return pause().then(() => {
-      began = performance.now();
-    });
-  };
-}
-
-// This script as a worker.
-export function serveInWorker(scope) {
-  const pause = () => new Promise((done) => {
-    setTimeout(done);
-  });
-  const receive = makeService((report) => scope.postMessage(report), resting(IN_WORKER, pause));
-  scope.onmessage = (event) => receive(event.data);
 }

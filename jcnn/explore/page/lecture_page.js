@@ -1,6 +1,7 @@
 // What a presenter's keys go through where there is no tour: the positions of the playground, or the
 // pictures.
 
+import { wanted } from "./passes.js";
 import { choosePicture } from "./pictures.js";
 import { state } from "./state.js";
 
@@ -10,7 +11,8 @@ export function turnPage(by) {
     button?.click();
     return true;
   }
-  const next = (state.picture ?? state.own.from) + by;
+  const { picture, own } = wanted();
+  const next = (picture ?? own.from) + by;
   if (next >= 0 && next < state.network.pictures.length) choosePicture(next);
   return true;
 }

@@ -1,7 +1,7 @@
 // The entry point: unpack, compute, render and listen. Only this file has side effects on import.
 
 import { forgetAddress, keepAddress } from "./address.js";
-import { check, showSummary } from "./badge.js";
+import { check, checkInSlices, showSummary } from "./badge.js";
 import { MODEL_LETTERS, outputsOfModel, takeModel } from "./compare.js";
 import { showModels } from "./compare_switch.js";
 import { showCompare } from "./compare_view.js";
@@ -12,12 +12,16 @@ import { lastEpoch, setWeights } from "./epochs.js";
 import { showEpochs } from "./epochs_view.js";
 import { numeral } from "./digits.js";
 import { make } from "./dom.js";
-import { serveInWorker } from "./learn_service.js";
+import { makeService } from "./learn_service.js";
 import { makeLecture } from "./lecture.js";
 import { turnPage } from "./lecture_page.js";
+import { nextFrame } from "./occlusion.js";
 import { makeOverview } from "./overview.js";
 import { unpack } from "./numbers.js";
-import { outputsOf, showPictures } from "./pictures.js";
+import { makePasses } from "./pass_service.js";
+import { blankOutputs, showProgress } from "./pass_view.js";
+import { afterPass, changeOutputs, isLong, wanted, watchPasses } from "./passes.js";
+import { choosePicture, inputFor, showPictures } from "./pictures.js";
 import { showPlayground } from "./playground.js";
 import { change, listen, readHash, state } from "./state.js";
 import { showTools } from "./tools.js";
@@ -26,6 +30,7 @@ import { showTrain } from "./train_view.js";
 import { showTrouble } from "./trouble.js";
 import { showWhy } from "./why_view.js";
 import { fillIn, words } from "./words.js";
+import { serveInWorker } from "./worker_link.js";
 
 // The pages besides the network: name (of its word and its section), function, and the parts of the
 // state that it depends on besides the language.
@@ -45,9 +50,10 @@ async function start() {
   Object.assign(state, { epoch: lastEpoch(network) }, readHash(location.hash, network));
   if (network.models) state.network = network.models[state.model];
   if (state.epoch !== null) setWeights(network, state.epoch);
-  state.outputs = outputsOf(state.network, state.picture);
   const panel = part("detail");
   const overview = makeOverview(part("overview"), part("readout"), panel);
+  watchPasses((pass) => showPass(pass, overview));
+  await runFirst(overview);
   const detail = makeDetail(panel, overview);
   const draw = (changed) => show(changed, overview, detail);
   const tour = makeTour(part("tour"), part("guide"));
@@ -62,14 +68,42 @@ async function start() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(new Set(["scheme"])));
   addEventListener("hashchange", () => {
     forgetAddress();
-    const { epoch = state.epoch, model = state.model, ...patch } = readHash(location.hash, state.network);
+    const { epoch = state.epoch, model = state.model, picture = wanted().picture, ...patch } = readHash(location.hash, state.network);
     if (model !== state.model) takeModel(model);
-    if ((patch.picture ?? state.picture) !== state.picture) patch.outputs = outputsOf(state.network, patch.picture);
-    change({ selected: null, ...patch });
+    if (picture !== wanted().picture) choosePicture(picture, { selected: null, ...patch });
+    else change({ selected: null, ...patch });
     if (epoch !== state.epoch) takeEpoch(epoch);
   });
   overview.showNetwork();
   document.body.dataset.ready = "true";
+}
+
+// The outputs of the picture to open. While they are computed, the network is seen filling up.
+async function runFirst(overview) {
+  const { network, picture, selected } = state;
+  const { pixels } = network.pictures[picture];
+  if (!isLong(network.layers)) {
+    changeOutputs({}, { input: inputFor(pixels) });
+    return;
+  }
+  const main = document.querySelector("main");
+  Object.assign(state, { outputs: blankOutputs(network), selected: null });
+  main.inert = true;
+  showBars(words(state.language), new Set());
+  overview.draw();
+  await nextFrame();
+  changeOutputs({ selected }, { input: inputFor(pixels) });
+  await new Promise(afterPass);
+  main.inert = false;
+}
+
+function showPass(pass, overview) {
+  showProgress(part("pass"), [part("prediction"), part("badge")], pass);
+  overview.fill(pass);
+  if (document.body.dataset.ready && pass?.done === 0) {
+    showPictures(part("pictures"));
+    showTools(part("tools"));
+  }
 }
 
 // Changes that affect only the panel of the selected unit.
@@ -89,21 +123,27 @@ function show(changed, overview, detail) {
 }
 
 function showAll(changed, overview) {
-  const { network, language } = state;
-  const w = words(language);
-  showModels(part("models"));
-  document.documentElement.lang = language;
-  showPages(part("pages"), w, changed);
+  const { network } = state;
+  const w = words(state.language);
+  showBars(w, changed);
   part("hint").textContent = w.hint;
-  showControls(part("controls"), w);
-  showPictures(part("pictures"));
-  showTools(part("tools"));
   showPrediction(part("prediction"), w);
   part("left-out").hidden = network.left_out.length === 0 && !network.half;
   part("left-out").textContent = `${network.half ? `${w.half} ` : ""}${leftOut(network.left_out, w)}`;
   showEpochs(part("epochs"));
   overview.draw();
+  state.pass?.filled.clear();
+  if (state.pass) overview.fill(state.pass);
   if (["outputs", "language", "exact", "edited", "split"].some((name) => changed.has(name))) later(() => showChecks(overview));
+}
+
+function showBars(w, changed) {
+  showModels(part("models"));
+  document.documentElement.lang = state.language;
+  showPages(part("pages"), w, changed);
+  showControls(part("controls"), w);
+  showPictures(part("pictures"));
+  showTools(part("tools"));
 }
 
 function leftOut(parts, w) {
@@ -123,14 +163,18 @@ function later(task) {
   }));
 }
 
-function showChecks(overview) {
-  const results = check(state);
-  const { models } = state.network;
-  const both = !models ? [results] : models.map((network, k) =>
-    (k === state.model ? results : check({ ...state, network, outputs: outputsOfModel(k) })));
+async function showChecks(overview) {
+  const { network: { models }, outputs, model } = state;
+  const going = () => state.outputs === outputs;
+  const checked = (shown) => (isLong(shown.network.layers) ? checkInSlices(shown, going) : check(shown));
+  const both = [];
+  for (const [k, network] of (models ?? [state.network]).entries()) {
+    both.push(await checked(models && k !== model ? { ...state, network, outputs: outputsOfModel(k) } : state));
+    if (!going()) return;
+  }
   showSummary(part("badge"), both.flat(), state);
   if (models) part("badge").append(` (${compareWords[state.language].compareBoth})`);
-  overview.check(results);
+  overview.check(both[models ? model : 0]);
 }
 
 function showControls(box, w) {
@@ -192,6 +236,6 @@ function showPrediction(box, w) {
   }
 }
 
-// The page's training runs this script in a worker, which has no document.
-if (typeof document === "undefined") serveInWorker(self);
+// Long passes and the page's training run this script in a worker, which has no document.
+if (typeof document === "undefined") serveInWorker(self, { passes: makePasses, training: makeService });
 else start().catch((error) => showTrouble(error, state.network !== null));

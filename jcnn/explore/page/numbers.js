@@ -1,11 +1,16 @@
 // Read the network from the page: its description, and the numbers that it refers to.
 
+import { SLICE } from "./occlusion.js";
+import { nextTask, resting } from "./worker_link.js";
+
+const CHUNK = 1 << 21; // characters between pauses; a multiple of 4
+
 // The network with {data: Float32Array, shape} in place of [offset, shape], and the pixels of the
 // pictures as Uint8Arrays.
 export async function unpack(document) {
   const network = JSON.parse(document.getElementById("network").textContent);
-  const packed = bytesOfBase64(document.getElementById("numbers").textContent);
-  const numbers = fromPlanes(await inflated(packed));
+  const packed = await bytesOfLong(document.getElementById("numbers").textContent);
+  const numbers = await inflated(packed);
   const arrayAt = ([offset, shape]) => {
     const count = shape.reduce((product, size) => product * size, 1);
     return { data: numbers.subarray(offset, offset + count), shape };
@@ -61,18 +66,35 @@ function bytesOfBase64(text) {
   return bytes;
 }
 
-async function inflated(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+// The same for a long text, with pauses for the browser.
+async function bytesOfLong(text) {
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
+  for (let from = 0; from < text.length; from += CHUNK) {
+    if (from > 0) await nextTask();
+    bytes.set(bytesOfBase64(text.slice(from, from + CHUNK)), (from / 4) * 3);
+  }
+  return bytes;
 }
 
-// Undo the byte planes: the first byte of every number, then the second of every number, ... Bytes
-// are little-endian, as on every machine that runs a browser.
-function fromPlanes(planes) {
-  const count = planes.length / 4;
-  const bytes = new Uint8Array(planes.length);
-  for (let plane = 0; plane < 4; plane++) {
-    for (let i = 0; i < count; i++) bytes[4 * i + plane] = planes[plane * count + i];
+// Unpack and undo the byte planes: the first byte of every number, then the second of every number, ...
+// Bytes are little-endian, as on every machine that runs a browser. The last four of a gzip stream are
+// the size of what it holds.
+async function inflated(packed) {
+  const size = new DataView(packed.buffer).getUint32(packed.length - 4, true);
+  const bytes = new Uint8Array(size);
+  const count = size / 4;
+  let [plane, i] = [0, 0];
+  const rest = resting(SLICE, nextTask);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  for (const reader = stream.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return new Float32Array(bytes.buffer);
+    for (let k = 0; k < value.length; k++) {
+      bytes[4 * i + plane] = value[k];
+      i += 1;
+      if (i === count) [plane, i] = [plane + 1, 0];
+    }
+    await rest();
   }
-  return new Float32Array(bytes.buffer);
 }

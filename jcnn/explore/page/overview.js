@@ -10,6 +10,7 @@ import { fieldMark } from "./field_view.js";
 import { layoutOf, mapsDown, openedWidth } from "./layout.js";
 import { appear, glide } from "./motion.js";
 import { firstUnit, keepInSight, moved, unitUnder } from "./overview_keys.js";
+import { fillColumns } from "./pass_view.js";
 import { drawRest } from "./rest_edges.js";
 import { placeOf } from "./shapes.js";
 import { stageByOutput, stagesOf } from "./stages.js";
@@ -20,9 +21,9 @@ const LEAST_HIGH = 200; // pixels of maps below each other
 const BELOW = 34; // pixels for what is below the maps: the number of channels, arcs of skip connections
 
 // Build the overview in an empty element. The selected unit is opened in `panel`, between its column and
-// those before it. Returns {draw, follow, mark, check, focus, layersBeside}: `draw` updates everything
-// from the state, `follow` only the selection, and `mark` the lines, once the panel is filled; `focus`
-// moves to the column of the selected unit, and `layersBeside` are those that share its column.
+// those before it. Returns {draw, fill, follow, mark, check, focus, layersBeside}: `draw` updates everything
+// from the state, `follow` only the selection, and `mark` the lines, once the panel is filled; `fill` shows a
+// pass under way; `focus` moves to the column of the selected unit, and `layersBeside` are those that share its column.
 export function makeOverview(root, readout, panel) {
   const under = makeSvg("svg", { class: "under", "aria-hidden": "true" });
   const over = makeSvg("svg", { class: "over", "aria-hidden": "true" });
@@ -283,7 +284,8 @@ export function makeOverview(root, readout, panel) {
   }
 
   const layersBeside = () => openedColumn().stage.layers;
-  return { draw, follow, mark, focus, check: showResults, layersBeside, showNetwork };
+  const fill = (pass) => fillColumns(shown, pass);
+  return { draw, fill, follow, mark, focus, check: showResults, layersBeside, showNetwork };
 }
 
 // The boxes of a column with what is in them: "output-channel", or their place.

@@ -1,6 +1,7 @@
 // The drawing pad: the enlarged input, to paint on with the pointer or with keys.
 
 import { make } from "./dom.js";
+import { afterPass, inputWanted } from "./passes.js";
 import { makePen, makePenTools, colourOfPen, paperOf } from "./pen.js";
 import { drawPicture, pixelsNow, showOwn } from "./pictures.js";
 import { state } from "./state.js";
@@ -36,7 +37,7 @@ export function makePad(leave, side = PAD_SIDE) {
     const w = words(state.language);
     pad.frame.setAttribute("aria-label", `${w.pad}. ${w.pad_keys}`);
     hint.textContent = `${w.pad_hint} ${w.pad_keys}`;
-    drawPicture(pad.canvas, state.outputs[0], state.network.input.shape);
+    drawPicture(pad.canvas, inputWanted(), state.network.input.shape);
     tools.show();
     showMark(pad);
   }
@@ -75,7 +76,7 @@ function flush(pad) {
     }
   }
   showOwn(pixels, null);
-  if (tell) state.announce(document.getElementById("prediction").textContent || words(state.language).drawn);
+  if (tell) afterPass(() => state.announce(document.getElementById("prediction").textContent || words(state.language).drawn));
 }
 
 function cornerOf(middle, size) {

@@ -1,37 +1,32 @@
 // The picker of the embedded pictures, and the selection of one.
 
 import { make } from "./dom.js";
-import { runFrom } from "./forward.js";
-import { change, state } from "./state.js";
+import { changeOutputs, wanted } from "./passes.js";
+import { state } from "./state.js";
 import { words } from "./words.js";
 
-// Select embedded picture `index` and run the network on it.
-export function choosePicture(index) {
-  change({ picture: index, outputs: outputsOf(state.network, index) });
+// Select embedded picture `index` and run the network on it. The state is also changed by `now`, at once,
+// and by `patch`, with the picture.
+export function choosePicture(index, now = {}, patch = {}) {
+  changeOutputs({ picture: index, ...patch }, { input: inputFor(state.network.pictures[index].pixels), now });
 }
 
 // The same for pixels (H, W, C) that were drawn, or read from the file `name`.
 export function showOwn(pixels, name) {
-  const from = state.picture ?? state.own.from;
-  change({ picture: null, own: { pixels, name, from }, outputs: outputsFor(state.network, pixels) });
+  const { picture, own } = wanted();
+  changeOutputs({ picture: null, own: { pixels, name, from: picture ?? own.from } }, { input: inputFor(pixels) });
 }
 
-// The pixels of the current input.
+// The pixels of the input that was chosen last.
 export function pixelsNow() {
-  return state.picture === null ? state.own.pixels : state.network.pictures[state.picture].pixels;
-}
-
-// The input and the output of every layer for an embedded picture.
-export function outputsOf(network, index) {
-  return outputsFor(network, network.pictures[index].pixels);
+  const { picture, own, network } = wanted();
+  return picture === null ? own.pixels : network.pictures[picture].pixels;
 }
 
 // The model takes float32 pixels, so the input is rounded to float32.
-function outputsFor(network, pixels) {
-  const { scale } = network.input;
-  const outputs = [Float64Array.from(pixels, (pixel) => Math.fround(pixel / scale))];
-  runFrom(network.layers, outputs, 0);
-  return outputs;
+export function inputFor(pixels) {
+  const { scale } = state.network.input;
+  return Float64Array.from(pixels, (pixel) => Math.fround(pixel / scale));
 }
 
 // Draw values of 0..1, (H, W, 1) or (H, W, 3), as an image; `only` draws one channel, in its colour.
@@ -57,14 +52,14 @@ export function isPicture(shape) {
 // Fill the picker; further calls only mark the chosen picture and update the words. A picture that
 // was drawn or read from a file comes after the embedded ones.
 export function showPictures(box) {
-  const { network, picture, own, language } = state;
+  const { network, picture, own, language } = wanted();
   const w = words(language);
   box.setAttribute("aria-label", w.pictures);
   if (!box.firstChild) box.append(...network.pictures.map(({ pixels }, i) => thumb(() => choosePicture(i), pixels)));
   const buttons = [...box.children];
   const count = network.pictures.length;
   if (own && buttons.length === count) {
-    buttons.push(thumb(() => showOwn(state.own.pixels, state.own.name), own.pixels));
+    buttons.push(thumb(() => showOwn(wanted().own.pixels, wanted().own.name), own.pixels));
     box.append(buttons[count]);
   } else if (own) drawThumb(buttons[count], own.pixels);
   else if (buttons.length > count) buttons.pop().remove();

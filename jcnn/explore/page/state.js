@@ -8,6 +8,7 @@ export const state = {
   picture: 0, // index of an embedded picture; null: drawn or uploaded
   own: null, // {pixels, name, from}: drawn or read from file `name`, in place of picture `from`
   outputs: [], // [0] is the input, [i + 1] the output of layer i; Float64Arrays
+  pass: null, // a long pass under way, as in passes.js; null: none
   edited: false, // whether a parameter was changed
   epoch: null, // of which the parameters are, in a page with several; null in others
   selected: null, // {layer, unit}

@@ -2,6 +2,7 @@
 
 import { restoredOutputs } from "./edits.js";
 import { make } from "./dom.js";
+import { choosePicture } from "./pictures.js";
 import { change, state } from "./state.js";
 import { makeCardOfTour } from "./tour_card.js";
 import { bringInSight, markAll } from "./tour_marks.js";
@@ -62,7 +63,9 @@ export function makeTour(panel, bar) {
     if (home !== null) patch.selected = { layer: stop.layer(roles), unit: home };
     folded = false;
     enter(number, home);
-    change(patch);
+    const { picture = state.picture, ...now } = patch;
+    if (picture !== state.picture) choosePicture(picture, now);
+    else change(patch);
     state.announce(`${number}. ${card.title.textContent}`);
   }
 

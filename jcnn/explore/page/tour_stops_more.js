@@ -2,7 +2,6 @@
 
 import { exampleOf } from "./examples_more.js";
 import { firstMaps } from "./gradcam.js";
-import { outputsOf } from "./pictures.js";
 import { layerOf, outShape, playOf, resolvePlay } from "./playground_state.js";
 import { placeOf, sizeOf, unitAt, upTo } from "./shapes.js";
 import { termsOf } from "./terms.js";
@@ -135,7 +134,7 @@ const MORE_STOPS = [
     when: ({ softmax }) => softmax !== null,
     patch: ({ network }) => {
       const found = surest(network);
-      return found === null ? {} : { picture: found, outputs: outputsOf(network, found) };
+      return found === null ? {} : { picture: found };
     },
     marks: ({ network }) => [network.layers.length - 1, "#summary", "#pictures"],
     words: ({ network }) => (wrongPictures(network).length > 0 ? "wrong" : "unsure"),
