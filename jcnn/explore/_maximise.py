@@ -30,9 +30,8 @@ _STEPS = 100
 _STEP = 0.1
 _DECAY = 0.05
 _BLUR = 0.2
-# Where a ReLU gives only zeros, there is no gradient. So the largest quarter of the cells before
-# the activation is raised, too. (Raising all of them may end in a black image, with zeros again.)
-_BEFORE = 0.1  # weight
+# Where a ReLU gives only zeros, there is no gradient. So the largest of the cells before it are
+# raised, this part of them. (Raising all may end in a black image, with zeros again.)
 _PART = 0.25
 
 
@@ -45,9 +44,9 @@ def maximised(
     column, such as its activation. The ascent begins with grey noise and repeats
     `x <- clip(1/2 + (1 - d) (b(x + s g / rms(g)) - 1/2), 0, 1)`: `g` is the gradient of the score
     by the pixels, `s` the step, `d` the decay towards grey, and `b` mixes the image with itself
-    blurred. For a ReLU that gives only zeros, the score has a tenth of the mean of the largest
-    quarter of the cells before the activation added. The best image of all steps is rounded to
-    uint8, and its mean computed anew. Erhan et al. (2009), Visualizing higher-layer features of a
+    blurred. While a ReLU gives only zeros, the mean of the largest quarter of the cells before it
+    takes the score's place. The best image of all steps is rounded to uint8, and its score computed
+    anew. Erhan et al. (2009), Visualizing higher-layer features of a
     deep network; decay and blur are those of Yosinski et al. (2015), Understanding neural networks
     through deep visualization.
 
@@ -143,7 +142,7 @@ def _program(found: Network, stage: Stage) -> tuple[Any, Callable[..., jax.Array
             values = module.values(given)
             reached, raised = cells(values[after]).mean(1), cells(values[before])
             largest, _ = jax.lax.top_k(raised, max(1, int(raised.shape[1] * _PART)))
-            return (reached + _BEFORE * largest.mean(1)).sum(), reached
+            return jnp.where(reached == 0, largest.mean(1), reached).sum(), reached
 
         def step(carry: Any, _: None) -> tuple[Any, None]:
             x, best, largest = carry
