@@ -30,9 +30,10 @@ _STEPS = 100
 _STEP = 0.1
 _DECAY = 0.05
 _BLUR = 0.2
-# Where a ReLU gives only zeros, there is no gradient. So the largest quarter of the cells before
-# the activation is raised, too. (Raising all of them may end in a black image, with zeros again.)
-_BEFORE = 0.1  # weight
+# Cells that a ReLU sets to zero have no gradient. So the mean of the cells before it is raised,
+# too, with this weight; and while all are zero, the mean of this part of them, the largest, alone.
+# (The mean of all may lead to a black image, with zeros again.)
+_BEFORE = 0.01
 _PART = 0.25
 
 
@@ -45,11 +46,11 @@ def maximised(
     column, such as its activation. The ascent begins with grey noise and repeats
     `x <- clip(1/2 + (1 - d) (b(x + s g / rms(g)) - 1/2), 0, 1)`: `g` is the gradient of the score
     by the pixels, `s` the step, `d` the decay towards grey, and `b` mixes the image with itself
-    blurred. For a ReLU that gives only zeros, the score has a tenth of the mean of the largest
-    quarter of the cells before the activation added. The best image of all steps is rounded to
-    uint8, and its mean computed anew. Erhan et al. (2009), Visualizing higher-layer features of a
-    deep network; decay and blur are those of Yosinski et al. (2015), Understanding neural networks
-    through deep visualization.
+    blurred. For the cells that a ReLU sets to zero, a hundredth of the mean before the activation
+    is added to the score; while all are zero, the mean of the largest quarter before it takes its
+    place. The best image of all steps is rounded to uint8, and its score computed anew. Erhan et
+    al. (2009), Visualizing higher-layer features of a deep network; decay and blur are those of
+    Yosinski et al. (2015), Understanding neural networks through deep visualization.
 
     Args:
         found: the network.
@@ -143,7 +144,8 @@ def _program(found: Network, stage: Stage) -> tuple[Any, Callable[..., jax.Array
             values = module.values(given)
             reached, raised = cells(values[after]).mean(1), cells(values[before])
             largest, _ = jax.lax.top_k(raised, max(1, int(raised.shape[1] * _PART)))
-            return (reached + _BEFORE * largest.mean(1)).sum(), reached
+            climbed = jnp.where(reached == 0, largest.mean(1), reached + _BEFORE * raised.mean(1))
+            return climbed.sum(), reached
 
         def step(carry: Any, _: None) -> tuple[Any, None]:
             x, best, largest = carry

@@ -42,6 +42,7 @@ def top_images(found: Network, images: npt.NDArray[np.uint8]) -> dict[str, Any]:
             [
                 [place[int(row)], int(units[i][row, k]), float(f"{values[i][row, k]:.6g}")]
                 for row in rows[:, k]
+                if np.isfinite(values[i][row, k])  # JSON has no other numbers
             ]
             for k in range(rows.shape[1])
         ]

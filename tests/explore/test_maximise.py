@@ -148,6 +148,17 @@ def test_stages_are_those_of_the_page(browser_page: OpenPage) -> None:
     assert shared > 8
 
 
+def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
+    script = f"{joined_files('maximised_words.js')}; document.body.dataset.ready = 'true'"
+    tables = browser_page(f"<body><script>{script}</script>").evaluate("maximisedWords")
+    assert list(tables["en"]) == list(tables["ja"])
+    holes = [
+        {name: sorted(re.findall(r"{(\w+)}", text)) for name, text in of.items()}
+        for of in tables.values()
+    ]
+    assert holes[0] == holes[1]
+
+
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_the_view_shows_them(
     browser_page: OpenPage, model: Any, found: tuple[Network, dict[str, Any]], language: str

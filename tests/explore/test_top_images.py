@@ -1,6 +1,7 @@
 """The images that activate a channel most: which ones, their thumbnails, and their view."""
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -56,6 +57,19 @@ def test_large_images_become_thumbnails() -> None:
     pixels = np.frombuffer(base64.b64decode(top["pictures"][0]), np.uint8).reshape(top["shape"])
     assert pixels[0, 0].tolist() == [0, 90, 0]
     assert pixels.sum() == 90
+
+
+def test_values_that_overflow_are_left_out() -> None:
+    """A page's JSON has no infinity, and a browser would refuse it."""
+    model = shaken(build("mlp", (5, 4, 1), 3))
+    model.dense.kernel[...] = model.dense.kernel[...].at[:, 0].set(3e38)
+    images = np.full((2, 5, 4, 1), 255, np.uint8)
+    images[1] = 0
+    top = top_images(network(model, (5, 4, 1)), images)
+    first = top["layers"][1]
+    assert [picture for picture, *_ in first[0]] == [1]
+    assert len(first[1]) == 2
+    json.dumps(top, allow_nan=False)
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -21,7 +21,7 @@ export function hasMaximised(network, layer) {
 export function maximisedParts(state) {
   const { layer, index, place } = viewed(state);
   const { layers } = state.network;
-  const w = maximisedWords[state.language];
+  const text = maximisedWords[state.language];
   const { shown, channels } = stageWith(state.network, index);
   const { channel } = place;
   const own = channels.find((one) => one.channel === channel);
@@ -29,29 +29,29 @@ export function maximisedParts(state) {
   const name = layers[shown].name;
   const select = (other) => selectUnit(index, unitAt(layer.out, place.row, place.column, other));
   return [
-    make("header", { class: "view-head" }, make("h3", {}, w.maximisedTitle)),
-    own && make("p", {}, fillIn(w.maximisedIntro, { layer: name })),
+    make("header", { class: "view-head" }, make("h3", {}, text.maximisedTitle)),
+    own && make("p", {}, fillIn(text.maximisedIntro, { layer: name })),
     own ? large(state, own, name, meanOf(state.outputs[shown + 1], channel, layers[shown].out))
-      : make("p", {}, fillIn(w.maximisedNone, { channel })),
-    own && others.length > 0 && make("h4", {}, fillIn(w.maximisedOthers, { layer: name })),
+      : make("p", {}, fillIn(text.maximisedNone, { channel })),
+    own && others.length > 0 && make("h4", {}, fillIn(text.maximisedOthers, { layer: name })),
     make("ol", { class: "maximised" }, others.map((one) => make("li", { "data-channel": one.channel },
       make("button", { type: "button", class: "why-thumb", "data-key": `maximised-${one.channel}`, onclick: () => select(one.channel),
-        "aria-label": fillIn(w.maximisedOpen, one), title: fillIn(w.maximisedOpen, one) }, picture(state, one)),
+        "aria-label": fillIn(text.maximisedOpen, one), title: fillIn(text.maximisedOpen, one) }, picture(state, one)),
       make("span", { class: "soft" }, `${whyWords[state.language].whyChannel} ${one.channel}`),
       numeral(one.value, state.exact)))),
   ];
 }
 
 function large(state, { channel, value, pixels }, layer, now) {
-  const w = maximisedWords[state.language];
-  const name = fillIn(w.maximisedName, { channel, layer });
+  const text = maximisedWords[state.language];
+  const name = fillIn(text.maximisedName, { channel, layer });
   return make("figure", { class: "maximised-one", "data-channel": channel },
     picture(state, { pixels }, name),
     make("figcaption", {},
       make("dl", {},
-        make("dt", {}, fillIn(w.maximisedMean, { channel })), make("dd", { "data-role": "reached" }, numeral(value, state.exact)),
-        make("dt", {}, w.maximisedNow), make("dd", { "data-role": "now" }, numeral(now, state.exact))),
-      stepButton(w.maximisedRun, "maximised-run", () => showOwn(pixels, name), true)));
+        make("dt", {}, fillIn(text.maximisedMean, { channel })), make("dd", { "data-role": "reached" }, numeral(value, state.exact)),
+        make("dt", {}, text.maximisedNow), make("dd", { "data-role": "now" }, numeral(now, state.exact))),
+      stepButton(text.maximisedRun, "maximised-run", () => showOwn(pixels, name), true)));
 }
 
 function picture({ network }, { pixels }, label = null) {
