@@ -78,7 +78,9 @@ def test_runs_that_cannot_be_compared(
 
 def test_learning_is_for_one_model(jcnn: Jcnn, trained: Trained) -> None:
     result = jcnn("explore", trained.run, trained.run, "--learn", "5")
-    assert result.err == "jcnn: --learn: got two runs, too; accepted: one model, without its epochs\n"
+    assert (
+        result.err == "jcnn: --learn: got two runs, too; accepted: one model, without its epochs\n"
+    )
     assert result.code == 2
     result = jcnn("explore", trained.run, "--over-epochs", "--learn", "5")
     assert "--learn: got --over-epochs, too; accepted" in result.err

@@ -232,7 +232,7 @@ def test_figure_class_and_bars_stand_in_one_window(browser_page: OpenPage, metho
         assert choices is not None
         assert map_["x"] >= choices["x"] + choices["width"]  # beside each other
         assert map_["width"] >= 330
-    page.set_viewport_size(PHONE)
+    page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
