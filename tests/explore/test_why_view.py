@@ -213,6 +213,29 @@ def test_the_channels_can_be_read_on_a_phone(browser_page: OpenPage, scheme: str
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+@pytest.mark.parametrize("method", ["occlusion", "gradient", "gradcam"])
+def test_figure_class_and_bars_stand_in_one_window(browser_page: OpenPage, method: str) -> None:
+    """Choices, map, legend, numbers and the bars of the channels; on a phone, nothing is cut."""
+    _, residual = made("residual")
+    page = browser_page(residual, f"#view=occlusion&method={method}")
+    parts = ".why-body :is(figure, .occ-legend, .occ-choices, .occ-result, .why-channels)"
+    for width, height in ((1280, 800), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        boxes = page.locator(parts).evaluate_all(
+            "(all) => all.map((e) => e.getBoundingClientRect()).map((r) => [r.right, r.bottom])"
+        )
+        assert len(boxes) == (6 if method == "gradcam" else 5)
+        assert max(right for right, _ in boxes) <= width
+        assert max(bottom for _, bottom in boxes) <= height
+        map_, choices = (page.locator(one).bounding_box() for one in (MAP, ".occ-choices"))
+        assert map_ is not None
+        assert choices is not None
+        assert map_["x"] >= choices["x"] + choices["width"]  # beside each other
+        assert map_["width"] >= 330
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
 def test_both_languages_have_the_words(browser_page: OpenPage) -> None:
     ready = "document.body.dataset.ready = 'true';"
     script = f"{joined_files('why_words.js')}; globalThis.tables = whyWords; {ready}"

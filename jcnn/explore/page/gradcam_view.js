@@ -48,8 +48,7 @@ export function showGradCam(panel, state) {
           keepAddress();
           again();
         })),
-    make("div", { class: "view-columns occ-pictures" }, map.figure, pictureFigure(state), result),
-    channels);
+    make("div", { class: "view-columns occ-pictures" }, map.figure, pictureFigure(state), result, channels));
   continueBack(run, maps, () => state.method === "gradcam" && panel.contains(result) && run.outputs === state.outputs, draw);
 
   function sentence(place) {

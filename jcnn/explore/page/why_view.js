@@ -24,5 +24,6 @@ export function showWhy(panel, state) {
     keepAddress();
     showWhy(panel, state);
   }, name === state.method)));
+  body.dataset.method = state.method;
   METHODS[state.method](body, state);
 }
