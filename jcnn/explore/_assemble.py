@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -32,15 +33,11 @@ def assemble(
         data: texts of the template's other fields. Between script tags, "<" must be escaped, as
             `in_script` does.
     """
-    sources = {
-        file.name: file.read_text(encoding="utf-8")
-        for file in files("jcnn.explore").joinpath("page").iterdir()
-        if file.is_file()
-    }
+    sources = _sources()
     if sheets is None:
         sheets = sorted(n for n in sources if n.endswith(".css") and n != "trouble.css")
     style = "\n".join(sources[name] for name in sheets)
-    script = joined({name: text for name, text in sources.items() if name.endswith(".js")}, main)
+    script = _script(main)
     trouble = sources["trouble.css"]  # stands first, by itself, for a file that was cut
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; "
@@ -51,6 +48,18 @@ def assemble(
     return Template(sources[template]).substitute(
         policy=policy, title=escape(title), trouble=trouble, style=style, script=script, **data
     )
+
+
+@cache
+def _sources() -> dict[str, str]:
+    """The files of `page/` by name."""
+    folder = files("jcnn.explore").joinpath("page")
+    return {f.name: f.read_text(encoding="utf-8") for f in folder.iterdir() if f.is_file()}
+
+
+@cache
+def _script(main: str) -> str:
+    return joined({name: text for name, text in _sources().items() if name.endswith(".js")}, main)
 
 
 def in_script(text: str) -> str:

@@ -55,7 +55,6 @@ def new_tab(chromium: Browser, shared_tab: Page) -> Iterator[OpenPage]:
     yield tab
     for context in contexts:
         context.close()
-    shared_tab.goto("about:blank")  # nothing goes on, and what is loaded next has no policy of this
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Join the modules of the page as the package does, independently of its code."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 PAGE = Path(__file__).parents[2] / "jcnn" / "explore" / "page"
@@ -18,6 +19,7 @@ def joined(text: str, seen: set[str] | None = None) -> str:
     return "".join([*parts, re.sub(r"^export ", "", _IMPORT.sub("", text), flags=re.MULTILINE)])
 
 
+@cache
 def joined_files(*names: str) -> str:
     """The same for files of the page."""
     return joined("".join(f'import {{ all }} from "./{name}";\n' for name in names))

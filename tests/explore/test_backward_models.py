@@ -28,7 +28,9 @@ _GRADIENTS = """([layers, image, index, unit, first]) => {
 }"""
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "conv2pool" else n for n in MODELS]
+)
 def test_gradients_of_a_logit_are_those_of_jax(kit: Page, name: str) -> None:
     """By the picture and by every layer's output, relative to the largest of each."""
     found = found_of(name)

@@ -108,7 +108,10 @@ def _positive(layer: Any, kernel: Any, *xs: jax.Array) -> jax.Array:
     return 2 * x
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("fire", "inverted") else n for n in MODELS],
+)
 def test_the_field_is_what_the_gradient_reaches(kit: Page, name: str) -> None:
     """Every unit of every layer; where branches join, the field is a union of boxes."""
     found, _ = made(name)

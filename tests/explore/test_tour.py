@@ -35,7 +35,7 @@ JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n == "residual" else n for n in MODELS],
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("conv4", "residual") else n for n in MODELS],
 )
 def test_every_stop_by_address_with_its_numbers_and_task(browser_page: OpenPage, name: str) -> None:
     """In one pass: a stop costs 0.1 s. No task is done before it is solved; each can be solved."""

@@ -104,6 +104,7 @@ class Viewed:
         self.page = page
         self.page.on("console", self._complain)
         self.page.on("pageerror", self._complain)
+        self.page.goto("about:blank")  # what is set next has no policy of the page before
         self.page.set_content(view_html(layers, x, **state))
         self.page.wait_for_function("window.explorer !== undefined", timeout=20_000)
 
