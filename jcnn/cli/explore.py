@@ -164,8 +164,10 @@ class ExploreCommand(BuiltBy):
         from jcnn.explore import example_page
         from jcnn.system.files import write_text
 
-        got = (self.subject, self.other, self.image, self.data, self.data_dir, self.index)
-        if any(got) or self.learn or self.half or self.maximise:
+        of_model = (self.subject, self.other, self.model, self.trust)
+        shown = (self.image, self.data, self.data_dir, self.index)
+        made = (self.top_images, self.maximise, self.over_epochs, self.learn, self.half)
+        if any((*of_model, *shown, *made)):
             raise ValueError("--example: got a model or images too; accepted: --example alone")
         examples = read_examples(file)
         title = examples[0]["title"] if len(examples) == 1 else file.stem

@@ -191,13 +191,14 @@ def page(
             f"model: its parameters take {size / 1e6:.1f} MB in a page; "
             f"accepted: {_REFUSED / 1e6:.0f} MB at most"
         )
-    if maximise:
+    if epochs is not None:
+        check_epochs(epochs, found)
+        _check_size_of_epochs(len(epochs.numbers), size)
+    if maximise:  # it takes long, so all refusals come before
         content["maximised"] = maximised(found, images, maximise, notify)
         if second is not None:
             content["compare"]["maximised"] = maximised(second, images, maximise, notify)
     if epochs is not None:
-        check_epochs(epochs, found)
-        _check_size_of_epochs(len(epochs.numbers), size)
         content["epochs"] = describe_epochs(epochs, found, images, numbers, half=half)
     # 5 KB for the places of the checks, and 1 % for the error of the estimate.
     size += len(_html(title, content, "")) + 5_000 + size // 100
