@@ -38,15 +38,22 @@ def assemble(
         sheets = sorted(n for n in sources if n.endswith(".css") and n != "trouble.css")
     style = "\n".join(sources[name] for name in sheets)
     script = _script(main)
-    trouble = sources["trouble.css"]  # stands first, by itself, for a file that was cut
+    # These stand first, for a file that was cut.
+    trouble, trouble_style = sources["trouble.html"], sources["trouble.css"]
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; "
-        f"style-src '{_hash(trouble)}' '{_hash(style)}'; "
+        f"style-src '{_hash(trouble_style)}' '{_hash(style)}'; "
         f"{'img-src data: blob:; ' if images else ''}{'worker-src blob:; ' if worker else ''}"
         "base-uri 'none'; form-action 'none'"
     )
     return Template(sources[template]).substitute(
-        policy=policy, title=escape(title), trouble=trouble, style=style, script=script, **data
+        policy=policy,
+        title=escape(title),
+        trouble=trouble,
+        trouble_style=trouble_style,
+        style=style,
+        script=script,
+        **data,
     )
 
 

@@ -82,7 +82,8 @@ def built(
         title="A network",
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(trouble)}' "
         f"'{_hash(style)}'; img-src data: blob:",
-        trouble=trouble,
+        trouble=(PAGE / "trouble.html").read_text(encoding="utf-8"),
+        trouble_style=trouble,
         style=style,
         network=json.dumps(network).replace("</", "<\\/"),
         numbers=_base64(gzip.compress(planes.tobytes())),

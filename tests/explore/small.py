@@ -1,5 +1,6 @@
 """A small network with its oracle and its page, and functions to read the page."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from playwright.sync_api import Page
 
 from tests.explore.built import Layer, built, conv, plain, pool
+from tests.explore.scripts import joined_files
 from tests.ops.conv import oracle
 
 OpenPage = Callable[..., Page]
@@ -107,3 +109,15 @@ def bytes_of(page: Page, canvas: str, channels: int) -> npt.NDArray[np.int64]:
 def numbers(page: Page, selector: str) -> list[float]:
     values = page.locator(selector).evaluate_all("(all) => all.map((e) => e.dataset.value)")
     return [float(value) for value in values]
+
+
+def word_tables(open_page: OpenPage, file: str, name: str) -> dict[str, dict[str, str]]:
+    """The words of the page by language; both have the same keys and the same gaps `{name}`."""
+    script = f"{joined_files(file)}; document.body.dataset.ready = 'true';"
+    page = open_page(f"<body><script>{script}</script>")
+    tables: dict[str, dict[str, str]] = page.evaluate(name)
+    assert list(tables["en"]) == list(tables["ja"])
+    for key in tables["en"]:
+        gaps = [sorted(re.findall(r"\{\w+\}", tables[of][key])) for of in ("en", "ja")]
+        assert gaps[0] == gaps[1], key
+    return tables

@@ -16,8 +16,8 @@ from jcnn.explore._network import network
 from jcnn.layers import Conv2D, Dense, Flatten, MaxPooling2D, Sequential
 from jcnn.models import build
 from tests.explore.models import shaken
-from tests.explore.scripts import PAGE, joined_files
-from tests.explore.small import OpenPage, numbers
+from tests.explore.scripts import PAGE
+from tests.explore.small import OpenPage, numbers, word_tables
 from tests.explore.test_looks import CONTRASTS
 from tests.explore.test_page import at, content_of, numbers_of, pictures
 
@@ -214,13 +214,6 @@ def test_it_stands_in_the_window_and_can_be_read(browser_page: OpenPage, scheme:
 
 
 def test_both_languages_have_the_words(browser_page: OpenPage) -> None:
-    ready = "document.body.dataset.ready = 'true';"
-    script = f"{joined_files('compare_words.js')}; globalThis.tables = compareWords; {ready}"
-    page = browser_page(f"<body><script>{script}</script>")
-    tables = json.loads(page.evaluate("JSON.stringify(tables)"))
-    assert list(tables["en"]) == list(tables["ja"])
-    for key in tables["en"]:
-        gaps = [sorted(re.findall(r"\{\w+\}", tables[of][key])) for of in ("en", "ja")]
-        assert gaps[0] == gaps[1], key
+    tables = word_tables(browser_page, "compare_words.js", "compareWords")
     text = "".join(file.read_text(encoding="utf-8") for file in PAGE.glob("*.js"))
     assert [key for key in tables["en"] if not re.search(rf"\.{key}\b", text)] == []

@@ -1,6 +1,5 @@
 """A page over the epochs of a training: network, curves and confusion move together."""
 
-import json
 import re
 
 import numpy as np
@@ -17,7 +16,7 @@ from tests.explore.epochs_made import (
     weights,
 )
 from tests.explore.scripts import PAGE, joined_files
-from tests.explore.small import SPLIT, OpenPage, numbers
+from tests.explore.small import SPLIT, OpenPage, numbers, word_tables
 from tests.explore.test_looks import CONTRASTS
 
 SLIDER = '[data-key="epoch"]'
@@ -211,14 +210,6 @@ def test_it_stands_beside_the_network_and_can_be_read(browser_page: OpenPage, sc
 
 
 def test_both_languages_have_the_words(browser_page: OpenPage) -> None:
-    ready = "document.body.dataset.ready = 'true';"
-    script = f"{joined_files('epochs_words.js')}; globalThis.tables = epochWords; {ready}"
-    tables = json.loads(
-        browser_page(f"<body><script>{script}</script>").evaluate("JSON.stringify(tables)")
-    )
-    assert list(tables["en"]) == list(tables["ja"])
-    for key in tables["en"]:
-        gaps = [sorted(re.findall(r"\{\w+\}", tables[of][key])) for of in ("en", "ja")]
-        assert gaps[0] == gaps[1], key
+    tables = word_tables(browser_page, "epochs_words.js", "epochWords")
     text = "".join(file.read_text(encoding="utf-8") for file in PAGE.glob("*.js"))
     assert [key for key in tables["en"] if not re.search(rf'\.{key}\b|"{key}"', text)] == []

@@ -24,7 +24,7 @@ from tests.explore.branches_made import as_oracle
 from tests.explore.models import drawn, of_every_layer
 from tests.explore.oracle import run_all
 from tests.explore.scripts import joined_files
-from tests.explore.small import OpenPage, at, numbers
+from tests.explore.small import OpenPage, at, numbers, word_tables
 from tests.explore.test_page import content_of, pictures
 
 BUILD, SHAPE = MODELS["residual"]
@@ -149,14 +149,7 @@ def test_stages_are_those_of_the_page(browser_page: OpenPage) -> None:
 
 
 def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
-    script = f"{joined_files('maximised_words.js')}; document.body.dataset.ready = 'true'"
-    tables = browser_page(f"<body><script>{script}</script>").evaluate("maximisedWords")
-    assert list(tables["en"]) == list(tables["ja"])
-    holes = [
-        {name: sorted(re.findall(r"{(\w+)}", text)) for name, text in of.items()}
-        for of in tables.values()
-    ]
-    assert holes[0] == holes[1]
+    word_tables(browser_page, "maximised_words.js", "maximisedWords")
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -1,6 +1,5 @@
 """The page "Train" in a browser: steps, accuracy, drawings, workers, keys, words and looks."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +16,8 @@ from jcnn import ops
 from jcnn.data import digits
 from jcnn.explore import page as explorer_page
 from jcnn.layers import Conv2D, Dense, Dropout, Flatten, MaxPooling2D, Sequential
-from tests.explore.scripts import PAGE, joined_files
-from tests.explore.small import TIMES, OpenPage
+from tests.explore.scripts import PAGE
+from tests.explore.small import TIMES, OpenPage, word_tables
 from tests.explore.test_looks import CONTRASTS
 
 VIEW = "#view=train&lang=en"
@@ -348,15 +347,7 @@ def test_it_fits_the_screen_and_can_be_read(
 
 
 def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
-    ready = "document.body.dataset.ready = 'true';"
-    script = f"{joined_files('train_words.js')}; globalThis.tables = trainWords; {ready}"
-    tables = json.loads(
-        browser_page(f"<body><script>{script}</script>").evaluate("JSON.stringify(tables)")
-    )
-    assert list(tables["en"]) == list(tables["ja"])
-    for key, words in tables["en"].items():
-        fields = re.findall(r"\{\w+\}", words)
-        assert sorted(fields) == sorted(re.findall(r"\{\w+\}", tables["ja"][key])), key
+    tables = word_tables(browser_page, "train_words.js", "trainWords")
     text = "".join(file.read_text(encoding="utf-8") for file in PAGE.glob("train_*.js"))
     used = set(re.findall(r"\btext\.(\w+)", text))
     assert used <= set(tables["en"])

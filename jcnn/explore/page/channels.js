@@ -3,11 +3,12 @@
 import { rangeOf } from "./colour.js";
 import { upTo } from "./shapes.js";
 
-// At most `most` channels of an output (height, width, channels), in their order: those with the
-// largest numbers, and `always` if it is one of them.
-export function activeChannels(data, channels, most, always = null) {
+// At most `most` channels of some outputs (height, width, channels), in their order: those with the
+// largest numbers in any of them, and `always` if it is one of them.
+export function activeChannels(outputs, channels, most, always = null) {
   if (channels <= most) return upTo(channels);
-  const size = upTo(channels).map((k) => (k === always ? Infinity : rangeOf(data, k, channels)));
+  const size = upTo(channels).map((k) =>
+    (k === always ? Infinity : Math.max(...outputs.map((data) => rangeOf(data, k, channels)))));
   return upTo(channels).sort((a, b) => size[b] - size[a] || a - b).slice(0, most).sort((a, b) => a - b);
 }
 
@@ -18,7 +19,7 @@ export function channelsShown(column, { network, outputs }, most, always) {
   const { steady } = column;
   const same = network.epochs && steady?.input === input && steady.most === most;
   if (same && (always === null || steady.channels.includes(always))) return steady.channels;
-  const channels = activeChannels(outputs[column.index], count, most, always);
+  const channels = activeChannels([outputs[column.index]], count, most, always);
   column.steady = { input, most, channels };
   return channels;
 }

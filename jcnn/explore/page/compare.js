@@ -1,6 +1,5 @@
 // Two models of one page: which is shown, the outputs of both, and in what they differ.
 
-import { rangeOf } from "./colour.js";
 import { runFrom } from "./forward.js";
 import { afterPass } from "./passes.js";
 import { change, state } from "./state.js";
@@ -55,10 +54,4 @@ function parts(data) {
   const found = [];
   for (let i = 0; i < data.length; i += 1000) found.push(Math.hypot(...data.subarray(i, i + 1000)));
   return found;
-}
-
-// The channels of some outputs with the largest numbers in any of them, at most `most`.
-export function channelsOfBoth(outputs, channels, most) {
-  const size = Array.from({ length: channels }, (_, k) => Math.max(...outputs.map((data) => rangeOf(data, k, channels))));
-  return size.map((_, k) => k).sort((a, b) => size[b] - size[a] || a - b).slice(0, most).sort((a, b) => a - b);
 }

@@ -1,6 +1,7 @@
 // The page "Compare": two models on the same picture, one row each, and the difference below.
 
-import { channelsOfBoth, isSameStructure, MODEL_LETTERS, minus, outputsOfModel, relativeDifference, takeModel } from "./compare.js";
+import { activeChannels } from "./channels.js";
+import { isSameStructure, MODEL_LETTERS, minus, outputsOfModel, relativeDifference, takeModel } from "./compare.js";
 import { classDifferences } from "./compare_classes.js";
 import { compareWords } from "./compare_words.js";
 import { drawMap, rangeOf } from "./colour.js";
@@ -82,7 +83,7 @@ function choiceOf(models, stage, datas, stages, global) {
   const shape = stage.shown === 0 ? network.input.shape : network.layers[stage.shown - 1].out;
   const kernels = models.map(({ layers }) => layers[stage.layers[0]]?.arrays.kernel?.data).filter(Boolean);
   const range = state.scale === "global" ? global : Math.max(...datas.map((data) => rangeOf(data)));
-  const channels = shape.length === 3 ? channelsOfBoth(datas, shape[2], stages > FEW_STAGES ? 2 : 4) : [];
+  const channels = shape.length === 3 ? activeChannels(datas, shape[2], stages > FEW_STAGES ? 2 : 4) : [];
   const ranges = new Map(channels.map((k) => [k, state.scale === "unit" ? Math.max(...datas.map((data) => rangeOf(data, k, shape[2]))) : range]));
   return { shape, range, channels, ranges, kernelRange: Math.max(0, ...kernels.map((data) => rangeOf(data))) };
 }

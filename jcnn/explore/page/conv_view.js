@@ -2,7 +2,7 @@
 // and an intermediate map; where they come together; and the sum of one position as an equation.
 
 import { fillRest, fillSum, largestFirst, othersName } from "./channel_sums.js";
-import { rangeOf } from "./colour.js";
+import { isDark, rangeOf } from "./colour.js";
 import { drawCard, fillCard, heightOfGrids, makeCard, markSpot, windowPath } from "./conv_card.js";
 import { editBias, editKernel } from "./conv_edit.js";
 import { makeFlow } from "./conv_flow.js";
@@ -31,7 +31,7 @@ export function showConv(panel, state) {
   const layer = network.layers[selected.layer];
   const place = placeOf(layer.out, selected.unit);
   const size = sizeIn(panel, layer, state);
-  const key = [selected.layer, place.channel, picture, language, exact, size.rows, size.name, matchMedia("(prefers-color-scheme: dark)").matches].join();
+  const key = [selected.layer, place.channel, picture, language, exact, size.rows, size.name, isDark()].join();
   let conv = shownConvs.get(panel);
   const same = conv && panel.firstChild && conv.key === key && conv.own === own;
   let focused = null;

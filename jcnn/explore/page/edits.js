@@ -2,7 +2,7 @@
 
 import { lastEpoch, setWeights } from "./epochs.js";
 import { runFrom } from "./forward.js";
-import { setNumber, setNumbers } from "./parameters.js";
+import { eachArray, setNumber, setNumbers } from "./parameters.js";
 import { changeOutputs, inputWanted, wanted } from "./passes.js";
 import { choosePicture } from "./pictures.js";
 import { state } from "./state.js";
@@ -21,11 +21,9 @@ export function changeParameter(index, array, at, number) {
 // Set all parameters, those of another epoch or of a training in the page: for each layer
 // {name: numbers}. `patch` is changed with them.
 export function replaceParameters(layers, patch = {}) {
-  for (const [i, { arrays }] of state.network.layers.entries()) {
-    for (const [name, array] of Object.entries(arrays)) {
-      if (!originals.has(array)) originals.set(array, array.data.slice());
-      setNumbers(array, layers[i][name]);
-    }
+  for (const [i, name, array] of eachArray(state.network.layers)) {
+    if (!originals.has(array)) originals.set(array, array.data.slice());
+    setNumbers(array, layers[i][name]);
   }
   changeOutputs({ edited: true, ...patch }, { input: inputWanted() });
 }

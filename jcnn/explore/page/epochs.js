@@ -1,6 +1,6 @@
 // The epochs of a training whose weights the page holds: network.epochs, or nothing in most pages.
 
-import { setNumbers } from "./parameters.js";
+import { eachArray, setNumbers } from "./parameters.js";
 
 // The epoch whose weights the page opens with; null in a page without epochs.
 export function lastEpoch(network) {
@@ -10,9 +10,7 @@ export function lastEpoch(network) {
 // Set all parameters to those of an epoch, in place.
 export function setWeights(network, epoch) {
   const weights = network.epochs.weights[network.epochs.numbers.indexOf(epoch)];
-  for (const [i, { arrays }] of network.layers.entries()) {
-    for (const [name, array] of Object.entries(arrays)) setNumbers(array, weights[i][name]);
-  }
+  for (const [i, name, array] of eachArray(network.layers)) setNumbers(array, weights[i][name]);
 }
 
 // JAX's outputs of the pictures with the weights of an epoch, {picture, outputs}: those of every layer

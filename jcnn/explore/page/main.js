@@ -58,7 +58,7 @@ async function start() {
   const draw = (changed) => show(changed, overview, detail);
   const tour = makeTour(part("tour"), part("guide"));
   const lecture = makeLecture(part("guide"), (by) => tour.page(by) || turnPage(by));
-  // They make room before the page is drawn, and describe it afterwards.
+  // They reserve their space before the page is drawn, and describe it afterwards.
   listen(lecture.prepare);
   listen(tour.prepare);
   listen(draw);

@@ -3,7 +3,7 @@
 // picture and the outputs that it has, which belong together.
 
 import { runLayer } from "./forward.js";
-import { changesOf } from "./parameters.js";
+import { changesOf, eachArray } from "./parameters.js";
 import { makePasses } from "./pass_service.js";
 import { sizeOf, upTo } from "./shapes.js";
 import { change, state } from "./state.js";
@@ -94,10 +94,6 @@ function sendPass({ id, network: { layers }, plan, outputs }) {
   const runs = new Set(plan.map((i) => i + 1));
   const read = new Set(plan.flatMap((i) => layers[i].inputs).filter((one) => !runs.has(one)));
   send("run", { id, plan, known: [...read].map((one) => [one, outputs[one]]) });
-}
-
-function eachArray(layers) {
-  return layers.flatMap(({ arrays }, i) => Object.entries(arrays).map(([name, array]) => [i, name, array]));
 }
 
 function receiveLayer({ id, layer, y }) {

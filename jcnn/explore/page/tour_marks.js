@@ -1,5 +1,6 @@
 // What a stop talks about is outlined, and scrolled to if nothing of it is in sight.
 
+import { isCalm } from "./motion.js";
 import { stageByOutput, stagesOf } from "./stages.js";
 
 const MARK = "tour-mark";
@@ -29,6 +30,5 @@ export function bringInSight(found, card) {
     return box.left < right - 20 && box.right > 20 && box.top < bottom - 20 && box.bottom > 20;
   });
   if (seen) return;
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  found[0].scrollIntoView({ block: "nearest", inline: "nearest", behavior: calm ? "auto" : "smooth" });
+  found[0].scrollIntoView({ block: "nearest", inline: "nearest", behavior: isCalm() ? "auto" : "smooth" });
 }
