@@ -14,8 +14,8 @@ import numpy as np
 from flax import nnx
 from jax.extend.core import ClosedJaxpr, Primitive
 
-from jcnn.layers import around_calls, modules_by_path
-from jcnn.ops import recorded_ops
+from jcnn.layers import BatchNormalization, around_calls, modules_by_path
+from jcnn.ops import check_channels, recorded_ops
 
 # The batch size while tracing: no usual height, width or number of channels, so that a reshape of
 # the batch axis is not mistaken for one of an image.
@@ -52,6 +52,10 @@ class Mark:
 
 def _shape(*operands: Any, mark: Mark) -> Any:
     kinds = tuple((a.shape, a.dtype) for a in operands)
+    if type(mark.module) is BatchNormalization:  # deep networks have dozens, a millisecond each
+        (x,) = operands
+        check_channels(x, mark.module.num_features)
+        return jax.core.ShapedArray(x.shape, x.dtype)
     if mark.module is None:
         try:
             return _shape_of(mark.function, mark.arrays, tuple(mark.settings.items()), kinds)

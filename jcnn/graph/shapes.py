@@ -11,6 +11,7 @@ from flax import nnx
 from jcnn import ops
 from jcnn.graph.build import KINDS
 from jcnn.graph.node import Node
+from jcnn.graph.patterns import FUNCTIONS
 from jcnn.layers import eval_mode
 
 Shape = tuple[int, ...]
@@ -92,6 +93,11 @@ def _batch_norm(node: Node, inputs: Sequence[Shape]) -> Shape | None:
     return inputs[0] if fits and usual and len(inputs) == 1 else None
 
 
+def _activation(node: Node, inputs: Sequence[Shape]) -> Shape | None:
+    plain = len(inputs) == 1 and node.settings.keys() == {"function"}
+    return inputs[0] if plain and node.settings["function"] in FUNCTIONS else None
+
+
 def _add(node: Node, inputs: Sequence[Shape]) -> Shape | None:
     plain = len(inputs) == 2 and inputs[0] == inputs[1] and not node.arrays
     return inputs[0] if plain else None
@@ -103,5 +109,6 @@ _FORMULAS: dict[str, Callable[[Node, Sequence[Shape]], Shape | None]] = {
     "max_pool": _pool,
     "average_pool": _pool,
     "batch_norm": _batch_norm,
+    "activation": _activation,
     "add": _add,
 }

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jax
+import numpy as np
 from flax import nnx
 
 from jcnn.data.preprocessing import Preprocessing, set_preprocessing
@@ -77,7 +79,9 @@ def load_model(
     shape = found.graph.shape_of(found.graph.output)
     if len(shape) != 1:
         raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")
-    model = GraphModel(found.graph, rngs=nnx.Rngs(0))
+    # The key of seed 0; to make one of a seed, JAX compiles a program first.
+    key = jax.random.wrap_key_data(np.zeros(2, np.uint32), impl="threefry2x32")
+    model = GraphModel(found.graph, rngs=nnx.Rngs(key))
     if found.preprocessing is not None:
         set_preprocessing(model, found.preprocessing)
     height, width, channels = found.graph.input_shape
