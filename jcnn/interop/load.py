@@ -80,7 +80,7 @@ def load_model(
     if len(shape) != 1:
         raise ValueError(f"path: {shown(path)}: gives {shape}; accepted: one logit for each class")
     # The key of seed 0; to make one of a seed, JAX compiles a program first.
-    key = jax.random.wrap_key_data(np.zeros(2, np.uint32), impl="threefry2x32")
+    key = jax.random.wrap_key_data(jax.device_put(np.zeros(2, np.uint32)), impl="threefry2x32")
     model = GraphModel(found.graph, rngs=nnx.Rngs(key))
     if found.preprocessing is not None:
         set_preprocessing(model, found.preprocessing)
