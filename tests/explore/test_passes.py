@@ -40,12 +40,18 @@ globalThis.Worker = class extends Real {
 };"""
 
 
-def long(worker: bool = True, **more: Any) -> str:
-    """The page of the small network, whose passes count as long."""
+def long(worker: bool = True, before_layer: str = "", **more: Any) -> str:
+    """The page of the small network, whose passes count as long.
+
+    `before_layer` is run before each layer of a pass; `layer` is its number.
+    """
     text = html(**more)
     start, end = text.index('type="module">') + len('type="module">'), text.rindex("</script>")
     script = text[start:end].replace("const LONG_PASS = 1e8", "const LONG_PASS = -1")
     assert script != text[start:end]
+    call = "const y = runLayer(layers[layer], "
+    assert script.count(call) == 1
+    script = script.replace(call, before_layer + call)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"script-src 'sha256-{digest}'" + ("; worker-src blob:" if worker else "")
     text = text[:start] + script + text[end:]
@@ -102,6 +108,17 @@ def test_the_same_bits_after_every_change(
     page.goto(file.as_uri())
     ended(page)
     assert steps(page) == plain
+
+
+def test_a_pass_goes_on_in_the_page_where_its_worker_fails(new_tab: Opened, tmp_path: Any) -> None:
+    file = tmp_path / "long.html"
+    fail = "if (layer === 3 && !globalThis.document) throw new Error('no memory');"
+    file.write_text(long(before_layer=fail))
+    page = new_tab(alone=True)  # the failure is a message on the console
+    for picture in (0, 1):
+        page.goto(f"{file.as_uri()}#picture={picture}")
+        ended(page)
+        np.testing.assert_allclose(scores(page), outputs(picture)[-1], atol=1e-12)
 
 
 def test_the_check_of_a_long_network_says_the_same(browser_page: Opened) -> None:

@@ -233,6 +233,32 @@ def test_without_workers_it_runs_in_the_page(
     assert errors == []
 
 
+def test_it_starts_anew_in_the_page_where_its_worker_fails(
+    new_tab: OpenPage, made: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "failing.html"
+    file.write_text(made)
+    page = new_tab(alone=True)
+    page.add_init_script(
+        "const Real = Worker; globalThis.Worker = class extends Real {"
+        "constructor(...all) { super(...all); globalThis.failing = this; } };"
+    )
+    page.goto(file.as_uri() + VIEW)
+    page.wait_for_selector("body[data-ready=true]")
+    value = "() => document.querySelector('.train-weight .numeral').dataset.value"
+    own = page.evaluate(value)
+    press(page, "epoch")
+    wait_for(page, "160 of 160 pictures of this epoch")
+    assert page.evaluate(value) != own
+    page.evaluate("failing.dispatchEvent(new ErrorEvent('error', { cancelable: true }))")
+    wait_for(page, "steps 0;")
+    assert page.evaluate(value) == own
+    press(page, "epoch")
+    wait_for(page, "160 of 160 pictures of this epoch")
+    wait_for(page, "in the page itself")
+    assert page.evaluate(value) != own
+
+
 def test_another_start_gives_other_weights_and_the_same_seed_the_same(
     made: str, browser_page: OpenPage
 ) -> None:

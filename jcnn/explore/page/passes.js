@@ -81,12 +81,20 @@ function planOf(layers, { input, edited }) {
   });
 }
 
+function linkTo(layers) {
+  const known = new Map(eachArray(layers).map(([, , array]) => [array, changesOf(array)]));
+  const send = openService("passes", makePasses, PASS_SLICE, receiveLayer, () => {
+    send("layers", layers);
+    if (state.pass?.network.layers !== layers) return;
+    state.pass.done = 0;
+    sendPass(state.pass);
+  });
+  send("layers", layers);
+  return { send, known };
+}
+
 function sendPass({ id, network: { layers }, plan, outputs }) {
-  if (!passLinks.has(layers)) {
-    const known = new Map(eachArray(layers).map(([, , array]) => [array, changesOf(array)]));
-    passLinks.set(layers, { send: openService("passes", makePasses, PASS_SLICE, receiveLayer), known });
-    passLinks.get(layers).send("layers", layers);
-  }
+  if (!passLinks.has(layers)) passLinks.set(layers, linkTo(layers));
   const { send, known } = passLinks.get(layers);
   const changed = eachArray(layers).filter(([, , array]) => known.get(array) !== changesOf(array));
   for (const [, , array] of changed) known.set(array, changesOf(array));

@@ -21,9 +21,15 @@ export function openTraining(state) {
     drawn: { pictures: [], labels: [] }, run: 0, steps: [], scores: [], report: null, running: false, stopping: false,
     inWorker: null, shownAt: 0, refresh: () => {},
   };
-  training.send = openLearning((report, inWorker) => receive(state, training, report, inWorker));
-  training.send("open", { layers: copied, scale: input.scale, pictures: learn.pictures, labels: learn.labels,
-    settings: training.settings, watch: training.watch });
+  const open = () => training.send("open", { layers: copied, scale: input.scale, pictures: learn.pictures,
+    labels: learn.labels, settings: training.settings, watch: training.watch });
+  training.send = openLearning((report, inWorker) => receive(state, training, report, inWorker), () => {
+    open();
+    training.send("drawn", training.drawn);
+    training.run = -1;
+    startAnew(state, training);
+  });
+  open();
   return training;
 }
 

@@ -9,8 +9,9 @@ const IN_WORKER = 30; // milliseconds of work before it looks for messages
 
 // `name` is that of the service for `serveInWorker`, `slice` the milliseconds of work in a frame of the
 // page. `notify` takes reports, and whether they came from a worker. Returns the function that sends
-// messages.
-export function openService(name, begin, slice, notify) {
+// messages. Where a worker fails that has answered, such as for want of memory, the service begins anew
+// in the page: `again()` sends it what it has to know.
+export function openService(name, begin, slice, notify, again) {
   const sent = []; // messages, until the worker has answered
   let answered = false;
   let receive = null;
@@ -26,10 +27,10 @@ export function openService(name, begin, slice, notify) {
       notify(event.data, true);
     };
     worker.onerror = (event) => {
-      if (answered) return;
       event.preventDefault();
       worker.terminate();
       inPage();
+      if (answered) again();
     };
     receive = (message) => {
       if (!answered) sent.push(message);
@@ -45,6 +46,10 @@ export function openService(name, begin, slice, notify) {
 export function serveInWorker(scope, services) {
   const receive = services[scope.name]((report) => scope.postMessage(report), resting(IN_WORKER, nextTask));
   scope.onmessage = (event) => receive(event.data);
+  // The page is told of errors, but not of those in promises.
+  scope.onunhandledrejection = ({ reason }) => setTimeout(() => {
+    throw reason;
+  });
 }
 
 // Whether it is time to rest: after `length` milliseconds `away()`, a promise, else null.
