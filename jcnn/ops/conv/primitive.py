@@ -141,6 +141,9 @@ def _compute(
     def one(a: jax.Array, b: jax.Array) -> jax.Array:
         if lowering == "lax" and platform != "cpu":
             return lax_lowering.transposed(direction, a, b, size, precision, params)
+        plain_pixels = params.groups == 1 and params.in_dilation == (1, 1)
+        if lowering == "lax" and direction == "by kernel" and size == (1, 1) and plain_pixels:
+            return lax_lowering.by_pointwise_kernel(a, b, precision, params)
         x, kernel, form = as_convolution(direction, a, b, size, params)
         return from_convolution(direction, LOWERINGS[lowering].fn(x, kernel, precision, form))
 

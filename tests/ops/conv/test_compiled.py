@@ -150,3 +150,24 @@ def test_models_that_share_an_input_are_convolved_in_turn_and_a_jacobian_at_once
         models = np.moveaxis(oracle.float64(kernels), 4, 0)
         each = [oracle.conv2d(oracle.float64(x), kernel) for kernel in models]
         np.testing.assert_allclose(program(kernels), np.stack(each, axis=3), rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("stride", [1, (2, 3)])
+@pytest.mark.parametrize("padding", ["VALID", ((1, 0), (0, 2))])
+def test_the_gradient_by_a_1x1_kernel_is_a_matrix_product(stride: Any, padding: Any) -> None:
+    """It reads the images where they lie: nothing of their size is transposed."""
+    case = Case((4, 7, 8, 5), (1, 1, 5, 6), stride=stride, padding=padding)
+    x, kernel = draw("x", case.x_shape), draw("kernel", case.kernel_shape)
+
+    def by_kernel(x: jax.Array, kernel: jax.Array, g: jax.Array) -> jax.Array:
+        gradient: jax.Array = jax.vjp(lambda kernel: with_jcnn(x, kernel, case), kernel)[1](g)[0]
+        return gradient
+
+    g = draw("g", with_jcnn(x, kernel, case).shape)
+    compiled = jit(by_kernel).lower(x, kernel, g).compile()
+    assert convolutions(str(compiled.as_text())) == []
+    assert "dot(" in str(compiled.as_text())
+    wide = oracle.float64(g)
+    unit = [np.eye(30)[i].reshape(1, 1, 5, 6) for i in range(30)]  # it is linear in the kernel
+    want = [np.sum(oracle.conv2d(oracle.float64(x), one, **case.how) * wide) for one in unit]
+    np.testing.assert_allclose(np.ravel(compiled(x, kernel, g)), want, rtol=1e-5, atol=1e-4)

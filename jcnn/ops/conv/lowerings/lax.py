@@ -1,7 +1,8 @@
 """Lowering "lax": XLA's own convolution.
 
 On a CPU it has the only layouts that XLA:CPU runs fast everywhere: `NHWC x HWIO -> NHWC`, with
-nothing reversed and no negative padding. On accelerators a gradient is what `lax` itself writes.
+nothing reversed and no negative padding. The gradient by a 1x1 kernel is a matrix product there.
+On accelerators a gradient is what `lax` itself writes.
 """
 
 from typing import Any
@@ -10,7 +11,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jcnn.ops.conv.lowerings.lowering import Conv, Lowering, Pair, Params, dilated, pad
+from jcnn.ops.conv.lowerings.lowering import (
+    Conv,
+    Lowering,
+    Pair,
+    Params,
+    dilated,
+    pad,
+    under,
+    wide,
+)
 
 
 def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.Array:
@@ -36,6 +46,24 @@ def convolve(x: jax.Array, kernel: jax.Array, precision: Any, p: Params) -> jax.
         feature_group_count=p.groups,
         precision=precision,
     )
+
+
+def by_pointwise_kernel(x: jax.Array, g: jax.Array, precision: Any, p: Params) -> jax.Array:
+    """The gradient by a kernel of 1x1, `(1, 1, C, O)`: a matrix product of pixels.
+
+    As a convolution it would transpose both operands in memory, which takes as long again.
+
+    Args:
+        x: the input `(N, H, W, C)`, not dilated.
+        g: the result's gradient `(N, OH, OW, O)`.
+        precision: as in `jax.lax.conv_general_dilated`.
+        p: the parameters of the forward convolution, of one group.
+    """
+    read = under(pad(x, p.padding), (0, 0), (g.shape[1], g.shape[2]), p.stride)
+    pixels, slopes = (one.reshape(-1, one.shape[3]) for one in (read, g))
+    summed = (((0,), (0,)), ((), ()))
+    y = lax.dot_general(pixels, slopes, summed, precision=precision, preferred_element_type=wide(x))
+    return y.astype(x.dtype)[None, None]
 
 
 def transposed(

@@ -47,8 +47,15 @@ class Conv:
 
     @property
     def is_by_kernel(self) -> bool:
-        """Whether the kernel is larger than the result, as in the gradient by the kernel."""
-        return math.prod(self.kernel[:2]) > math.prod(self.out)
+        """Whether it is like a gradient by the kernel.
+
+        That has a kernel larger than the result. If it is of a depthwise convolution, it has one
+        image, and the examples are the channels of each filter.
+        """
+        large = math.prod(self.kernel[:2]) > math.prod(self.out)
+        if self.params.groups == self.kernel[3] > 1:
+            return self.x[0] == 1 and (large or self.kernel[2] > 1)
+        return large
 
     @property
     def extents(self) -> tuple[int, int, int]:
@@ -75,7 +82,9 @@ class Conv:
         """`kind` without the kernel's size and with strides and dilations only as 1 or larger."""
         groups = "one" if self.params.groups == 1 else "several"
         if self.params.groups > 1 and self.kernel[3] == self.params.groups:
-            groups = "depthwise"
+            # With several channels for each filter it is a gradient by the kernel, or by the input
+            # of a layer with several filters for each channel, which has other lowerings.
+            groups = "depthwise" if self.kernel[2] == 1 or self.is_by_kernel else "summed"
         moves = (
             max(self.params.stride) > 1,
             max(self.params.in_dilation) > 1,

@@ -4,7 +4,8 @@ A convolution that was not measured takes the lowering of the nearest measured o
 whose channels and filters are within a factor of two and whose positions are at most twice as
 many. (For a depthwise convolution, positions times channels count.) If there is none, it takes the
 lowering on which all measured convolutions of its family agree, if there are at least three. Else
-it takes "lax".
+it takes "native_depthwise" where that can do it, since XLA runs depthwise convolutions in naive
+loops, or "lax".
 """
 
 import math
@@ -72,6 +73,8 @@ def choose(conv: Conv, tables: Iterable[Table], *, plain: bool = False) -> Choic
         choice = _choose(conv, table, plain)
         if choice is not None:
             return choice
+    if not plain and LOWERINGS["native_depthwise"].unsupported(conv) is None:
+        return Choice("native_depthwise", "nothing like it was measured, but it is depthwise")
     return Choice("lax", "nothing like it was measured")
 
 
