@@ -21,6 +21,13 @@ def shared_tab(chromium: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
+@pytest.fixture(scope="session")
+def kit_tab(chromium: Browser) -> Iterator[Page]:
+    """The tab of `kit_page`, beside the shared one, which the other tests of a file navigate."""
+    with chromium.new_context(offline=True) as context:
+        yield context.new_page()
+
+
 @pytest.fixture
 def new_tab(chromium: Browser, shared_tab: Page) -> Iterator[OpenPage]:
     """`new_tab()` gives an empty tab, offline. The first of a test is the shared one.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.explore.scripts import joined_files
 
@@ -14,11 +14,10 @@ REVIVED = """const revived = (layer) => ({ ...layer, arrays: Object.fromEntries(
 
 
 @contextmanager
-def kit_page(browser: Browser, names: str, *files: str) -> Iterator[Page]:
-    """Open a page whose globals are `names` of the files ("runLayer, pool"), and `revived`."""
+def kit_page(tab: Page, names: str, *files: str) -> Iterator[Page]:
+    """Fill `kit_tab`: its globals are `names` of the files ("runLayer, pool"), and `revived`."""
     script = joined_files(*files).replace("</", "<\\/")
-    page = browser.new_page()
     ready = f"{REVIVED} Object.assign(globalThis, {{revived, {names}}})"
-    page.set_content(f"<body><script>{script}; {ready}</script>")
-    yield page
-    page.close()
+    tab.goto("about:blank")  # without the globals of the page before
+    tab.set_content(f"<body><script>{script}; {ready}</script>")
+    yield tab

@@ -1,6 +1,7 @@
 """The playground in headless Chromium, and functions to operate it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,23 @@ def playground_tab(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def playground(tab: Page) -> Iterator[Page]:
     """The reloaded tab, at desktop width; the browser must not report anything."""
+    with _quiet(tab):
+        tab.reload()
+        yield tab
+
+
+@pytest.fixture
+def playground_as_left(tab: Page) -> Iterator[Page]:
+    """As `playground`, not reloaded, which takes longer than a small test.
+
+    For tests that choose an example or give a whole state first, or ask only for functions.
+    """
+    with _quiet(tab):
+        yield tab
+
+
+@contextmanager
+def _quiet(tab: Page) -> Iterator[None]:
     complaints: list[str] = []
 
     def complain(what: Any) -> None:
@@ -34,8 +52,7 @@ def playground(tab: Page) -> Iterator[Page]:
     tab.on("pageerror", complain)
     tab.emulate_media(color_scheme="light")
     tab.set_viewport_size({"width": 1200, "height": 900})
-    tab.reload()
-    yield tab
+    yield
     tab.remove_listener("console", complain)
     tab.remove_listener("pageerror", complain)
     assert complaints == []

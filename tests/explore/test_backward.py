@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn import ops
 from tests.explore import layers_given as given
@@ -21,9 +21,9 @@ from tests.ops.conv import oracle
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the functions."""
-    with kit_page(chromium, "runBack, runLayer", "backward.js") as page:
+    with kit_page(kit_tab, "runBack, runLayer", "backward.js") as page:
         yield page
 
 

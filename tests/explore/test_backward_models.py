@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.graph import INPUT
 from tests.explore.branches_made import described
@@ -13,9 +13,9 @@ from tests.explore.kit import kit_page
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the functions."""
-    with kit_page(chromium, "gradientsOf, runFrom", "backward.js") as page:
+    with kit_page(kit_tab, "gradientsOf, runFrom", "backward.js") as page:
         yield page
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from jax import lax
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.explore._network import Network
 from tests.explore.branches import MODELS
@@ -21,9 +21,9 @@ Bools = npt.NDArray[np.bool_]
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the receptive fields."""
-    with kit_page(chromium, "receptiveFields", "receptive_field.js") as page:
+    with kit_page(kit_tab, "receptiveFields", "receptive_field.js") as page:
         yield page
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from flax import nnx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.compile import run_once
 from jcnn.explore import page as explorer_page
@@ -21,10 +21,10 @@ from tests.explore.test_page import pictures
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the functions."""
     with kit_page(
-        chromium, "rerunLayer, runFrom, runLayer, sourcesByInput", "rerun.js", "terms.js"
+        kit_tab, "rerunLayer, runFrom, runLayer, sourcesByInput", "rerun.js", "terms.js"
     ) as page:
         yield page
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.explore._network import Network
 from tests.explore.branches_made import as_oracle, described
@@ -19,13 +19,13 @@ from tests.explore.oracle import run_all
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the functions."""
     names = (
         "gradientsOf, runFrom, camWeights, camOf, resizedMap, steepest, firstMaps, mapChoices, "
         "headOf, sharesOf, addingUp"
     )
-    with kit_page(chromium, names, "gradcam.js", "contributions.js") as page:
+    with kit_page(kit_tab, names, "gradcam.js", "contributions.js") as page:
         page.evaluate(
             """() => { globalThis.computed = ([layers, image, shape]) => {
               layers = layers.map(revived);

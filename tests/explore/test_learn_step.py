@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 from jax import lax
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.explore.built import Layer, conv, plain, pool
 from tests.explore.kit import kit_page
@@ -23,11 +23,11 @@ FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"relu": jax.nn.relu, "
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the functions."""
     names = "makeCourse, learnBatch, trainingMask, initialWeights, makeService"
     files = ("learn_service.js", "learn_weights.js", "learn_example.js")
-    with kit_page(chromium, names, *files) as page:
+    with kit_page(kit_tab, names, *files) as page:
         yield page
 
 

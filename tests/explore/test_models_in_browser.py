@@ -51,8 +51,8 @@ def one_of_each(layers: Sequence[Layer]) -> list[int]:
     return sorted(found.values())
 
 
-# The others have the layers and joins of these, two of them in the sizes that users train.
-SLOW = ("conv4", "tiny_vgg", "fire", "inverted", "normalised")
+# The others have the layers and joins of these, three of them in the sizes that users train.
+SLOW = ("conv4", "tiny_vgg", "mlp", "fire", "inverted", "normalised")
 
 
 @pytest.mark.parametrize(

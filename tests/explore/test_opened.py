@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.explore import page as explorer_page
 from jcnn.models import build
@@ -205,9 +205,9 @@ def test_what_opens_glides_from_its_column(browser_page: OpenPage) -> None:
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the intermediate maps."""
-    with kit_page(chromium, "intermediateMaps", "intermediate.js") as page:
+    with kit_page(kit_tab, "intermediateMaps", "intermediate.js") as page:
         yield page
 
 

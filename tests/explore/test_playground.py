@@ -9,12 +9,20 @@ import pytest
 from playwright.sync_api import Page
 
 from jcnn import ops
-from tests.explore.playground_browser import choose, outputs, playground, playground_tab, set_field
+from tests.explore.playground_browser import (
+    choose,
+    outputs,
+    playground,
+    playground_as_left,
+    playground_tab,
+    set_field,
+)
 from tests.ops.conv import oracle
 from tests.ops.conv.refusals import refusal
 
 tab = playground_tab
 page = playground
+as_left = playground_as_left
 
 FILE = Path(__file__).parents[1] / "cases" / "lecture_examples.json"
 EXAMPLES: dict[str, Any] = (
@@ -43,16 +51,16 @@ def test_no_example_of_the_lectures_is_left_out(page: Page) -> None:
 
 @needs_file
 @pytest.mark.parametrize("name", GRIDS)
-def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> None:
+def test_a_preset_gives_what_the_lecture_should_have(as_left: Page, name: str) -> None:
     """Exactly the misprinted cells are marked, each with the printed number."""
     example = EXAMPLES[name]
-    choose(page, name)
-    if page.locator(".pg-turn").get_attribute("aria-pressed") == "true":
+    choose(as_left, name)
+    if as_left.locator(".pg-turn").get_attribute("aria-pressed") == "true":
         assert "exercise" in name
-        page.locator(".pg-turn").click()
+        as_left.locator(".pg-turn").click()
     expected = np.atleast_2d(example["expected"])
-    np.testing.assert_array_equal(outputs(page)[0], expected)
-    play = page.evaluate("state.playground")
+    np.testing.assert_array_equal(outputs(as_left)[0], expected)
+    play = as_left.evaluate("state.playground")
     np.testing.assert_array_equal(play["inputs"], [np.atleast_2d(example["input"])])
     if "kernel" in example:
         np.testing.assert_array_equal(play["kernels"], [np.atleast_2d(example["kernel"])])
@@ -64,7 +72,7 @@ def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> N
         (row, column): int(printed[row, column])
         for row, column in zip(*np.nonzero(printed != expected[: len(printed)]), strict=True)
     }
-    marked = page.eval_on_selector_all(
+    marked = as_left.eval_on_selector_all(
         ".pg-misprint",
         "all => all.map(({dataset, lastChild, ariaLabel}) =>"
         " [Number(dataset.row), Number(dataset.column), lastChild.textContent, ariaLabel])",
@@ -73,7 +81,7 @@ def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> N
     for row, column, text, label in marked:
         right = expected[row, column]
         assert label == f"row {row}, column {column}: {right}; the slide prints {text}"
-    notes = page.locator(".pg-notes li").all_text_contents()
+    notes = as_left.locator(".pg-notes li").all_text_contents()
     assert notes == [
         f"({row}, {column}): the slide prints {text}; the correct value is {expected[row, column]}."
         for (row, column), text in shown.items()
@@ -82,15 +90,15 @@ def test_a_preset_gives_what_the_lecture_should_have(page: Page, name: str) -> N
 
 @needs_file
 @pytest.mark.parametrize("name", COUNTS)
-def test_a_size_or_count_is_computed(page: Page, name: str) -> None:
+def test_a_size_or_count_is_computed(as_left: Page, name: str) -> None:
     example = EXAMPLES[name]
     expected = example["count" if example["op"] == "fact" else "expected"]
-    found = page.evaluate(f"calculated(CALCULATIONS.find(({{id}}) => id === '{name}').result)")
+    found = as_left.evaluate(f"calculated(CALCULATIONS.find(({{id}}) => id === '{name}').result)")
     assert found == expected
-    row = page.locator(f"tr[data-example='{name}']")
+    row = as_left.locator(f"tr[data-example='{name}']")
     values = row.locator("[data-value]").evaluate_all("all => all.map(e => +e.dataset.value)")
     assert values == np.ravel(expected).tolist()
-    misprint = page.evaluate(f"CALCULATIONS.find(({{id}}) => id === '{name}').printed")
+    misprint = as_left.evaluate(f"CALCULATIONS.find(({{id}}) => id === '{name}').printed")
     assert (misprint is None) == (example.get("printed_agrees") is not False)
     assert misprint is None or (misprint in example["printed"] and misprint != expected)
 
@@ -119,12 +127,12 @@ def python_padding(padding: Any) -> Any:
     return padding.upper() if isinstance(padding, str) else padding
 
 
-def test_windows_are_those_of_resolve_window(page: Page) -> None:
+def test_windows_are_those_of_resolve_window(as_left: Page) -> None:
     """The same numbers and the same refusals, word for word."""
     random = np.random.default_rng(1)
     cases = [random_choices(random, "any") for _ in range(1000)]
     cases += [{**cases[0], "size": [4, 5], "kernel": [2, 1.5]}, {**cases[0], "size": [4, ""]}]
-    found = page.evaluate(
+    found = as_left.evaluate(
         """cases => cases.map((c) => {
           const window = resolveWindow(c.size, c.kernel, c.stride, c.padding, c.dilation);
           if (!window.refusal) return [window.padding, window.span, window.outSize];
@@ -164,7 +172,7 @@ def test_windows_are_those_of_resolve_window(page: Page) -> None:
 
 
 @pytest.mark.parametrize("operation", ["conv", "max_pool", "average_pool", "flatten"])
-def test_random_numbers_against_the_oracle(page: Page, operation: str) -> None:
+def test_random_numbers_against_the_oracle(as_left: Page, operation: str) -> None:
     """The output on the page, in up to three channels; or the error message of jcnn."""
     random = np.random.default_rng(2)
     refused = 0
@@ -183,7 +191,7 @@ def test_random_numbers_against_the_oracle(page: Page, operation: str) -> None:
             "answers": None,
             "hint": False,
         }
-        page.evaluate("playground => draw({ playground })", play)
+        as_left.evaluate("playground => draw({ playground })", play)
 
         def compute(choices: dict[str, Any] = choices, x: Any = x, kernel: Any = kernel) -> Any:
             words: dict[str, Any] = {
@@ -198,14 +206,14 @@ def test_random_numbers_against_the_oracle(page: Page, operation: str) -> None:
             op = ops.max_pool2d if operation == "max_pool" else ops.avg_pool2d
             return op(x[None].astype("float32"), window, **words)
 
-        if page.locator(".pg-refusal").count():
+        if as_left.locator(".pg-refusal").count():
             refused += 1
-            assert page.locator(".pg-reason").text_content() == refusal(compute)
-            assert page.locator(".pg-stage").is_hidden()
+            assert as_left.locator(".pg-reason").text_content() == refusal(compute)
+            assert as_left.locator(".pg-stage").is_hidden()
             continue
-        found = np.stack(outputs(page), axis=-1)
+        found = np.stack(outputs(as_left), axis=-1)
         np.testing.assert_allclose(found, expected_of(operation, choices, x, kernel), atol=1e-12)
-        sizes = page.locator(".pg-formula [data-value]").evaluate_all(
+        sizes = as_left.locator(".pg-formula [data-value]").evaluate_all(
             "all => all.map(e => Number(e.dataset.value))"
         )
         assert sizes == ([found.size] if operation == "flatten" else list(found.shape[:2]))

@@ -12,6 +12,7 @@ from tests.explore.playground_browser import (
     output_cell,
     outputs,
     playground,
+    playground_as_left,
     playground_tab,
     set_field,
 )
@@ -19,6 +20,7 @@ from tests.ops.conv import oracle
 
 tab = playground_tab
 page = playground
+as_left = playground_as_left
 
 # A setInterval under control of the test: `tick()` runs the callback, null if none is set.
 _BY_HAND = """() => {
@@ -240,8 +242,8 @@ def test_the_exercise_marks_right_and_wrong(page: Page) -> None:
         ("1e999", 1, "no_number"),
     ],
 )
-def test_an_answer_is_judged(page: Page, answer: str, right: float, mark: str) -> None:
-    assert page.evaluate("([answer, right]) => judged(answer, right)", [answer, right]) == mark
+def test_an_answer_is_judged(as_left: Page, answer: str, right: float, mark: str) -> None:
+    assert as_left.evaluate("([answer, right]) => judged(answer, right)", [answer, right]) == mark
 
 
 def test_misprints_are_not_told_to_who_works_it_out(page: Page) -> None:

@@ -14,6 +14,7 @@ from tests.explore.playground_browser import (
     output_cell,
     outputs,
     playground,
+    playground_as_left,
     playground_tab,
     set_field,
 )
@@ -22,6 +23,7 @@ from tests.ops.conv import oracle
 
 tab = playground_tab
 page = playground
+as_left = playground_as_left
 Random = np.random.Generator
 BASE = {"stride": [1, 1], "dilation": [1, 1], "padding": "valid", "kernel": [2, 2]}
 
@@ -41,7 +43,7 @@ def by_filter(kernel: Any) -> Any:
 
 
 @pytest.mark.parametrize(("channels", "filters"), [(4, 2), (1, 4), (6, 1), (2, 3)])
-def test_filters_bias_and_relu(page: Page, channels: int, filters: int) -> None:
+def test_filters_bias_and_relu(as_left: Page, channels: int, filters: int) -> None:
     random = np.random.default_rng(channels)
     x = random.integers(-9, 10, (5, 4, channels)) / 4
     kernel = random.integers(-9, 10, (3, 2, channels, filters)) / 4
@@ -50,17 +52,17 @@ def test_filters_bias_and_relu(page: Page, channels: int, filters: int) -> None:
     choices |= {"bias": True, "stride": [1, 2]}
     own = {"kernels": by_filter(kernel), "bias": bias.tolist()}
     expected = oracle.conv2d(x[None], kernel, bias, stride=(1, 2), padding="SAME")[0]
-    np.testing.assert_allclose(draw(page, choices, x, **own), expected, atol=1e-12)
-    found = draw(page, choices | {"relu": True}, x, **own)
+    np.testing.assert_allclose(draw(as_left, choices, x, **own), expected, atol=1e-12)
+    found = draw(as_left, choices | {"relu": True}, x, **own)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=1e-12)
     assert (expected < 0).any()
     place = tuple(int(i) for i in np.argwhere(expected < 0)[0])
-    output_cell(page, *place).focus()
-    said = [line.replace("\u2212", "-") for line in page.locator(".pg-sum").all_text_contents()]
+    output_cell(as_left, *place).focus()
+    said = [line.replace("\u2212", "-") for line in as_left.locator(".pg-sum").all_text_contents()]
     assert said[-1].startswith("ReLU: max(-")
     assert said[-1].endswith(", 0) = 0")
     assert "bias" in said[-2]
-    values = page.locator(".pg-sum").evaluate_all("all => all.map(e => Number(e.dataset.value))")
+    values = as_left.locator(".pg-sum").evaluate_all("all => all.map(e => Number(e.dataset.value))")
     assert values[-2] == pytest.approx(expected[place])
 
 
@@ -90,13 +92,13 @@ def test_dense(page: Page) -> None:
 
 
 @pytest.mark.parametrize(("rate", "seed"), [(0.5, 0), (0.3, 12), (0.875, 2**32 - 1), (0, 1)])
-def test_dropout_has_the_mask_of_ops(page: Page, rate: float, seed: int) -> None:
+def test_dropout_has_the_mask_of_ops(as_left: Page, rate: float, seed: int) -> None:
     x = np.random.default_rng(3).integers(1, 10, (4, 5, 3)).astype(float)
-    found = draw(page, {"operation": "dropout", "rate": rate, "seed": seed}, x)
+    found = draw(as_left, {"operation": "dropout", "rate": rate, "seed": seed}, x)
     key = jax.random.key(seed)
     expected = ops.dropout(jnp.asarray(x[None], "float32"), rate, key=key)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    many = page.evaluate(f"[...seededMask(1000, {rate}, {seed}).mask]")
+    many = as_left.evaluate(f"[...seededMask(1000, {rate}, {seed}).mask]")
     ones = ops.dropout(jnp.ones((1000,)), rate, key=key)
     np.testing.assert_array_equal(many, np.asarray(ones != 0))
 
@@ -128,9 +130,9 @@ def test_the_similarity_of_lecture_e_is_an_exercise(page: Page) -> None:
 
 
 @pytest.mark.parametrize("operation", ["global_max_pool", "global_average_pool"])
-def test_global_pooling(page: Page, operation: str) -> None:
+def test_global_pooling(as_left: Page, operation: str) -> None:
     x = np.random.default_rng(2).integers(-9, 10, (3, 4, 4)).astype(float)
-    found = draw(page, {"operation": operation}, x)
+    found = draw(as_left, {"operation": operation}, x)
     expected = x.max((0, 1)) if operation == "global_max_pool" else x.mean((0, 1))
     np.testing.assert_allclose(found, expected[None, None], rtol=1e-15)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from jax import lax
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn import ops
 from tests.explore.built import Layer, built, conv, plain, pool
@@ -129,9 +129,9 @@ CHAINS: dict[str, tuple[Callable[[], list[Layer]], tuple[int, int, int]]] = {
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the receptive fields."""
-    with kit_page(chromium, "receptiveFields", "receptive_field.js") as page:
+    with kit_page(kit_tab, "receptiveFields", "receptive_field.js") as page:
         yield page
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.explore import layers_given as given
 from tests.explore.kit import kit_page
@@ -38,9 +38,9 @@ _ASK = """([layer, x, y, area]) => {
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the function."""
-    with kit_page(chromium, "rerunLayer", "rerun.js") as page:
+    with kit_page(kit_tab, "rerunLayer", "rerun.js") as page:
         yield page
 
 

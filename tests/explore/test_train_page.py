@@ -350,8 +350,7 @@ def test_the_policy_stays_strict(made: str) -> None:
     assert "unsafe" not in policy[1]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["en", "ja"])
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "ja"), ("dark", "en")])
 def test_it_fits_the_screen_and_can_be_read(
     made: str, browser_page: OpenPage, scheme: Literal["light", "dark"], locale: str
 ) -> None:

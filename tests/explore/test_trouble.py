@@ -15,15 +15,17 @@ Opened = Callable[..., Page]
 
 @pytest.fixture
 def opened(new_tab: Opened, tmp_path: Path) -> Opened:
-    """`opened(HTML)` is a tab with a page that need not be ready; `before` is a script."""
+    """`opened(HTML)` is the tab with a page that need not be ready; `before` is a script."""
+    tabs: list[Page] = []
 
     def open_page(text: str, before: str = "") -> Page:
-        file = tmp_path / "page.html"
+        file = tmp_path / f"page-{len(tabs)}.html"
         file.write_text(text, encoding="utf-8")
-        tab = new_tab(alone=True)
-        tab.add_init_script(before)
-        tab.goto(file.as_uri())
-        return tab
+        tabs.append(new_tab(alone=bool(before)) if before or not tabs else tabs[0])
+        if before:
+            tabs[-1].add_init_script(before)
+        tabs[-1].goto(file.as_uri())
+        return tabs[-1]
 
     return open_page
 

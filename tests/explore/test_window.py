@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from jcnn.explore import page as explorer_page
 from jcnn.models import build
@@ -150,9 +150,9 @@ def test_edges_and_skip_connections_are_drawn(browser_page: OpenPage) -> None:
 
 
 @pytest.fixture(scope="module")
-def kit(chromium: Browser) -> Iterator[Page]:
+def kit(kit_tab: Page) -> Iterator[Page]:
     """A page with only the stages."""
-    with kit_page(chromium, "stagesOf", "stages.js") as page:
+    with kit_page(kit_tab, "stagesOf", "stages.js") as page:
         yield page
 
 

@@ -57,6 +57,7 @@ window.explorer = { state, change, runLayer, dropoutMask, patchMatrix, viewWords
 change({});
 """
 )
+_SCRIPT = joined(_START)
 
 
 def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
@@ -92,7 +93,7 @@ def view_html(layers: list[Layer], x: Array, **state: Any) -> str:
         f"script-src 'unsafe-inline'; style-src 'sha256-{digest}'\">"
         f"<style>{style}</style></head><body><section></section>"
         f'<script id="given" type="application/json">{data}</script>'
-        f'<script type="module">{joined(_START)}</script></body></html>'
+        f'<script type="module">{_SCRIPT}</script></body></html>'
     )
 
 

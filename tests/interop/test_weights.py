@@ -113,7 +113,7 @@ def test_a_file_of_torchs_names(tmp_path: Path) -> None:
     images = np.random.default_rng(2).integers(0, 256, (3, 40, 36, 3), np.uint8)
     x = (images / 255 - np.array(own.mean)) / np.array(own.deviation)
     logits: Any = eval_mode(model)
-    want = logits(jnp.asarray(x, jnp.float32))
+    want = nnx.jit(logits)(jnp.asarray(x, jnp.float32))
     got = np.log(predict(again, images))
     np.testing.assert_allclose(got - got[:, :1], want - want[:, :1], rtol=1e-4, atol=1e-4)
 

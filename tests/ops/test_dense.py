@@ -114,8 +114,14 @@ def test_kept_numbers_are_scaled_exactly(rate: float, dtype: str) -> None:
     np.testing.assert_array_equal(oracle.float64(y), oracle.float64(jnp.where(y != 0, scaled, 0)))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("rate", [0.0, 0.25, 0.5, 0.9, 0.99999])
+@pytest.mark.parametrize(
+    ("rate", "dtype"),
+    [
+        *((rate, "float32") for rate in (0.0, 0.25, 0.5, 0.9, 0.99999)),
+        *((rate, "float16") for rate in (0.9, 0.99999)),
+        (0.9, "bfloat16"),
+    ],
+)
 def test_a_traced_rate_is_the_same_as_a_number(rate: float, dtype: str) -> None:
     x = draw("x", (30, 20), dtype)
     want = ops.dropout(x, rate, key=KEY)

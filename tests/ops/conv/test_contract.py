@@ -4,6 +4,7 @@ It runs over the table `ops.METHODS`, so a method added there is tested here.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -39,14 +40,30 @@ ONES = dataclasses.replace(
 # With groups or without, with strides and dilation or without, and no cell of the input read:
 # without `jit` every operation of a method is a program of its own.
 WITHOUT_JIT = ("plain", "depthwise", "everything", "swapped operands", "all in the padding")
+# In 16 bits each needs the same sums in 32: the other cases are of float32 and float64, and random
+# ones of every dtype are in `test_properties.py`.
+IN_16_BITS = ("plain", "groups", "depthwise", "everything")
 NINE = Case((1, 3, 3, 1), (3, 3, 1, 1), padding="VALID", dtype="bfloat16")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", able(CASES["plain"]))
 def test_value_and_gradients(method: str, dtype: str) -> None:
-    cases = [dataclasses.replace(case, dtype=dtype) for case in CASES.values()]
-    check_value_and_gradients(method, [case for case in cases if method in able(case)])
+    names = IN_16_BITS if dtype in ("float16", "bfloat16") else CASES
+    check_value_and_gradients(method, cases_of(names, method, dtype))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("method", able(CASES["plain"]))
+def test_value_and_gradients_of_all_cases_in_16_bits(method: str, dtype: str) -> None:
+    check_value_and_gradients(method, cases_of(CASES, method, dtype))
+
+
+def cases_of(names: Iterable[str], method: str, dtype: str) -> list[Case]:
+    """Those that the method does."""
+    cases = [dataclasses.replace(CASES[name], dtype=dtype) for name in names]
+    return [case for case in cases if method in able(case)]
 
 
 def check_value_and_gradients(method: str, cases: list[Case]) -> None:

@@ -28,11 +28,36 @@ from tests.ops.conv.oracle import Array
 from tests.ops.conv.tolerances import assert_close
 
 MODELS = 3
+MAPPED = ("inputs", "kernels", "both")
+ORDERS = ("reverse over reverse", "forward over reverse")
+
+
+def in_turn(
+    names: tuple[str, ...], method: str, way: str, ways: tuple[str, ...]
+) -> tuple[str, ...]:
+    """All cases in every way for "lax"; of any other method each case in one of the ways.
+
+    The rules of batching and of derivatives are those of the same primitive, or JAX's own.
+    """
+    if method == "lax" or len(names) < len(ways):
+        return names
+    return names[ways.index(way) :: len(ways)]
 
 
 @every_method_and_its_cases()
-@pytest.mark.parametrize("mapped", ["inputs", "kernels", "both"])
+@pytest.mark.parametrize("mapped", MAPPED)
 def test_vmap_of_value_and_gradients(method: str, names: tuple[str, ...], mapped: str) -> None:
+    check_vmap(method, in_turn(names, method, mapped, MAPPED), mapped)
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+@pytest.mark.parametrize("mapped", MAPPED)
+def test_vmap_of_all_cases(method: str, names: tuple[str, ...], mapped: str) -> None:
+    check_vmap(method, names, mapped)
+
+
+def check_vmap(method: str, names: tuple[str, ...], mapped: str) -> None:
     # The mapped axis is not always the first one, in or out.
     axes = (None if mapped == "kernels" else 1, None if mapped == "inputs" else 2, 0, 0)
     cases = [CASES[name] for name in names]
@@ -164,8 +189,19 @@ def test_jacfwd(method: str, names: tuple[str, ...]) -> None:
 
 
 @every_method_and_its_cases(dtype="float64")
-@pytest.mark.parametrize("order", ["reverse over reverse", "forward over reverse"])
+@pytest.mark.parametrize("order", ORDERS)
 def test_second_derivative(method: str, names: tuple[str, ...], order: str) -> None:
+    check_second_derivative(method, in_turn(names, method, order, ORDERS), order)
+
+
+@pytest.mark.slow
+@every_method_and_its_cases(dtype="float64")
+@pytest.mark.parametrize("order", ORDERS)
+def test_second_derivative_of_all_cases(method: str, names: tuple[str, ...], order: str) -> None:
+    check_second_derivative(method, names, order)
+
+
+def check_second_derivative(method: str, names: tuple[str, ...], order: str) -> None:
     """Hessian of `sum(y**2) / 2` times a direction, by input and kernel, in float64."""
     cases = [dataclasses.replace(CASES[name], dtype="float64") for name in names]
 
