@@ -50,98 +50,154 @@ inline Vec Read<Vec>(const float* from) {
 inline void Write(float* to, float number) { *to = number; }
 inline void Write(float* to, Vec numbers) { Store(to, numbers); }
 
-// Calls use(o, at, inside) for each output of an axis: `at` is the input's cell under the column
+// Calls use(o, at, inside) for the outputs [from, to) of an axis: `at` is the input's cell under the column
 // `first` of the kernel, and `inside` (a constant) whether all of `taps` columns lie in the input.
 template <typename Use>
-void OverOutputs(const Axis& axis, int64_t first, int64_t taps, Use use) {
+inline __attribute__((always_inline)) void OverOutputs(const Axis& axis, int64_t from, int64_t to,
+                                                        int64_t first, int64_t taps, Use use) {
   const int64_t shift = axis.dilation * first - axis.before;
   const int64_t reach = axis.dilation * (taps - 1);
-  int64_t o = 0;
-  for (; o < axis.out && axis.stride * o + shift < 0; ++o)
+  int64_t o = from;
+  for (; o < to && axis.stride * o + shift < 0; ++o)
     use(o, axis.stride * o + shift, std::false_type());
-  for (; o < axis.out && axis.stride * o + shift + reach < axis.in; ++o)
+  for (; o < to && axis.stride * o + shift + reach < axis.in; ++o)
     use(o, axis.stride * o + shift, std::true_type());
-  for (; o < axis.out; ++o) use(o, axis.stride * o + shift, std::false_type());
+  for (; o < to; ++o) use(o, axis.stride * o + shift, std::false_type());
 }
 
 constexpr int64_t kMostRows = 64;  // of a kernel
 constexpr int64_t kLines = 16;     // rows of outputs that are computed together
 
-// The rows of the images and of the kernel that contribute to one row of outputs.
+// The numbers of a kernel, or of its gradient, that are kept in registers at once.
+constexpr int kKept = kLanes == 16 ? 25 : 10;
+
+// The rows of the images that contribute to one row of outputs, and those of the kernel or of its
+// gradient.
+template <typename Number>
 struct Rows {
   int64_t count = 0;
-  const float *images[kMostRows], *weights[kMostRows];
+  const float* images[kMostRows];
+  Number* cells[kMostRows];
+
+  void Add(const float* image, Number* cell) {
+    images[count] = image;
+    cells[count++] = cell;
+  }
 };
 
-// One output's sum over all rows and kTaps columns of the kernel, which begin at the input's cell
-// `at`; without kInside, only over columns inside the input.
-template <typename T, int kTaps, bool kInside>
-inline T Sum(const Rows& rows, int64_t at, const Axis& axis, int64_t first, int64_t channels,
-             int64_t c) {
-  T sums[kTaps] = {};
-  for (int64_t row = 0; row < rows.count; ++row) {
-    const float* x = rows.images[row] + at * channels + c;
-    const float* k = rows.weights[row] + first * channels + c;
-#pragma GCC unroll 8
-    for (int j = 0; j < kTaps; ++j) {
-      const int64_t cell = at + axis.dilation * j;
-      if (kInside || (cell >= 0 && cell < axis.in))
-        sums[j] += Read<T>(k + j * channels) * Read<T>(x + axis.dilation * j * channels);
+// Calls use(constant number of rows, first row) for as many rows at once as fit with kTaps columns.
+template <int kTaps, typename Use>
+void OverRows(int64_t rows, Use use) {
+  for (int64_t row = 0; row < rows;) {
+    const int64_t left = rows - row;
+    if constexpr (5 * kTaps <= kKept) {
+      if (left >= 5) {
+        use(std::integral_constant<int, 5>(), row);
+        row += 5;
+        continue;
+      }
+    }
+    if constexpr (3 * kTaps <= kKept) {
+      if (left >= 3) {
+        use(std::integral_constant<int, 3>(), row);
+        row += 3;
+        continue;
+      }
+    }
+    if (left >= 2) {
+      use(std::integral_constant<int, 2>(), row);
+      row += 2;
+    } else {
+      use(std::integral_constant<int, 1>(), row);
+      row += 1;
     }
   }
-  T sum = sums[0];
-#pragma GCC unroll 8
-  for (int j = 1; j < kTaps; ++j) sum += sums[j];
-  return sum;
+}
+
+// Calls use(lane, c, from, to) for the channels of each `block` of outputs: for vectors, then for
+// single floats that fill no vector.
+template <typename Use>
+void OverBlocks(const Axis& axis, int64_t block, int64_t channels, Use use) {
+  for (int64_t from = 0; from < axis.out; from += block) {
+    const int64_t to = std::min(axis.out, from + block);
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes) use(Vec(), c, from, to);
+    for (; c < channels; ++c) use(0.0f, c, from, to);
+  }
 }
 
 // y[out][C] = the sum over all rows and kTaps columns of the kernel from `first` on; if `first` is
-// not 0, it is added to y.
+// not 0, it is added to y. The kernel of some channels stays in registers for a whole row.
 template <int kTaps>
-void ConvolveRow(const Rows& rows, const Axis& axis, int64_t first, int64_t channels, float* y) {
-  OverOutputs(axis, first, kTaps, [&](int64_t o, int64_t at, auto inside) {
-    float* to = y + o * channels;
-    constexpr bool kInside = decltype(inside)::value;
-    int64_t c = 0;
-    for (; c + kLanes <= channels; c += kLanes) {
-      const Vec sum = Sum<Vec, kTaps, kInside>(rows, at, axis, first, channels, c);
-      Store(to + c, first ? Load(to + c) + sum : sum);
-    }
-    for (; c < channels; ++c) {
-      const float sum = Sum<float, kTaps, kInside>(rows, at, axis, first, channels, c);
-      to[c] = first ? to[c] + sum : sum;
-    }
+void ConvolveRow(const Rows<const float>& rows, const Axis& axis, int64_t first, int64_t channels,
+                 float* y) {
+  if (first == 0 && rows.count == 0) std::memset(y, 0, sizeof(float) * axis.out * channels);
+  // With a stride, rows are long and each pixel is used little: then memory is read in order.
+  const int64_t block = axis.stride > 1 ? 1 : axis.out;
+  OverRows<kTaps>(rows.count, [&](auto group, int64_t row) {
+    constexpr int kRows = decltype(group)::value;
+    const bool adds = first || row;
+    OverBlocks(axis, block, channels, [&](auto lane, int64_t c, int64_t from, int64_t to) __attribute__((always_inline)) {
+      using T = decltype(lane);
+      T kernel[kRows][kTaps];
+      const float* images[kRows];
+      for (int r = 0; r < kRows; ++r) {
+        images[r] = rows.images[row + r] + c;
+        for (int j = 0; j < kTaps; ++j)
+          kernel[r][j] = Read<T>(rows.cells[row + r] + (first + j) * channels + c);
+      }
+      OverOutputs(axis, from, to, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
+        T sums[kRows] = {};
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+          for (int j = 0; j < kTaps; ++j) {
+            const int64_t cell = at + axis.dilation * j;
+            if (inside || (cell >= 0 && cell < axis.in))
+              sums[r] += kernel[r][j] * Read<T>(images[r] + cell * channels);
+          }
+        float* result = y + o * channels + c;
+        T sum = adds ? Read<T>(result) + sums[0] : sums[0];
+#pragma GCC unroll 8
+        for (int r = 1; r < kRows; ++r) sum += sums[r];
+        Write(result, sum);
+      });
+    });
   });
 }
 
-// sums[kTaps][C] += the products of one row of images and one of gradients.
-template <typename T, int kTaps>
-void CorrelateChannels(const float* x, const float* g, const Axis& axis, int64_t first,
-                       int64_t channels, float* sums) {
-  T total[kTaps];
-#pragma GCC unroll 8
-  for (int j = 0; j < kTaps; ++j) total[j] = Read<T>(sums + j * channels);
-  const auto add = [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
-    const T slope = Read<T>(g + o * channels);
-#pragma GCC unroll 8
-    for (int j = 0; j < kTaps; ++j) {
-      const int64_t cell = at + axis.dilation * j;
-      if (inside || (cell >= 0 && cell < axis.in)) total[j] += slope * Read<T>(x + cell * channels);
-    }
-  };
-  OverOutputs(axis, first, kTaps, add);
-#pragma GCC unroll 8
-  for (int j = 0; j < kTaps; ++j) Write(sums + j * channels, total[j]);
-}
-
+// The products of rows of images and of one row of gradients g[out][C], added to kTaps columns of
+// the kernel's gradient from `first` on.
 template <int kTaps>
-void CorrelateRow(const float* x, const float* g, const Axis& axis, int64_t first, int64_t channels,
-                  float* sums) {
-  int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes)
-    CorrelateChannels<Vec, kTaps>(x + c, g + c, axis, first, channels, sums + c);
-  for (; c < channels; ++c)
-    CorrelateChannels<float, kTaps>(x + c, g + c, axis, first, channels, sums + c);
+void CorrelateRow(const Rows<float>& rows, const float* g, const Axis& axis, int64_t first,
+                  int64_t channels) {
+  OverRows<kTaps>(rows.count, [&](auto group, int64_t row) {
+    constexpr int kRows = decltype(group)::value;
+    OverBlocks(axis, axis.out, channels, [&](auto lane, int64_t c, int64_t from, int64_t to) __attribute__((always_inline)) {
+      using T = decltype(lane);
+      T total[kRows][kTaps];
+      const float* images[kRows];
+      for (int r = 0; r < kRows; ++r) {
+        images[r] = rows.images[row + r] + c;
+        for (int j = 0; j < kTaps; ++j)
+          total[r][j] = Read<T>(rows.cells[row + r] + (first + j) * channels + c);
+      }
+      OverOutputs(axis, from, to, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
+        const T slope = Read<T>(g + o * channels + c);
+#pragma GCC unroll 8
+        for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+          for (int j = 0; j < kTaps; ++j) {
+            const int64_t cell = at + axis.dilation * j;
+            if (inside || (cell >= 0 && cell < axis.in))
+              total[r][j] += slope * Read<T>(images[r] + cell * channels);
+          }
+      });
+      for (int r = 0; r < kRows; ++r)
+        for (int j = 0; j < kTaps; ++j)
+          Write(rows.cells[row + r] + (first + j) * channels + c, total[r][j]);
+    });
+  });
 }
 
 // Calls use(number of columns, first column) for five, three or one of the kernel's columns.
@@ -171,14 +227,12 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbe
   const auto terms = Terms(columns);
   const float *from = x.typed_data(), *k = kernel.typed_data();
   float* to = y->typed_data();
-  const auto convolve_line = [&](int64_t line, Rows& used) {
+  const auto convolve_line = [&](int64_t line, Rows<const float>& used) {
     const int64_t n = line / out[1];
     float* result = to + line * out[2] * channels;
-    used = {};
-    for (const Term& r : rows[line % out[1]]) {
-      used.images[used.count] = from + (n * in[1] + r.at) * in[2] * channels;
-      used.weights[used.count++] = k + r.cell * width * channels;
-    }
+    used.count = 0;
+    for (const Term& r : rows[line % out[1]])
+      used.Add(from + (n * in[1] + r.at) * in[2] * channels, k + r.cell * width * channels);
     if (in_dilation[1] == 1) {
       OverColumns(width, [&](auto taps, int64_t j) {
         ConvolveRow<decltype(taps)::value>(used, columns, j, channels, result);
@@ -191,11 +245,11 @@ ffi::Error Convolve(ffi::ThreadPool pool, Array x, Array kernel, Result y, Numbe
         for (const Term& c : terms[column])
           for (int64_t e = 0; e < channels; ++e)
             result[column * channels + e] +=
-                used.images[r][c.at * channels + e] * used.weights[r][c.cell * channels + e];
+                used.images[r][c.at * channels + e] * used.cells[r][c.cell * channels + e];
   };
   const int64_t lines = out[0] * out[1];
   Parallel(pool, (lines + kLines - 1) / kLines, [&](int64_t piece) {
-    Rows used;
+    Rows<const float> used;
     for (int64_t line = piece * kLines; line < std::min(lines, (piece + 1) * kLines); ++line)
       convolve_line(line, used);
   });
@@ -214,20 +268,24 @@ ffi::Error KernelGradient(ffi::ThreadPool pool, Array x, Array dy, Result dk, Nu
   float *to = dk->typed_data(), *sums = Scratch(0, chunks * size);
   Parallel(pool, chunks, [&](int64_t chunk) {
     float* mine = sums + chunk * size;
+    Rows<float> used;
     std::memset(mine, 0, sizeof(float) * size);
     for (int64_t line = chunk * lines / chunks; line < (chunk + 1) * lines / chunks; ++line) {
       const int64_t n = line / out[1], row = line % out[1];
+      const auto correlate = [&] {
+        OverColumns(cells[1], [&](auto taps, int64_t j) {
+          CorrelateRow<decltype(taps)::value>(used, g + line * out[2] * channels, columns, j,
+                                              channels);
+        });
+        used.count = 0;
+      };
       for (int64_t i = 0; i < cells[0]; ++i) {
         const int64_t at = stride[0] * row + dilation[0] * i - before[0];
         if (at < 0 || at >= in[1]) continue;
-        const float* images = from + (n * in[1] + at) * in[2] * channels;
-        const float* slopes = g + line * out[2] * channels;
-        float* part = mine + i * cells[1] * channels;
-        OverColumns(cells[1], [&](auto taps, int64_t j) {
-          CorrelateRow<decltype(taps)::value>(images, slopes, columns, j, channels,
-                                              part + j * channels);
-        });
+        used.Add(from + (n * in[1] + at) * in[2] * channels, mine + i * cells[1] * channels);
+        if (used.count == kMostRows) correlate();
       }
+      correlate();
     }
   });
   for (int64_t e = 0; e < size; ++e) {
