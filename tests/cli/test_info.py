@@ -49,6 +49,8 @@ def test_info_as_json(jcnn: Jcnn, home: Path) -> None:
     assert set(caches) == {
         "data",
         "tfds",
+        "folders",
+        "shards",
         "bad_images",
         "features",
         "native",

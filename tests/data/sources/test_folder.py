@@ -191,7 +191,7 @@ def test_the_second_start_decodes_nothing(folder: Path, cache: Path) -> None:
     steps = ["checking", "looking at", "decoding"]
     assert read_events(events) == [f"{step} {folder}" for step in steps]
     ends = [event for event in events if isinstance(event, Reading) and event.done == event.total]
-    assert [event.total for event in ends] == [18] * 3
+    assert [event.total for event in ends] == [18] * 4  # the states are checked, then the contents
     again: list[Event] = []
     assert_same(load(f"folder:{folder}", notify=again.append), first)
     assert read_events(again) == [f"checking {folder}"]
