@@ -24,7 +24,7 @@ _PACKAGES = (
     *("matplotlib", "tensorflow-datasets", "tyro", "rich"),
 )
 _CACHES = (
-    *("data", "tfds", "folders", "shards", "bad_images", "features"),
+    *("data", "tfds", "folders", "shards", "shapes", "bad_images", "features"),
     *("native", "xla", "conv_table.json"),
 )
 _VARIABLES = ("JCNN_", "JAX_", "XLA_", "XDG_CACHE_HOME", "TFDS_DATA_DIR", "CXX", "CUDA_VISIBLE_")

@@ -53,7 +53,8 @@ class DataCacheCommand:
         for entry in others:
             table.add_row(entry.name, _size(entry.size), "-")
         total = sum(entry.size for entry in sets)
-        print_table(table)
+        if table.row_count:
+            print_table(table)
         print(f"{cache_folder()}: {_size(total)} of {_size(limit)} for decoded data sets")
 
 

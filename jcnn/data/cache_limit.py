@@ -14,7 +14,7 @@ from jcnn.system.caches import cache_folder
 _VARIABLE = "JCNN_CACHE_BYTES"
 _LIMIT = 20 * 2**30
 # What is derived from data, and can be made again; not compiled programs.
-KINDS = ("data", "features", "folders", "shards", "tfds", "bad_images")
+KINDS = ("data", "features", "folders", "shards", "shapes", "tfds", "bad_images")
 
 
 @dataclass(frozen=True)

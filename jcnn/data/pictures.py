@@ -104,7 +104,7 @@ def _read(pictures: Pictures, request: Request) -> tuple[Dataset, Dataset]:
     """The images as they are cached, or streamed if they do not fit in memory."""
     shape = request.image_shape
     if not _fits(pictures, shape or _largest_shape(pictures, request)):
-        shape = shape or _common_shape(pictures, request)
+        shape = shape or _remembered_shape(pictures, request)
         if not _fits(pictures, shape):
             bad = _undecodable(pictures, request, shape) if request.on_bad_image == "skip" else {}
             return _streamed(pictures, request, shape, bad)
@@ -115,7 +115,10 @@ def _read(pictures: Pictures, request: Request) -> tuple[Dataset, Dataset]:
 
 def _some_shapes(pictures: Pictures) -> Iterator[Shape]:
     """The shapes of up to `_LOOKED_AT` pictures, evenly chosen, from their headers."""
-    for n in range(0, len(pictures), -(-len(pictures) // _LOOKED_AT)):
+    rows = np.arange(len(pictures))
+    if pictures.blocks is not None:  # more would be read than is looked at
+        rows = np.flatnonzero(pictures.blocks == pictures.blocks[0])
+    for n in map(int, rows[:: -(-len(rows) // _LOOKED_AT)]):
         with suppress(DataError, FileNotFoundError):
             yield _shape_of(pictures, n)
 
@@ -211,6 +214,18 @@ def _largest_shape(pictures: Pictures, request: Request) -> Shape:
         else:
             return height, width, 3
     raise DataError(f"{show(pictures.where)}: no image in it can be read")
+
+
+def _remembered_shape(pictures: Pictures, request: Request) -> Shape:
+    """`_common_shape`, cached under the state of the files, so that a later start opens none."""
+    key = hashlib.sha256(repr((_FORMAT, request.on_bad_image, pictures.state())).encode())
+    file = cache_folder() / "shapes" / f"{key.hexdigest()[:24]}.json"
+    match read_cached(file, request.notify):
+        case [int(height), int(width), int(channels)]:
+            return height, width, channels
+    shape = _common_shape(pictures, request)
+    write_cached(file, shape)
+    return shape
 
 
 def _common_shape(pictures: Pictures, request: Request) -> Shape:

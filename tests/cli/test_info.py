@@ -51,6 +51,7 @@ def test_info_as_json(jcnn: Jcnn, home: Path) -> None:
         "tfds",
         "folders",
         "shards",
+        "shapes",
         "bad_images",
         "features",
         "native",

@@ -98,14 +98,14 @@ SOURCES: tuple[Source, ...] = (
     ),
     Source(
         "tar:GLOB",
-        "tar shards as of WebDataset, such as tar:'shards/*.tar': NAME.jpg beside NAME.cls or json",
+        "tar files that hold NAME.jpg beside NAME.cls or NAME.json, as of WebDataset",
         read_tar,
         takes_image_shape=True,
         any_size=True,
     ),
     Source(
         "parquet:GLOB",
-        "Parquet files as of Hugging Face: a column of images and one of labels; needs pyarrow",
+        "Parquet files with images and labels, as of Hugging Face; needs pyarrow",
         read_parquet,
         takes_image_shape=True,
         any_size=True,

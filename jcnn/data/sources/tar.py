@@ -183,14 +183,16 @@ def save(file: Path, index: TarIndex, size: int) -> None:
         "labels": index.labels,
     }
     about = [_FORMAT, size, index.table, list(index.files.items()), index.bad, index.notes]
-    sealed.write(file, arrays, {"about": json.dumps(about)})
+    # As an array: the order of several texts in such a file differs from time to time.
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    sealed.write(file, arrays, {})
 
 
 def _load(file: Path, size: int) -> TarIndex | None:
     """The index in a file; None if it is damaged, or of an archive of another size."""
     try:
-        arrays, texts = sealed.read(file)
-        version, its_size, table, files, bad, notes = json.loads(texts["about"])
+        arrays, _ = sealed.read(file)
+        version, its_size, table, files, bad, notes = json.loads(arrays["about"].tobytes())
         if (version, its_size) != (_FORMAT, size):
             return None
         return TarIndex(
