@@ -159,12 +159,18 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         size = self._window_steps * self._batch_size
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
-        chosen = []
-        for given in (self._dataset.images, self._dataset.labels):
-            chosen.append(np.zeros((size, *given.shape[1:]), given.dtype))
-            chosen[-1][: len(rows)] = given[rows]
-        images, labels, order = jax.device_put((*chosen, np.arange(size, dtype=np.int32)))
-        return Window(images, labels, order, first)
+        given = self._dataset.images
+        images = np.empty((size, *given.shape[1:]), given.dtype)
+        if isinstance(given, StreamedImages):
+            given.read_into(images, rows)
+        else:
+            images[: len(rows)] = given[rows]
+        images[len(rows) :] = 0
+        labels = np.zeros((size, *self._dataset.labels.shape[1:]), self._dataset.labels.dtype)
+        labels[: len(rows)] = self._dataset.labels[rows]
+        order = np.arange(size, dtype=np.int32)
+        on_device = jax.device_put((images, labels, order))
+        return Window(*on_device, first=first)
 
     def __enter__(self) -> Self:
         return self

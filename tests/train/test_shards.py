@@ -13,7 +13,7 @@ from jcnn.data import Dataset, StreamedImages, load
 from jcnn.data.blocks import keep_blocks
 from jcnn.data.pack import pack
 from jcnn.layers import Dense, Dropout, Flatten, Sequential
-from jcnn.train import Event, Progress, find_learning_rate, fit, loop, order
+from jcnn.train import Event, Progress, fit, loop, order
 from jcnn.train.programs import seed_keys
 from tests.data.sources.image_folders import write_classes
 from tests.data.sources.shard_files import write_parquet
@@ -40,7 +40,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(order, "keep_blocks", partial(keep_blocks, least=12))
     write_classes(tmp_path / "pictures", {"a": 30, "b": 30})
     pack(f"folder:{tmp_path}/pictures", tmp_path / "tar", shard_bytes=20_000)
-    write_parquet(tmp_path / "train.parquet", [0, 1, 1] * 20, names=["a", "b"], rows=7)
+    write_parquet(tmp_path / "train.parquet", [0, 1] * 24, names=["a", "b"], rows=7)
     write_parquet(tmp_path / "test.parquet", [0, 1], first=80, names=["a", "b"])
     return tmp_path
 
@@ -63,14 +63,12 @@ def test_blocks_give_the_same_order_in_memory_and_streamed(
 ) -> None:
     data = read(files, "parquet:*.parquet")
     expected = trained(data)
-    rates = find_learning_rate(model(), data, CONFIG, updates=10).losses
     other = trained(replace(data, blocks=None))
     assert not np.array_equal(expected.dense.kernel[...], other.dense.kernel[...])
     monkeypatch.setenv("JCNN_MEMORY_BYTES", "500")
     streamed = read(files, "parquet:*.parquet")
     assert isinstance(streamed.images, StreamedImages)
     small.assert_same_bits(expected, trained(streamed))
-    assert find_learning_rate(model(), streamed, CONFIG, updates=10).losses == rates
 
 
 def test_blocks_without_shuffling_keep_the_order_of_the_rows(files: Path) -> None:
@@ -85,9 +83,10 @@ def test_an_epoch_reads_each_block_once(files: Path, monkeypatch: pytest.MonkeyP
     orders = order.order_of(data, config, seed_keys(np.asarray(3)))
     for epoch in (1, 2):
         rows = np.asarray(orders(epoch))
-        assert sorted(rows) == list(range(60))
-        groups = [data.blocks[rows[start : start + 14]] for start in range(0, 56, 14)]
-        assert all(len(set(group.tolist())) == 2 for group in groups[:3])
+        assert sorted(rows) == list(range(48))
+        for block in range(7):
+            places = np.flatnonzero(data.blocks[rows] == block)
+            assert places.max() - places.min() < 14  # of two blocks of 7
     assert (np.asarray(orders(1)) != np.asarray(orders(2))).any()
 
 
