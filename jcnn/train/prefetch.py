@@ -169,8 +169,8 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         labels = np.zeros((size, *self._dataset.labels.shape[1:]), self._dataset.labels.dtype)
         labels[: len(rows)] = self._dataset.labels[rows]
         order = np.arange(size, dtype=np.int32)
-        on_device = jax.device_put((images, labels, order))
-        return Window(*on_device, first=first)
+        there, its_labels, its_order = jax.device_put((images, labels, order))
+        return Window(there, its_labels, its_order, first)
 
     def __enter__(self) -> Self:
         return self
