@@ -3,12 +3,13 @@
 Both give the steps the same batches in the same order, so the same seed gives the same training.
 """
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from jcnn.data.batches import Window
 from jcnn.data.memory import memory_budget
 from jcnn.train.evaluate import chunk_examples, must_stream
 from jcnn.train.events import Event
+
+_ALIGNED = 64  # bytes
 
 # From an epoch's number to the order `(N,)` of its examples.
 Order = Callable[[int], jax.Array]
@@ -160,7 +163,7 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
         given = self._dataset.images
-        images = np.empty((size, *given.shape[1:]), given.dtype)
+        images = _aligned((size, *given.shape[1:]), given.dtype)
         if isinstance(given, StreamedImages):
             given.read_into(images, rows)
         else:
@@ -183,3 +186,11 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
     ) -> None:
         """Stop the reader thread."""
         self._reader.shutdown(wait=True, cancel_futures=True)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """An array whose memory a CPU device takes over without a copy, if nothing changes it later."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    start = -memory.ctypes.data % _ALIGNED
+    return memory[start : start + size].view(dtype).reshape(shape)
