@@ -153,10 +153,13 @@ def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listin
 
 def _check_classes_are_no_parts(folder: Path, names: list[str]) -> None:
     """Raise if all folders contain the same two or more folders: they are splits, not classes."""
-    inside = [_entries(folder / name) for name in names]
-    sets = {tuple(entry.name for entry in entries if _is_folder(entry)) for entries in inside}
-    loose = any(_has_extension(entry.name) for entries in inside for entry in entries)
-    if len(names) > 1 and len(sets) == 1 and not loose and len(classes := sets.pop()) > 1:
+    sets = set()
+    for name in names:
+        entries = _entries(folder / name)
+        if any(_has_extension(entry.name) for entry in entries):
+            return
+        sets.add(tuple(entry.name for entry in entries if _is_folder(entry)))
+    if len(names) > 1 and len(sets) == 1 and len(classes := sets.pop()) > 1:
         raise DataError(
             f"{show(folder)}: {show(' and '.join(names))} hold the same folders "
             f"({show(', '.join(classes[:3]))}{', ...' * (len(classes) > 3)}), so they are not "

@@ -133,11 +133,17 @@ def _read(path: Path, index: TarIndex, n: int) -> bytes:
 
 
 def _is_header(block: bytes, size: int) -> bool:
-    """Whether a block is a header, by its checksum, of a member of this size."""
+    """Whether a block is a header, by its checksum, of a member of this size.
+
+    `tarfile` does the same in ten times the time.
+    """
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape").size == size
-    except tarfile.HeaderError:
+        its_size, stated = (
+            int(field.strip(b"\0 "), 8) for field in (block[124:136], block[148:156])
+        )
+    except ValueError:
         return False
+    return its_size == size and stated == sum(block) - sum(block[148:156]) + 8 * ord(" ")
 
 
 # --- the index ------------------------------------------------------------------------------------
