@@ -30,7 +30,8 @@ from jcnn.data.sources.class_folders import EXTENSIONS
 from jcnn.data.sources.folder import folder_pictures
 from jcnn.data.sources.parquet import parquet_pictures
 from jcnn.data.sources.shards import CLASSES
-from jcnn.data.sources.tar import INDEX, save, scan, tar_pictures
+from jcnn.data.sources.tar import INDEX, save, tar_pictures
+from jcnn.data.sources.tar_members import BLOCK, scan
 
 SOURCES: dict[str, Callable[[Request], Pictures]] = {
     "folder": folder_pictures,
@@ -38,8 +39,7 @@ SOURCES: dict[str, Callable[[Request], Pictures]] = {
     "parquet": parquet_pictures,
 }
 _SPLITS = ("train", "val", "test")
-_BLOCK = 512
-_END = 2 * _BLOCK  # of zeros
+_END = 2 * BLOCK  # of zeros
 # The first bytes of pictures whose names have no ending.
 _KINDS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
 
@@ -191,7 +191,7 @@ def _member(name: str, content: bytes) -> bytes:
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(content), 0o644
     header = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-    return header + content + bytes(-len(content) % _BLOCK)
+    return header + content + bytes(-len(content) % BLOCK)
 
 
 def _umask() -> int:

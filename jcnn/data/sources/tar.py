@@ -15,58 +15,26 @@ import hashlib
 import io
 import json
 import os
-import re
-import tarfile
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from jcnn.data._files import is_plain_text, show
+from jcnn.data._files import show
 from jcnn.data.dataset import Dataset
 from jcnn.data.errors import DataError
 from jcnn.data.file_names import FileNames, NamesWriter
 from jcnn.data.pictures import Pictures, read_pictures
 from jcnn.data.request import Request
-from jcnn.data.sources.class_folders import EXTENSIONS
-from jcnn.data.sources.shards import Label, Shard, read_class_names, read_shards
+from jcnn.data.sources.shards import Shard, read_class_names, read_shards
+from jcnn.data.sources.tar_members import BLOCK, TarIndex, scan
 from jcnn.system import sealed
 from jcnn.system.caches import cache_folder, check_private, make_private
 
 INDEX = ".index"  # the ending of an archive's index, after the archive's name
 _FORMAT = 1
-_BLOCK = 512
-_MOST_LABEL = 2**20  # bytes of a label's member
-_LABELS = ("cls", "json")
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"(\xb5": "zstd"}
-
-
-@dataclass(frozen=True, eq=False)
-class TarIndex:
-    """Where the N pictures of an archive lie.
-
-    Args:
-        names: their members.
-        starts, sizes: `(N,)` int64, the position and length of their bytes.
-        labels: `(N,)` int32, an index into `table`.
-        table: the different labels.
-        files: the name that each picture had before it was packed, where it differs.
-        bad: members that cannot be used, with the reason.
-        notes: lines for the user.
-    """
-
-    names: FileNames
-    starts: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int32]
-    table: list[Label]
-    files: dict[int, str] = field(default_factory=dict)
-    bad: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def read_tar(request: Request) -> tuple[Dataset, Dataset]:
@@ -118,18 +86,18 @@ def _read(path: Path, index: TarIndex, n: int) -> bytes:
     try:
         file = os.open(path, os.O_RDONLY)
         try:
-            data = os.pread(file, _BLOCK + size, start - _BLOCK)
+            data = os.pread(file, BLOCK + size, start - BLOCK)
         finally:
             os.close(file)
     except OSError as error:
         place = f"{show(path)}: {show(index.names[n])}"
         raise DataError(f"{place}: cannot be read ({error.strerror})") from None
-    if not _is_header(data[:_BLOCK], size) or len(data) < _BLOCK + size:
+    if not _is_header(data[:BLOCK], size) or len(data) < BLOCK + size:
         raise DataError(
             f"{show(path)}: {show(index.names[n])}: is not where the index has it; expected a "
             f"file that has not changed since, or no index"
         )
-    return data[_BLOCK:]
+    return data[BLOCK:]
 
 
 def _is_header(block: bytes, size: int) -> bool:
@@ -137,10 +105,9 @@ def _is_header(block: bytes, size: int) -> bool:
 
     `tarfile` does the same in ten times the time.
     """
+    fields = block[124:136], block[148:156]
     try:
-        its_size, stated = (
-            int(field.strip(b"\0 "), 8) for field in (block[124:136], block[148:156])
-        )
+        its_size, stated = (int(field.strip(b"\0 "), 8) for field in fields)
     except ValueError:
         return False
     return its_size == size and stated == sum(block) - sum(block[148:156]) + 8 * ord(" ")
@@ -213,190 +180,3 @@ def _load(file: Path, size: int) -> TarIndex | None:
         )
     except (sealed.DamagedError, KeyError, ValueError, TypeError):
         return None
-
-
-# --- reading an archive from start to end ---------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Sample:
-    """What an archive has under one NAME."""
-
-    image: str = ""
-    start: int = 0
-    size: int = 0
-    label: Label | None = None
-    from_cls: bool = False
-    file: str = ""
-
-
-def scan(path: Path) -> TarIndex:
-    """Find the pictures of an archive and their labels.
-
-    Raises:
-        DataError: it is no tar file, is compressed or cut off, or has two members of one name.
-    """
-    samples: dict[str, _Sample] = {}
-    bad: list[tuple[str, str]] = []
-    others: list[str] = []
-    for member, content in _members(path):
-        name = member.name.removeprefix("./")
-        if any(part.startswith(".") and part != ".." for part in name.split("/")):
-            continue  # hidden, such as the files that macOS adds
-        if reason := _wrong(member, name):
-            bad.append((name, reason))
-            continue
-        parts = re.fullmatch(r"((?:.*/)?[^./]+)\.([^/]+)", name, re.DOTALL)
-        ending = "" if parts is None else parts[2].lower()
-        if parts is None or (f".{ending}" not in EXTENSIONS and ending not in _LABELS):
-            others.append(name)
-            continue
-        sample = samples.setdefault(parts[1], _Sample())
-        if f".{ending}" in EXTENSIONS:
-            if sample.image:
-                raise DataError(
-                    f"{show(path)}: {show(name)}: a second picture of this name, after "
-                    f"{show(sample.image)}; expected different names"
-                )
-            sample.image, sample.start, sample.size = name, member.offset_data, member.size
-            continue
-        try:
-            label, file = _label(ending, content.read(_MOST_LABEL))
-        except ValueError as error:
-            bad.append((name, str(error)))
-            continue
-        sample.file = file or sample.file
-        if label is not None and (ending == "cls" or not sample.from_cls):
-            sample.label, sample.from_cls = label, ending == "cls"
-    notes = []
-    if others:
-        notes.append(
-            f"{show(path)}: left out {len(others)} members that are neither a picture nor its "
-            f"label, such as {show(others[0])}"
-        )
-    return _index(samples, bad, notes)
-
-
-def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """The members that are no folders, each with its content.
-
-    Raises:
-        DataError: as for `scan`.
-    """
-    with path.open("rb") as stream:
-        first = stream.read(2)
-        if kind := _COMPRESSED.get(first):
-            raise DataError(
-                f"{show(path)}: compressed by {kind}; expected a plain tar file, whose pictures "
-                f"are read by their position"
-            )
-        stream.seek(0)
-        last = "at its first member"
-        try:
-            with tarfile.open(fileobj=stream, mode="r:") as archive:
-                while (member := archive.next()) is not None:
-                    if not member.isdir():
-                        content = archive.extractfile(member) if member.isreg() else None
-                        yield member, content or io.BytesIO()
-                    last = f"after {show(member.name)}"
-                    vars(archive)["members"].clear()  # they would fill the memory
-                end = archive.offset
-        except (tarfile.TarError, EOFError, OSError, UnicodeError) as error:
-            raise DataError(f"{show(path)}: damaged or cut off {last} ({show(error)})") from None
-        stream.seek(end)
-        rest = stream.read(2**20)
-        if len(rest) < _BLOCK:
-            raise DataError(
-                f"{show(path)}: cut off {last}; expected blocks of zeros that end the archive"
-            )
-        if any(rest):
-            raise DataError(
-                f"{show(path)}: more data {last}, behind the end of the archive; expected one "
-                f"archive in a file"
-            )
-
-
-def _wrong(member: tarfile.TarInfo, name: str) -> str:
-    """Why a member cannot be used; "" if it can."""
-    if not member.isreg():
-        return "a link or device; expected a file"
-    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-        return "its name leads out of the archive; expected a relative path without .."
-    if member.sparse is not None:
-        return "a sparse file; expected a plain one"
-    return ""
-
-
-def _label(ending: str, content: bytes) -> tuple[Label | None, str]:
-    """The label in a member, None if a JSON object has none; and the picture's original name."""
-    if len(content) == _MOST_LABEL:
-        raise ValueError("too long for a label")
-    value: Any = None
-    try:
-        text = content.decode("utf-8").strip()
-        if ending == "cls":
-            value = int(text) if re.fullmatch(r"-?\d{1,9}", text) else text
-        else:
-            value = json.loads(text)
-    except (ValueError, RecursionError):
-        wanted = "UTF-8 text" if ending == "cls" else "a JSON object"
-        raise ValueError(f"{content[:40]!r} is no label; expected {wanted}") from None
-    if ending == "cls":
-        return _checked(value), ""
-    if not isinstance(value, dict):
-        raise ValueError(f"{text[:40]!r} is no label; expected a JSON object")
-    file = value.get("file")
-    original = file if isinstance(file, str) else ""
-    for key in ("cls", "label", "class_name"):
-        if key in value:
-            return _checked(value[key], value.get("class_name")), original
-    return None, original
-
-
-def _checked(value: Any, name: Any = None) -> Label:
-    """The label of these values.
-
-    Raises:
-        ValueError: they are no label.
-    """
-    number = value if isinstance(value, int) and not isinstance(value, bool) else None
-    if number is None and name is None:
-        name = value
-    if number is not None and number < 0:
-        raise ValueError(f"label {number}; expected 0 or more")
-    if name is not None and not (isinstance(name, str) and name and is_plain_text(name)):
-        raise ValueError(f"label {str(value)[:40]!r}; expected a number or a name of one line")
-    return number, name
-
-
-def _index(samples: dict[str, _Sample], bad: list[tuple[str, str]], notes: list[str]) -> TarIndex:
-    names, table = NamesWriter(), dict[Label, int]()
-    starts: list[int] = []
-    sizes: list[int] = []
-    labels: list[int] = []
-    files: dict[int, str] = {}
-    known = {name for name, _ in bad}
-    for key, sample in samples.items():
-        if not sample.image:
-            if not {f"{key}.cls", f"{key}.json"} & known:
-                bad.append((key, "a label without a picture"))
-        elif sample.label is None:
-            if not {f"{key}.cls", f"{key}.json"} & known:
-                bad.append((sample.image, f"no label; expected {show(key)}.cls or .json"))
-        else:
-            if sample.file:
-                files[len(starts)] = sample.file
-            names.add([sample.image])
-            starts.append(sample.start)
-            sizes.append(sample.size)
-            labels.append(table.setdefault(sample.label, len(table)))
-    return TarIndex(
-        names.names(),
-        np.array(starts, np.int64),
-        np.array(sizes, np.int64),
-        np.array(labels, np.int32),
-        list(table),
-        files,
-        bad,
-        notes,
-    )

@@ -11,6 +11,7 @@ import pytest
 from jcnn.data import Dataset, Note, Reading, StreamedImages, load, split_validation
 from jcnn.data.pack import pack
 from jcnn.data.sources import tar
+from jcnn.data.sources.tar_members import TarIndex
 from tests.animals import animals_dir
 from tests.data.sources.image_folders import COUNTS, notes, pixels, write_classes
 from tests.data.sources.shard_files import png, samples, write_tar
@@ -30,7 +31,7 @@ def assert_same(one: tuple[Dataset, Dataset], other: tuple[Dataset, Dataset]) ->
         assert (left.class_names, left.stratify) == (right.class_names, right.stratify)
 
 
-def never(*_: Any) -> tar.TarIndex:
+def never(*_: Any) -> TarIndex:
     raise AssertionError("scanned")
 
 
