@@ -23,7 +23,10 @@ _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "safetensors"),
     *("matplotlib", "tensorflow-datasets", "tyro", "rich"),
 )
-_CACHES = ("data", "tfds", "bad_images", "features", "native", "xla", "conv_table.json")
+_CACHES = (
+    *("data", "tfds", "folders", "shards", "shapes", "bad_images", "features"),
+    *("native", "xla", "conv_table.json"),
+)
 _VARIABLES = ("JCNN_", "JAX_", "XLA_", "XDG_CACHE_HOME", "TFDS_DATA_DIR", "CXX", "CUDA_VISIBLE_")
 
 

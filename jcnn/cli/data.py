@@ -1,4 +1,4 @@
-"""`jcnn data`: list the data sources; `jcnn data show`: draw images of one."""
+"""`jcnn data`: list the data sources; draw images of one, pack one, or list what is cached."""
 
 import json
 from dataclasses import dataclass
@@ -6,17 +6,24 @@ from typing import Annotated
 
 import tyro
 
+from jcnn.cli.data_cache import DataCacheCommand
+from jcnn.cli.data_pack import DataPackCommand
 from jcnn.cli.data_show import DataShowCommand
 
 _Action = (
     Annotated[DataShowCommand, tyro.conf.subcommand("show")]
+    | Annotated[DataPackCommand, tyro.conf.subcommand("pack")]
+    | Annotated[DataCacheCommand, tyro.conf.subcommand("cache")]
     | Annotated[None, tyro.conf.subcommand("list", description="Print a row for each source.")]
 )
 
 
 @dataclass(frozen=True)
 class DataCommand:
-    """List the data sources that --data accepts, or draw images of one (show)."""
+    """List the data sources that --data accepts, or do something with one.
+
+    show draws images, pack writes tar shards, cache lists and clears what is cached.
+    """
 
     action: Annotated[_Action, tyro.conf.arg(name="")] = None
     json: bool = False
@@ -26,7 +33,9 @@ class DataCommand:
         """Print a row for each source, or draw a sheet."""
         if self.action is not None:
             if self.json:
-                raise ValueError("--json: got show too; accepted: with the list of sources only")
+                raise ValueError(
+                    "--json: got a command too; accepted: with the list of sources only"
+                )
             self.action.run()
             return
         from rich.box import SIMPLE_HEAD

@@ -44,7 +44,7 @@ class TrainCommand:
     safetensors or Keras file, or a run folder, such as one of jcnn import; without --model, its
     model is trained. The last layer may have other classes."""
     data: Annotated[str, tyro.conf.arg(metavar="SOURCE")] = "mnist5k"
-    """Data source, such as fashion_mnist, idx:DIR or folder:DIR; jcnn data lists them."""
+    """Data source, such as fashion_mnist, folder:DIR or "tar:DIR/*.tar"; jcnn data lists them."""
     data_dir: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
     ] = None
@@ -53,14 +53,14 @@ class TrainCommand:
         tuple[int, int] | None,
         tyro.conf.arg(
             metavar="H W",
-            help_behavior_hint="(default: the model's for folder:DIR, else the source's)",
+            help_behavior_hint="(default: the model's for pictures in files, else the source's)",
         ),
     ] = None
     """Height and width, in pixels, to which images are resized."""
     color: Annotated[
         Literal["grey", "rgb"] | None,
         tyro.conf.arg(
-            help_behavior_hint="(default: the model's for folder:DIR, else the source's)"
+            help_behavior_hint="(default: the model's for pictures in files, else the source's)"
         ),
     ] = None
     """Convert images to one channel (grey) or three (rgb)."""
@@ -163,7 +163,7 @@ class TrainCommand:
     ) -> "tuple[Dataset, Dataset, RunConfig]":
         """The training and test data and the run's configuration, from the options."""
         from jcnn.data import load
-        from jcnn.data.sources import takes_image_shape
+        from jcnn.data.sources import has_any_size, takes_image_shape
         from jcnn.runs import describe
 
         shape = None
@@ -171,7 +171,7 @@ class TrainCommand:
         if chosen and not takes_image_shape(self.data):
             option = "--image-size" if self.image_size else "--color"
             raise ValueError(f"{option}: {self.data!r} takes none; its images have a fixed shape")
-        if chosen or self.data.startswith("folder:"):
+        if chosen or has_any_size(self.data):
             if model.input_shape is not None:
                 height, width, channels = model.input_shape
             elif self.image_size:

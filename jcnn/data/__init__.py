@@ -1,6 +1,7 @@
 """Data sets, the sources that they are read from, and image files for prediction."""
 
-from jcnn.data.dataset import DataError, Dataset, split, stratified_split
+from jcnn.data.dataset import Dataset, split, stratified_split
+from jcnn.data.errors import DataError
 from jcnn.data.events import Note, Notify, Reading
 from jcnn.data.image_files import read_image
 from jcnn.data.preprocessing import Preprocessing

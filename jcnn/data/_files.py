@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 
 _CHUNK = 2**20
 

@@ -6,7 +6,8 @@ CACHE/data/NAME-HASH/about.json    key, class names, sizes of the splits, file n
                                    checksums
 
 An entry appears whole or not at all. When it is opened, all of it is verified: a CRC-32 of each
-4 MiB, on all cores, at the speed of reading memory. A damaged entry is rebuilt, with a note.
+4 MiB, on all cores, at the speed of reading memory. A damaged entry is rebuilt, with a note. All
+entries take a limited number of bytes (`cache_limit`).
 """
 
 import hashlib
@@ -25,6 +26,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from jcnn.data._files import show
+from jcnn.data.cache_limit import cache_limit, forget, mark_used
 from jcnn.data.dataset import Dataset
 from jcnn.data.events import Note, Notify, silent
 from jcnn.data.parallel import in_parallel
@@ -63,10 +65,13 @@ def cached(
         The training set and the test set; their images are mapped into memory, read-only. If the
         cache cannot be written, the result of `make`.
     """
+    cache_limit()  # an invalid limit is told before the work
     digest = hashlib.sha256(f"{_FORMAT} {key}".encode()).hexdigest()[:24]
     folder = cache_folder() / "data" / f"{name}-{digest}"
     parts = _open(folder)
-    if parts is None:
+    if parts is not None:
+        mark_used(folder)
+    else:
         if folder.is_dir() and _is_private(folder.parent):
             notify(Note(f"{show(folder)}: damaged; it is made again"))
         made = Splits(*make())
@@ -75,6 +80,8 @@ def cached(
         if parts is None:
             notify(Note(f"{show(folder.parent)}: the data set is not cached ({reason})"))
             parts = made
+        for old in forget(keep=folder):
+            notify(Note(f"{show(old.path)}: removed; the cache is limited to JCNN_CACHE_BYTES"))
     for note in parts.notes:
         notify(Note(note))
     return parts.train, parts.test
@@ -96,11 +103,13 @@ def _open(folder: Path) -> Splits | None:
         names, stratify = tuple(map(str, about["class_names"])), bool(about["stratify"])
         cut, tested = int(about["train"]), int(about["train"]) + int(about["validation"])
 
-        files = about.get("names")
+        files, runs = about.get("names"), about.get("blocks")
+        blocks = None if runs is None else np.repeat(*np.array(runs, np.int32).T)
 
         def part(rows: slice, validation: Dataset | None = None) -> Dataset:
             own = None if files is None else tuple(map(str, files[rows]))
-            return Dataset(images[rows], labels[rows], names, stratify, validation, own)
+            its_blocks = None if blocks is None else blocks[rows]
+            return Dataset(images[rows], labels[rows], names, stratify, validation, own, its_blocks)
 
         validation = part(slice(cut, tested)) if cut < tested else None
         train, test = part(slice(cut), validation), part(slice(tested, None))
@@ -183,6 +192,7 @@ def _write_files(folder: Path, key: str, parts: Splits) -> None:
         "validation": 0 if own is None else len(own),
         "stratify": train.stratify,
         "names": _names(datasets),
+        "blocks": _block_runs(datasets),
         "notes": list(notes),
     }
     checksums = {
@@ -203,6 +213,17 @@ def _names(parts: Sequence[Dataset]) -> list[str] | None:
             return None
         found += part.names
     return found
+
+
+def _block_runs(parts: Sequence[Dataset]) -> list[tuple[int, int]] | None:
+    """The blocks of all images, as pairs of a block and how often it follows itself."""
+    found = [part.blocks for part in parts if part.blocks is not None]
+    if len(found) < len(parts):
+        return None
+    blocks = np.concatenate(found)
+    starts = np.flatnonzero(np.append(True, blocks[1:] != blocks[:-1]))
+    lengths = np.append(starts[1:], len(blocks)) - starts
+    return list(zip(blocks[starts].tolist(), lengths.tolist(), strict=True))
 
 
 def _to_disk(stream: IO[bytes] | IO[str]) -> None:

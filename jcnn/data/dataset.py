@@ -3,19 +3,18 @@
 import io
 import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.data.errors import DataError
+from jcnn.data.file_names import FileNames
 from jcnn.data.streamed import Images, StreamedImages
 
 _NOTEBOOK_WIDTH = 1000  # pixels
-
-
-class DataError(ValueError):
-    """A data file is invalid; the message is one line that names the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +33,8 @@ class Dataset:
             validates on it.
         names: `(N,)` file names, relative to the folder of the data, for messages and reports;
             None for a source whose images are not files of their own.
+        blocks: `(N,)` int32, equal for images that are read together; an epoch's order then keeps
+            blocks together (`jcnn.data.blocks`). None if each image is read by itself.
 
     Raises:
         ValueError: a shape, dtype, label or name is invalid; the message names the argument.
@@ -44,7 +45,8 @@ class Dataset:
     class_names: tuple[str, ...]
     stratify: bool = False
     validation: "Dataset | None" = None
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
+    blocks: npt.NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         _check_array("images", self.images, "uint8", "N, H, W, C")
@@ -55,6 +57,8 @@ class Dataset:
             raise ValueError(f"labels: got {len(self.labels)} for {len(self.images)} images")
         if self.names is not None and len(self.names) != len(self.images):
             raise ValueError(f"names: got {len(self.names)} for {len(self.images)} images")
+        if self.blocks is not None and len(self.blocks) != len(self.images):
+            raise ValueError(f"blocks: got {len(self.blocks)} for {len(self.images)} images")
         names = self.class_names
         if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"class_names: got {names!r}; expected a tuple of str")
@@ -124,10 +128,14 @@ class Dataset:
         """The data set of these rows, in this order; a slice of an array shares its memory."""
         images = self.images
         chosen = images.select(rows) if isinstance(images, StreamedImages) else images[rows]
-        names = self.names
-        if names is not None:
+        names, blocks = self.names, self.blocks
+        if isinstance(names, FileNames):
+            names = names.take(rows)
+        elif names is not None:
             names = tuple(names[row] for row in np.arange(len(names))[rows])
-        return replace(self, images=chosen, labels=self.labels[rows], names=names)
+        if blocks is not None:
+            blocks = blocks[rows]
+        return replace(self, images=chosen, labels=self.labels[rows], names=names, blocks=blocks)
 
 
 def split(dataset: Dataset, validation_split: float) -> tuple[Dataset, Dataset | None]:

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from jcnn.data._files import check_file, show
 from jcnn.data._warnings import pillow_warnings
 from jcnn.data.bit_depth import UnknownRangeError, decode_8_bits
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 from jcnn.data.request import Resize
 
 # Pillow knows more formats, but some of them start another program (EPS runs Ghostscript).
@@ -61,8 +62,23 @@ def read_image(
             file states which of these are black and white).
     """
     check_image_shape(image_shape)
-    path = Path(path)
-    with _opened(path) as opened:
+    return decode_image(_opener(Path(path)), str(path), image_shape, resize)
+
+
+def decode_image(
+    open_stream: Callable[[], IO[bytes]],
+    place: str,
+    image_shape: tuple[int, int, int],
+    resize: Resize = "stretch",
+) -> npt.NDArray[np.uint8]:
+    """Read an image as `read_image` does, from any stream of bytes.
+
+    Args:
+        open_stream: opens the stream, which is closed again.
+        place: what the stream is called in messages.
+        image_shape, resize: as for `read_image`.
+    """
+    with _opened(open_stream, place) as opened:
         return fit_image(decode_8_bits(opened, upright=True), image_shape, resize)
 
 
@@ -89,7 +105,12 @@ def read_image_shape(path: str | Path) -> tuple[int, int, int]:
         FileNotFoundError: there is no such file.
         DataError: the file is not an image that `read_image` takes, or is too large.
     """
-    with _opened(Path(path)) as opened:
+    return decode_image_shape(_opener(Path(path)), str(path))
+
+
+def decode_image_shape(open_stream: Callable[[], IO[bytes]], place: str) -> tuple[int, int, int]:
+    """As `read_image_shape`, from any stream of bytes."""
+    with _opened(open_stream, place) as opened:
         width, height = opened.size
         # For a TIFF, Pillow reports the upright size. `getexif` is called for a PNG only if its
         # header has EXIF data: otherwise Pillow would decode the image to search for it.
@@ -105,35 +126,42 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> None:
         raise ValueError(f"image_shape: got {image_shape}; expected (H, W, C) with C = 1 or 3")
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """Open an image; every error while it is read becomes a DataError that names the file."""
-    check_file(path)
-    try:
+def _opener(path: Path) -> Callable[[], IO[bytes]]:
+    def opened() -> IO[bytes]:
+        check_file(path)
         # Given a path, Pillow 13 maps an uncompressed TIFF and garbles it when it is rotated.
+        return path.open("rb")
+
+    return opened
+
+
+@contextmanager
+def _opened(open_stream: Callable[[], IO[bytes]], place: str) -> Iterator[ImageFile.ImageFile]:
+    """Open an image; every error while it is read becomes a DataError that names the place."""
+    try:
         with (
             pillow_warnings(),
-            path.open("rb") as stream,
+            open_stream() as stream,
             Image.open(stream, formats=_FORMATS) as opened,
         ):
             yield opened
-    except DataError:
+    except (DataError, FileNotFoundError):
         raise
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{show(path)}: not an image; expected one of {', '.join(_FORMATS)}"
+            f"{show(place)}: not an image; expected one of {', '.join(_FORMATS)}"
         ) from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{show(path)}: too large an image; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
+            f"{show(place)}: too large an image; expected at most {Image.MAX_IMAGE_PIXELS} pixels"
         ) from error
     except PermissionError as error:
-        raise DataError(f"{show(path)}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{show(place)}: cannot be read ({error.strerror})") from error
     except UnknownRangeError as error:
-        raise DataError(f"{show(path)}: {error}") from error
+        raise DataError(f"{show(place)}: {error}") from error
     # Pillow's readers raise these on damaged files; for a broken PNG, a SyntaxError.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise DataError(f"{show(path)}: damaged image ({show(error)})") from error
+        raise DataError(f"{show(place)}: damaged image ({show(error)})") from error
 
 
 def _over_white(image: Image.Image) -> Image.Image:

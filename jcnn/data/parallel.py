@@ -2,20 +2,23 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jcnn.data.events import Notify, Reading, silent
 
 _Result = TypeVar("_Result")
-_MOST_AT_ONCE = 32  # calls per task: submitting a task costs as much as reading a small file
+_TELL_SECONDS = 0.1  # between two events of the progress
 
 
 def in_parallel(
     work: Callable[[int], _Result], count: int, what: str = "", notify: Notify = silent
 ) -> list[_Result]:
     """`[work(0), work(1), ..., work(count - 1)]`, computed by several threads.
+
+    Each thread takes the next number when it is done with one, so that all are busy until the end,
+    also where one call takes longer than another or a thread has to wait for a processor.
 
     Args:
         work: called from any thread. The exception of the first call, in order, that fails is
@@ -24,16 +27,39 @@ def in_parallel(
         what: `Reading.what`, such as "decoding DIR".
         notify: called with the progress, from the caller's thread.
     """
-    threads = os.cpu_count() or 1
-    size = max(1, min(_MOST_AT_ONCE, count // (4 * threads)))
+    threads = min(os.cpu_count() or 1, count)
+    results: list[Any] = [None] * count
+    failed: dict[int, BaseException] = {}
+    numbers = iter(range(count))
+    begun = 0
 
-    def some(start: int) -> list[_Result]:
-        return [work(i) for i in range(start, min(start + size, count))]
+    def take() -> None:
+        nonlocal begun
+        for i in numbers:
+            begun = i
+            try:
+                results[i] = work(i)
+            except BaseException as error:
+                failed[i] = error
+            if failed:
+                return
 
-    results: list[_Result] = []
-    for part in _pool(threads).map(some, range(0, count, size)):
-        results += part
-        notify(Reading(what, len(results), count))
+    pool = _pool(os.cpu_count() or 1)
+    running = {pool.submit(take) for _ in range(threads)}
+    told = 0
+    try:
+        while running:
+            _, running = wait(running, _TELL_SECONDS, FIRST_COMPLETED)
+            if not failed and running and begun > told:
+                told = begun
+                notify(Reading(what, told, count))
+    except BaseException as error:  # such as Ctrl-C: the threads end after their calls
+        failed[-1] = error
+        raise
+    if failed:  # all calls before it have ended
+        raise failed[min(failed)]
+    if count:
+        notify(Reading(what, count, count))
     return results
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jcnn.data._warnings import pillow_warnings
 from jcnn.data.parallel import in_parallel
 
 Rows = npt.NDArray[np.integer] | slice
@@ -34,14 +35,19 @@ class StreamedImages:
 
     def __getitem__(self, rows: Rows) -> npt.NDArray[np.uint8]:
         """Read these rows, in this order, with one thread per core."""
+        out = np.empty((len(self.numbers[rows]), *self.image_shape), np.uint8)
+        self.read_into(out, rows)
+        return out
+
+    def read_into(self, out: npt.NDArray[np.uint8], rows: Rows) -> None:
+        """Read these rows, in this order, into the first rows of an array `(>= N, H, W, C)`."""
         numbers = self.numbers[rows]
-        out = np.empty((len(numbers), *self.image_shape), np.uint8)
 
         def fill(i: int) -> None:
             out[i] = self.read(int(numbers[i]))
 
-        in_parallel(fill, len(numbers))
-        return out
+        with pillow_warnings():  # once: each image would change the filters and back
+            in_parallel(fill, len(numbers))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         """All images, for `np.asarray`."""

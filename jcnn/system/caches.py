@@ -2,6 +2,9 @@
 
 CACHE/data              decoded data sets
 CACHE/tfds              indexes of prepared data sets
+CACHE/folders           hashes of folders of images, by the state of their files
+CACHE/shards            indexes of tar files
+CACHE/shapes            the one size of all images of a streamed source
 CACHE/bad_images        images that cannot be read, of streamed folders
 CACHE/features          features of frozen layers
 CACHE/native            the compiled library of `jcnn.ops`

@@ -293,6 +293,7 @@ def _features(
         np.concatenate([dataset.labels] * views.count),
         dataset.class_names,
         dataset.stratify,
+        blocks=dataset.blocks,
         of=dataset.image_shape,
         views=views.count,
     )

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from flax import nnx
@@ -15,12 +14,13 @@ from jcnn.runs.unfreezing import frozen_layers
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.evaluate import Model, check_fit
 from jcnn.train.events import Compiling, Event, Progress
-from jcnn.train.feature_views import check_views, views_of
+from jcnn.train.feature_views import check_views
 from jcnn.train.features import from_features
 from jcnn.train.fit import check_settings, class_counts
 from jcnn.train.functions import Functions, PerExample, check_functions, functions_of
 from jcnn.train.metrics import zero_totals
 from jcnn.train.model_state import copy
+from jcnn.train.order import order_of
 from jcnn.train.population import stack_models
 from jcnn.train.prefetch import open_windows
 from jcnn.train.programs import (
@@ -28,7 +28,6 @@ from jcnn.train.programs import (
     epoch_program,
     head_of,
     init_program,
-    order_program,
     seed_keys,
     step_keys,
 )
@@ -147,10 +146,7 @@ def _losses(
     init = init_program(key, population=False, functions=functions)
     state = init(*copy((parts.params, parts.rest)))
     seed = seed_keys(np.asarray(config.seed, np.int64))
-    program_of_order = order_program(
-        examples, shuffle=config.shuffle, population=False, views=views_of(dataset)
-    )
-    order = partial(program_of_order, seed)
+    order = order_of(dataset, config, seed)
     epochs = -(-len(rates) * every // steps)
     losses: list[float] = []
     with open_windows(dataset, order, config, notify, epochs=epochs) as windows:

@@ -28,7 +28,6 @@ from jcnn.runs.history import History, mean_history
 from jcnn.train import epoch_results
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import Compiling, DivergedError, Event
-from jcnn.train.feature_views import views_of
 from jcnn.train.functions import Functions, describe
 from jcnn.train.metrics import Totals, zero_totals
 from jcnn.train.model_state import (
@@ -40,6 +39,7 @@ from jcnn.train.model_state import (
     to_tree,
 )
 from jcnn.train.optimizer_state import restored
+from jcnn.train.order import order_of
 from jcnn.train.population import evaluate_population, member_states, population_mode, stack_models
 from jcnn.train.prefetch import Order, PrefetchedWindows, ResidentWindows, open_windows
 from jcnn.train.programs import (
@@ -47,7 +47,6 @@ from jcnn.train.programs import (
     epoch_program,
     head_of,
     init_program,
-    order_program,
     seed_keys,
     step_keys,
 )
@@ -170,12 +169,6 @@ def train(
     """
     axis = (len(models),) if len(models) > 1 else ()
     seeds = seed_keys(np.asarray([c.seed for c in configs], np.int64).reshape(axis))
-    order = order_program(
-        len(dataset),
-        shuffle=configs[0].shuffle,
-        population=bool(axis),
-        views=views_of(dataset),
-    )
     parts, evaluated = stack_models(models, train_mode), stack_models(models, eval_mode)
     setup = _Setup(
         models=models,
@@ -190,7 +183,7 @@ def train(
         axis=axis,
         parts=parts,
         seeds=seeds,
-        order=partial(order, seeds),
+        order=order_of(dataset, configs[0], seeds),
         program=epoch_program(
             parts.graphdef,
             compiled_part(configs[0]),

@@ -3,12 +3,13 @@
 Both give the steps the same batches in the same order, so the same seed gives the same training.
 """
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -19,6 +20,8 @@ from jcnn.data.batches import Window
 from jcnn.data.memory import memory_budget
 from jcnn.train.evaluate import chunk_examples, must_stream
 from jcnn.train.events import Event
+
+_ALIGNED = 64  # bytes
 
 # From an epoch's number to the order `(N,)` of its examples.
 Order = Callable[[int], jax.Array]
@@ -159,12 +162,18 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         size = self._window_steps * self._batch_size
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
-        chosen = []
-        for given in (self._dataset.images, self._dataset.labels):
-            chosen.append(np.zeros((size, *given.shape[1:]), given.dtype))
-            chosen[-1][: len(rows)] = given[rows]
-        images, labels, order = jax.device_put((*chosen, np.arange(size, dtype=np.int32)))
-        return Window(images, labels, order, first)
+        given = self._dataset.images
+        images = _aligned((size, *given.shape[1:]), given.dtype)
+        if isinstance(given, StreamedImages):
+            given.read_into(images, rows)
+        else:
+            images[: len(rows)] = given[rows]
+        images[len(rows) :] = 0
+        labels = np.zeros((size, *self._dataset.labels.shape[1:]), self._dataset.labels.dtype)
+        labels[: len(rows)] = self._dataset.labels[rows]
+        order = np.arange(size, dtype=np.int32)
+        there, its_labels, its_order = jax.device_put((images, labels, order))
+        return Window(there, its_labels, its_order, first)
 
     def __enter__(self) -> Self:
         return self
@@ -177,3 +186,11 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
     ) -> None:
         """Stop the reader thread."""
         self._reader.shutdown(wait=True, cancel_futures=True)
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """An array whose memory a CPU device takes over without a copy, if nothing changes it later."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    start = -memory.ctypes.data % _ALIGNED
+    return memory[start : start + size].view(dtype).reshape(shape)

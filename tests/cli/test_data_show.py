@@ -135,8 +135,11 @@ def test_pictures_of_two_channels_are_refused() -> None:
     ("words", "named"),
     [
         ("show", "SOURCE"),
-        ("shw digits", "command: got 'shw'; accepted: show, list; see"),
-        ("--json show digits", "--json: got show too; accepted: with the list of sources only"),
+        ("shw digits", "command: got 'shw'; accepted: show, pack, cache, list; see"),
+        (
+            "--json show digits",
+            "--json: got a command too; accepted: with the list of sources only",
+        ),
         ("show digits --agment flip", "; did you mean '--augment'?"),
         ("show mnist6k", "data: got 'mnist6k'; accepted: mnist5k, "),
         ("show digits --augment blur", "augment: got 'blur'; accepted: flip, flip_vertical"),

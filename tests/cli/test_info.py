@@ -49,6 +49,9 @@ def test_info_as_json(jcnn: Jcnn, home: Path) -> None:
     assert set(caches) == {
         "data",
         "tfds",
+        "folders",
+        "shards",
+        "shapes",
         "bad_images",
         "features",
         "native",

@@ -32,7 +32,7 @@ def assert_refused(result: Result, *named: str) -> None:
         ("trace cnv", "; see jcnn trace --help; did you mean 'conv'?"),
         (
             "data lst",
-            "command: got 'lst'; accepted: show, list; see jcnn data --help; did you mean",
+            "command: got 'lst'; accepted: show, pack, cache, list; see jcnn data --help; did you",
         ),
         ("bench startp", "; see jcnn bench --help; did you mean 'startup'?"),
         ("draw", "command: got none; accepted: strips, filters, network, convolution;"),

@@ -8,7 +8,8 @@ from typing import get_args
 import numpy as np
 
 from jcnn.data._files import show
-from jcnn.data.dataset import DataError, Dataset
+from jcnn.data.dataset import Dataset
+from jcnn.data.errors import DataError
 from jcnn.data.events import Note, Notify, silent
 from jcnn.data.image_files import check_image_shape
 from jcnn.data.request import OnBadImage, Request, Resize
@@ -16,6 +17,8 @@ from jcnn.data.sources.embedded import digits, mnist5k
 from jcnn.data.sources.folder import read_folder
 from jcnn.data.sources.idx import read_idx_dir
 from jcnn.data.sources.npz import read_npz
+from jcnn.data.sources.parquet import read_parquet
+from jcnn.data.sources.tar import read_tar
 from jcnn.data.sources.tfds.read import read_tfds
 from jcnn.suggest import did_you_mean
 
@@ -31,6 +34,8 @@ class Source:
         takes_data_dir: whether `load` takes `data_dir`, a folder with the source's files.
         takes_image_shape: whether the source reads images of any size, and so takes
             `image_shape`, `resize` and `on_bad_image`.
+        any_size: whether the pictures usually differ in size, so that a training brings them to
+            the model's unless it is told another.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Source:
     read: Callable[[Request], tuple[Dataset, Dataset]]
     takes_data_dir: bool = False
     takes_image_shape: bool = False
+    any_size: bool = False
 
 
 def _tfds(name: str, description: str) -> Source:
@@ -88,6 +94,21 @@ SOURCES: tuple[Source, ...] = (
         "pictures of any size in DIR/CLASS/..., or in DIR/train, val and test",
         read_folder,
         takes_image_shape=True,
+        any_size=True,
+    ),
+    Source(
+        "tar:GLOB",
+        "tar files that hold NAME.jpg beside NAME.cls or NAME.json, as of WebDataset",
+        read_tar,
+        takes_image_shape=True,
+        any_size=True,
+    ),
+    Source(
+        "parquet:GLOB",
+        "Parquet files with images and labels, as of Hugging Face; needs pyarrow",
+        read_parquet,
+        takes_image_shape=True,
+        any_size=True,
     ),
 )
 
@@ -177,8 +198,17 @@ def takes_image_shape(name: str) -> bool:
     return _find(name)[0].takes_image_shape
 
 
+def has_any_size(name: str) -> bool:
+    """Whether the images of `load(name)` usually differ in size, as photographs in files do.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    return _find(name)[0].any_size
+
+
 def absolute(name: str) -> str:
-    """The name with its DIR or FILE as an absolute path."""
+    """The name with its DIR, FILE or GLOB as an absolute path."""
     prefix, colon, words = name.partition(":")
     return f"{prefix}:{Path(words).resolve()}" if colon and _takes_path(prefix) else name
 
@@ -205,7 +235,7 @@ def _last_part(path: str) -> str:
 
 def _takes_path(prefix: str) -> bool:
     names = {source.name for source in SOURCES}
-    return not names.isdisjoint((f"{prefix}:DIR", f"{prefix}:FILE"))
+    return not names.isdisjoint(f"{prefix}:{word}" for word in ("DIR", "FILE", "GLOB"))
 
 
 def _find(name: str) -> tuple[Source, str]:
@@ -224,8 +254,14 @@ def _guess(name: str) -> str:
     path, (prefix, colon, argument) = Path(name), name.partition(":")
     try:
         if path.is_file():
-            return f"; did you mean 'npz:{name}'?" if path.suffix == ".npz" else ""
+            kind = path.suffix.removeprefix(".")
+            known = kind in ("npz", "tar", "parquet")
+            return f"; did you mean '{kind}:{name}'?" if known else ""
         if name and path.is_dir():
+            inside = {file.suffix for file in path.iterdir()}
+            for ending in (".tar", ".parquet"):
+                if ending in inside:
+                    return f"; did you mean '{ending[1:]}:{name}/*{ending}'?"
             kind = "idx" if any("ubyte" in file.name for file in path.iterdir()) else "folder"
             return f"; did you mean '{kind}:{name}'?"
     except OSError:  # the name is too long, or the folder cannot be read

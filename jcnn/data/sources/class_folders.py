@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from jcnn.data._files import is_plain_text, show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
+from jcnn.data.file_names import FileNames, NamesWriter, joined
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 # Names of splits in published data sets, in any case: Train, test_set, seg_train, ...
@@ -22,19 +26,20 @@ _PART_NAME = re.compile(
     r"(?:[-_ ]?(?:set|data|images))?",
     re.IGNORECASE,
 )
-_PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test")
 _LOOP = "a link to a folder that it is in; expected no loop"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Listing:
     """The images of a folder, class by class, sorted by path within each class.
 
     Args:
         folder: the folder.
         class_names: the names of the class folders in Unicode's composed form (NFC), sorted.
-        paths: of the images; of a folder with splits: training, then validation, then test.
-        labels: an index into `class_names` for each image.
+        names: paths of the images, relative to the folder; of a folder with splits: training, then
+            validation, then test.
+        labels: `(N,)` int32, an index into `class_names` for each image.
         sizes: the size of each split, 0 for one that is missing; None for a folder without splits.
         bad: files that cannot be read as images, with the reason.
         notes: one line for each kind of file that is left out.
@@ -42,15 +47,23 @@ class Listing:
 
     folder: Path
     class_names: tuple[str, ...]
-    paths: list[str]
-    labels: list[int]
+    names: FileNames
+    labels: npt.NDArray[np.int32]
     sizes: tuple[int, int, int] | None
     bad: list[tuple[str, str]]
     notes: list[str]
 
+    def path(self, n: int) -> str:
+        """The path of image `n`."""
+        return f"{self.folder}/{self.names[n]}"
+
     def inside(self, path: str) -> str:
-        """The path of an image relative to the folder."""
-        return path.removeprefix(str(self.folder)).lstrip(os.sep)  # `relpath` is far slower
+        """A path relative to the folder."""
+        return _inside(path, self.folder)  # `relpath` is far slower
+
+
+def _inside(path: str, folder: Path) -> str:
+    return path.removeprefix(str(folder)).lstrip(os.sep)
 
 
 def list_images(folder: Path) -> Listing:
@@ -71,40 +84,40 @@ def list_images(folder: Path) -> Listing:
             splits, or a folder cannot be read.
     """
     names = [entry.name for entry in _entries(folder) if _is_folder(entry)]
-    found = {part: [name for name in names if _part(name) == part] for part in _PARTS}
+    found = {part: [name for name in names if part_of_name(name) == part] for part in PARTS}
     # A folder `train` that contains no folders is a class: images of trains.
     trained = any(_is_folder(e) for name in found["train"] for e in _entries(folder / name))
     if not trained or not (found["test"] or found["validation"]):
-        if names and all(map(_part, names)):
+        if names and all(map(part_of_name, names)):
             raise DataError(
                 f"{show(folder)}: holds {', '.join(names)}; expected train beside test, val or "
                 f"both, or one folder of images for each class"
             )
         _check_classes_are_no_parts(folder, names)
-        return _list_classes(folder)
+        return _list_classes(folder, folder)
     for part, same in found.items():
         if len(same) > 1:
             raise DataError(f"{show(folder)}: holds {' and '.join(same)}; expected one for {part}")
     places = {part: _innermost(folder / same[0]) for part, same in found.items() if same}
-    return _divided(folder, places, [name for name in names if not _part(name)])
+    return _divided(folder, places, [name for name in names if not part_of_name(name)])
 
 
-def _part(name: str) -> str | None:
+def part_of_name(name: str) -> str | None:
     """The split that a folder of this name holds; None for any other name."""
     match = _PART_NAME.fullmatch(name)
-    return None if match is None else _PARTS[(match.lastindex or 1) - 1]
+    return None if match is None else PARTS[(match.lastindex or 1) - 1]
 
 
 def _innermost(folder: Path) -> Path:
     """The folder, or the inner one that an archive has repeated: seg_train/seg_train."""
     inside = [entry.name for entry in _entries(folder) if _is_folder(entry)]
-    if len(inside) == 1 and _part(inside[0]) == _part(folder.name):
+    if len(inside) == 1 and part_of_name(inside[0]) == part_of_name(folder.name):
         return _innermost(folder / inside[0])
     return folder
 
 
 def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listing:
-    parts = {part: _list_classes(place) for part, place in places.items()}
+    parts = {part: _list_classes(place, folder) for part, place in places.items()}
     train = parts["train"]
     for part, listing in parts.items():
         if odd := sorted(set(train.class_names) ^ set(listing.class_names)):
@@ -126,12 +139,12 @@ def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listin
             f"{show(folder)}: no test folder; a fifth of each class of {places['train'].name} is "
             f"for test"
         )
-    train_size, validation, test = (len(parts[p].paths) if p in parts else 0 for p in _PARTS)
+    train_size, validation, test = (len(parts[p].names) if p in parts else 0 for p in PARTS)
     return Listing(
         folder=folder,
         class_names=train.class_names,
-        paths=[path for listing in parts.values() for path in listing.paths],
-        labels=[label for listing in parts.values() for label in listing.labels],
+        names=joined([listing.names for listing in parts.values()]),
+        labels=np.concatenate([listing.labels for listing in parts.values()]),
         sizes=(train_size, validation, test),
         bad=[bad for listing in parts.values() for bad in listing.bad],
         notes=notes + [note for listing in parts.values() for note in listing.notes],
@@ -140,10 +153,13 @@ def _divided(folder: Path, places: dict[str, Path], others: list[str]) -> Listin
 
 def _check_classes_are_no_parts(folder: Path, names: list[str]) -> None:
     """Raise if all folders contain the same two or more folders: they are splits, not classes."""
-    inside = [_entries(folder / name) for name in names]
-    sets = {tuple(entry.name for entry in entries if _is_folder(entry)) for entries in inside}
-    loose = any(_has_extension(entry.name) for entries in inside for entry in entries)
-    if len(names) > 1 and len(sets) == 1 and not loose and len(classes := sets.pop()) > 1:
+    sets = set()
+    for name in names:
+        entries = _entries(folder / name)
+        if any(_has_extension(entry.name) for entry in entries):
+            return
+        sets.add(tuple(entry.name for entry in entries if _is_folder(entry)))
+    if len(names) > 1 and len(sets) == 1 and len(classes := sets.pop()) > 1:
         raise DataError(
             f"{show(folder)}: {show(' and '.join(names))} hold the same folders "
             f"({show(', '.join(classes[:3]))}{', ...' * (len(classes) > 3)}), so they are not "
@@ -151,21 +167,26 @@ def _check_classes_are_no_parts(folder: Path, names: list[str]) -> None:
         )
 
 
-def _list_classes(folder: Path) -> Listing:
+def _list_classes(folder: Path, root: Path) -> Listing:
+    """The classes of a folder; the images' names are relative to `root`."""
     names = _class_names(folder)
-    listing = Listing(folder, tuple(sorted(names)), [], [], None, [], [])
+    class_names = tuple(sorted(names))
+    written, counts = NamesWriter(), []
+    bad: list[tuple[str, str]] = []
     others: list[str] = []
-    for label, name in enumerate(listing.class_names):
+    for name in class_names:
         place = folder / names[name]
         found = _walk(place, os.path.realpath(folder))
         if not found.images:
             raise DataError(
                 f"{show(place)}: no image in this class folder ({', '.join(EXTENSIONS)})"
             )
-        listing.paths.extend(sorted(found.images))
-        listing.labels.extend([label] * len(found.images))
-        listing.bad.extend(sorted(found.bad))
+        written.add(_inside(path, root) for path in sorted(found.images))
+        counts.append(len(found.images))
+        bad += sorted(found.bad)
         others += sorted(found.others)
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    listing = Listing(folder, class_names, written.names(), labels, None, bad, [])
     loose = [entry.name for entry in _entries(folder) if _has_extension(entry.name)]
     if beside := len(set(loose) - set(names.values())):
         listing.notes.append(f"{show(folder)}: left out {beside} images beside the class folders")

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import open_bytes, show
-from jcnn.data.dataset import DataError, Dataset, split_off_test
+from jcnn.data.dataset import Dataset, split_off_test
+from jcnn.data.errors import DataError
 
 _DIGIT_NAMES = tuple("0123456789")
 

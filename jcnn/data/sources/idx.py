@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import open_bytes, read_at_most, show
-from jcnn.data.dataset import DataError, Dataset
+from jcnn.data.dataset import Dataset
+from jcnn.data.errors import DataError
 
 # The published names; variants with ".gz", or "." before "idx", are found too.
 IDX_FILES = (

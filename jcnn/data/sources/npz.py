@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import is_plain_text, show
-from jcnn.data.dataset import DataError, Dataset, split_off_test
+from jcnn.data.dataset import Dataset, split_off_test
+from jcnn.data.errors import DataError
 from jcnn.data.sources.npz_member import Header, open_npz, read_header, read_member
 
 _DIVIDED = ("x_train", "y_train", "x_test", "y_test")

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import check_file, read_at_most, show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 
 _MAGIC = b"\x93NUMPY"
 _MAX_BYTES = 4 * 2**30

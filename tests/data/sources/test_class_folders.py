@@ -15,8 +15,8 @@ def listed(folder: Path) -> tuple[list[tuple[str, str]], Listing]:
     """List a folder; return the class and the name inside the folder of each image."""
     found = list_images(folder)
     return [
-        (found.class_names[label], found.inside(path))
-        for path, label in zip(found.paths, found.labels, strict=True)
+        (found.class_names[label], name)
+        for name, label in zip(found.names, found.labels, strict=True)
     ], found
 
 
@@ -236,7 +236,7 @@ def test_parts_by_their_usual_names(tmp_path: Path, names: tuple[str, ...], pres
         touch(tmp_path, f"{test}/a/6.png", f"{test}/b/7.png", f"{test}/b/8.png")
     listing = list_images(tmp_path)
     assert listing.class_names == ("a", "b")
-    read = "".join(Path(path).stem for path in listing.paths)
+    read = "".join(Path(path).stem for path in listing.names)
     assert read == "123" + "54" * ("v" in present) + "678" * ("t" in present)
     assert listing.sizes == (3, 2 * ("v" in present), 3 * ("t" in present))
     last = Path(train).name

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jcnn.data import DataError, Dataset, Note, Reading, StreamedImages, load, read_image
+from jcnn.data import DataError, Dataset, Note, Reading, StreamedImages, load, read_image, sources
 from jcnn.data.request import Resize
 from tests.data.sources.image_folders import (
     COUNTS,
@@ -191,12 +192,37 @@ def test_the_second_start_decodes_nothing(folder: Path, cache: Path) -> None:
     steps = ["checking", "looking at", "decoding"]
     assert read_events(events) == [f"{step} {folder}" for step in steps]
     ends = [event for event in events if isinstance(event, Reading) and event.done == event.total]
-    assert [event.total for event in ends] == [18] * 3
+    assert [event.total for event in ends] == [18] * 4  # the states are checked, then the contents
     again: list[Event] = []
     assert_same(load(f"folder:{folder}", notify=again.append), first)
     assert read_events(again) == [f"checking {folder}"]
     assert isinstance(first[0].images, np.memmap)
     assert len(list(cache.iterdir())) == 1
+
+
+def test_a_later_start_opens_no_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stream: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(sources.folder, "_SETTLED", -60.0)  # these files have changed just now
+    first = load(f"folder:{folder}")
+    with monkeypatch.context() as patch:
+        patch.setenv("JCNN_MEMORY_BYTES", "100")
+        load(f"folder:{folder}")  # looks at all sizes
+    opened: list[str] = []
+
+    def audit(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event == "open" and str(arguments[0]).endswith(".png"):
+            opened.append(str(arguments[0]))
+
+    watching = True
+    sys.addaudithook(audit)
+    decoded = load(f"folder:{folder}")
+    stream()
+    streamed = load(f"folder:{folder}")
+    assert {*opened} == {str(folder / "ant/00.png")}  # its size tells whether all might fit
+    watching = False
+    assert_same(first, decoded)
+    assert_same(first, streamed)
 
 
 def test_a_moved_folder_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from jcnn.data.sources import Source, absolute, takes_image_shape
 from tests.data.sources.idx_bytes import header, idx_bytes, write_dir
 
 TFDS = "fashion_mnist, mnist, kmnist, cifar10, cifar100, tfds:NAME"
-ACCEPTED = f"mnist5k, digits, {TFDS}, idx:DIR, npz:FILE, folder:DIR"
+ACCEPTED = f"mnist5k, digits, {TFDS}, idx:DIR, npz:FILE, folder:DIR, tar:GLOB, parquet:GLOB"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_table_is_fit_to_print() -> None:
 
 def test_sources_of_pictures_take_an_image_shape() -> None:
     names = [source.name for source in SOURCES if source.takes_image_shape]
-    assert names == [*TFDS.split(", "), "folder:DIR"]
+    assert names == [*TFDS.split(", "), "folder:DIR", "tar:GLOB", "parquet:GLOB"]
     assert takes_image_shape("folder:some/where")
     for name in ("mnist5k", "digits", "idx:d", "npz:f"):
         assert not takes_image_shape(name)

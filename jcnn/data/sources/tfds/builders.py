@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from jcnn.data._files import show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 from jcnn.data.events import Notify, Reading
 from jcnn.data.sources.idx import IDX_FILES, read_idx
 

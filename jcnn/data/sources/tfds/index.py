@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 from jcnn.data.events import Notify, Reading
 from jcnn.data.json_cache import read_cached, write_cached
 from jcnn.data.sources.tfds.folder import TfdsName, fingerprint

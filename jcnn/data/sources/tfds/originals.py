@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jcnn.data._files import check_file, show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 from jcnn.data.events import Notify, Reading
 from jcnn.system.files import write_bytes
 

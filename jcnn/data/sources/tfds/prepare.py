@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jcnn.data._files import show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 from jcnn.data.events import Note, Notify, Reading
 from jcnn.data.sources.tfds.builders import PATCHED, patched_builder
 from jcnn.data.sources.tfds.folder import TfdsName

@@ -18,7 +18,8 @@ from jcnn.data._files import show
 from jcnn.data._warnings import pillow_warnings
 from jcnn.data.bit_depth import decode_8_bits
 from jcnn.data.cache import cached
-from jcnn.data.dataset import DataError, Dataset, split_off_test
+from jcnn.data.dataset import Dataset, split_off_test
+from jcnn.data.errors import DataError
 from jcnn.data.events import Note, Reading
 from jcnn.data.image_files import fit_image
 from jcnn.data.memory import memory_budget

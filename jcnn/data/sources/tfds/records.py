@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jcnn.data._files import show
-from jcnn.data.dataset import DataError
+from jcnn.data.errors import DataError
 
 
 class Records(Protocol):
