@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jax
 import pytest
 from hypothesis import settings
 
@@ -42,6 +43,9 @@ def _is_known(flag: str) -> bool:
 if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have it from the first
     known = _is_known(PLAIN_EMITTERS)
     os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
+
+# Tests of several devices need no child process. The other tests use the first one, as fast as ever.
+jax.config.update("jax_num_cpu_devices", 8)
 
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)
