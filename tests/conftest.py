@@ -44,7 +44,7 @@ if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have
     known = _is_known(PLAIN_EMITTERS)
     os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
 
-# Tests of several devices need no child process. The other tests use the first one, as fast as ever.
+# Tests of several devices need no child process; the others use the first one, as fast as ever.
 jax.config.update("jax_num_cpu_devices", 8)
 
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.

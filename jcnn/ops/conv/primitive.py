@@ -195,7 +195,7 @@ def _lower(
     compute: Any = functools.partial(
         _compute, platform=platform, plain=plain, lowering=lowering, **p
     )
-    images = context.avals_in[0]
+    images: Any = context.avals_in[0]
     # Otherwise, as in a partial last batch, every device computes all of it.
     if split is not None and split.divides(images.shape[1]):
         compute = on_each_device(compute, split, by_kernel=p["direction"] == "by kernel")

@@ -1,9 +1,11 @@
 """How the examples of a convolution are split over devices.
 
 XLA partitions its own operations, but not a call of compiled code: all devices would gather all
-images and compute the same. So where it is known how the images are split, the primitive is lowered
-inside `jax.shard_map`: each device runs the lowering on its own images, the table sees their number,
-and the gradient by the kernel is summed over the devices. It is known
+images and compute the same. (`jax.experimental.custom_partitioning` would tell it how, but puts a
+pointer into the program, so that no compiled program is found in the cache by the next process.)
+So where it is known how the images are split, the primitive is lowered inside `jax.shard_map`: each
+device runs the lowering on its own images, the table sees their number, and the gradient by the
+kernel is summed over the devices. It is known
 
     from the type of the images, on a mesh with explicit axes;
     by name: on a mesh with automatic axes that is in context (`jax.sharding.use_abstract_mesh`,
@@ -72,10 +74,14 @@ def on_each_device(
         y: jax.Array = lax.psum(function(a, b), split.axes)
         return y
 
-    shard = {"mesh": split.mesh, "axis_names": set(split.axes), "check_vma": False}
-    if by_kernel:
-        return jax.shard_map(summed, in_specs=(images, images), out_specs=whole, **shard)
-    return jax.shard_map(function, in_specs=(images, whole), out_specs=images, **shard)
+    return jax.shard_map(
+        summed if by_kernel else function,
+        mesh=split.mesh,
+        axis_names=set(split.axes),
+        in_specs=(images, images if by_kernel else whole),
+        out_specs=whole if by_kernel else images,
+        check_vma=False,
+    )
 
 
 def result_sharding(a: Any, b: Any, *, by_kernel: bool) -> NamedSharding | None:
