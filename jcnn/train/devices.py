@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jcnn.config import DeviceCount
-from jcnn.ops.conv.split import BATCH_AXES
+from jcnn.mesh import BATCH_AXES
 
 # Arrays with fewer numbers stay whole on each device.
 LARGE = 2**18

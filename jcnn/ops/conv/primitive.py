@@ -31,12 +31,13 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jcnn.mesh import Split
 from jcnn.ops.conv.canonical import Direction, as_convolution, conv_of, from_convolution
 from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Pair, Params, is_above_default, is_empty, out_size
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
-from jcnn.ops.conv.split import Split, on_each_device, result_sharding, split_of, varying_alike
+from jcnn.ops.conv.split import on_each_device, result_sharding, split_of, varying_alike
 from jcnn.ops.conv.table.file import tables
 from jcnn.ops.conv.table.lookup import choose
 

@@ -8,39 +8,23 @@ device runs the lowering on its own images, the table sees their number, and the
 kernel is summed over the devices. It is known
 
     from the type of the images, on a mesh with explicit axes;
-    by name: on a mesh with automatic axes that is in context (`jax.sharding.use_abstract_mesh`,
-    `jax.set_mesh`), the images are split over the axes `BATCH_AXES`.
+    from the mesh in context, if its axes are automatic (`jcnn.mesh`).
 
 In any other program for several devices, "auto" takes "lax", which XLA partitions. Inside a user's
 own `jax.shard_map` the images are those of one device already.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from jax import lax
-from jax.sharding import AbstractMesh, AxisType, NamedSharding
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-# The axes of a mesh that split the examples of a batch.
-BATCH_AXES = ("data", "model")
+from jcnn.mesh import Split, split_in_context
 
 Spec = tuple[Any, ...]
-
-
-class Split(NamedTuple):
-    """The axes of a mesh over which axis 1 of the primitive's images is split."""
-
-    mesh: AbstractMesh
-    axes: tuple[str, ...]
-
-    def divides(self, examples: Any) -> bool:
-        """Whether each device gets as many examples as the others."""
-        count = 1
-        for axis in self.axes:
-            count *= self.mesh.shape[axis]
-        return isinstance(examples, int) and examples % count == 0
 
 
 def split_of(images: jax.Array) -> Split | None:
@@ -49,12 +33,7 @@ def split_of(images: jax.Array) -> Split | None:
     axes = _names(typed.spec[1]) if not typed.mesh.empty else ()
     if axes:
         return Split(typed.mesh, axes)
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
-        return None
-    types = dict(zip(mesh.axis_names, mesh.axis_types, strict=True))
-    axes = tuple(name for name in BATCH_AXES if types.get(name) == AxisType.Auto)
-    return Split(mesh, axes) if axes else None
+    return split_in_context()
 
 
 def on_each_device(

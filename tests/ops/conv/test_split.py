@@ -170,7 +170,8 @@ def test_inside_shard_map_gradients_are_those_of_lax() -> None:
 
     def gradients(convolve: Callable[..., jax.Array]) -> Any:
         def loss(x: jax.Array, kernel: jax.Array) -> jax.Array:
-            return jax.lax.psum(jnp.sum(jnp.tanh(convolve(x, kernel) / 9)), "b")
+            total: jax.Array = jax.lax.psum(jnp.sum(jnp.tanh(convolve(x, kernel) / 9)), "b")
+            return total
 
         return jax.jit(
             jax.shard_map(
