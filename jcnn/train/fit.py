@@ -27,6 +27,7 @@ from jcnn.train.functions import Functions, PerExample, check_labels, functions_
 from jcnn.train.lines import line_printer
 from jcnn.train.optimizer_state import check_optimizer_state
 from jcnn.train.parts import train_in_parts
+from jcnn.train.processes import is_first, with_others
 from jcnn.train.setup import Callback
 
 
@@ -172,6 +173,8 @@ def _train(
 ) -> tuple[History, ...]:
     if verbose not in (0, 1):
         raise ValueError(f"verbose: got {verbose!r}; accepted: 0 or 1")
+    if not is_first():
+        notify = _ignore
     if notify is None:
         notify = line_printer(configs[0].epochs) if verbose else _ignore
     if validation is not None:
@@ -202,20 +205,20 @@ def _train(
         if part is not None:
             check_fit(models[0], part)
     mesh = mesh_of(configs[0].devices, configs[0].model_parallel)
-    _check_devices(mesh, configs)
-    return train_in_parts(
-        models,
-        dataset,
-        validation,
-        configs,
-        functions,
-        run,
-        resume,
-        notify,
-        callbacks,
-        optimizer_state,
-        mesh,
-    )
+    with with_others(run):
+        return train_in_parts(
+            models,
+            dataset,
+            validation,
+            configs,
+            functions,
+            run,
+            resume,
+            notify,
+            callbacks,
+            optimizer_state,
+            mesh,
+        )
 
 
 def _check_devices(mesh: Mesh | None, configs: Sequence[TrainConfig]) -> None:
@@ -257,6 +260,7 @@ def check_settings(
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
     _check_feature_views(config, len(configs))
+    _check_devices(mesh_of(config.devices, config.model_parallel), configs)
     counts = class_counts(dataset, config, validation)
     config = config.with_class_weights_of(dataset.class_names, counts)
     for other in configs:

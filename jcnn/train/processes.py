@@ -7,7 +7,10 @@ message. With one process both call their function and no more.
 """
 
 import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import jax
@@ -19,8 +22,87 @@ T = TypeVar("T")
 _BYTES = 2048
 
 
+# Seconds that the processes wait for one another at the start, unless JCNN_JOIN_SECONDS says
+# otherwise; and for a sign of life afterwards.
+JOIN_SECONDS = 300
+ALIVE_SECONDS = 20
+
+
 class ProcessError(ValueError):
     """Another process has failed; its message is told."""
+
+
+def join(where: str) -> str:
+    """Join the other processes of a training, before JAX computes anything.
+
+    Args:
+        where: "auto", as JAX finds the processes of Slurm, Open MPI, a TPU pod or GKE; or
+            "HOST:PORT,COUNT,ID" with the address of process 0, their number, and this one's.
+
+    Returns:
+        "process i of n, k devices".
+
+    Raises:
+        ValueError: `where` is of another form, or nothing like it is found.
+        ProcessError: a process has not come in time.
+    """
+    how: dict[str, Any] = {}
+    seconds = int(os.environ.get("JCNN_JOIN_SECONDS", JOIN_SECONDS))
+    if where != "auto":
+        found = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", where)
+        if not found or not int(found[3]) < int(found[2]):
+            raise ValueError(
+                f"distributed: got {where!r}; accepted: auto, or HOST:PORT,COUNT,ID with ID from 0 "
+                "to COUNT - 1, such as 10.0.0.1:7777,2,0"
+            )
+        how = {"coordinator_address": found[1]}
+        how |= {"num_processes": int(found[2]), "process_id": int(found[3])}
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            **how, initialization_timeout=seconds, heartbeat_timeout_seconds=ALIVE_SECONDS
+        )
+        here, all_devices = jax.local_device_count(), jax.device_count()
+    except jax.errors.JaxRuntimeError as error:
+        at = where if where == "auto" else how["coordinator_address"]
+        raise ProcessError(
+            f"distributed: the other processes have not come to {at} within {seconds} seconds "
+            f"(JCNN_JOIN_SECONDS): {_first_line(error)}"
+        ) from None
+    except (ValueError, RuntimeError) as error:
+        if where != "auto":
+            raise
+        raise ValueError(
+            f"distributed: found no Slurm, Open MPI, TPU pod or GKE here ({_first_line(error)}); "
+            "accepted: HOST:PORT,COUNT,ID"
+        ) from None
+    number, count = jax.process_index(), jax.process_count()
+    return f"process {number} of {count}, {here} of {all_devices} devices"
+
+
+def leave() -> None:
+    """End together with the other processes."""
+    jax.distributed.shutdown()
+
+
+@contextmanager
+def with_others(run: Any) -> Iterator[None]:
+    """Say which process is gone, instead of the error of the exchange that it has left.
+
+    Args:
+        run: the run folder, from which all can go on; or None.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        again = f"; start all of them again with --resume {run}" if run else ""
+        raise ProcessError(f"another process has ended{again} ({_first_line(error)})") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def is_first() -> bool:
