@@ -9,6 +9,8 @@ message. With one process both call their function and no more.
 import json
 import os
 import re
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -25,7 +27,11 @@ _BYTES = 2048
 # Seconds that the processes wait for one another at the start, unless JCNN_JOIN_SECONDS says
 # otherwise; and for a sign of life afterwards.
 JOIN_SECONDS = 300
-ALIVE_SECONDS = 20
+ALIVE_SECONDS = 10
+_MARGIN_SECONDS = 30
+
+# In the messages of errors that an exchange raises when another process is gone.
+_EXCHANGES = re.compile(r"gloo|nccl|coordination service|connection (reset|closed)", re.IGNORECASE)
 
 
 class ProcessError(ValueError):
@@ -44,7 +50,9 @@ def join(where: str) -> str:
 
     Raises:
         ValueError: `where` is of another form, or nothing like it is found.
-        ProcessError: a process has not come in time.
+        ProcessError: JAX cannot connect the processes.
+
+    If a process has not come in time, this process ends with a line and exit code 2.
     """
     how: dict[str, Any] = {}
     seconds = int(os.environ.get("JCNN_JOIN_SECONDS", JOIN_SECONDS))
@@ -58,26 +66,40 @@ def join(where: str) -> str:
         how = {"coordinator_address": found[1]}
         how |= {"num_processes": int(found[2]), "process_id": int(found[3])}
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    at = "" if where == "auto" else f" to {how['coordinator_address']}"
+    late = threading.Timer(seconds, _give_up, [at, seconds])
+    late.daemon = True
+    late.start()
     try:
         jax.distributed.initialize(
-            **how, initialization_timeout=seconds, heartbeat_timeout_seconds=ALIVE_SECONDS
+            **how,
+            initialization_timeout=seconds + _MARGIN_SECONDS,
+            heartbeat_timeout_seconds=ALIVE_SECONDS,
+            shutdown_timeout_seconds=ALIVE_SECONDS,
         )
         here, all_devices = jax.local_device_count(), jax.device_count()
-    except jax.errors.JaxRuntimeError as error:
-        at = where if where == "auto" else how["coordinator_address"]
-        raise ProcessError(
-            f"distributed: the other processes have not come to {at} within {seconds} seconds "
-            f"(JCNN_JOIN_SECONDS): {_first_line(error)}"
-        ) from None
     except (ValueError, RuntimeError) as error:
         if where != "auto":
-            raise
+            raise ProcessError(f"distributed: {_first_line(error)}") from None
         raise ValueError(
             f"distributed: found no Slurm, Open MPI, TPU pod or GKE here ({_first_line(error)}); "
             "accepted: HOST:PORT,COUNT,ID"
         ) from None
+    finally:
+        late.cancel()
     number, count = jax.process_index(), jax.process_count()
     return f"process {number} of {count}, {here} of {all_devices} devices"
+
+
+def _give_up(at: str, seconds: int) -> None:
+    """End this process with a line: JAX would end it, later, with a stack trace of C++."""
+    print(
+        f"jcnn: distributed: not all processes have come{at} within {seconds} seconds "
+        "(JCNN_JOIN_SECONDS)",
+        file=sys.stderr,
+        flush=True,
+    )
+    os._exit(2)
 
 
 def leave() -> None:
@@ -94,8 +116,8 @@ def with_others(run: Any) -> Iterator[None]:
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if jax.process_count() == 1 or not _EXCHANGES.search(str(error)):
             raise
         again = f"; start all of them again with --resume {run}" if run else ""
         raise ProcessError(f"another process has ended{again} ({_first_line(error)})") from None
