@@ -218,7 +218,8 @@ def _start(
 def _compile(setup: Setup, current: Current, windows: ResidentWindows | PrefetchedWindows) -> None:
     """Compile the epoch's program by running no step, so that no epoch's seconds include it."""
     setup.notify(Compiling())
-    window, _ = windows.window(current.epoch, min(current.step, setup.steps - 1))
+    first = min(current.step, setup.steps - 1)
+    window, _ = together(lambda: windows.window(current.epoch, first))
     key, rate = step_keys(setup.seeds, 0), np.ones(setup.axis, np.float32)
     _call(setup, current, (*window, key, rate, 0), 0, 0)
     jax.block_until_ready(current.totals)

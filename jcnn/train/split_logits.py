@@ -1,6 +1,6 @@
 """Logits of images that several devices share, in eval mode."""
 
-import functools
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from jcnn.data.batches import normalise
 from jcnn.data.streamed import Images
 from jcnn.train.devices import in_context, place_batches, split_examples
 from jcnn.train.features import call
+from jcnn.train.processes import together
 
 
 def split_logits(
@@ -55,11 +56,12 @@ def split_logits(
         # The last batch is filled with repetitions of the last image, whose logits are dropped.
         rows = np.arange(first, first + -(-(last - first) // size) * size)
         batches = np.minimum(rows, last - 1).reshape(-1, size)
-        found.append(program(*states, place_batches(mesh, read, batches))[: last - first])
+        placed = together(partial(place_batches, mesh, read, batches))
+        found.append(program(*states, placed)[: last - first])
     return jnp.concatenate(found) if len(found) > 1 else found[0]
 
 
-@functools.lru_cache(maxsize=16)
+@lru_cache(maxsize=16)
 def _program(graphdef: Any, mesh: Mesh) -> Any:
     """`logits(params, streams, rest, images (S, B, H, W, C))` to `(S * B, K)`."""
 
