@@ -1,5 +1,6 @@
 """A training on several devices is that of one device, up to the order of sums."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from jcnn.config import TrainConfig
 from jcnn.data import Dataset, StreamedImages
 from jcnn.layers import Dense, Flatten, Sequential, train_mode
 from jcnn.layers.model import split_model
+from jcnn.runs import RunConfig
 from jcnn.train import devices as devices_module
 from jcnn.train import evaluate, fit, fit_population, loop, model_state, predict
-from jcnn.train.devices import mesh_of
+from jcnn.train.devices import mesh_of, parameter_spec
 from jcnn.train.metrics import zero_totals
 from jcnn.train.programs import epoch_program, init_program
 from tests.train import small
@@ -167,6 +169,23 @@ def test_large_arrays_are_split(monkeypatch: pytest.MonkeyPatch) -> None:
     for tree in (seen[0].params, seen[0].optimizer, seen[0].average):
         parts = [x for x in jax.tree.leaves(tree) if x.size == 180]
         assert parts and all(x.sharding.shard_shape(x.shape) != x.shape for x in parts)
+
+
+def test_vgg16_is_split_by_its_sizes() -> None:
+    """Each of two devices has half of the memory; biases and the first kernels stay whole."""
+    mesh = mesh_of(4, model_parallel=2)
+    assert mesh is not None
+    made = RunConfig(
+        "vgg16", (224, 224, 3), tuple(map(str, range(1000))), "", None, CONFIG
+    ).structure()
+    found = [x.shape for x in jax.tree.leaves(nnx.state(made, nnx.Param))]
+    assert (25088, 4096) in found
+    own = [NamedSharding(mesh, parameter_spec(shape, mesh)).shard_shape(shape) for shape in found]
+    assert sum(map(math.prod, own)) < 0.501 * sum(map(math.prod, found))
+    assert dict(zip(found, own, strict=True))[25088, 4096] == (12544, 4096)
+    whole = {shape for shape, part in zip(found, own, strict=True) if shape == part}
+    assert {len(shape) for shape in whole} == {1, 4}
+    assert max(map(math.prod, whole)) < 2**18
 
 
 @pytest.mark.parametrize(
