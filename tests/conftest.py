@@ -44,8 +44,8 @@ if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have
     known = _is_known(PLAIN_EMITTERS)
     os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
 
-# Tests of several devices need no process of their own; the others use the first one. Processes that
-# tests start have as many: the number sets how many threads share a sum, and so its rounding.
+# Tests of several devices need no process of their own; the others use the first one. Processes
+# that tests start have as many: the number sets how many threads share a sum, and so its rounding.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 jax.config.update("jax_num_cpu_devices", int(os.environ["JAX_NUM_CPU_DEVICES"]))
 
