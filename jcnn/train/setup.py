@@ -17,7 +17,7 @@ from jcnn.data import Dataset
 from jcnn.layers.model import SplitModel
 from jcnn.runs.history import History
 from jcnn.train import epoch_results
-from jcnn.train.devices import copied, place_members, place_parameters, place_whole
+from jcnn.train.devices import copied, gathered, place_members, place_parameters, place_whole
 from jcnn.train.evaluate import Evaluation
 from jcnn.train.events import DivergedError, Event
 from jcnn.train.functions import Functions
@@ -96,7 +96,7 @@ class Setup(NamedTuple):
 
     def means(self, totals: Totals, seen: int) -> epoch_results.Means:
         """The totals divided by the number of examples seen."""
-        return epoch_results.means(totals, seen, of_classes=self.dataset.has_classes)
+        return epoch_results.means(gathered(totals), seen, of_classes=self.dataset.has_classes)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from flax import nnx
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, StreamedImages
 from jcnn.runs.history import History
-from jcnn.train import fit, predict
+from jcnn.train import fit, fit_population, predict
 from jcnn.train.processes import join
 from tests.train import small
 
@@ -35,7 +35,7 @@ DATA = small.dataset(69)
 
 
 def main(words: Sequence[str]) -> None:
-    """Train as `words` say: WHERE RUN EPOCHS and "resume", "streamed", "fail" or "wait"."""
+    """Train as `words` say: WHERE RUN EPOCHS, and "resume", "streamed" or other such words."""
     where, run, epochs, *more = words
     print(join(where), file=sys.stderr, flush=True)
     if int(epochs) == 0:
@@ -58,6 +58,12 @@ def main(words: Sequence[str]) -> None:
             print(len(history), flush=True)
         return "stop" in more and len(history) == 2
 
+    if "population" in more:
+        configs = [replace(CONFIG, epochs=int(epochs), seed=seed) for seed in range(4)]
+        members = [small.model(seed) for seed in range(4)]
+        histories = fit_population(members, data, configs, run=Path(run), verbose=0)
+        print(json.dumps([history["val_loss"] for history in histories]), flush=True)
+        return
     model = small.model()
     history = fit(
         model,

@@ -88,6 +88,7 @@ def test_devices_give_the_losses_of_one(alone: Trained, devices: int) -> None:
     assert all(len(x.devices()) == 1 for x in jax.tree.leaves(kernel))  # as any other model
 
 
+@pytest.mark.slow
 def test_mixup_mixes_the_images_of_the_whole_batch() -> None:
     config = replace(CONFIG, epochs=1, augment="mixup")
     shared = Trained(replace(config, devices=4), model=dense())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jcnn.train import fit, predict
+from jcnn.train import fit, fit_population, predict
 from tests.train import small
 from tests.train.peers import CONFIG, DATA
 
@@ -104,6 +104,15 @@ def test_four_processes_train_as_one(tmp_path: Path) -> None:
     told = Peers(4, tmp_path / "run", 3, JAX_NUM_CPU_DEVICES="1").told()
     assert all(one == told[0] for one in told)
     assert_near(told[0], one_process(4))
+
+
+@pytest.mark.slow
+def test_a_population_is_spread_over_processes(tmp_path: Path) -> None:
+    told: list[Any] = list(Peers(2, tmp_path / "run", 2, "population").told())
+    configs = [replace(CONFIG, epochs=2, seed=seed, devices=1) for seed in range(4)]
+    alone = fit_population([small.model(seed) for seed in range(4)], DATA, configs, verbose=0)
+    assert told[0] == told[1]
+    np.testing.assert_allclose(told[0], [history["val_loss"] for history in alone], rtol=1e-5)
 
 
 @pytest.mark.slow
