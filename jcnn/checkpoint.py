@@ -77,6 +77,7 @@ def restore(
     state: Mapping[str, Any] | Callable[[dict[str, Any]], Mapping[str, Any]],
     *,
     on_damage: Callable[[str], None] = ignore,
+    put: Callable[[np.ndarray], jax.Array] = jnp.array,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the newest intact checkpoint of a run.
 
@@ -85,6 +86,8 @@ def restore(
         state: a tree of arrays like the saved one, or some of its top entries, which select the
             arrays to read; or a function from `meta` to this tree.
         on_damage: called with a line for each newer checkpoint that is skipped.
+        put: copies an array to the devices. Arrays may be donated to a program, so they must not
+            share the file's memory.
 
     Returns:
         The tree with the saved arrays, and the `meta` saved with them.
@@ -104,8 +107,7 @@ def restore(
         raise CheckpointError(
             f"{place} is of another model: {shown}" + (f"; and {more} more" if more > 0 else "")
         )
-    # Copies: the arrays may be donated to a program, and must not share the file's memory.
-    leaves = [jnp.array(saved[name]) for name in wanted]
+    leaves = [put(saved[name]) for name in wanted]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves), found.meta
 
 

@@ -24,6 +24,7 @@ Schedule = Literal["constant", "cosine", "one_cycle", "exponential", "piecewise"
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 DecayMask = Literal["all", "kernels"]
 Compute = Literal["float32", "bfloat16"]
+DeviceCount = int | Literal["all"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class TrainConfig:
         steps_per_call: steps between two reports of progress; None means about one second.
         time_limit: minutes after which training stops and can be resumed: after the epoch, or
             within one that would take another minute.
+        devices: number of devices that share each batch, or all; batch_size must be a multiple of
+            it. The results are those of one device up to rounding.
+        model_parallel: number of devices over which each large array of the model and its
+            optimizer is split, where the device's memory is short; divides devices.
         keep_checkpoints: epochs whose weights stay in the run folder: all, or N >= 2 of them spread
             evenly, with the start before training (epoch 0) and the last. None keeps none.
     """
@@ -125,12 +130,16 @@ class TrainConfig:
     plateau_factor: float = 0.1
     steps_per_call: int | None = None
     time_limit: float | None = None
+    devices: DeviceCount = 1
+    model_parallel: int = 1
     keep_checkpoints: int | Literal["all"] | None = None
 
     def __post_init__(self) -> None:
         _make_plain(self)
         for name in ("epochs", "batch_size", "accumulate_steps"):
             self._check_int(name, 1)
+        check_devices(self.devices)
+        self._check_int("model_parallel", 1)
         self._check_int("feature_views", 0)
         for name in ("patience", "plateau_patience", "steps_per_call", "unfreeze_at"):
             if getattr(self, name) is not None:
@@ -315,6 +324,13 @@ class Population:
             for drop in self.dropouts or (dropout,)
             for i in range(self.seeds)
         ]
+
+
+def check_devices(devices: Any) -> None:
+    """Raise a `ValueError` for what is no number of devices."""
+    whole = isinstance(devices, int) and not isinstance(devices, bool) and devices >= 1
+    if not whole and devices != "all":
+        raise ValueError(f"devices: got {devices!r}; accepted: all, or an int >= 1")
 
 
 def check_dropout(name: str, rate: float | None) -> None:

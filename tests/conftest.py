@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jax
 import pytest
 from hypothesis import settings
 
@@ -42,6 +43,11 @@ def _is_known(flag: str) -> bool:
 if "XLA_FLAGS" not in os.environ:  # the processes that pytest-xdist starts have it from the first
     known = _is_known(PLAIN_EMITTERS)
     os.environ["XLA_FLAGS"] = f"{QUICK_XLA} {PLAIN_EMITTERS}" if known else QUICK_XLA
+
+# Tests of several devices need no process of their own; the others use the first one. Processes
+# that tests start have as many: the number sets how many threads share a sum, and so its rounding.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
+jax.config.update("jax_num_cpu_devices", int(os.environ["JAX_NUM_CPU_DEVICES"]))
 
 # No deadline: the first call of a shape compiles. A failure prints the line that replays it.
 settings.register_profile("jcnn", deadline=None, print_blob=True)

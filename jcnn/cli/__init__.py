@@ -90,23 +90,32 @@ def main(arguments: list[str] | None = None) -> int:
                 command = _with_file(command, command.config)
         command.run()
         sys.stdout.flush()
-    except (ValueError, NotImplementedError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader has closed, as in `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 128 + signal.SIGPIPE
-        return _fail(_text(error), 2)
-    except (ArithmeticError, PartError) as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "stopped", 130)
-    except SystemError as error:  # C code that had called Python when Ctrl-C came
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            return _fail("stopped", 130)
-        raise
+    except (Exception, KeyboardInterrupt) as error:
+        code = fail(error)
+        if code is None:
+            raise
+        return code
     finally:
         gc.set_threshold(*thresholds)
         warnings.showwarning = shown
     return 0
+
+
+def fail(error: BaseException) -> int | None:
+    """Print what ended a command; return its exit code, or None for what is no user's error."""
+    if isinstance(error, BrokenPipeError):  # the reader has closed, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    if isinstance(error, ValueError | NotImplementedError | OSError):
+        return _fail(_text(error), 2)
+    if isinstance(error, ArithmeticError | PartError):
+        return _fail(str(error), 1)
+    if isinstance(error, KeyboardInterrupt):
+        return _fail(str(error) or "stopped", 130)
+    # C code that had called Python when Ctrl-C came
+    if isinstance(error, SystemError) and isinstance(error.__cause__, KeyboardInterrupt):
+        return _fail("stopped", 130)
+    return None
 
 
 def _with_file(command: TrainCommand, file: Path) -> TrainCommand:

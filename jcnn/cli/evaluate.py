@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from jcnn.cli.run_options import BuiltBy, RunFolder
+from jcnn.config import DeviceCount
 
 if TYPE_CHECKING:
     from jcnn.train.scores import Scores
@@ -27,6 +28,8 @@ class EvaluateCommand(BuiltBy):
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: the run's)")
     ] = None
     """Folder with the data's files, for sources that take one."""
+    devices: DeviceCount = 1
+    """Number of devices that share each batch, or all."""
     flips: bool = False
     """Average the predictions for each image and its mirror image."""
     json: bool = False
@@ -41,7 +44,9 @@ class EvaluateCommand(BuiltBy):
         use_cache()
         keep_memory()
         config = read_config(self.run_folder).with_data(self.data, self.data_dir)
-        found = predict_test_images(self.run_folder, config, self, flips=self.flips)[1].scores()
+        found = predict_test_images(
+            self.run_folder, config, self, flips=self.flips, devices=self.devices
+        )[1].scores()
         if self.json:
             print(json.dumps(found.to_json()))
         else:

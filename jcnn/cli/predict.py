@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from jcnn.cli.run_options import BuiltBy, RunFolder
+from jcnn.config import DeviceCount
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ class PredictCommand(BuiltBy):
     ] = ()
     """Image files, folders, or patterns such as "*.png"; images of any size and colour mode are
     converted to the shape of the model's input."""
+    devices: DeviceCount = 1
+    """Number of devices that share each batch, or all."""
     flips: bool = False
     """Average the predictions for each image and its mirror image."""
     top: Annotated[
@@ -84,7 +87,8 @@ class PredictCommand(BuiltBy):
                 errors[file] = " ".join(str(error).split())
         if not images:
             raise ValueError("; ".join(errors.values()))
-        rows = predict(model, np.stack(list(images.values())), flips=self.flips)
+        stack = np.stack(list(images.values()))
+        rows = predict(model, stack, flips=self.flips, devices=self.devices)
         check_probabilities(model, rows)
         results: dict[Path, dict[str, Any]] = {}
         ranks: dict[Path, list[tuple[str, float]]] = {}

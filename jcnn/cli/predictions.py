@@ -12,6 +12,7 @@ from flax import nnx
 from jcnn import ops
 from jcnn.cli.progress import Display
 from jcnn.cli.run_options import BuiltBy
+from jcnn.config import DeviceCount
 from jcnn.data import Dataset
 from jcnn.report import write_population_report, write_report
 from jcnn.runs import RunConfig, member_folder
@@ -49,16 +50,26 @@ class Predictions:
 
 
 def predictions(
-    model: nnx.Module, test: Dataset, batch_size: int, *, flips: bool = False
+    model: nnx.Module,
+    test: Dataset,
+    batch_size: int,
+    *,
+    flips: bool = False,
+    devices: DeviceCount = 1,
 ) -> Predictions:
-    """Run a model on test images; `flips` as in `jcnn.train.predict`."""
+    """Run a model on test images; `flips` and `devices` as in `jcnn.train.predict`."""
     check_fit(model, test)
-    logits = predict_logits(model, test.images, batch_size=batch_size, flips=flips)
+    logits = predict_logits(model, test.images, batch_size=batch_size, flips=flips, devices=devices)
     return Predictions(test, np.asarray(logits), np.asarray(jax.jit(ops.softmax)(logits)))
 
 
 def predict_test_images(
-    run: Path, config: RunConfig, built_by: BuiltBy, *, flips: bool = False
+    run: Path,
+    config: RunConfig,
+    built_by: BuiltBy,
+    *,
+    flips: bool = False,
+    devices: DeviceCount = 1,
 ) -> tuple[nnx.Module, Predictions]:
     """Load a run and run its model on test images.
 
@@ -66,14 +77,14 @@ def predict_test_images(
         run: the run folder.
         config: the run's configuration, with the data to predict.
         built_by: what builds its model.
-        flips: as in `jcnn.train.predict`.
+        flips, devices: as in `jcnn.train.predict`.
 
     Raises:
         ValueError: there are probabilities that are not finite.
     """
     model, _ = built_by.load(run)
     test = read_test_images(config)
-    found = predictions(model, test, config.train.batch_size, flips=flips)
+    found = predictions(model, test, config.train.batch_size, flips=flips, devices=devices)
     check_probabilities(model, found.probabilities)
     return model, found
 

@@ -21,6 +21,7 @@ from jcnn.runs import RunConfig
 from jcnn.runs.history import EpochResult
 from jcnn.train import Compiling, Event
 from jcnn.train import Progress as EpochProgress
+from jcnn.train.devices import mesh_of
 from jcnn.train.lines import epoch_line
 
 
@@ -62,10 +63,12 @@ class Display:
         self._epochs = config.train.epochs
         models = len(config.members())
         many = f"{models} models of " if models > 1 else ""
+        kind, mesh = jax.devices()[0].device_kind, mesh_of(config.train.devices)
+        devices = f"device {kind}" if mesh is None else f"{mesh.size} devices {kind}"
         self._console.print(
             f"{many}[bold]{escape(config.model)}[/bold] on {escape(config.data)} ({train} training "
-            f"and {test} test images), {self._epochs} epochs, device "
-            f"{jax.devices()[0].device_kind}, run folder {escape(str(run))}"
+            f"and {test} test images), {self._epochs} epochs, {devices}, "
+            f"run folder {escape(str(run))}"
         )
 
     def __enter__(self) -> Self:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # The options that a resumed run accepts; all other settings come from its folder.
 _WITH_RESUME = (
     *("--resume", "--epochs", "--time-limit", "--tensorboard", "--quiet", "--model", "--trust"),
+    *("--devices", "--model-parallel", "--distributed"),
 )
 
 
@@ -96,6 +98,12 @@ class TrainCommand:
         Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="(default: a new run)")
     ] = None
     """Run folder to resume; all settings except --epochs and --time-limit are the run's."""
+    distributed: Annotated[
+        str | None, tyro.conf.arg(metavar="WHERE", help_behavior_hint="(default: this process)")
+    ] = None
+    """Train in several processes, each started with the same command: auto, as Slurm, Open MPI, GKE
+    or a TPU pod describes them, or HOST:PORT,COUNT,ID, the address of process 0, their number and
+    this one's. They share all their devices and the run folder."""
     trust: bool = False
     """With --resume: execute the run's own copy of its model file, instead of naming it again with
     --model FILE.py:NAME: only for a folder whose origin you know."""
@@ -113,12 +121,18 @@ class TrainCommand:
         from jcnn.runs import create, differences, resolve, write_config
         from jcnn.system.keras_file import read_ahead
         from jcnn.train import check_settings
+        from jcnn.train.processes import decided, is_first
 
+        if self.distributed is not None:
+            from jcnn.cli.distributed import run_distributed
+
+            run_distributed(self)
+            return
         use_cache()
         keep_memory()
         if self.trust and not self.resume:
             raise ValueError("--trust: is for --resume; a new run executes the file of --model")
-        with Display(quiet=self.quiet) as display:
+        with Display(quiet=self.quiet or not is_first()) as display:
             if self.resume:
                 run, config = self.resume, self._resumed(self.resume)
                 named = self.model if "--model" in self._given() else None
@@ -126,7 +140,7 @@ class TrainCommand:
                 train, test = config.load_data(display)
                 for line in differences(run):
                     display(Note(line))
-                write_config(run, config)
+                decided(lambda: write_config(run, config))
                 models = _to_resume(run, config, builder)
             else:
                 # Each member of a population starts from the weights, whose file is read once.
@@ -137,7 +151,8 @@ class TrainCommand:
                     train, test, config = self._described(found, display)
                     config = with_saved_optimizer(config, self._given(), display)
                     builder = found.for_classes(len(config.class_names))
-                    run = self.out or _free_folder(config.model, config.data)
+                    model, data = config.model, config.data
+                    run = self.out or Path(decided(lambda: str(_free_folder(model, data))))
                     members = config.members()  # checked before a folder is created
                     check_settings([member.train for member in members], train)
                     check_model(config, builder, train)
@@ -147,7 +162,7 @@ class TrainCommand:
                         *(other.build(builder) for other in others),
                     ]
                 if not self.find_lr:
-                    create(run, config, builder)
+                    decided(partial(create, run, config, builder))
             if self.find_lr:
                 result = find_lr(models, config, train, run, display)
             else:
@@ -156,7 +171,8 @@ class TrainCommand:
                     result = train_population(run, config, models, train, test, display, self)
                 else:
                     result = train_one(run, config, models[0], train, test, display, self)
-        print(result)
+        if is_first():
+            print(result)
 
     def _described(
         self, model: "ModelToTrain", notify: "Notify"
@@ -225,12 +241,15 @@ class TrainCommand:
         fixed = [word for word in given if word.startswith("--") and word not in _WITH_RESUME]
         if fixed:
             raise ValueError(
-                f"{', '.join(fixed)}: cannot change with --resume; only --epochs and --time-limit "
-                "can"
+                f"{', '.join(fixed)}: cannot change with --resume; only --epochs, --time-limit, "
+                "--devices and --model-parallel can"
             )
-        if "--time-limit" in given:
-            limited = dataclasses.replace(config.train, time_limit=self.settings.time_limit)
-            config = dataclasses.replace(config, train=limited)
+        changed = {
+            name: getattr(self.settings, name)
+            for name in ("time_limit", "devices", "model_parallel")
+            if f"--{name.replace('_', '-')}" in given
+        }
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, **changed))
         if "--epochs" not in given:
             return config
         epochs, done = self.settings.epochs, finished_epochs(run)

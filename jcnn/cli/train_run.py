@@ -35,6 +35,7 @@ def train_one(
     from jcnn.cli.train_model import saved_optimizer
     from jcnn.train import fit
     from jcnn.train.evaluate import check_probabilities
+    from jcnn.train.processes import decided
 
     with _with_advice(run, command):
         history = fit(
@@ -50,9 +51,10 @@ def train_one(
     _check_finished(run, history, command)
     from jcnn.cli.predictions import predictions  # imports Matplotlib, which training does not need
 
-    found = predictions(model, test, config.train.batch_size)
+    found = predictions(model, test, config.train.batch_size, devices=config.train.devices)
     check_probabilities(model, found.probabilities)
-    result, page = found.scores(), found.report(run, model)
+    result = found.scores()
+    page = Path(decided(lambda: str(found.report(run, model))))
     if command.quiet:
         return f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
     numbers = f"test accuracy {result.accuracy:.4f}, test loss {result.loss:.4f}"
@@ -74,6 +76,7 @@ def train_population(
 
     from jcnn.runs import member_folder, write_members
     from jcnn.train import fit_population
+    from jcnn.train.processes import decided, is_first
     from jcnn.train.winner import winner
 
     members = config.members()
@@ -88,7 +91,9 @@ def train_population(
             callbacks=_callbacks(run, command),
         )
     _check_finished(run, histories[0], command)
-    write_members(run, config, models, histories)
+    decided(lambda: write_members(run, config, models, histories))
+    if not is_first():
+        return ""
     from jcnn.cli.predictions import report_population  # with Matplotlib, as above
 
     page, found = report_population(run, config, test, models)

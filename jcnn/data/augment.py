@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jcnn.data._warp import Pose, warp
 from jcnn.data.transforms import Transform
+from jcnn.mesh import by_examples
 
 _GEOMETRIC = {"flip", "flip_vertical", "zoom", "rotate", "shift"}
 
@@ -44,7 +45,7 @@ def augment(images: jax.Array, key: jax.Array, transforms: tuple[Transform, ...]
     # The mean of the given image: with that of the warped one, XLA:CPU would warp twice.
     mean = x.mean((1, 2), keepdims=True)
     if _GEOMETRIC & strength.keys():
-        x = warp(x, _pose(amounts, strength, height, width))
+        x = by_examples(warp, x, _pose(amounts, strength, height, width))
     if "contrast" in strength:
         x = x + (x - mean) * strength["contrast"] * _of_picture(_signed(amounts.contrast))
     if "brightness" in strength:

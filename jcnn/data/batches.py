@@ -1,5 +1,6 @@
 """Batches of an epoch, taken from images on the device inside the compiled program."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 from zlib import crc32
 
@@ -12,15 +13,15 @@ class Window(NamedTuple):
     """The images on the device for some or all steps of an epoch.
 
     Attributes:
-        images: `(M, H, W, C)` uint8.
-        labels: `(M,)` int32, or `(M, K)` float32.
-        order: int32, the rows in the order of the steps.
+        images: `(M, H, W, C)` uint8; `(S, B, H, W, C)` where a batch is split over devices.
+        labels: `(M,)` int32, or `(M, K)` float32; likewise with a second axis.
+        order: int32, the rows in the order of the steps; None for `(S, B, ...)`.
         first: the step of the epoch whose batch is at the start of `order`.
     """
 
     images: jax.Array
     labels: jax.Array
-    order: jax.Array
+    order: jax.Array | None
     first: jax.Array | int
 
 
@@ -55,8 +56,17 @@ def epoch_order(key: jax.Array, examples: int) -> jax.Array:
     return jax.random.permutation(key, examples)
 
 
+def _whole(rows: jax.Array) -> jax.Array:
+    return rows
+
+
 def take_batch(
-    window: Window, step: jax.Array | int, size: int, *, batch_size: int
+    window: Window,
+    step: jax.Array | int,
+    size: int,
+    *,
+    batch_size: int,
+    split: Callable[[jax.Array], jax.Array] = _whole,
 ) -> tuple[jax.Array, jax.Array]:
     """The batch of one step of an epoch.
 
@@ -65,10 +75,17 @@ def take_batch(
         step: 0 for the first batch of the epoch.
         size: examples in this batch: `batch_size`, or fewer in the last batch.
         batch_size: examples in every earlier batch.
+        split: splits the rows of a batch over devices.
 
     Returns:
         `(size, H, W, C)` uint8, and `(size,)` int32 or `(size, K)` float32.
     """
+    if window.order is None:
+        images, labels = (
+            lax.dynamic_index_in_dim(x, step - window.first, keepdims=False)[:size]
+            for x in (window.images, window.labels)
+        )
+        return images, labels
     start = (step - window.first) * batch_size
-    rows = lax.dynamic_slice_in_dim(window.order, start, size)
+    rows = split(lax.dynamic_slice_in_dim(window.order, start, size))
     return window.images[rows], window.labels[rows]

@@ -13,7 +13,7 @@ from jcnn.train.evaluate import (
 from jcnn.train.events import Compiling, DivergedError, Event, Progress
 from jcnn.train.find_lr import LearningRateTest, find_learning_rate
 from jcnn.train.fit import check_settings, fit, fit_population
-from jcnn.train.loop import Callback
+from jcnn.train.setup import Callback
 
 __all__ = [
     "Callback",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import chex
@@ -10,18 +11,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
 from jcnn import ops
+from jcnn.config import DeviceCount, check_devices
 from jcnn.data import Dataset, StreamedImages
 from jcnn.data.class_names import match_classes
 from jcnn.data.memory import memory_budget
 from jcnn.data.streamed import Images
-from jcnn.layers import Layer, as_model
+from jcnn.layers import Layer, as_model, eval_mode
 from jcnn.layers.finite import check_finite, named_arrays
+from jcnn.layers.model import split_model
+from jcnn.train.devices import (
+    gathered,
+    mesh_of,
+    on_one_device,
+    place_whole,
+)
 from jcnn.train.functions import NONE, Functions, PerExample, check_labels, functions_of
 from jcnn.train.metrics import correct
 from jcnn.train.prepared import prepare
+from jcnn.train.processes import decided
 from jcnn.train.programs import logits_program
+from jcnn.train.split_logits import split_logits
 
 Model = nnx.Module | Sequence[Layer]
 
@@ -53,6 +65,7 @@ def evaluate(
     batch_size: int = 64,
     flips: bool = False,
     class_names: Sequence[str] | None = None,
+    devices: DeviceCount = 1,
     loss: PerExample | None = None,
     metrics: Mapping[str, PerExample] | None = None,
 ) -> Evaluation:
@@ -65,6 +78,7 @@ def evaluate(
         flips: evaluate the mean of the probabilities for each image and its mirror image.
         class_names: names of the model's logits, in order; the labels are matched by name. With
             None, label `k` belongs to logit `k`.
+        devices: as for `predict`.
         loss, metrics: as for `fit`; None is the cross-entropy, and no metric.
 
     Raises:
@@ -78,12 +92,19 @@ def evaluate(
     if class_names is not None:
         dataset = match_classes(dataset, class_names)
     check_fit(as_model(model), dataset)
-    logits = predict_logits(model, dataset.images, batch_size=batch_size, flips=flips)
+    logits = predict_logits(
+        model, dataset.images, batch_size=batch_size, flips=flips, devices=devices
+    )
     return evaluate_logits(logits, dataset.labels, functions)
 
 
 def predict(
-    model: Model, images: Images, *, batch_size: int = 64, flips: bool = False
+    model: Model,
+    images: Images,
+    *,
+    batch_size: int = 64,
+    flips: bool = False,
+    devices: DeviceCount = 1,
 ) -> np.ndarray:
     """Probabilities of the classes, in eval mode.
 
@@ -95,6 +116,7 @@ def predict(
         images: `(N, H, W, C)` uint8.
         batch_size: number of images in a batch.
         flips: return the mean for each image and its mirror image.
+        devices: number of devices that share each batch, or "all".
 
     Returns:
         `(N, K)` float32; each row sums to 1.
@@ -102,12 +124,17 @@ def predict(
     Raises:
         ValueError: the images have another rank or dtype, or do not fit the model.
     """
-    logits = predict_logits(model, images, batch_size=batch_size, flips=flips)
+    logits = predict_logits(model, images, batch_size=batch_size, flips=flips, devices=devices)
     return np.asarray(_softmax(logits))
 
 
 def predict_logits(
-    model: Model, images: Images, *, batch_size: int = 64, flips: bool = False
+    model: Model,
+    images: Images,
+    *,
+    batch_size: int = 64,
+    flips: bool = False,
+    devices: DeviceCount = 1,
 ) -> jax.Array:
     """Logits of the classes, in eval mode; `predict` returns their softmax.
 
@@ -115,7 +142,7 @@ def predict_logits(
     are `ln((p + q) / 2)` for the probabilities `p` of each image and `q` of its mirror image.
 
     Args:
-        model, images, batch_size, flips: as for `predict`.
+        model, images, batch_size, flips, devices: as for `predict`.
 
     Returns:
         `(N, K)`.
@@ -130,13 +157,37 @@ def predict_logits(
         )
     if batch_size < 1:
         raise ValueError(f"batch_size: got {batch_size}; accepted: an int >= 1")
-    prepared, states = prepare(as_model(model), images.shape[1:], batch_size)
-    logits = _in_chunks(prepared.program, states, images, batch_size)
+    check_devices(devices)
+    model = as_model(model)
+    prepared, states = prepare(model, images.shape[1:], batch_size)
+    mesh = None if devices == 1 else mesh_of(devices)
+    compute = partial(_in_chunks, prepared.program, states, images, batch_size)
+    if mesh is not None:
+        compute = partial(_on_devices, mesh, model, states, images, batch_size)
+    logits = compute()
     if not flips:
         return logits
-    mirrored = _in_chunks(prepared.program, states, images, batch_size, mirror=True)
+    mirrored = compute(mirror=True)
     mean: jax.Array = _log_mean(logits, mirrored)
     return mean
+
+
+def _on_devices(
+    mesh: Mesh,
+    model: nnx.Module,
+    states: tuple[Any, Any, Any],
+    images: Images,
+    batch_size: int,
+    *,
+    mirror: bool = False,
+) -> jax.Array:
+    graphdef = split_model(eval_mode(model)).graphdef
+    placed = (place_whole(mesh, states[0]), states[1], place_whole(mesh, states[2]))
+    found = split_logits(
+        graphdef, placed, images, batch_size, mesh, chunk=_chunk(images), mirror=mirror
+    )
+    logits: jax.Array = on_one_device(found)
+    return logits
 
 
 def check_fit(model: nnx.Module, dataset: Dataset) -> None:
@@ -204,6 +255,7 @@ def compute_logits(
     batch_size: int,
     *,
     population: bool = False,
+    mesh: Mesh | None = None,
 ) -> jax.Array:
     """Logits of any number of images, copied to the device in chunks if they do not fit.
 
@@ -212,12 +264,18 @@ def compute_logits(
         images: `(N, H, W, C)` uint8, on the device, in host memory or streamed.
         batch_size: number of images in a batch.
         population: as for `logits_program`.
+        mesh: of the devices that `states` are on, if they share the images or the models.
 
     Returns:
         `(N, K)`, or `(M, N, K)` for a population of M.
     """
-    program = logits_program(graphdef, batch_size, population=population)
-    return _in_chunks(program, states, images, batch_size)
+    if mesh is not None and not population:
+        assert not isinstance(images, jax.Array)
+        chunk = _chunk(images)
+        return split_logits(graphdef, states, images, batch_size, mesh, chunk=chunk)
+    program = logits_program(graphdef, batch_size, population=population, mesh=mesh)
+    logits: jax.Array = gathered(_in_chunks(program, states, images, batch_size))
+    return logits
 
 
 def _in_chunks(
@@ -244,6 +302,11 @@ def _in_chunks(
     starts = range(0, len(images), size)
     chunks = [compute(images[np.arange(i, min(i + size, len(images)))]) for i in starts]
     return jnp.concatenate(chunks, axis=-2)
+
+
+def _chunk(images: Images) -> int:
+    """How many images the devices get at a time, as process 0 decides."""
+    return decided(lambda: chunk_examples(images) if must_stream(images) else len(images))
 
 
 def must_stream(images: Images) -> bool:

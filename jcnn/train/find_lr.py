@@ -12,6 +12,7 @@ from jcnn.data import Dataset
 from jcnn.layers import as_model, frozen, train_mode
 from jcnn.runs.unfreezing import frozen_layers
 from jcnn.system.interrupts import delay_interrupts
+from jcnn.train.devices import check_divides, mesh_of, place_parameters, place_whole
 from jcnn.train.evaluate import Model, check_fit
 from jcnn.train.events import Compiling, Event, Progress
 from jcnn.train.feature_views import check_views
@@ -140,16 +141,25 @@ def _losses(
     steps, every = -(-examples // config.batch_size), config.accumulate_steps
     classes = len(dataset.class_names)
     head = head_of(model, dataset.image_shape, config)
+    mesh = mesh_of(config.devices, config.model_parallel)
+    check_divides(mesh, "batch_size", config.batch_size)
     program = epoch_program(
-        parts.graphdef, key, examples=examples, classes=classes, functions=functions, head=head
+        parts.graphdef,
+        key,
+        examples=examples,
+        classes=classes,
+        functions=functions,
+        head=head,
+        mesh=mesh,
     )
-    init = init_program(key, population=False, functions=functions)
-    state = init(*copy((parts.params, parts.rest)))
+    init = init_program(key, population=False, functions=functions, mesh=mesh)
+    state = init(*place_parameters(mesh, copy((parts.params, parts.rest))))
+    place = partial(place_whole, mesh)
     seed = seed_keys(np.asarray(config.seed, np.int64))
     order = order_of(dataset, config, seed)
     epochs = -(-len(rates) * every // steps)
     losses: list[float] = []
-    with open_windows(dataset, order, config, notify, epochs=epochs) as windows:
+    with open_windows(dataset, order, config, notify, epochs=epochs, mesh=mesh) as windows:
         notify(Compiling())
         for update, rate in enumerate(rates):
             total = seen = 0.0
@@ -159,7 +169,7 @@ def _losses(
                 state, totals = program(
                     state,
                     parts.streams,
-                    zero_totals(),
+                    zero_totals(place=place),
                     *window,
                     step_keys(seed, epoch + 1),
                     np.float32(rate),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, split_validation
@@ -19,13 +20,15 @@ from jcnn.data.validation_split import check_validation_split
 from jcnn.interop.imported import SavedOptimizer
 from jcnn.layers import as_model
 from jcnn.runs.history import History
+from jcnn.train.devices import check_divides, mesh_of
 from jcnn.train.evaluate import Model, check_fit, must_stream
 from jcnn.train.events import Event
 from jcnn.train.functions import Functions, PerExample, check_labels, functions_of
 from jcnn.train.lines import line_printer
-from jcnn.train.loop import Callback
 from jcnn.train.optimizer_state import check_optimizer_state
 from jcnn.train.parts import train_in_parts
+from jcnn.train.processes import is_first, with_others
+from jcnn.train.setup import Callback
 
 
 def fit(
@@ -170,6 +173,8 @@ def _train(
 ) -> tuple[History, ...]:
     if verbose not in (0, 1):
         raise ValueError(f"verbose: got {verbose!r}; accepted: 0 or 1")
+    if not is_first():
+        notify = _ignore
     if notify is None:
         notify = line_printer(configs[0].epochs) if verbose else _ignore
     if validation is not None:
@@ -199,18 +204,36 @@ def _train(
     for part in (dataset, validation):
         if part is not None:
             check_fit(models[0], part)
-    return train_in_parts(
-        models,
-        dataset,
-        validation,
-        configs,
-        functions,
-        run,
-        resume,
-        notify,
-        callbacks,
-        optimizer_state,
-    )
+    mesh = mesh_of(configs[0].devices, configs[0].model_parallel)
+    with with_others(run):
+        return train_in_parts(
+            models,
+            dataset,
+            validation,
+            configs,
+            functions,
+            run,
+            resume,
+            notify,
+            callbacks,
+            optimizer_state,
+            mesh,
+        )
+
+
+def _check_devices(mesh: Mesh | None, configs: Sequence[TrainConfig]) -> None:
+    """Check that the devices can share the batches, or the models of a population.
+
+    Raises:
+        ValueError: names the setting, and numbers near it that are accepted.
+    """
+    if len(configs) == 1:
+        check_divides(mesh, "batch_size", configs[0].batch_size)
+        return
+    check_divides(mesh, "configs", len(configs), what=" models")
+    if configs[0].model_parallel > 1:
+        got = configs[0].model_parallel
+        raise ValueError(f"model_parallel: got {got}; accepted: 1 for several models")
 
 
 def _ignore(_event: Event) -> None:
@@ -237,6 +260,7 @@ def check_settings(
     elif config.validation_split:
         raise ValueError("validation: give either it or config.validation_split, not both")
     _check_feature_views(config, len(configs))
+    _check_devices(mesh_of(config.devices, config.model_parallel), configs)
     counts = class_counts(dataset, config, validation)
     config = config.with_class_weights_of(dataset.class_names, counts)
     for other in configs:

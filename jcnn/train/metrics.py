@@ -1,6 +1,6 @@
 """Running totals of an epoch: each example counts once, for any batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,12 +22,16 @@ class Totals(NamedTuple):
     metrics: Any = ()
 
 
-def zero_totals(shape: tuple[int, ...] = (), metrics: Sequence[str] = ()) -> Totals:
-    """Totals of no example; `shape` is `(M,)` for a population."""
+def zero_totals(
+    shape: tuple[int, ...] = (),
+    metrics: Sequence[str] = (),
+    place: Callable[[Any], Any] = jax.device_put,
+) -> Totals:
+    """Totals of no example; `shape` is `(M,)` for a population, `place` copies to the devices."""
     # Copied to the device: `jnp.zeros` would compile two programs.
     named = {name: np.zeros(shape, np.float32) for name in metrics}
     totals = (np.zeros(shape, np.float32), np.zeros(shape, np.int32), named or ())
-    return Totals(*jax.device_put(totals))
+    return Totals(*place(totals))
 
 
 def correct(logits: jax.Array, labels: jax.Array) -> jax.Array:

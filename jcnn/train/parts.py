@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flax import nnx
+from jax.sharding import Mesh
 
 from jcnn import checkpoint
 from jcnn.config import TrainConfig
@@ -20,7 +21,8 @@ from jcnn.train.events import Event
 from jcnn.train.feature_views import check_views
 from jcnn.train.features import from_features
 from jcnn.train.functions import Functions, check_functions
-from jcnn.train.loop import Callback, train
+from jcnn.train.loop import train
+from jcnn.train.setup import Callback
 
 
 def train_in_parts(
@@ -34,6 +36,7 @@ def train_in_parts(
     notify: Callable[[Event], None],
     callbacks: Sequence[Callback],
     optimizer_state: SavedOptimizer | None = None,
+    mesh: Mesh | None = None,
 ) -> tuple[History, ...]:
     """Train until `unfreeze_at` and from there on; one part without it.
 
@@ -43,6 +46,7 @@ def train_in_parts(
     Args:
         models, dataset, validation, configs, run, resume, notify, callbacks: as for `fit`.
         optimizer_state: as for `fit`.
+        mesh: as for `jcnn.train.loop.train`.
         functions: the loss, metrics and optimizer.
     """
     counts = len(dataset), len(validation) if validation else 0
@@ -79,6 +83,7 @@ def train_in_parts(
                 until,
                 deadline,
                 saved,
+                mesh,
             )
 
     config = configs[0]

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import Mesh
 
 from jcnn.data import Dataset
 from jcnn.layers import Dropout
@@ -69,6 +70,7 @@ def evaluate_population(
     batch_size: int,
     states: tuple[Any, Any],
     functions: Functions = NONE,
+    mesh: Mesh | None = None,
 ) -> list[Evaluation | None]:
     """Loss and accuracy of each model; None for each without a data set.
 
@@ -79,12 +81,15 @@ def evaluate_population(
         batch_size: number of images in a batch.
         states: the `params` and `rest` of the models.
         functions: the user's loss and metrics.
+        mesh: of the devices that `states` are on.
     """
     if dataset is None:
         return [None] * models
     many = models > 1
     split = (states[0], parts.streams, states[1])
-    logits = compute_logits(parts.graphdef, split, dataset.images, batch_size, population=many)
+    logits = compute_logits(
+        parts.graphdef, split, dataset.images, batch_size, population=many, mesh=mesh
+    )
     by_model = logits if many else [logits]
     return [evaluate_logits(rows, dataset.labels, functions) for rows in by_model]
 

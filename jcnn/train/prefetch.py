@@ -13,13 +13,16 @@ from typing import Any, Self
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note, StreamedImages
 from jcnn.data.batches import Window
 from jcnn.data.memory import memory_budget
+from jcnn.train.devices import place_batches, place_members, place_whole
 from jcnn.train.evaluate import chunk_examples, must_stream
 from jcnn.train.events import Event
+from jcnn.train.processes import decided
 
 _ALIGNED = 64  # bytes
 
@@ -34,6 +37,7 @@ def open_windows(
     notify: Callable[[Event], None],
     *,
     epochs: int,
+    mesh: Mesh | None = None,
 ) -> "ResidentWindows | PrefetchedWindows":
     """Keep the images on the device if they fit; otherwise prefetch them in windows.
 
@@ -43,14 +47,17 @@ def open_windows(
         config: the settings.
         notify: called with a `Note` if images in host memory do not fit on the device.
         epochs: the last epoch that is trained; 0 prefetches nothing.
+        mesh: of the devices that share each batch, or the models of a population.
     """
     steps = -(-len(dataset) // config.batch_size)
-    if not must_stream(dataset.images):
-        return ResidentWindows(dataset, order, steps)
+    if not decided(lambda: must_stream(dataset.images)):
+        return ResidentWindows(dataset, order, steps, mesh)
     if not isinstance(dataset.images, StreamedImages):  # the source of those has sent its own note
         size, budget = (f"{x / 2**30:.2g} GiB" for x in (dataset.images.nbytes, memory_budget()))
         notify(Note(f"the images take {size}, more than {budget}: streamed to the device"))
-    window = config.steps_per_call or max(1, chunk_examples(dataset.images) // config.batch_size)
+    window = config.steps_per_call or max(
+        1, decided(lambda: chunk_examples(dataset.images)) // config.batch_size
+    )
     return PrefetchedWindows(
         dataset,
         order,
@@ -58,6 +65,7 @@ def open_windows(
         batch_size=config.batch_size,
         window_steps=window,
         epochs=epochs,
+        mesh=mesh,
     )
 
 
@@ -68,14 +76,18 @@ class ResidentWindows(AbstractContextManager["ResidentWindows"]):
         dataset: the training examples.
         order: gives the order of an epoch's examples; `(M, N)` for a population.
         steps: number of steps in an epoch.
+        mesh: of the devices; each has all images.
     """
 
     wait_seconds = 0.0
 
-    def __init__(self, dataset: Dataset, order: Order, steps: int) -> None:
+    def __init__(
+        self, dataset: Dataset, order: Order, steps: int, mesh: Mesh | None = None
+    ) -> None:
         # Copies: on a CPU, a device array may share the memory of a NumPy array that changes later.
         copies = np.array(dataset.images), np.array(dataset.labels)
-        self._images, self._labels = jax.device_put(copies)
+        self._images, self._labels = place_whole(mesh, copies)
+        self._mesh = mesh
         self._order = order
         self._steps = steps
         self._epoch: int | None = None
@@ -84,8 +96,17 @@ class ResidentWindows(AbstractContextManager["ResidentWindows"]):
     def window(self, epoch: int, step: int) -> tuple[Window, int]:
         """The window with the images of `step` of `epoch`, and the first step after the window."""
         if epoch != self._epoch:
-            self._epoch, self._rows = epoch, self._order(epoch)
+            self._epoch, self._rows = epoch, self._placed(self._order(epoch))
         return Window(self._images, self._labels, self._rows, 0), self._steps
+
+    def _placed(self, order: jax.Array) -> jax.Array:
+        if self._mesh is None:
+            return order
+        of_members = order.ndim == 2
+        placed: jax.Array = (place_members if of_members else place_whole)(
+            self._mesh, np.asarray(order)
+        )
+        return placed
 
     def __exit__(
         self,
@@ -106,6 +127,7 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         batch_size: number of images in a batch.
         window_steps: number of steps in a window.
         epochs: the last epoch; nothing after it is read.
+        mesh: of the devices that share each batch; each process reads the images of its own.
 
     Attributes:
         wait_seconds: how long `window` has waited for images so far.
@@ -120,7 +142,9 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         batch_size: int,
         window_steps: int,
         epochs: int,
+        mesh: Mesh | None = None,
     ) -> None:
+        self._mesh = mesh
         self.wait_seconds = 0.0
         self._dataset = dataset
         self._order = order
@@ -162,6 +186,8 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         size = self._window_steps * self._batch_size
         start = first * self._batch_size
         rows = self._orders[epoch][start : start + size]
+        if self._mesh is not None:
+            return self._read_shared(rows, first, self._mesh)
         given = self._dataset.images
         images = _aligned((size, *given.shape[1:]), given.dtype)
         if isinstance(given, StreamedImages):
@@ -174,6 +200,25 @@ class PrefetchedWindows(AbstractContextManager["PrefetchedWindows"]):
         order = np.arange(size, dtype=np.int32)
         there, its_labels, its_order = jax.device_put((images, labels, order))
         return Window(there, its_labels, its_order, first)
+
+    def _read_shared(self, rows: np.ndarray, first: int, mesh: Mesh) -> Window:
+        """The window of `rows`, each batch split over the devices of a mesh."""
+        batches = np.full(self._window_steps * self._batch_size, -1, np.int64)
+        batches[: len(rows)] = rows
+
+        def reader(given: Any) -> Callable[[np.ndarray], np.ndarray]:
+            def read(rows: np.ndarray) -> np.ndarray:
+                out = np.zeros((len(rows), *given.shape[1:]), given.dtype)
+                out[rows >= 0] = given[rows[rows >= 0]]
+                return out
+
+            return read
+
+        images, labels = (
+            place_batches(mesh, reader(given), batches.reshape(-1, self._batch_size))
+            for given in (self._dataset.images, self._dataset.labels)
+        )
+        return Window(images, labels, None, first)
 
     def __enter__(self) -> Self:
         return self

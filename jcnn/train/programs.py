@@ -11,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import lax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from jcnn.compile import jit
 from jcnn.config import TrainConfig
 from jcnn.data.batches import Window, epoch_order, normalise, shuffle_key, step_key, take_batch
 from jcnn.layers.freezing import head_path
+from jcnn.train.devices import in_context, keep_parameters, split_examples
 from jcnn.train.features import call
 from jcnn.train.functions import NONE, Functions
 from jcnn.train.metrics import Totals
@@ -27,19 +30,28 @@ PopulationMode = Literal["vmap", "map"]
 
 
 @functools.lru_cache(maxsize=16)
-def init_program(config: TrainConfig, *, population: bool, functions: Functions = NONE) -> Any:
+def init_program(
+    config: TrainConfig,
+    *,
+    population: bool,
+    functions: Functions = NONE,
+    mesh: Mesh | None = None,
+) -> Any:
     """The compiled `init_state`: one program, instead of one for each array of the optimizer.
 
     Args:
         config: the settings, from `compiled_part`.
         population: whether `params` and `rest` have a leading axis, one row for each model.
         functions: the user's optimizer is taken.
+        mesh: of the devices that `params` and `rest` are on.
 
     Returns:
         `init(params, rest)` to a `TrainState` with these `params` and `rest`.
     """
     init = functools.partial(init_state, config=config, functions=functions)
-    return jit(jax.vmap(init) if population else init)
+    if population:
+        return jit(over_members(jax.vmap(init), (0, 0), mesh))
+    return jit(lambda params, rest: keep_parameters(mesh, init(params, rest)))
 
 
 @functools.lru_cache(maxsize=16)
@@ -52,6 +64,7 @@ def epoch_program(
     population: PopulationMode | None = None,
     functions: Functions = NONE,
     head: str = "",
+    mesh: Mesh | None = None,
 ) -> Any:
     """The compiled steps of an epoch, from step `start` to step `stop`.
 
@@ -68,12 +81,15 @@ def epoch_program(
             runs the models together, "map" one after another.
         functions: the user's loss, metrics and optimizer.
         head: as for `training_step`.
+        mesh: of the devices that share each batch, or the models of a population.
 
     Returns:
         `run(state, streams, totals, *window, key, learning_rate, done, start, stop)` to
         `(state, totals)`. The buffers of `state` and `totals` are donated. The window is a
         `jcnn.data.batches.Window`; `done` is the number of steps before the epoch.
     """
+    alone = mesh is None or population is not None
+    split = functools.partial(split_examples, None if alone else mesh)
     full, remainder = divmod(examples, config.batch_size)
     steps = full + bool(remainder)
 
@@ -101,8 +117,10 @@ def epoch_program(
         window = Window(images, labels, order, first)
 
         def run_step(i: jax.Array | int, carry: Carry, size: int) -> Carry:
-            batch = take_batch(window, i, size, batch_size=config.batch_size)
-            return step(carry, *batch, jax.random.fold_in(key, i), done + i, learning_rate)
+            batch = take_batch(window, i, size, batch_size=config.batch_size, split=split)
+            at = jax.random.fold_in(key, i), done + i, learning_rate
+            state, totals = step(carry, *map(split, batch), *at)
+            return (state if alone else keep_parameters(mesh, state)), totals
 
         carry: Carry = (state, totals)
         if full:
@@ -113,13 +131,34 @@ def epoch_program(
             carry = lax.cond(stop > full, last, lambda carry: carry, carry)
         return carry
 
+    def run_split(*arguments: Any) -> Carry:
+        with in_context(mesh):
+            return run(*arguments)
+
     axes = (0, None, 0, None, None, 0, None, 0, 0, None, None, None)
     programs: dict[PopulationMode | None, Callable[..., Carry]] = {
-        None: run,
-        "vmap": jax.vmap(run, in_axes=axes),
-        "map": _map_rows(run, axes),
+        None: run_split,
+        "vmap": over_members(jax.vmap(run, in_axes=axes), axes, mesh),
+        "map": over_members(_map_rows(run, axes), axes, mesh),
     }
     return jit(programs[population], donate_argnums=(0, 2))
+
+
+def over_members(
+    function: Callable[..., Any], axes: tuple[int | None, ...], mesh: Mesh | None
+) -> Callable[..., Any]:
+    """A function of several models, each device computing its share of them.
+
+    Args:
+        function: its results have a leading axis, one row for each model.
+        axes: 0 for an argument with such an axis, None for one that all models share.
+        mesh: of the devices; None for one.
+    """
+    if mesh is None:
+        return function
+    rows = P(mesh.axis_names)
+    specs = tuple(P() if axis is None else rows for axis in axes)
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=rows, check_vma=False)
 
 
 def head_of(model: nnx.Module, image_shape: tuple[int, int, int], config: TrainConfig) -> str:
@@ -203,18 +242,23 @@ def compiled_part(config: TrainConfig) -> TrainConfig:
         unfreeze_at=None,
         unfreeze_from=None,
         time_limit=None,
+        devices=1,
+        model_parallel=1,
         keep_checkpoints=None,
     )
 
 
 @functools.lru_cache(maxsize=16)
-def logits_program(graphdef: Any, batch_size: int, *, population: bool = False) -> Any:
+def logits_program(
+    graphdef: Any, batch_size: int, *, population: bool = False, mesh: Mesh | None = None
+) -> Any:
     """The compiled logits of an array of images, computed in batches.
 
     Args:
         graphdef: from `split_model(eval_mode(model))`.
         batch_size: number of images in a batch.
         population: whether `params` and `rest` have a leading axis, one row for each model.
+        mesh: of the devices that share the models of a population.
 
     Returns:
         `logits(params, streams, rest, images (N, H, W, C) uint8)` to `(N, K)`, or `(M, N, K)`
@@ -238,4 +282,7 @@ def logits_program(graphdef: Any, batch_size: int, *, population: bool = False) 
         tail = n - (len(starts) - 1) * size
         return jnp.concatenate([y[:-1].reshape(-1, *y.shape[2:]), y[-1, size - tail :]])
 
-    return jit(jax.vmap(logits, in_axes=(0, None, 0, None)) if population else logits)
+    axes = (0, None, 0, None)
+    if population:
+        return jit(over_members(jax.vmap(logits, in_axes=axes), axes, mesh))
+    return jit(logits)

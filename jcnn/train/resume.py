@@ -6,16 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from jcnn import checkpoint
 from jcnn.config import TrainConfig
 from jcnn.data import Dataset, Note
 from jcnn.runs.history import History, from_rows, mean_history, write_history
 from jcnn.system.interrupts import delay_interrupts
 from jcnn.train.events import Event
+from jcnn.train.processes import is_first
 
 # The settings that a resumed training may change: they do not affect finished epochs, except for
 # the learning rate, which the user may want to lower, and a schedule over all epochs.
-MAY_CHANGE = ("epochs", "learning_rate", "patience", "steps_per_call", "time_limit")
+MAY_CHANGE = (
+    *("epochs", "learning_rate", "patience", "steps_per_call", "time_limit"),
+    *("devices", "model_parallel"),
+)
 
 
 class TrainProgress(NamedTuple):
@@ -41,6 +49,7 @@ def restore_or_init(
     *,
     separate: bool,
     fingerprint: dict[str, Any] | None = None,
+    put: Callable[[np.ndarray], jax.Array] = jnp.array,
 ) -> tuple[dict[str, Any], TrainProgress]:
     """The arrays and the progress to start from: the run's newest, or the initial ones.
 
@@ -52,6 +61,7 @@ def restore_or_init(
         notify: called with a `Note` for each damaged checkpoint that is skipped.
         separate: whether "kept" always differs from the state that training continues from.
         fingerprint: from `fingerprint_of`; that of the run must be equal.
+        put: copies an array of the checkpoint to the devices.
 
     Raises:
         ValueError: there is no run to resume, the run exists already, or it was trained with
@@ -87,10 +97,13 @@ def restore_or_init(
         _check_same(run, meta, fingerprint or {})
         return _saved_part(tree, separate, int(meta["step"]))
 
-    restored, meta = checkpoint.restore(run, wanted, on_damage=lambda text: notify(Note(text)))
+    restored, meta = checkpoint.restore(
+        run, wanted, on_damage=lambda text: notify(Note(text)), put=put
+    )
     histories = tuple(from_rows(rows) for rows in meta["histories"])
     # A killed process may have written a checkpoint but not these files.
-    write_history(mean_history(histories), run)
+    if is_first():
+        write_history(mean_history(histories), run)
     return restored, TrainProgress(histories, int(meta["step"]), float(meta["seconds"]))
 
 

@@ -186,7 +186,10 @@ def test_resuming_changes_nothing_but_the_epochs(
     jcnn: Jcnn, trained: Trained, words: tuple[str, ...], named: str
 ) -> None:
     result = jcnn("train", "--resume", trained.run, *words)
-    message = f"jcnn: {named}: cannot change with --resume; only --epochs and --time-limit can\n"
+    message = (
+        f"jcnn: {named}: cannot change with --resume; only --epochs, --time-limit, --devices and "
+        "--model-parallel can\n"
+    )
     assert result == Result(2, "", message)
 
 

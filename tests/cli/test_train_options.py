@@ -165,3 +165,26 @@ def test_a_time_limit_within_the_first_epoch(
     assert "note: time limit of 1e-08 minutes: stopped after epoch 1 (of 2 epochs)" in result.err
     assert re.search(rf"  \S.* train --resume {run}\n", result.out)  # without --epochs
     assert read_config(run).train == TrainConfig(epochs=2, steps_per_call=9, time_limit=1e-8)
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_devices(jcnn: Jcnn, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = "train --model mlp --data digits --epochs 1 --optimizer sgd --batch-size 72 --devices"
+    refused = jcnn(*words.split(), "5", "--out", run)
+    assert refused.code == 2
+    assert refused.err == (
+        "jcnn: batch_size: got 72 on 5 devices; accepted: a multiple of 5, such as 70 or 75\n"
+    )
+    assert not run.exists()
+    result = jcnn(*words.split(), "4", "--out", run)
+    assert result.code == 0
+    assert ", 1 epochs, 4 devices cpu, " in result.err
+    assert read_config(run).train.devices == 4
+    resumed = jcnn("train", "--resume", run, "--epochs", "2", "--devices", "2")
+    assert (resumed.code, read_config(run).train.devices) == (0, 2)
+    found = [jcnn("evaluate", run, "--json", *more) for more in ((), ("--devices", "all"))]
+    assert found[0].out == found[1].out
+    where = jcnn("train", "--data", "digits", "--distributed", "here")
+    assert where.code == 2
+    assert where.err.startswith("jcnn: distributed: got 'here'; accepted: auto, or HOST:PORT,COUNT")

@@ -83,7 +83,8 @@ def test_a_setting_that_may_not_change_is_named(
     saved(tmp_path, fingerprint_of([CONFIG], DATA))
     message = (
         f"resume: {tmp_path} was trained with {said}; "
-        "what may change: epochs, learning_rate, patience, steps_per_call, time_limit"
+        "what may change: epochs, learning_rate, patience, steps_per_call, time_limit, devices, "
+        "model_parallel"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         resume(tmp_path, [replace(CONFIG, **changed)])

@@ -45,9 +45,9 @@ def test_two_epochs_and_two_more_equal_four(tmp_path: Path) -> None:
 
 def test_how_often_python_looks_in_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     by_step, at_once = small.model(), small.model()
-    monkeypatch.setattr(loop, "_next_stop", lambda step, end, seconds, config: step + 1)
+    monkeypatch.setattr(loop, "next_stop", lambda step, end, seconds, config: step + 1)
     fit(by_step, small.dataset(), CONFIG)
-    monkeypatch.setattr(loop, "_next_stop", lambda step, end, seconds, config: end)
+    monkeypatch.setattr(loop, "next_stop", lambda step, end, seconds, config: end)
     fit(at_once, small.dataset(), CONFIG)
     small.assert_same_bits(by_step, at_once)
 

@@ -31,11 +31,13 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from jcnn.mesh import Split
 from jcnn.ops.conv.canonical import Direction, as_convolution, conv_of, from_convolution
 from jcnn.ops.conv.lowerings import lax as lax_lowering
 from jcnn.ops.conv.lowerings import pallas as pallas_lowering
 from jcnn.ops.conv.lowerings.lowering import Pair, Params, is_above_default, is_empty, out_size
 from jcnn.ops.conv.lowerings.registry import LOWERINGS
+from jcnn.ops.conv.split import on_each_device, result_sharding, split_of, varying_alike
 from jcnn.ops.conv.table.file import tables
 from jcnn.ops.conv.table.lookup import choose
 
@@ -52,8 +54,9 @@ def conv(x: jax.Array, kernel: jax.Array, *, lowering: str = "auto", **params: A
             names for it) or a name in `LOWERINGS`.
         params: the fields of `Params`, and `precision` as in `jax.lax.conv_general_dilated`.
     """
-    params = _resolved(params)
-    return _bind(x[None], kernel[None], "forward", None, lowering=lowering, **params)[0]
+    x, kernel, params = x[None], kernel[None], _resolved(params)
+    split = split_of(x)
+    return _bind(x, kernel, "forward", None, lowering=lowering, split=split, **params)[0]
 
 
 def conv_by_input(
@@ -66,8 +69,9 @@ def conv_by_input(
         kernel, lowering, params: as for `conv`.
         size: height and width of `x`.
     """
-    params = _resolved(params)
-    return _bind(g[None], kernel[None], "by input", size, lowering=lowering, **params)[0]
+    g, kernel, params = g[None], kernel[None], _resolved(params)
+    split = split_of(g)
+    return _bind(g, kernel, "by input", size, lowering=lowering, split=split, **params)[0]
 
 
 def _resolved(params: dict[str, Any]) -> dict[str, Any]:
@@ -79,11 +83,24 @@ def _resolved(params: dict[str, Any]) -> dict[str, Any]:
 def _bind(
     a: jax.Array, b: jax.Array, direction: Direction, size: Pair | None, **params: Any
 ) -> jax.Array:
+    a, b = varying_alike(a, b)
     y: jax.Array = conv_p.bind(a, b, direction=direction, size=size, **params)
     return y
 
 
 def _shape(
+    a: Any, b: Any, *, direction: Direction, size: Pair | None, params: Params
+) -> tuple[int, ...]:
+    """The shape of the result, for operands with shapes."""
+    if direction == "forward":
+        return (*a.shape[:2], *out_size(a.shape[1:], b.shape[1:], params), b.shape[4])
+    assert size is not None
+    if direction == "by kernel":
+        return (a.shape[0], *size, a.shape[4] // params.groups, b.shape[4])
+    return (*a.shape[:2], *size, b.shape[3] * params.groups)
+
+
+def _type(
     a: Any,
     b: Any,
     *,
@@ -91,20 +108,20 @@ def _shape(
     size: Pair | None,
     lowering: str,
     precision: Any,
+    split: Split | None,
     **p: Any,
 ) -> tuple[jax.core.ShapedArray, set[Any]]:
     effects = pallas_lowering.effects() if lowering == "pallas" else set()
-    if direction == "forward":
-        shape = (*a.shape[:2], *out_size(a.shape[1:], b.shape[1:], Params(**p)), b.shape[4])
-    else:
-        assert size is not None
-        shape = (*a.shape[:2], *size, b.shape[3] * p["groups"])
-        if direction == "by kernel":
-            shape = (a.shape[0], *size, a.shape[4] // p["groups"], b.shape[4])
-    return jax.core.ShapedArray(shape, a.dtype), effects
+    made = jax.core.ShapedArray(
+        _shape(a, b, direction=direction, size=size, params=Params(**p)),
+        a.dtype,
+        sharding=result_sharding(a, b, by_kernel=direction == "by kernel"),
+        manual_axis_type=a.manual_axis_type,
+    )
+    return made, effects
 
 
-conv_p.def_effectful_abstract_eval(_shape)
+conv_p.def_effectful_abstract_eval(_type)
 
 
 # --- lowering -------------------------------------------------------------------------------------
@@ -127,8 +144,8 @@ def _compute(
     convolution = conv_of(platform, direction, first, second, size, params)
     if is_empty(convolution.x, convolution.kernel) or a.shape[0] == 0:
         # so that no lowering has to handle it
-        made, _ = _shape(a, b, direction=direction, size=size, lowering="lax", precision=None, **p)
-        return jnp.zeros(made.shape, made.dtype)
+        shape = _shape(a, b, direction=direction, size=size, params=params)
+        return jnp.zeros(shape, a.dtype)
     if lowering == "pallas" and pallas_lowering.unsupported(convolution) is not None:
         lowering = "lax"  # for a derivative that the kernel cannot do
     if lowering == "auto":
@@ -167,11 +184,35 @@ def _run(a: jax.Array, b: jax.Array, **params: Any) -> jax.Array:
     return y
 
 
-def _lower(platform: str, context: mlir.LoweringRuleContext, *operands: Any, **p: Any) -> Any:
+def _lower(
+    platform: str,
+    context: mlir.LoweringRuleContext,
+    *operands: Any,
+    split: Split | None,
+    lowering: str,
+    **p: Any,
+) -> Any:
     # An exported program runs elsewhere, without jcnn's own functions.
     plain = context.module_context.lowering_parameters.for_export
-    compute = functools.partial(_compute, platform=platform, plain=plain)
-    return mlir.lower_fun(compute, multiple_results=False)(context, *operands, **p)
+    if split is None and lowering == "auto" and _spans_devices(context):
+        lowering = "lax"
+    compute: Any = functools.partial(
+        _compute, platform=platform, plain=plain, lowering=lowering, **p
+    )
+    images: Any = context.avals_in[0]
+    # Otherwise, as in a partial last batch, every device computes all of it.
+    if split is not None and split.divides(images.shape[1]):
+        compute = on_each_device(compute, split, by_kernel=p["direction"] == "by kernel")
+    return mlir.lower_fun(compute, multiple_results=False)(context, *operands)
+
+
+def _spans_devices(context: mlir.LoweringRuleContext) -> bool:
+    """Whether a program is for several devices, without axes that `jax.shard_map` has split."""
+    axes: Any = context.module_context.axis_context
+    manual = getattr(axes, "manual_axes", None)
+    if manual is None:
+        return bool(getattr(axes, "num_devices", 1) > 1)
+    return any(size > 1 for name, size in axes.mesh.shape.items() if name not in manual)
 
 
 conv_p.def_impl(_run)
@@ -228,17 +269,21 @@ def _batch(
     count, groups = batched.shape[0], p["groups"]
     if count == 0:
         alone = jax.ShapeDtypeStruct(batched.shape[1:], batched.dtype)
-        one, _ = _shape(*((alone, b) if at == 0 else (a, alone)), **p)
-        return jnp.zeros((0, *one.shape), one.dtype), 0
+        pair = (alone, b) if at == 0 else (a, alone)
+        params = Params(**{name: p[name] for name in Params.__dataclass_fields__})
+        shape = _shape(*pair, direction=p["direction"], size=p["size"], params=params)
+        return jnp.zeros((0, *shape), a.dtype), 0
     own, result = _SHARED[p["direction"]][at]
     each = batched.shape[1 + own] // (groups if own == 4 else 1)
     if at == 1 and count <= 16 and each >= 16 and jax.default_backend() == "cpu":
         # Where they are few and large, slicing the maps of one out of all of them costs as much
         # as the first layer. (A Jacobian has a kernel for each number.)
         return _as_models(jnp.broadcast_to(a, (count, *a.shape)), batched, **p)
-    folded = _fold(batched, own, groups if own == 4 else 1)
+    # Examples that are split over devices stay the major ones, so that they stay where they are.
+    examples = batched.shape[2] if p["split"] is not None and own == 1 else 1
+    folded = _fold(batched, own, groups if own == 4 else examples)
     made = _bind(folded, b, **p) if at == 0 else _bind(a, folded, **p)
-    return _unfold(made, result, groups if result == 4 else 1, count)
+    return _unfold(made, result, groups if result == 4 else examples, count)
 
 
 def _as_models(a: jax.Array, b: jax.Array, **p: Any) -> tuple[jax.Array, int]:
