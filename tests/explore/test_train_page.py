@@ -190,7 +190,8 @@ def test_own_drawings_are_learned(made: str, browser_page: OpenPage) -> None:
     press(page, "start")
     assert page.locator("#train .refused").is_hidden()
     assert "of 3 pictures" in page.locator(".train-go").inner_text()
-    names = [one.get_attribute("title") or "" for one in page.locator(".train-batch li").all()]
+    # At once: a report that was on its way replaces the list.
+    names = page.locator(".train-batch li").evaluate_all("(all) => all.map((e) => e.title)")
     assert sorted(name[:11] for name in names) == ["1, taken fo", "7, taken fo", "7, taken fo"]
     draw(page, *COLUMN)
     page.wait_for_function("() => document.querySelector('#prediction b').textContent === '1'")
