@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jcnn.system.caches import cache_folder
+from jcnn.system.environment import whole_number
 
 _VARIABLE = "JCNN_CACHE_BYTES"
 _LIMIT = 20 * 2**30
@@ -43,12 +44,7 @@ def cache_limit() -> int:
     Raises:
         ValueError: the variable is not a whole number >= 0.
     """
-    chosen = os.environ.get(_VARIABLE)
-    if chosen is None:
-        return _LIMIT
-    if not (chosen.isascii() and chosen.isdigit()):
-        raise ValueError(f"{_VARIABLE}: got {chosen!r}; accepted: a whole number >= 0")
-    return int(chosen)
+    return whole_number(_VARIABLE, _LIMIT)
 
 
 def decoded_sets() -> list[Entry]:

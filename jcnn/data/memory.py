@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from jcnn.system.environment import whole_number
+
 _VARIABLE = "JCNN_MEMORY_BYTES"
 _MEMORY = Path("/proc/meminfo")
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
@@ -17,12 +19,8 @@ def memory_budget() -> int:
     Raises:
         ValueError: the variable is not a whole number >= 0.
     """
-    chosen = os.environ.get(_VARIABLE)
-    if chosen is None:
-        return min([_free_memory(), *_device_memory()]) // 2
-    if not (chosen.isascii() and chosen.isdigit()):
-        raise ValueError(f"{_VARIABLE}: got {chosen!r}; accepted: a whole number >= 0")
-    return int(chosen)
+    chosen = whole_number(_VARIABLE, None)
+    return min([_free_memory(), *_device_memory()]) // 2 if chosen is None else chosen
 
 
 def _device_memory() -> list[int]:

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from jcnn.system.environment import whole_number
+
 T = TypeVar("T")
 
 # Longer messages are cut.
@@ -55,16 +57,16 @@ def join(where: str) -> str:
     If a process has not come in time, this process ends with a line and exit code 2.
     """
     how: dict[str, Any] = {}
-    seconds = int(os.environ.get("JCNN_JOIN_SECONDS", JOIN_SECONDS))
+    seconds = whole_number("JCNN_JOIN_SECONDS", JOIN_SECONDS)
     if where != "auto":
-        found = re.fullmatch(r"([^,]+:\d+),(\d+),(\d+)", where)
-        if not found or not int(found[3]) < int(found[2]):
+        found = re.fullmatch(r"([^,]+:(\d+)),(\d+),(\d+)", where)
+        if not found or not 0 < int(found[2]) < 2**16 or not int(found[4]) < int(found[3]):
             raise ValueError(
                 f"distributed: got {where!r}; accepted: auto, or HOST:PORT,COUNT,ID with ID from 0 "
-                "to COUNT - 1, such as 10.0.0.1:7777,2,0"
+                "to COUNT - 1 and PORT up to 65535, such as 10.0.0.1:7777,2,0"
             )
         how = {"coordinator_address": found[1]}
-        how |= {"num_processes": int(found[2]), "process_id": int(found[3])}
+        how |= {"num_processes": int(found[3]), "process_id": int(found[4])}
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     at = "" if where == "auto" else f" to {how['coordinator_address']}"
     late = threading.Timer(seconds, _give_up, [at, seconds])

@@ -168,7 +168,7 @@ def test_a_time_limit_within_the_first_epoch(
 
 
 @pytest.mark.usefixtures("blank_figures")
-def test_devices(jcnn: Jcnn, tmp_path: Path) -> None:
+def test_devices(jcnn: Jcnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = tmp_path / "run"
     words = "train --model mlp --data digits --epochs 1 --optimizer sgd --batch-size 72 --devices"
     refused = jcnn(*words.split(), "5", "--out", run)
@@ -185,6 +185,13 @@ def test_devices(jcnn: Jcnn, tmp_path: Path) -> None:
     assert (resumed.code, read_config(run).train.devices) == (0, 2)
     found = [jcnn("evaluate", run, "--json", *more) for more in ((), ("--devices", "all"))]
     assert found[0].out == found[1].out
-    where = jcnn("train", "--data", "digits", "--distributed", "here")
-    assert where.code == 2
-    assert where.err.startswith("jcnn: distributed: got 'here'; accepted: auto, or HOST:PORT,COUNT")
+    for where in ("here", "host:70000,2,0", "host:0,2,0", "host:7777,2,2", "host:7777,2"):
+        refused = jcnn("train", "--data", "digits", "--distributed", where)
+        assert refused.code == 2
+        said = f"jcnn: distributed: got {where!r}; accepted: auto, or HOST:PORT,COUNT,ID with"
+        assert refused.err.startswith(said)
+        assert refused.err.count("\n") == 1
+    monkeypatch.setenv("JCNN_JOIN_SECONDS", "soon")
+    late = jcnn("train", "--data", "digits", "--distributed", "host:7777,2,0")
+    assert late.code == 2
+    assert late.err == "jcnn: JCNN_JOIN_SECONDS: got 'soon'; accepted: a whole number >= 0\n"
