@@ -266,12 +266,13 @@ def test_weights_of_other_kinds(dtype: str, tmp_path: Path) -> None:
     assert any("float32 here" in note for note in found.notes) == (dtype != "listed")
 
 
-def test_weights_that_are_no_numbers_are_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_noted(tmp_path: Path, number: float) -> None:
     net = Net()
     kernel = net.drawn(4, 3, 3, 2)
-    kernel[1, 2, 0, 1] = np.nan
+    kernel[1, 2, 0, 1] = number
     found = read_onnx(net.save(tmp_path / "net.onnx", pooled(net, kernel)))
-    assert "some weights are NaN" in found.notes
+    assert "nconv_0/kernel holds NaN or infinity" in found.notes
 
 
 def test_endings(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jcnn.data.preprocessing import Preprocessing
 from jcnn.graph import INPUT, Graph, Node
 from jcnn.interop.imported import (
@@ -17,6 +15,7 @@ from jcnn.interop.imported import (
     Listing,
     Row,
     chosen_shape,
+    not_finite,
     without_softmax,
     zeros,
 )
@@ -85,8 +84,10 @@ def _imported(model: OnnxModel, given: tuple[int, int, int] | None) -> Imported:
     if not program.ends_in_softmax:
         nodes, output, said = without_softmax(nodes, output)
     to = program.to
-    if any(np.isnan(array).any() for node in nodes for array in node.arrays.values()):
-        to.notes["some weights are NaN"] = None
+    named = ((f"{node.name}/{role}", a) for node in nodes for role, a in node.arrays.items())
+    wrong = not_finite(named)
+    if wrong:
+        to.notes[wrong] = None
     graph = Graph(program.input_shape, nodes, output)
     preprocessing, assumed = program.preprocessing()
     names = _class_names(model, graph.shape_of(output))
