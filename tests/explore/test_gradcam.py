@@ -67,7 +67,11 @@ LAST = {
 }
 
 
-@pytest.mark.parametrize("name", ["conv2pool", "residual", "fire", "upsampling"])
+@pytest.mark.parametrize(
+    "name",
+    ["residual"]
+    + [pytest.param(n, marks=pytest.mark.slow) for n in ("conv2pool", "fire", "upsampling")],
+)
 def test_gradcam_is_that_of_jax(kit: Page, name: str) -> None:
     found, image, what = given(name)
     unit = found.layers[-1].out_shape[0] - 2

@@ -46,7 +46,7 @@ def of_zoo(name: str) -> str:
     return explorer_page(build(name, shape, classes), pictures(1, *shape), names).html
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(1280, 800), pytest.param((1920, 1080), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in ZOO]
 )
@@ -100,7 +100,7 @@ def test_a_convolution_shares_its_column_with_what_follows(browser_page: OpenPag
     assert page.evaluate("location.hash").find("layers=all") > 0
 
 
-@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("label", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_wrong_prediction_is_told(browser_page: OpenPage, label: int) -> None:
     model = build("mlp", (6, 5, 1), 2)
     image = pictures(1, 6, 5, 1)
