@@ -209,6 +209,7 @@ def test_a_concatenation_says_whose_channel_it_is(browser_page: OpenPage) -> Non
     assert page.locator("#detail h2").inner_text().startswith("expand3x3 relu, channel 3")
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> None:
     """The constant of a sum, before two branches part; the numbers are the oracle's."""
     found, html = made("normalised")
@@ -233,9 +234,8 @@ def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> Non
     assert not np.allclose(wanted[-1], found.outputs(image)[-1], rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("name", "factor"), [pytest.param("squeeze", 4, marks=pytest.mark.slow), ("upsampling", 20)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "factor"), [("squeeze", 4), ("upsampling", 20)])
 def test_occlusion_is_pythons(browser_page: OpenPage, name: str, factor: float) -> None:
     make, shape = MODELS[name]
     model: Any = nnx.merge(*run_once(lambda: nnx.split(make())))

@@ -120,6 +120,7 @@ def test_the_same_channels_in_one_range_and_their_difference(browser_page: OpenP
     np.testing.assert_allclose(ranges, largest[channels], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_alone_and_the_way_there(browser_page: OpenPage) -> None:
     page = browser_page(made("different"), COMPARE)
     assert page.locator('[data-model="difference"]').count() == 0

@@ -114,6 +114,7 @@ GREY = np.full((1, 6, 6, 1), 128, np.uint8)
 HORIZONTAL = [[1, 1, 1], [-2, -2, -2], [0, 0, 0]]
 
 
+@pytest.mark.slow
 def test_a_relu_that_gives_only_zeros_at_the_start() -> None:
     """The ascent follows what the activation reads."""
     made = network(edges(HORIZONTAL), (6, 6, 1))

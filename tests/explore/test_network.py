@@ -72,7 +72,7 @@ def test_the_zoo(name: str, shape: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        n if n in ("residual", "squeeze", "normalised") else pytest.param(n, marks=pytest.mark.slow)
+        n if n in ("residual", "squeeze") else pytest.param(n, marks=pytest.mark.slow)
         for n in MODELS
     ],
 )

@@ -134,6 +134,7 @@ _HELD = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_it_stops_goes_on_and_is_cancelled(browser_page: OpenPage) -> None:
     page = browser_page(html())
     page.evaluate(_HELD)

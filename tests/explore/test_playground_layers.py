@@ -184,10 +184,12 @@ def test_a_dense_layer_of_many_inputs_is_refused(page: Page) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["features"]
-    + [
-        pytest.param(n, marks=pytest.mark.slow)
-        for n in ("four_to_two", "dense_nine", "dropout_half")
+    [
+        "features",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("four_to_two", "dense_nine", "dropout_half")
+        ),
     ],
 )
 def test_own_numbers_of_every_kind_come_back(browser_page: OpenPage, name: str) -> None:

@@ -22,7 +22,7 @@ ZOO: dict[str, tuple[tuple[int, int, int], int]] = {
     "conv4": ((28, 28, 1), 10),
     "resnet18_cifar": ((32, 32, 3), 100),
 }
-SLOW = ("conv4", "resnet18_cifar")
+SLOW = ("conv2pool", "conv4", "resnet18_cifar")
 # The rectangles of all columns, the parts of the last, and how far the overview scrolls sideways.
 SEEN = """() => {
   const rect = (e) => {
@@ -100,7 +100,7 @@ def test_a_convolution_shares_its_column_with_what_follows(browser_page: OpenPag
     assert page.evaluate("location.hash").find("layers=all") > 0
 
 
-@pytest.mark.parametrize("label", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.parametrize("label", [0, 1])
 def test_a_wrong_prediction_is_told(browser_page: OpenPage, label: int) -> None:
     model = build("mlp", (6, 5, 1), 2)
     image = pictures(1, 6, 5, 1)
