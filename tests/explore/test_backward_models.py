@@ -28,8 +28,12 @@ _GRADIENTS = """([layers, image, index, unit, first]) => {
 }"""
 
 
+# One of convolutions that are added, one whose branches are multiplied.
+DEFAULT = ("residual", "squeeze")
+
+
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "conv2pool" else n for n in MODELS]
+    "name", [n if n in DEFAULT else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
 )
 def test_gradients_of_a_logit_are_those_of_jax(kit: Page, name: str) -> None:
     """By the picture and by every layer's output, relative to the largest of each."""

@@ -73,6 +73,7 @@ def test_a_difference_that_would_be_seen_is_not_the_same(browser_page: OpenPage)
     assert found[0] > 0.01
 
 
+@pytest.mark.slow
 def test_what_overflows_32_bits_is_not_the_same(browser_page: OpenPage) -> None:
     model: Any = drawn(small)
     for layer in (model.conv2d, model.dense):

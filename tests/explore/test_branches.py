@@ -51,7 +51,13 @@ _MATTERS = """([layers, image]) => {
 }"""
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("residual", "squeeze") else pytest.param(n, marks=pytest.mark.slow)
+        for n in MODELS
+    ],
+)
 def test_the_sources_of_a_unit_are_all_that_it_reads(kit: Page, name: str) -> None:
     """A number that is none makes the unit none if it is a source, and otherwise nothing."""
     found, _ = made(name)
@@ -93,7 +99,13 @@ _RERUN = """([layers, image, other, areas]) => {
 }"""
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("residual", "squeeze") else pytest.param(n, marks=pytest.mark.slow)
+        for n in MODELS
+    ],
+)
 def test_what_a_patch_changes_is_computed_anew(kit: Page, name: str) -> None:
     """To the last bit, through all branches, and no number outside the area that is named."""
     found, _ = made(name)
@@ -197,6 +209,7 @@ def test_a_concatenation_says_whose_channel_it_is(browser_page: OpenPage) -> Non
     assert page.locator("#detail h2").inner_text().startswith("expand3x3 relu, channel 3")
 
 
+@pytest.mark.slow
 def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> None:
     """The constant of a sum, before two branches part; the numbers are the oracle's."""
     found, html = made("normalised")
@@ -221,6 +234,7 @@ def test_a_changed_parameter_reaches_every_branch(browser_page: OpenPage) -> Non
     assert not np.allclose(wanted[-1], found.outputs(image)[-1], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "factor"), [("squeeze", 4), ("upsampling", 20)])
 def test_occlusion_is_pythons(browser_page: OpenPage, name: str, factor: float) -> None:
     make, shape = MODELS[name]

@@ -64,7 +64,7 @@ def badge(page: Page, said: str) -> str:
     return page.locator("#badge").get_attribute("data-verdict") or ""
 
 
-@pytest.mark.parametrize("kind", ["same", "different"])
+@pytest.mark.parametrize("kind", ["same", pytest.param("different", marks=pytest.mark.slow)])
 def test_the_probabilities_of_both_and_their_differences(browser_page: OpenPage, kind: str) -> None:
     page = browser_page(made(kind), COMPARE)
     for picture in (0, 1):
@@ -120,6 +120,7 @@ def test_the_same_channels_in_one_range_and_their_difference(browser_page: OpenP
     np.testing.assert_allclose(ranges, largest[channels], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_alone_and_the_way_there(browser_page: OpenPage) -> None:
     page = browser_page(made("different"), COMPARE)
     assert page.locator('[data-model="difference"]').count() == 0
@@ -197,7 +198,7 @@ def test_the_content_holds_both(browser_page: OpenPage) -> None:
         explorer_page(model(1), IMAGES, CLASSES, other=("y", build("mlp", SHAPE, 4)))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_it_stands_in_the_window_and_can_be_read(browser_page: OpenPage, scheme: str) -> None:
     size = {"width": 1280, "height": 800}
     page = browser_page(made("same"), COMPARE, color_scheme=scheme, viewport=size)

@@ -21,7 +21,9 @@ from tests.explore.small import (
 )
 
 
-@pytest.mark.parametrize("unit", [1, (2 * 8 + 7) * 4 + 2, (1 * 8 + 3) * 4])
+@pytest.mark.parametrize(
+    "unit", [1, pytest.param((2 * 8 + 7) * 4 + 2, marks=pytest.mark.slow), (1 * 8 + 3) * 4]
+)
 def test_patches_kernels_and_sums_add_up(browser_page: OpenPage, unit: int) -> None:
     page = browser_page(html())
     at(page, 0, unit)
@@ -113,6 +115,7 @@ def test_the_window_walks_all_positions_in_order(browser_page: OpenPage) -> None
     assert position.get_attribute("data-position") == "3"
 
 
+@pytest.mark.slow
 def test_a_walk_takes_ten_seconds_whatever_the_size(browser_page: OpenPage) -> None:
     """The first positions slowly, then faster; twice as fast at twice the speed."""
     layer = conv("wide", (60, 60, 1), drawn(1, 1, 1, 1, 1))

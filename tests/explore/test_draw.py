@@ -180,7 +180,7 @@ def test_reset_brings_the_picture_back(browser_page: OpenPage) -> None:
     assert page.evaluate("document.activeElement.dataset.tool") == "draw"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_a_phone_has_room_for_the_pad(browser_page: OpenPage, scheme: str) -> None:
     page, _ = _grey(browser_page, viewport={"width": 390, "height": 800}, color_scheme=scheme)
     for language in ("en", "ja"):
@@ -191,6 +191,7 @@ def test_a_phone_has_room_for_the_pad(browser_page: OpenPage, scheme: str) -> No
         assert all(texts[3:])
 
 
+@pytest.mark.slow
 def test_drawing_and_opening_work_in_a_notebooks_frame(browser_page: OpenPage) -> None:
     """In an opaque origin: no address, no storage."""
     frame = f'<iframe sandbox="allow-scripts" width="900" height="700" srcdoc="{escape(html())}">'

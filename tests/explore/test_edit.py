@@ -77,6 +77,7 @@ def test_a_kernel_cell_and_the_bias_change_all_that_follows(browser_page: OpenPa
     page.wait_for_selector('#badge[data-verdict="ok"]')
 
 
+@pytest.mark.slow
 def test_a_dense_weight_changes_its_unit(browser_page: OpenPage) -> None:
     page = browser_page(html(), SPLIT)
     at(page, 4, 1, "tab=how")

@@ -137,6 +137,7 @@ def test_what_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         page(model(4), IMAGES, CLASSES, epochs=replace(epochs(), numbers=tuple(range(9))))
 
 
+@pytest.mark.slow
 def test_digits_are_data_of_the_same_shape() -> None:
     """An epoch of the zoo's model, with the labels of real data: int32."""
     _, test = digits()

@@ -191,7 +191,7 @@ def test_the_channels_shown_stay_the_same_over_the_epochs(browser_page: OpenPage
     assert found == [[0, 1], [0, 1], [1, 2], [0, 1]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_it_stands_beside_the_network_and_can_be_read(browser_page: OpenPage, scheme: str) -> None:
     window = {"width": 1280, "height": 800}
     page = browser_page(epochs_page(), color_scheme=scheme, viewport=window)

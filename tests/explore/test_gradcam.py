@@ -67,7 +67,13 @@ LAST = {
 }
 
 
-@pytest.mark.parametrize("name", ["conv2pool", "residual", "fire", "upsampling"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "residual",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("conv2pool", "fire", "upsampling")),
+    ],
+)
 def test_gradcam_is_that_of_jax(kit: Page, name: str) -> None:
     found, image, what = given(name)
     unit = found.layers[-1].out_shape[0] - 2
@@ -86,18 +92,22 @@ def test_gradcam_is_that_of_jax(kit: Page, name: str) -> None:
     np.testing.assert_allclose(wide, enlarged.ravel(), rtol=0, atol=1e-12 * abs(summed).max())
 
 
-def test_which_maps_are_the_last_convolutions(kit: Page) -> None:
-    for name, last in LAST.items():
-        found, _, what = given(name)
-        ask = """(given) => {
-          const { layers } = computed(given);
-          return [firstMaps(layers), mapChoices(layers)].flat();
-        }"""
-        first, *choices = kit.evaluate(ask, what)
-        assert found.layers[first - 1].name == last
-        shapes = [found.layers[i - 1].out_shape for i in choices]
-        assert all(len(shape) == 3 and shape[0] * shape[1] > 1 for shape in shapes)
-        assert first in choices
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "residual" else pytest.param(n, marks=pytest.mark.slow) for n in LAST],
+)
+def test_which_maps_are_the_last_convolutions(kit: Page, name: str) -> None:
+    last = LAST[name]
+    found, _, what = given(name)
+    ask = """(given) => {
+      const { layers } = computed(given);
+      return [firstMaps(layers), mapChoices(layers)].flat();
+    }"""
+    first, *choices = kit.evaluate(ask, what)
+    assert found.layers[first - 1].name == last
+    shapes = [found.layers[i - 1].out_shape for i in choices]
+    assert all(len(shape) == 3 and shape[0] * shape[1] > 1 for shape in shapes)
+    assert first in choices
 
 
 @pytest.mark.parametrize("sizes", [((3, 4), (10, 7)), ((5, 2), (5, 9)), ((1, 1), (4, 3))])

@@ -137,7 +137,9 @@ def test_a_transposed_convolution(view: Open) -> None:
     assert max(counts) >= 4
 
 
-@pytest.mark.parametrize("kind", ["spatial_dropout", "stochastic_depth"])
+@pytest.mark.parametrize(
+    "kind", ["spatial_dropout", pytest.param("stochastic_depth", marks=pytest.mark.slow)]
+)
 def test_dropout_of_more_than_single_numbers(view: Open, kind: str) -> None:
     layer, x = alike(kind, [2, 1, 8], rate=0.4), numbers(7, 2, 1, 8)
     shown = view(layer, x, dropoutTraining=True)

@@ -84,7 +84,7 @@ def test_the_browser_has_the_numbers_that_numpy_rounds_to(browser_page: OpenPage
     assert kernel[6, 1] == kernel[10, 1] == 1 << 31  # -0
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("language", ["en", pytest.param("ja", marks=pytest.mark.slow)])
 def test_the_page_agrees_with_jax_and_says_what_is_rounded(
     browser_page: OpenPage, language: str
 ) -> None:

@@ -60,6 +60,7 @@ def pictures_of(content: dict[str, Any]) -> list[list[int]]:
     return [list(base64.b64decode(picture["pixels"])) for picture in content["pictures"]]
 
 
+@pytest.mark.slow
 def test_a_layer_without_a_check_is_null(
     browser_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

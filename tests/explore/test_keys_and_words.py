@@ -53,6 +53,7 @@ def test_the_address_restores_the_view(browser_page: OpenPage) -> None:
         assert page.locator("#detail").is_hidden()
 
 
+@pytest.mark.slow
 def test_the_address_follows_a_pointer_but_not_at_every_step(browser_page: OpenPage) -> None:
     """Browsers accept 100 changes in 30 s, or 200 in 10 s."""
     page = browser_page(html(), SPLIT)
@@ -95,7 +96,7 @@ def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
     assert used <= set(tables["en"])
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 def test_nothing_sticks_out(browser_page: OpenPage, width: int) -> None:
     page = browser_page(html(), viewport={"width": width, "height": 800})
     at(page, 0, 5)

@@ -195,7 +195,12 @@ RULES = {
 
 @pytest.mark.parametrize(
     ("build", "rule"),
-    [(strided, "sgd"), (strided, "adam"), (branched, "momentum"), (branched, "adam")],
+    [
+        pytest.param(strided, "sgd", marks=pytest.mark.slow),
+        (strided, "adam"),
+        (branched, "momentum"),
+        pytest.param(branched, "adam", marks=pytest.mark.slow),
+    ],
 )
 def test_steps_are_those_of_jax_and_optax(
     kit: Page, build: Callable[[], list[Layer]], rule: str
@@ -278,7 +283,10 @@ def weights(kit: Page, layers: list[Layer], initializer: str, seed: int) -> list
     return found
 
 
-@pytest.mark.parametrize("initializer", ["glorot_uniform", "he_normal", "he_uniform"])
+@pytest.mark.parametrize(
+    "initializer",
+    ["glorot_uniform", "he_normal", pytest.param("he_uniform", marks=pytest.mark.slow)],
+)
 def test_initial_weights_are_distributed_as_jaxs(kit: Page, initializer: str) -> None:
     """The same bounds, and the same quantiles as jax.nn.initializers, in both kinds of layers."""
     kernel = (3, 5, 8, 20)

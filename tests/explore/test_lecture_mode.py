@@ -66,7 +66,8 @@ def test_no_stop_scrolls_the_page(browser_page: OpenPage) -> None:
         page.keyboard.press("PageDown")
 
 
-@pytest.mark.parametrize("size", [(1280, 800), pytest.param((1920, 1080), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
 def test_the_playground_in_lecture_mode(browser_page: OpenPage, size: tuple[int, int]) -> None:
     """Every example in one screen, with cells at least as large as usual."""
     viewport = {"width": size[0], "height": size[1]}

@@ -85,6 +85,7 @@ def test_the_channels_are_those_with_the_largest_numbers(
         assert [entry["channel"] for entry in stage["channels"]] == wanted
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_images_and_tells_its_progress(
     found: tuple[Network, dict[str, Any]],
 ) -> None:
@@ -113,6 +114,7 @@ GREY = np.full((1, 6, 6, 1), 128, np.uint8)
 HORIZONTAL = [[1, 1, 1], [-2, -2, -2], [0, 0, 0]]
 
 
+@pytest.mark.slow
 def test_a_relu_that_gives_only_zeros_at_the_start() -> None:
     """The ascent follows what the activation reads."""
     made = network(edges(HORIZONTAL), (6, 6, 1))
@@ -127,6 +129,7 @@ def test_what_is_not_finite_has_no_image() -> None:
     assert of["stages"] == [{"layers": [0, 1], "shown": 1, "channels": []}]
 
 
+@pytest.mark.slow
 def test_stages_are_those_of_the_page(browser_page: OpenPage) -> None:
     script = joined_files("stages.js")
     opened = browser_page(f'<body><script>{script}; document.body.dataset.ready = "true"</script>')
@@ -152,7 +155,7 @@ def test_both_languages_have_every_word(browser_page: OpenPage) -> None:
     word_tables(browser_page, "maximised_words.js", "maximisedWords")
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "ja"])
 def test_the_view_shows_them(
     browser_page: OpenPage, model: Any, found: tuple[Network, dict[str, Any]], language: str
 ) -> None:
@@ -184,6 +187,7 @@ def test_the_view_shows_them(
     assert page.locator(".maximised li").count() == 2
 
 
+@pytest.mark.slow
 def test_each_of_two_models_has_its_own() -> None:
     other = edges(np.transpose(HORIZONTAL))
     made = explorer_page(

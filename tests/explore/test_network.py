@@ -58,14 +58,24 @@ def assert_is_the_model(model: nnx.Module, found: Network) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [("conv4", (9, 8, 1)), ("tiny_vgg", (20, 19, 3)), ("mlp_dropout", (5, 4, 1))],
+    [
+        pytest.param("conv4", (9, 8, 1), marks=pytest.mark.slow),
+        pytest.param("tiny_vgg", (20, 19, 3), marks=pytest.mark.slow),
+        ("mlp_dropout", (5, 4, 1)),
+    ],
 )
 def test_the_zoo(name: str, shape: tuple[int, int, int]) -> None:
     model = shaken(build(name, shape, 3))
     assert_is_the_model(model, network(model, shape))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("residual", "squeeze") else pytest.param(n, marks=pytest.mark.slow)
+        for n in MODELS
+    ],
+)
 def test_models_with_branches(name: str) -> None:
     make, shape = MODELS[name]
     model = drawn(make)

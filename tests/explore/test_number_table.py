@@ -23,7 +23,7 @@ def read(table: Locator) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("unit", [2, (1 * 8 + 3) * 4 + 2])
+@pytest.mark.parametrize("unit", [2, pytest.param((1 * 8 + 3) * 4 + 2, marks=pytest.mark.slow)])
 def test_a_channels_tables(browser_page: OpenPage, unit: int) -> None:
     page = browser_page(html())
     at(page, 0, unit, "exact=1")

@@ -59,7 +59,7 @@ MODELS: dict[str, tuple[Callable[[], Any], tuple[int, ...], Any, float]] = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "conv4" else n for n in MODELS]
+    "name", [n if n == "batch_norm" else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
 )
 def test_every_position_is_pythons(browser_page: OpenPage, name: str) -> None:
     make, shape, settings, factor = MODELS[name]

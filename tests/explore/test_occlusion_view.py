@@ -134,6 +134,7 @@ _HELD = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_it_stops_goes_on_and_is_cancelled(browser_page: OpenPage) -> None:
     page = browser_page(html())
     page.evaluate(_HELD)
@@ -176,7 +177,7 @@ def test_it_stops_goes_on_and_is_cancelled(browser_page: OpenPage) -> None:
     assert frames(1000) == [12, 0]
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "ja"])
 def test_it_fits_a_phone_and_its_address(browser_page: OpenPage, language: str) -> None:
     page = browser_page(html(), viewport={"width": 390, "height": 800})
     page.evaluate("(hash) => { location.hash = hash; }", f"view=occlusion&lang={language}&exact=1")

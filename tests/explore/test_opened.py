@@ -73,7 +73,7 @@ def added_by_channel(picture: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.stack(each, axis=-1)
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(1280, 800), pytest.param((1920, 1080), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["tiny_vgg", pytest.param("conv4", marks=pytest.mark.slow)])
 def test_the_network_steps_aside_and_stays_visible(
     browser_page: OpenPage, name: str, size: tuple[int, int]

@@ -198,6 +198,7 @@ def test_saving_is_whole_or_not_at_all(
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.slow
 def test_a_model_of_420_thousand_parameters_stays_under_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

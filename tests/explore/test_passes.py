@@ -74,7 +74,7 @@ def scores(page: Page) -> list[float]:
     return numbers(page, ".amount")
 
 
-@pytest.mark.parametrize("worker", [True, False])
+@pytest.mark.parametrize("worker", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_the_same_bits_after_every_change(
     browser_page: Opened, new_tab: Opened, tmp_path: Any, worker: bool
 ) -> None:

@@ -171,7 +171,16 @@ def test_windows_are_those_of_resolve_window(as_left: Page) -> None:
     assert 200 < refused < 800
 
 
-@pytest.mark.parametrize("operation", ["conv", "max_pool", "average_pool", "flatten"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "conv",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("max_pool", "average_pool", "flatten")
+        ),
+    ],
+)
 def test_random_numbers_against_the_oracle(as_left: Page, operation: str) -> None:
     """The output on the page, in up to three channels; or the error message of jcnn."""
     random = np.random.default_rng(2)

@@ -42,7 +42,15 @@ def by_filter(kernel: Any) -> Any:
     return np.transpose(kernel, (3, 2, 0, 1)).reshape(-1, *kernel.shape[:2]).tolist()
 
 
-@pytest.mark.parametrize(("channels", "filters"), [(4, 2), (1, 4), (6, 1), (2, 3)])
+@pytest.mark.parametrize(
+    ("channels", "filters"),
+    [
+        (4, 2),
+        (1, 4),
+        pytest.param(6, 1, marks=pytest.mark.slow),
+        pytest.param(2, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_filters_bias_and_relu(as_left: Page, channels: int, filters: int) -> None:
     random = np.random.default_rng(channels)
     x = random.integers(-9, 10, (5, 4, channels)) / 4
@@ -91,7 +99,15 @@ def test_dense(page: Page) -> None:
     assert page.locator(".pg-all .pg-faded").count() == 36
 
 
-@pytest.mark.parametrize(("rate", "seed"), [(0.5, 0), (0.3, 12), (0.875, 2**32 - 1), (0, 1)])
+@pytest.mark.parametrize(
+    ("rate", "seed"),
+    [
+        pytest.param(0.5, 0, marks=pytest.mark.slow),
+        (0.3, 12),
+        (0.875, 2**32 - 1),
+        pytest.param(0, 1, marks=pytest.mark.slow),
+    ],
+)
 def test_dropout_has_the_mask_of_ops(as_left: Page, rate: float, seed: int) -> None:
     x = np.random.default_rng(3).integers(1, 10, (4, 5, 3)).astype(float)
     found = draw(as_left, {"operation": "dropout", "rate": rate, "seed": seed}, x)
@@ -166,7 +182,16 @@ def test_a_dense_layer_of_many_inputs_is_refused(page: Page) -> None:
     assert page.locator(".pg-reason").text_content() == reason
 
 
-@pytest.mark.parametrize("name", ["four_to_two", "dense_nine", "dropout_half", "features"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "features",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("four_to_two", "dense_nine", "dropout_half")
+        ),
+    ],
+)
 def test_own_numbers_of_every_kind_come_back(browser_page: OpenPage, name: str) -> None:
     """A changed example is stored whole in the address."""
     page = browser_page(html())

@@ -89,7 +89,9 @@ def test_both_languages_say_everything(page: Page) -> None:
     assert set(used) <= set(words["en"])
 
 
-@pytest.mark.parametrize(("scheme", "language"), [("light", "en"), ("dark", "ja")])
+@pytest.mark.parametrize(
+    ("scheme", "language"), [("light", "en"), pytest.param("dark", "ja", marks=pytest.mark.slow)]
+)
 def test_it_is_legible_and_fits_a_phone(
     page: Page, scheme: Literal["light", "dark"], language: str
 ) -> None:

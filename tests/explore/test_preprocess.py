@@ -71,6 +71,7 @@ def test_pixels_become_what_python_makes_of_them(
                 assert np.abs(found - wanted).max() <= _ORDER, (size, shape, resize)
 
 
+@pytest.mark.slow
 def test_every_colour_and_opacity_is_laid_over_white(
     prepare: Callable[..., npt.NDArray[np.int64]],
 ) -> None:
@@ -137,7 +138,12 @@ def _files(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("shape", "resize"), [((9, 8, 1), "pad"), ((6, 7, 3), "stretch"), ((6, 7, 3), "crop")]
+    ("shape", "resize"),
+    [
+        pytest.param((9, 8, 1), "pad", marks=pytest.mark.slow),
+        pytest.param((6, 7, 3), "stretch", marks=pytest.mark.slow),
+        ((6, 7, 3), "crop"),
+    ],
 )
 def test_files_become_what_read_image_makes_of_them(
     browser_page: OpenPage, tmp_path: Path, shape: tuple[int, int, int], resize: Resize

@@ -53,6 +53,7 @@ def test_a_wide_network_is_wholly_on_the_paper(wide: Page) -> None:
     assert wide.locator("#controls").is_hidden()
 
 
+@pytest.mark.slow
 def test_an_open_unit_is_wholly_on_the_paper(wide: Page) -> None:
     at(wide, 0, 7)
     for words in ("exact=1", "tab=im2col", "tab=im2col&exact=1"):

@@ -147,7 +147,9 @@ def fields_of(kit: Page, layers: list[Layer], index: int) -> list[dict[str, Any]
     return list(kit.evaluate(script, [json.loads(json.dumps(bare)), index, count]))
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "conv4-like" else n for n in CHAINS]
+)
 def test_the_field_is_what_the_gradient_reaches(kit: Page, name: str) -> None:
     make, shape = CHAINS[name]
     layers = make()
@@ -161,7 +163,14 @@ def test_the_field_is_what_the_gradient_reaches(kit: Page, name: str) -> None:
     assert len(sizes) > 3  # of many kinds
 
 
-@pytest.mark.parametrize("name", ["conv4-like", "strides and groups", "dilated"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("conv4-like", marks=pytest.mark.slow),
+        "strides and groups",
+        pytest.param("dilated", marks=pytest.mark.slow),
+    ],
+)
 def test_without_an_edge_it_is_as_large_as_the_formula_says(kit: Page, name: str) -> None:
     layers = CHAINS[name][0]()
     windows = []

@@ -72,7 +72,7 @@ def test_values_that_overflow_are_left_out() -> None:
     json.dumps(top, allow_nan=False)
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "ja"])
 def test_the_view_shows_them(browser_page: OpenPage, language: str) -> None:
     build_model, shape = MODELS["residual"]
     model = drawn(build_model)

@@ -35,7 +35,7 @@ JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow) if n in ("conv4", "residual") else n for n in MODELS],
+    [n if n == "rgb" else pytest.param(n, marks=pytest.mark.slow) for n in MODELS],
 )
 def test_every_stop_by_address_with_its_numbers_and_task(browser_page: OpenPage, name: str) -> None:
     """In one pass: a stop costs 0.1 s. No task is done before it is solved; each can be solved."""
@@ -150,6 +150,7 @@ def test_captions_follow_the_picture(browser_page: OpenPage) -> None:
         assert fact(page, "probability") == pytest.approx(wanted, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_keys(browser_page: OpenPage) -> None:
     """A presenter's keys always; the arrows only where they have no other meaning."""
     model = toured("conv4")
@@ -255,7 +256,7 @@ def test_both_languages_have_the_same_words(browser_page: OpenPage) -> None:
         assert len(linked) > 18
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_text_of_the_card_can_be_read(
     browser_page: OpenPage, scheme: Literal["light", "dark"]
 ) -> None:
@@ -271,7 +272,9 @@ def test_every_text_of_the_card_can_be_read(
         assert [(round(ratio, 2), text) for ratio, text in found if ratio < 4.5] == []
 
 
-@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+@pytest.mark.parametrize(
+    "motion", ["reduce", pytest.param("no-preference", marks=pytest.mark.slow)]
+)
 def test_scrolling_is_smooth_only_where_it_is_welcome(
     browser_page: OpenPage, motion: Literal["reduce", "no-preference"]
 ) -> None:

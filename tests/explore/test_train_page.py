@@ -68,7 +68,7 @@ def wait_for(page: Page, words: str) -> None:
     )
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
 def test_steps_are_those_of_jcnns_own_model(browser_page: OpenPage, optimizer: str) -> None:
     """Gradients and weights in float32 to 1e-5; an epoch is one batch, so its order is all one."""
     page = browser_page(html(count=40), VIEW)
@@ -169,6 +169,7 @@ COLUMN = [(row, 3) for row in range(8)]
 ROW = [(4, column) for column in range(8)]
 
 
+@pytest.mark.slow
 def test_own_drawings_are_learned(made: str, browser_page: OpenPage) -> None:
     page = browser_page(made, VIEW)
     choose(page, "use", "drawn")
@@ -213,7 +214,7 @@ def test_all_pictures_are_packed_and_drawn_ones(browser_page: OpenPage) -> None:
     assert page.locator(".train-batch li").count() == 9
 
 
-@pytest.mark.parametrize("refusal", ["none", "policy"])
+@pytest.mark.parametrize("refusal", ["none", pytest.param("policy", marks=pytest.mark.slow)])
 def test_without_workers_it_runs_in_the_page(
     browser_page: OpenPage, new_tab: OpenPage, made: str, refusal: str, tmp_path: Path
 ) -> None:
@@ -234,6 +235,7 @@ def test_without_workers_it_runs_in_the_page(
     assert errors == []
 
 
+@pytest.mark.slow
 def test_it_starts_anew_in_the_page_where_its_worker_fails(
     new_tab: OpenPage, made: str, tmp_path: Path
 ) -> None:
@@ -318,6 +320,7 @@ def test_the_weights_of_dense_units_are_pictures(browser_page: OpenPage) -> None
     assert float(found) == pytest.approx(kernel[6 * 8 + 2, 5], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_it_goes_on_while_the_language_changes(browser_page: OpenPage) -> None:
     page = browser_page(html(rate=0.3), VIEW)
     press(page, "start")
@@ -351,7 +354,9 @@ def test_the_policy_stays_strict(made: str) -> None:
     assert "unsafe" not in policy[1]
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "ja"), ("dark", "en")])
+@pytest.mark.parametrize(
+    ("scheme", "locale"), [("light", "ja"), pytest.param("dark", "en", marks=pytest.mark.slow)]
+)
 def test_it_fits_the_screen_and_can_be_read(
     made: str, browser_page: OpenPage, scheme: Literal["light", "dark"], locale: str
 ) -> None:

@@ -74,10 +74,16 @@ MARKS = """(nodes) => nodes.map((node) => [
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_rounded_number_is_marked_and_all_digits_are_all(
-    view: Callable[..., Viewed], name: str
-) -> None:
+def test_its_marks_its_width_and_its_text(view: Callable[..., Viewed], name: str) -> None:
+    """Both in one page: opening it takes as long as either."""
     shown = view(name)
+    assert_rounded_numbers_are_marked_and_all_digits_are_all(shown, name)
+    shown.page.set_viewport_size({"width": 390, "height": 800})
+    shown.select(0)
+    assert_it_fits_a_phone_and_its_text_is_text(shown)
+
+
+def assert_rounded_numbers_are_marked_and_all_digits_are_all(shown: Viewed, name: str) -> None:
     marks, rounded = [], 0
     size = int(np.prod(VIEWS[name][0]["out"]))
     for unit in (0, 3, size // 2, size * 2 // 3):
@@ -95,9 +101,7 @@ def test_a_rounded_number_is_marked_and_all_digits_are_all(
         assert (text.replace(MINUS, "-"), marked) == (full, False)
 
 
-@pytest.mark.parametrize("name", VIEWS)
-def test_it_fits_a_phone_and_its_text_is_text(view: Callable[..., Viewed], name: str) -> None:
-    shown = view(name, window={"viewport": {"width": 390, "height": 800}})
+def assert_it_fits_a_phone_and_its_text_is_text(shown: Viewed) -> None:
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     for language in ("en", "ja"):
         for exact in (False, True):

@@ -148,6 +148,7 @@ def test_shares_of_channels_add_up_as_written(browser_page: OpenPage) -> None:
     assert value == pytest.approx(x[..., order[0]].max(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_address_keeps_method_class_and_layer(browser_page: OpenPage) -> None:
     page = browser_page(html())
     go(page, "gradcam")
@@ -171,6 +172,7 @@ def test_the_address_keeps_method_class_and_layer(browser_page: OpenPage) -> Non
         assert page.locator(".why-body h2").inner_text() == "What matters: channels"
 
 
+@pytest.mark.slow
 def test_another_picture_another_explanation(browser_page: OpenPage) -> None:
     page = browser_page(html())
     go(page, "channels")
@@ -199,7 +201,7 @@ def test_networks_without_maps_or_shares_say_so(browser_page: OpenPage) -> None:
     assert "not the output of a dense layer" in page.locator(".why-body").inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_the_channels_can_be_read_on_a_phone(browser_page: OpenPage, scheme: str) -> None:
     page = browser_page(made("residual")[1], color_scheme=scheme, viewport=PHONE)
     for language in ("en", "ja"):
@@ -212,7 +214,13 @@ def test_the_channels_can_be_read_on_a_phone(browser_page: OpenPage, scheme: str
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-@pytest.mark.parametrize("method", ["occlusion", "gradient", "gradcam"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("occlusion", "gradient")),
+        "gradcam",
+    ],
+)
 def test_figure_class_and_bars_stand_in_one_window(browser_page: OpenPage, method: str) -> None:
     """Choices, map, legend, numbers and the bars of the channels; on a phone, nothing is cut."""
     _, residual = made("residual")

@@ -22,7 +22,7 @@ ZOO: dict[str, tuple[tuple[int, int, int], int]] = {
     "conv4": ((28, 28, 1), 10),
     "resnet18_cifar": ((32, 32, 3), 100),
 }
-SLOW = ("conv4", "resnet18_cifar")
+SLOW = ("conv2pool", "conv4", "resnet18_cifar")
 # The rectangles of all columns, the parts of the last, and how far the overview scrolls sideways.
 SEEN = """() => {
   const rect = (e) => {
@@ -46,7 +46,7 @@ def of_zoo(name: str) -> str:
     return explorer_page(build(name, shape, classes), pictures(1, *shape), names).html
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("size", [(1280, 800), pytest.param((1920, 1080), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in ZOO]
 )
