@@ -25,6 +25,7 @@ from tests.ops.conv.cases import (
     together,
 )
 from tests.ops.conv.oracle import Array
+from tests.ops.conv.test_contract import WITHOUT_JIT
 from tests.ops.conv.tolerances import assert_close
 
 MODELS = 3
@@ -35,13 +36,19 @@ ORDERS = ("reverse over reverse", "forward over reverse")
 def in_turn(
     names: tuple[str, ...], method: str, way: str, ways: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """All cases in every way for "lax"; of any other method each case in one of the ways.
-
-    The rules of batching and of derivatives are those of the same primitive, or JAX's own.
-    """
+    """All cases in every way for "lax"; of any other method each of a few in one of the ways."""
+    names = few(names, method)
     if method == "lax" or len(names) < len(ways):
         return names
     return names[ways.index(way) :: len(ways)]
+
+
+def few(names: tuple[str, ...], method: str) -> tuple[str, ...]:
+    """All cases for "lax", and those of any other method that differ most.
+
+    The rules of batching and of derivatives are those of the same primitive, or JAX's own.
+    """
+    return names if method == "lax" else tuple(n for n in names if n in WITHOUT_JIT) or names
 
 
 @every_method_and_its_cases()
@@ -119,6 +126,16 @@ def test_vmap_of_vmap(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_training_in_a_scan(method: str, names: tuple[str, ...]) -> None:
+    check_training(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_training_in_a_scan_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_training(method, names)
+
+
+def check_training(method: str, names: tuple[str, ...]) -> None:
     """Three steps of gradient descent inside one `lax.scan`."""
     rate = 0.01
     cases = [CASES[name] for name in names]
@@ -154,6 +171,16 @@ def test_training_in_a_scan(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_jvp(method: str, names: tuple[str, ...]) -> None:
+    check_jvp(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_jvp_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_jvp(method, names)
+
+
+def check_jvp(method: str, names: tuple[str, ...]) -> None:
     """Convolution is linear in each operand, so the tangents follow from the values."""
     cases = [CASES[name] for name in names]
     pairs = [(operands(case), operands(case, "tangent")) for case in cases]
@@ -174,6 +201,16 @@ def test_jvp(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_jacfwd(method: str, names: tuple[str, ...]) -> None:
+    check_jacfwd(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_jacfwd_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_jacfwd(method, names)
+
+
+def check_jacfwd(method: str, names: tuple[str, ...]) -> None:
     """The whole Jacobian by the kernel, contracted with g, is the oracle's gradient."""
     cases = [CASES[name] for name in names]
     arrays = [operands(case) for case in cases]
