@@ -176,7 +176,7 @@ def tree_of(arrays: dict[str, Any]) -> Tree:
     return Tree(attributes, {f"/{name}": array for name, array in arrays.items()})
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(1500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [40, pytest.param(1500, marks=pytest.mark.slow)])
 def test_mutated_configurations(count: int) -> None:
     accepted = 0
     for number in range(count):

@@ -532,7 +532,7 @@ def result(path: Path, x: np.ndarray) -> str:
     return "right"
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damaged_files(count: int, tmp_path: Path) -> None:
     net = Net(("N", 9, 8, 3))
     good = net.model(as_keras_exports(net)).SerializeToString()
