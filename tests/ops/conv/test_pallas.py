@@ -235,8 +235,25 @@ def test_composed(pool: bool) -> None:
 # --- what a GPU would get -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize(("relu", "pool"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("relu", "pool", "dtype"),
+    [
+        (False, False, "float32"),
+        (True, False, "float32"),
+        (True, True, "float32"),
+        (True, True, "bfloat16"),
+        (False, False, "float16"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                (False, False, "bfloat16"),
+                (True, False, "bfloat16"),
+                (True, False, "float16"),
+                (True, True, "float16"),
+            ]
+        ),
+    ],
+)
 def test_lowers_for_a_gpu(dtype: str, relu: bool, pool: bool) -> None:
     """Mosaic GPU accepts the kernel and its shared memory; its own compiler has not seen it."""
     x = jax.ShapeDtypeStruct((64, 56, 56, 256), dtype)
