@@ -25,7 +25,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # compiled with little effort here, in a tenth of the time: no optimisation by LLVM, and the plain
 # code generator. XLA reads this when it starts, which importing JAX does not do. What is set
 # already stands: with `XLA_FLAGS=` as in `make test-slow`, programs are those that users get. They
-# always are in the contract of the convolutions in float32 and in a training from the command line.
+# always are in the contract of the convolutions in float32, in the cases that differ most, and in a
+# training from the command line.
 QUICK_XLA = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
 PLAIN_EMITTERS = (
     "--xla_cpu_use_fusion_emitters=false"  # XLA of JAX 0.12 has no others, nor the flag

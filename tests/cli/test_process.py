@@ -21,7 +21,15 @@ from tests.cli.conftest import Trained
 from tests.cli.process import Result, environment, finish, start, ways_to_call
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["train", "--help"], ["train", "--modl", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([], marks=pytest.mark.slow),
+        pytest.param(["--help"], marks=pytest.mark.slow),
+        ["train", "--help"],
+        ["train", "--modl", "x"],
+    ],
+)
 def test_help_and_a_mistyped_option_answer_without_jax_and_rich(words: list[str]) -> None:
     code = (
         "import sys\n"
@@ -70,7 +78,7 @@ def test_a_mistake_is_exit_code_2(cache: Path) -> None:
     assert done.stderr == b"jcnn: epochs: got 0; accepted: an int >= 1\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+@pytest.mark.parametrize("encoding", ["ascii", pytest.param("utf-8", marks=pytest.mark.slow)])
 def test_a_mistyped_option_is_explained_wherever_stdout_goes(cache: Path, encoding: str) -> None:
     settings = {**environment(cache), "PYTHONIOENCODING": encoding}
     words = [sys.executable, "-m", "jcnn", "train", "--epochs", "two"]
@@ -92,7 +100,14 @@ def test_a_mistyped_option_is_explained_on_a_terminal(cache: Path) -> None:
     assert done.stderr.decode() == f"jcnn: {message}\n"
 
 
-@pytest.mark.parametrize("words", [["data"], ["data", "--json"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data"],
+        pytest.param(["data", "--json"], marks=pytest.mark.slow),
+        pytest.param(["train", "--help"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_reader_that_goes_away_is_no_error(cache: Path, words: list[str]) -> None:
     process = start(cache, *words)
     assert process.stdout

@@ -35,8 +35,15 @@ def test_summary_of_other_pictures(jcnn: Jcnn) -> None:
     assert found["params"] == 28 * 32 + (8 * 8 * 32 + 1) * 4
 
 
-@pytest.mark.parametrize("name", ["conv4", "creatures"])
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    ("columns", "name"),
+    [
+        (80, "conv4"),
+        (120, "creatures"),
+        pytest.param(120, "conv4", marks=pytest.mark.slow),
+        pytest.param(80, "creatures", marks=pytest.mark.slow),
+    ],
+)
 def test_summary_as_a_table(
     jcnn: Jcnn, monkeypatch: pytest.MonkeyPatch, name: str, columns: int
 ) -> None:

@@ -14,7 +14,7 @@ from jcnn import ops
 from tests.ops.conv import oracle
 from tests.ops.conv.cases import DTYPES, PoolCase, draw, naming, precision_for, rounded, together
 from tests.ops.conv.oracle import Padding
-from tests.ops.conv.strategies import check_together, count, pool_cases
+from tests.ops.conv.strategies import check_together, count, every_share, pool_cases, programs
 from tests.ops.conv.tolerances import assert_close
 
 CASES = {
@@ -43,16 +43,20 @@ def every_case(dtype: str) -> list[PoolCase]:
     return [dataclasses.replace(case, dtype=dtype) for case in CASES.values()]
 
 
-def test_max_of_random_cases() -> None:
-    check_together(check_max, pool_cases, count("max pooling"))
+@every_share
+def test_max_of_random_cases(share: float) -> None:
+    cases = count("max pooling", share=share)
+    check_together(check_max, pool_cases, cases, programs=programs(share))
 
 
+@every_share
 @pytest.mark.parametrize("count_padding", [False, True])
-def test_average_of_random_cases(count_padding: bool) -> None:
+def test_average_of_random_cases(count_padding: bool, share: float) -> None:
     check_together(
         lambda cases: check_average(cases, count_padding),
         pool_cases,
-        count("average pooling") // 2,
+        count("average pooling", share=share) // 2,
+        programs=programs(share),
     )
 
 

@@ -37,7 +37,10 @@ def show(chromium: Browser) -> Iterator[Show]:
         context.close()
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1200, False), (1200, True), (400, False)])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [pytest.param(1200, False, marks=pytest.mark.slow), (1200, True), (400, False)],
+)
 def test_it_is_drawn(show: Show, reported: Reported, width: int, dark: bool) -> None:
     page = show(reported.page.file, width, "dark" if dark else "light")
     image = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"))

@@ -54,8 +54,17 @@ def history(epochs: int, *, validated: bool = True, shift: float = 0.0) -> Histo
     return History(tuple(rows))
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 200])
-@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize(
+    ("validated", "epochs"),
+    [
+        (True, 200),
+        (False, 1),
+        *(
+            pytest.param(validated, epochs, marks=pytest.mark.slow)
+            for validated, epochs in [(True, 1), (True, 2), (False, 2), (False, 200)]
+        ),
+    ],
+)
 def test_curves_of_any_length_with_and_without_validation(epochs: int, validated: bool) -> None:
     pictures = learning_curves([history(epochs, validated=validated)])
     assert [p.name for p in pictures] == ["accuracy", "loss"]
@@ -109,7 +118,9 @@ def test_rows_are_true_and_columns_predicted() -> None:
     assert others.sum() == 0  # (a, c)
 
 
-@pytest.mark.parametrize("classes", [1, 2, 10, 120, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "classes", [1, 120, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 10, 300))]
+)
 def test_the_matrix_grows_with_the_classes_up_to_a_size(classes: int) -> None:
     names = [f"a rather long name {i}" for i in range(classes)]
     rng = np.random.default_rng(0)

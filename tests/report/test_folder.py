@@ -40,8 +40,15 @@ def test_a_new_report_takes_the_place_of_the_old(tmp_path: Path) -> None:
     assert (tmp_path / "report").stat().st_mode & 0o055 == 0o055
 
 
-@pytest.mark.parametrize("name", ["one.png", "index.html"])
-@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize(
+    ("older", "name"),
+    [
+        (True, "one.png"),
+        (False, "index.html"),
+        pytest.param(True, "index.html", marks=pytest.mark.slow),
+        pytest.param(False, "one.png", marks=pytest.mark.slow),
+    ],
+)
 def test_a_disk_that_is_full(tmp_path: Path, name: str, older: bool) -> None:
     """The error names the file that did not fit, by its final path."""
     with small_disk(tmp_path / "disk", "256k") as run:

@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from tests.report.conftest import Reported
 from tests.report.pages import pixels
@@ -129,6 +128,8 @@ def test_the_calibration(reported: Reported) -> None:
 
 def test_the_classes(reported: Reported) -> None:
     labels, predicted = reported.test.labels, reported.probabilities.argmax(1)
+    from sklearn.metrics import precision_recall_fscore_support  # a second, while collecting
+
     expected = precision_recall_fscore_support(labels, predicted, labels=range(10), zero_division=0)
     *rows, mean = reported.page.section("classes").all("table")[0].rows()[1:]
     assert [row[0] for row in rows] == list(reported.test.class_names)
@@ -142,6 +143,8 @@ def test_the_classes(reported: Reported) -> None:
 
 def test_the_most_confused_classes(reported: Reported) -> None:
     labels, predicted = reported.test.labels, reported.probabilities.argmax(1)
+    from sklearn.metrics import confusion_matrix
+
     wrong = confusion_matrix(labels, predicted, labels=range(10))
     np.fill_diagonal(wrong, 0)
     rows = reported.page.section("confusion").all("table")[0].rows()[1:]

@@ -79,7 +79,7 @@ def alone() -> Trained:
     return Trained(CONFIG)
 
 
-@pytest.mark.parametrize("devices", [2, 8])  # and 4 below
+@pytest.mark.parametrize("devices", [pytest.param(2, marks=pytest.mark.slow), 8])  # and 4 below
 def test_devices_give_the_losses_of_one(alone: Trained, devices: int) -> None:
     """Batch statistics, dropout, augmentation, order and the partial last batch are the same."""
     trained = Trained(replace(CONFIG, devices=devices))
@@ -128,6 +128,7 @@ def test_a_resumed_training_has_the_same_bits(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole.numbers, resumed.numbers)
 
 
+@pytest.mark.slow
 def test_members_of_a_population_are_spread() -> None:
     configs = [replace(CONFIG, epochs=1, seed=seed) for seed in range(4)]
     found = []

@@ -130,7 +130,11 @@ def assert_same(one: nnx.Module, other: nnx.Module) -> None:
 
 @pytest.mark.parametrize(
     ("stop", "change"),
-    [(1, {"unfreeze_at": 2}), (3, {"unfreeze_at": 2, "unfreeze_from": "two"})],
+    [
+        (1, {"unfreeze_at": 2}),
+        # In the second part, which has no views: see `test_unfreeze.py`.
+        pytest.param(3, {"unfreeze_at": 2, "unfreeze_from": "two"}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, stop: int, change: Any) -> None:
     config, whole, again = replace(VIEWS, **change), Net(), Net()

@@ -72,7 +72,9 @@ def test_what_depends_on_the_images_otherwise_is_trained_from_them(options: Any)
         assert find_start(model, SHAPE) is None
 
 
-@pytest.mark.parametrize("names", [("one", "two"), ("backbone",)])
+@pytest.mark.parametrize(
+    "names", [("one", "two"), pytest.param(("backbone",), marks=pytest.mark.slow)]
+)
 def test_the_training_is_that_from_images(
     names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,9 @@ def arrays(model: nnx.Module) -> dict[str, np.ndarray]:
     return {"/".join(map(str, path)): np.asarray(v[...]) for path, v in flat}
 
 
-@pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "compute_dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)]
+)
 def test_a_frozen_backbone_stays_as_it_is(compute_dtype: Any) -> None:
     model = Net()
     before = arrays(model)

@@ -134,7 +134,7 @@ def save(run: Path, step: int) -> None:
     checkpoint.save(run, step, random_state(step), {"step": step})
 
 
-@pytest.mark.parametrize("replaces", [False, True])
+@pytest.mark.parametrize("replaces", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_save_that_is_killed_leaves_the_one_before_it(tmp_path: Path, replaces: bool) -> None:
     """The next save removes leftovers, also if it replaces a damaged file of the same step."""
     wanted = {"a": np.zeros((100, 100), np.float32), "b": {"c": np.array(0, np.int32)}}

@@ -221,7 +221,13 @@ def test_clipping_keeps_zeros_and_lets_nan_through(setting: str) -> None:
         np.testing.assert_array_equal(jax.tree.leaves(updates)[0], np.full(3, given))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("sgd", "adam", "nadam") else pytest.param(n, marks=pytest.mark.slow)
+        for n in NAMES
+    ],
+)
 def test_a_population_of_learning_rates_is_each_alone(name: Optimizer) -> None:
     rule = optimizer(TrainConfig(optimizer=name, clip_norm=2.0))
     rates = jnp.asarray([1e-3, 3e-2, 0.5])

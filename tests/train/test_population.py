@@ -33,12 +33,15 @@ def assert_close(a: nnx.Module, b: nnx.Module) -> None:
         np.testing.assert_allclose(array, right[name], atol=TOLERANCE, err_msg=name)
 
 
-@pytest.fixture(params=["map", "vmap"])
+@pytest.fixture
 def each_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mode of a CPU and that of an accelerator."""
     monkeypatch.setattr(loop, "population_mode", lambda: request.param)
 
 
+@pytest.mark.parametrize(
+    "each_mode", ["vmap", pytest.param("map", marks=pytest.mark.slow)], indirect=True
+)
 @pytest.mark.usefixtures("each_mode")
 def test_together_is_as_alone() -> None:
     data = small.dataset()

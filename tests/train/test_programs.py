@@ -33,7 +33,7 @@ on_cpu = pytest.mark.skipif(jax.default_backend() != "cpu", reason="the form is 
         pytest.param("creatures", (20, 20, 3), 4 + 4 + 3, marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("table", ["shipped", "none"])
+@pytest.mark.parametrize("table", ["shipped", pytest.param("none", marks=pytest.mark.slow)])
 def test_every_convolution_of_an_epoch_is_in_the_fast_form(
     name: str,
     shape: tuple[int, int, int],

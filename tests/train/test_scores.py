@@ -9,12 +9,6 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import (
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-    top_k_accuracy_score,
-)
 
 from jcnn.train.scores import BINS, Scores, scores
 
@@ -47,23 +41,27 @@ def random_case(
     sharpness=st.floats(0.1, 5),
 )
 def test_equals_scikit_learn(seed: int, n: int, k: int, unused: int, sharpness: float) -> None:
+    from sklearn import metrics  # takes a second, which each process would spend while collecting
+
     p, labels = random_case(seed, n, k, max(1, k - unused), sharpness)
     found = scores(p, labels, names(k), top_k=2)
     classes, predicted = np.arange(k), p.argmax(axis=1)
     assert found.n == n
     assert found.accuracy == pytest.approx((predicted == labels).mean(), abs=CLOSE)
-    assert found.loss == pytest.approx(log_loss(labels, p, labels=classes), rel=1e-9)
+    assert found.loss == pytest.approx(metrics.log_loss(labels, p, labels=classes), rel=1e-9)
     np.testing.assert_array_equal(
-        found.confusion, confusion_matrix(labels, predicted, labels=classes)
+        found.confusion, metrics.confusion_matrix(labels, predicted, labels=classes)
     )
     assert found.confusion.dtype == np.int64
-    expected = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    expected = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=classes, zero_division=0
+    )
     rows = [(c.precision, c.recall, c.f1, c.support) for c in found.classes]
     np.testing.assert_allclose(rows, np.transpose(expected), atol=CLOSE)
     assert [c.name for c in found.classes] == list(names(k))
     assert found.top_k == 2
     if k > 2:  # scikit-learn takes two classes as one column
-        expected_top = top_k_accuracy_score(labels, p, k=2, labels=classes)
+        expected_top = metrics.top_k_accuracy_score(labels, p, k=2, labels=classes)
         assert found.top_k_accuracy == pytest.approx(expected_top, abs=CLOSE)
 
 

@@ -42,8 +42,17 @@ def streamed(data: Dataset, reads: Reads | None = None) -> Dataset:
     return Dataset(images, data.labels, data.class_names)
 
 
-@pytest.mark.parametrize("n", [50, 48, 5])
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(
+    ("shuffle", "n"),
+    [
+        (True, 50),
+        (False, 5),
+        *(
+            pytest.param(shuffle, n, marks=pytest.mark.slow)
+            for shuffle, n in [(True, 48), (True, 5), (False, 50), (False, 48)]
+        ),
+    ],
+)
 def test_streaming_gives_the_bits_of_memory(n: int, shuffle: bool) -> None:
     data = small.dataset(n)
     config = TrainConfig(epochs=3, batch_size=8, steps_per_call=2, shuffle=shuffle)
@@ -109,7 +118,7 @@ def test_a_picture_that_cannot_be_read_ends_the_training_by_name() -> None:
     small.assert_same_bits(model, one)  # what the last finished epoch left
 
 
-@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("streaming", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_long_epoch_is_saved_in_its_middle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streaming: bool
 ) -> None:

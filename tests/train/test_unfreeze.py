@@ -101,7 +101,7 @@ def test_from_the_first_epoch_without_unfreeze_at() -> None:
     assert moved(model, before) == {"three", "four"}
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3])
+@pytest.mark.parametrize("stop", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 3])
 def test_a_resumed_training_gives_the_same_bits(tmp_path: Path, stop: int) -> None:
     config = replace(PLAIN, unfreeze_from="two", restore_best=True, optimizer="momentum")
     whole = Net()

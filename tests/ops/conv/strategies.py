@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,14 @@ COUNTS: dict[str, dict[str | None, int]] = {
 }
 BY_METHOD = ("value", "gradients", "linearity")
 
+# The default suite runs this share of them, but no fewer than `LEAST` where there are as many.
+QUICK = 0.25
+LEAST = 8
+every_share = pytest.mark.parametrize(
+    "share",
+    [pytest.param(QUICK, id="quick"), pytest.param(1.0, id="all", marks=pytest.mark.slow)],
+)
+
 # Methods for 3x3 kernels with stride 1 only, which random cases rarely have.
 ONLY_3X3 = ("winograd2", "winograd4")
 
@@ -38,14 +47,16 @@ ONE_GROUP = ("pallas",)
 DISTINCT = 0.75
 
 # As many cases are compiled as one program: alone, most of a case's time is what every program
-# costs. A property has at least as many programs, so that a run has several of each dtype.
+# costs. A property has at least as many programs, so that a run of all has several of each dtype.
 TOGETHER = 10
 PROGRAMS = 8
+QUICK_PROGRAMS = 4
 
 
-def count(name: str, method: str | None = None) -> int:
-    """Random cases of one property, of one method where it has several."""
-    return COUNTS[name].get(method, COUNTS[name][None])
+def count(name: str, method: str | None = None, share: float = 1.0) -> int:
+    """Random cases of one property, of one method where it has several; or a share of them."""
+    whole = COUNTS[name].get(method, COUNTS[name][None])
+    return max(min(whole, LEAST), round(share * whole))
 
 
 def check_random(
@@ -68,14 +79,20 @@ def check_random(
     assert len(seen) >= distinct * count, f"only {len(seen)} different cases of {count}"
 
 
+def programs(share: float) -> int:
+    """The least number of programs of a property: fewer cases would make them of one case each."""
+    return PROGRAMS if share == 1 else QUICK_PROGRAMS
+
+
 def check_together(
     check: Callable[[list[T]], None],
     cases: Callable[[str], st.SearchStrategy[T]],
     count: int,
     dtypes: Sequence[str] = DTYPES,
+    programs: int = PROGRAMS,
 ) -> None:
     """As `check_random`, with several cases of one of `dtypes` at a time."""
-    size = max(1, min(TOGETHER, count // PROGRAMS))
+    size = max(1, min(TOGETHER, count // programs))
     seen: set[T] = set()
 
     @settings(max_examples=-(-count // size))

@@ -25,6 +25,7 @@ from tests.ops.conv.cases import (
     together,
 )
 from tests.ops.conv.oracle import Array
+from tests.ops.conv.test_contract import DIFFERENT
 from tests.ops.conv.tolerances import assert_close
 
 MODELS = 3
@@ -35,13 +36,17 @@ ORDERS = ("reverse over reverse", "forward over reverse")
 def in_turn(
     names: tuple[str, ...], method: str, way: str, ways: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """All cases in every way for "lax"; of any other method each case in one of the ways.
+    """Each case in one of the ways, if there are as many."""
+    names = few(names, method)
+    return names if len(names) < len(ways) else names[ways.index(way) :: len(ways)]
+
+
+def few(names: tuple[str, ...], method: str) -> tuple[str, ...]:
+    """All cases for "lax", and those of any other method that differ most.
 
     The rules of batching and of derivatives are those of the same primitive, or JAX's own.
     """
-    if method == "lax" or len(names) < len(ways):
-        return names
-    return names[ways.index(way) :: len(ways)]
+    return names if method == "lax" else tuple(n for n in names if n in DIFFERENT) or names
 
 
 @every_method_and_its_cases()
@@ -119,6 +124,16 @@ def test_vmap_of_vmap(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_training_in_a_scan(method: str, names: tuple[str, ...]) -> None:
+    check_training(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_training_in_a_scan_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_training(method, names)
+
+
+def check_training(method: str, names: tuple[str, ...]) -> None:
     """Three steps of gradient descent inside one `lax.scan`."""
     rate = 0.01
     cases = [CASES[name] for name in names]
@@ -154,6 +169,16 @@ def test_training_in_a_scan(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_jvp(method: str, names: tuple[str, ...]) -> None:
+    check_jvp(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_jvp_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_jvp(method, names)
+
+
+def check_jvp(method: str, names: tuple[str, ...]) -> None:
     """Convolution is linear in each operand, so the tangents follow from the values."""
     cases = [CASES[name] for name in names]
     pairs = [(operands(case), operands(case, "tangent")) for case in cases]
@@ -174,6 +199,16 @@ def test_jvp(method: str, names: tuple[str, ...]) -> None:
 
 @every_method_and_its_cases()
 def test_jacfwd(method: str, names: tuple[str, ...]) -> None:
+    check_jacfwd(method, few(names, method))
+
+
+@pytest.mark.slow
+@every_method_and_its_cases()
+def test_jacfwd_of_all_cases(method: str, names: tuple[str, ...]) -> None:
+    check_jacfwd(method, names)
+
+
+def check_jacfwd(method: str, names: tuple[str, ...]) -> None:
     """The whole Jacobian by the kernel, contracted with g, is the oracle's gradient."""
     cases = [CASES[name] for name in names]
     arrays = [operands(case) for case in cases]

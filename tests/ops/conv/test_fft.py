@@ -49,8 +49,15 @@ FAMILY = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *((name, "float32") for name in FAMILY),
+        ("gradient by input, cropped", "bfloat16"),
+        pytest.param("gradient by input", "bfloat16", marks=pytest.mark.slow),
+        pytest.param("gradient by kernel", "bfloat16", marks=pytest.mark.slow),
+    ],
+)
 def test_the_lowering_does_the_whole_family(name: str, dtype: str) -> None:
     case = dataclasses.replace(FAMILY[name], dtype=dtype)
     test_lowerings.check([case], "fft", models=2, method="fft")

@@ -32,7 +32,7 @@ def row_bytes(case: Case) -> int:
 
 
 @pytest.mark.parametrize("share", BOUNDS.values(), ids=BOUNDS)
-@pytest.mark.parametrize("name", ["plain", "everything"])
+@pytest.mark.parametrize("name", [pytest.param("plain", marks=pytest.mark.slow), "everything"])
 def test_value_and_gradients(name: str, share: float) -> None:
     case = CASES[name]
     case = dataclasses.replace(case, x_shape=(5, *case.x_shape[1:]))
@@ -43,7 +43,7 @@ def test_value_and_gradients(name: str, share: float) -> None:
         assert_close(one, want, dtype="float32", method="im2col", terms=terms)
 
 
-@pytest.mark.parametrize("share", [2, 0.4])
+@pytest.mark.parametrize("share", [2, pytest.param(0.4, marks=pytest.mark.slow)])
 def test_transformed(share: float) -> None:
     """Hessian-vector products of two mapped convolutions in a scan are those of "im2col"."""
     case = dataclasses.replace(CASES["plain"], x_shape=(3, 5, 4, 2), kernel_shape=(3, 2, 2, 3))
@@ -74,7 +74,12 @@ def temporary_bytes(function: Callable[..., Any], *args: jax.Array) -> int:
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="measures XLA:CPU's buffers")
 @pytest.mark.parametrize(
-    ("dtype", "backward"), [("float32", False), ("float32", True), ("bfloat16", True)]
+    ("dtype", "backward"),
+    [
+        ("float32", False),
+        pytest.param("float32", True, marks=pytest.mark.slow),
+        ("bfloat16", True),
+    ],
 )
 def test_the_memory_is_bounded(dtype: str, backward: bool) -> None:
     """In addition to the bound there are padded or concatenated copies of input and output."""

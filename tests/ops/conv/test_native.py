@@ -103,8 +103,9 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(shape, (3, 3, channels, filters), padding=(pads[0], pads[1]))
 
 
-def test_random_cases() -> None:
-    check_random(check, cases(), 25)
+@pytest.mark.parametrize("count", [10, pytest.param(25, marks=pytest.mark.slow)])
+def test_random_cases(count: int) -> None:
+    check_random(check, cases(), count)
 
 
 @st.composite
@@ -127,8 +128,9 @@ def depthwise_cases(draw: st.DrawFn) -> Case:
     )
 
 
-def test_random_depthwise_cases() -> None:
-    check_random(check, depthwise_cases(), 25)
+@pytest.mark.parametrize("count", [10, pytest.param(25, marks=pytest.mark.slow)])
+def test_random_depthwise_cases(count: int) -> None:
+    check_random(check, depthwise_cases(), count)
 
 
 def test_a_cropped_input() -> None:

@@ -107,7 +107,7 @@ def test_the_cases_have_what_they_are_for() -> None:
     assert planned(TILES["positions"][0]).tiles == (1, 3, 3)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_value_and_gradients(dtype: str, interpreter: None) -> None:
     case = dataclasses.replace(TINY, dtype=dtype)
     test_contract.check_value_and_gradients("pallas", [case])
@@ -118,6 +118,7 @@ def test_jvp(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     test_contract_transforms.test_jvp("pallas", ("tiny",))
 
 
+@pytest.mark.slow  # the cases of `test_tiles` have no bias, and those of `test_fused` have
 def test_no_bias_is_a_bias_of_zero(interpreter: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CASES, "plain", TINY)
     test_contract.test_no_bias_is_a_bias_of_zero("pallas")
@@ -234,8 +235,25 @@ def test_composed(pool: bool) -> None:
 # --- what a GPU would get -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize(("relu", "pool"), [(False, False), (True, False), (True, True)])
+@pytest.mark.parametrize(
+    ("relu", "pool", "dtype"),
+    [
+        (False, False, "float32"),
+        (True, False, "float32"),
+        (True, True, "float32"),
+        (True, True, "bfloat16"),
+        (False, False, "float16"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                (False, False, "bfloat16"),
+                (True, False, "bfloat16"),
+                (True, False, "float16"),
+                (True, True, "float16"),
+            ]
+        ),
+    ],
+)
 def test_lowers_for_a_gpu(dtype: str, relu: bool, pool: bool) -> None:
     """Mosaic GPU accepts the kernel and its shared memory; its own compiler has not seen it."""
     x = jax.ShapeDtypeStruct((64, 56, 56, 256), dtype)

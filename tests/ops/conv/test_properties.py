@@ -40,25 +40,33 @@ from tests.ops.conv.strategies import (
     BY_METHOD,
     COUNTS,
     DISTINCT,
+    QUICK,
     check_random,
     check_together,
     conv_cases,
     count,
+    every_share,
+    programs,
 )
 from tests.ops.conv.tolerances import allowed, assert_close
 
 
-def test_at_least_2000_different_cases_run() -> None:
+@pytest.mark.parametrize(("share", "least"), [(QUICK, 500), (1.0, 2000)])
+def test_at_least_as_many_different_cases_run(share: float, least: int) -> None:
+    """500 by default, and 2000 of the slow tests."""
     here = able(CASES["plain"])
     planned = sum(
-        sum(count(name, method) for method in here) if name in BY_METHOD else count(name)
+        sum(count(name, method, share) for method in here)
+        if name in BY_METHOD
+        else count(name, share=share)
         for name in COUNTS
-        if name != "agreement"  # which is slow
+        if name != "agreement"  # which is slow only
     )
-    assert planned * DISTINCT >= 2000  # `check_random` asserts that share
+    assert planned * DISTINCT >= least  # `check_random` asserts that share
 
 
-def test_output_shape_is_that_of_jax_and_the_oracle() -> None:
+@every_share
+def test_output_shape_is_that_of_jax_and_the_oracle(share: float) -> None:
     def check(case: Case) -> None:
         shape = ops.conv_output_shape(case.x_shape, case.kernel_shape, **case.how)
         assert shape == case.y_shape
@@ -66,7 +74,7 @@ def test_output_shape_is_that_of_jax_and_the_oracle() -> None:
         kernel = jax.ShapeDtypeStruct(case.kernel_shape, "float32")
         assert jax.eval_shape(partial(_by_lax, case), x, kernel).shape == shape
 
-    check_random(check, conv_cases("float32"), count("shape"))
+    check_random(check, conv_cases("float32"), count("shape", share=share))
 
 
 def _by_lax(case: Case, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -87,8 +95,9 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
+@every_share
 @every_method(CASES["plain"])
-def test_value_equals_the_oracle(method: str) -> None:
+def test_value_equals_the_oracle(method: str, share: float) -> None:
     def check(cases: list[Case]) -> None:
         cases = supported(method, cases)
         with precision_for(cases[0].dtype) if cases else nullcontext():
@@ -100,11 +109,13 @@ def test_value_equals_the_oracle(method: str) -> None:
                 with naming(case):
                     assert_close(got, want, dtype=case.dtype, method=method, terms=case.terms[0])
 
-    check_together(check, lambda dtype: conv_cases(dtype, method), count("value", method))
+    cases = partial(conv_cases, method=method)
+    check_together(check, cases, count("value", method, share), programs=programs(share))
 
 
+@every_share
 @every_method(CASES["plain"])
-def test_gradients_equal_the_oracle(method: str) -> None:
+def test_gradients_equal_the_oracle(method: str, share: float) -> None:
     """By input, kernel and bias."""
 
     def check(cases: list[Case]) -> None:
@@ -118,7 +129,8 @@ def test_gradients_equal_the_oracle(method: str) -> None:
                     with naming(case):
                         assert_close(one, want, dtype=case.dtype, method=method, terms=terms)
 
-    check_together(check, lambda dtype: conv_cases(dtype, method), count("gradients", method))
+    cases = partial(conv_cases, method=method)
+    check_together(check, cases, count("gradients", method, share), programs=programs(share))
 
 
 def supported(method: str, cases: list[Case]) -> list[Case]:
@@ -149,7 +161,8 @@ def test_methods_agree_with_each_other(dtype: str) -> None:
     check_together(check, conv_cases, count("agreement") // len(DTYPES), [dtype])
 
 
-def test_col2im_is_the_adjoint_of_im2col() -> None:
+@every_share
+def test_col2im_is_the_adjoint_of_im2col(share: float) -> None:
     """`<im2col(x), c> == <x, col2im(c)>`, in float64; and im2col is the oracle's, exactly."""
 
     def window(case: Case) -> dict[str, Any]:
@@ -179,10 +192,11 @@ def test_col2im_is_the_adjoint_of_im2col() -> None:
                     difference = abs(np.vdot(cols, c) - np.vdot(x, back))
                     assert difference <= allowed("float64", "im2col", cols.size)
 
-    check_together(check, conv_cases, count("adjoint"), ["float64"])
+    check_together(check, conv_cases, count("adjoint", share=share), ["float64"], programs(share))
 
 
-def test_im2col_times_the_kernel_is_the_convolution() -> None:
+@every_share
+def test_im2col_times_the_kernel_is_the_convolution(share: float) -> None:
     def both(case: Case) -> Callable[..., tuple[jax.Array, jax.Array]]:
         def run(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
             cols = ops.im2col(
@@ -208,11 +222,13 @@ def test_im2col_times_the_kernel_is_the_convolution() -> None:
             with naming(case):
                 assert_close(y, product, dtype="float32", method="lax", terms=case.terms[0])
 
-    check_together(check, conv_cases, count("matrix product"), ["float32"])
+    cases = count("matrix product", share=share)
+    check_together(check, conv_cases, cases, ["float32"], programs(share))
 
 
+@every_share
 @every_method(dataclasses.replace(CASES["plain"], dtype="float64"))
-def test_linear_in_input_and_kernel(method: str) -> None:
+def test_linear_in_input_and_kernel(method: str, share: float) -> None:
     """`conv(2 x + 3 x', k) == 2 conv(x, k) + 3 conv(x', k)`, and the same for the kernel."""
 
     def check(cases: list[Case]) -> None:
@@ -258,6 +274,7 @@ def test_linear_in_input_and_kernel(method: str) -> None:
     check_together(
         check,
         lambda dtype: conv_cases(dtype, method),
-        count("linearity", method),
+        count("linearity", method, share),
         ["float64"],
+        programs(share),
     )

@@ -23,7 +23,7 @@ from tests.ops.conv.cases import (
     together,
 )
 from tests.ops.conv.oracle import Array, Padding, Size
-from tests.ops.conv.strategies import check_together, conv_cases, count
+from tests.ops.conv.strategies import check_together, conv_cases, count, every_share, programs
 from tests.ops.conv.tolerances import allowed, assert_close
 
 
@@ -165,7 +165,8 @@ def test_one_axis(
     assert shape == (1, out, out, 1)
 
 
-def test_adjoint_of_conv2d() -> None:
+@every_share
+def test_adjoint_of_conv2d(share: float) -> None:
     """`<conv2d(x, k), y> == <x, conv_transpose2d(y, k)>`, and both sides have the other's shape."""
 
     def both(case: Case) -> Callable[..., tuple[jax.Array, jax.Array]]:
@@ -220,7 +221,8 @@ def test_adjoint_of_conv2d() -> None:
                     difference = abs(np.vdot(there, y) - np.vdot(x, back))
                     assert difference <= allowed("float64", "lax", there.size * case.terms[0])
 
-    check_together(check, conv_cases, count("transposed"), ["float64"])
+    cases = count("transposed", share=share)
+    check_together(check, conv_cases, cases, ["float64"], programs(share))
 
 
 # --- transformed ----------------------------------------------------------------------------------

@@ -35,10 +35,10 @@ class TestVariants(chex.TestCase):
 
     @twice
     def test_conv2d_gradients(self) -> None:
-        """By input, kernel and bias."""
+        """By input, kernel and bias; the contract has all methods, without `jit` in a slow test."""
         case = CASES["padding larger than kernel"]
         a = operands(case)
-        for method in [m for m in ops.METHODS if reason_against(m, case) is None]:
+        for method in ("auto", "im2col"):
             got = self.variant(gradients(case, method))(a.x, a.kernel, a.bias, a.g)
             for one, want, terms in zip(got, expected(case, a), case.terms, strict=True):
                 assert_close(one, want, dtype="float32", method=method, terms=terms)

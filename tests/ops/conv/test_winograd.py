@@ -21,6 +21,7 @@ from tests.ops.conv.cases import Case, draw, expected, gradients, operands, quic
 from tests.ops.conv.tolerances import assert_close
 
 both = pytest.mark.parametrize("outputs", [2, 4])
+mostly_4 = pytest.mark.parametrize("outputs", [pytest.param(2, marks=pytest.mark.slow), 4])
 
 # --- the transforms -------------------------------------------------------------------------------
 
@@ -101,7 +102,14 @@ def test_integers_are_exact(outputs: int) -> None:
 MEASURED = {"winograd2": ((1.2, 0.9, 1.8), 3.5), "winograd4": ((6.4, 5.4, 10.2), 16.0)}
 
 
-@pytest.mark.parametrize(("place", "channels"), [(0, 8), (1, 64), (2, 512)])
+@pytest.mark.parametrize(
+    ("place", "channels"),
+    [
+        (0, 8),
+        pytest.param(1, 64, marks=pytest.mark.slow),
+        pytest.param(2, 512, marks=pytest.mark.slow),
+    ],
+)
 def test_growth_of_the_error(place: int, channels: int) -> None:
     x, kernel = draw("x", (1, 16, 16, channels)), draw("kernel", (3, 3, channels, 32))
     windows = sliding_window_view(oracle.float64(x), (3, 3), axis=(1, 2))
@@ -120,7 +128,7 @@ def test_growth_of_the_error(place: int, channels: int) -> None:
             assert error(method, "float64") < 1e-13 * np.sqrt(9 * channels)
 
 
-@both
+@mostly_4
 def test_sums_over_the_batch_in_at_least_32_bits(outputs: int) -> None:
     """Ten thousand ones add to ten thousand: in bfloat16 alone the sum would stop at 256."""
     case = Case((4, 52, 52, 1), (3, 3, 1, 1), padding="VALID")
@@ -161,7 +169,7 @@ def test_it_is_one_product_for_each_position_in_every_direction(outputs: int) ->
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere the tiles go at once")
-@both
+@mostly_4
 def test_in_chunks_it_is_the_same(outputs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five images, two at a time: the last chunk goes back one image, or is filled up."""
     case = Case((5, 5, 6, 4), (3, 3, 2, 6), groups=2, padding=((0, 2), (3, 1)))
@@ -184,7 +192,7 @@ FAMILY: dict[str, tuple[tuple[int, ...], tuple[int, ...], Pads]] = {
 }
 
 
-@both
+@mostly_4
 @pytest.mark.parametrize("kind", FAMILY)
 def test_the_three_kinds_that_gradients_are_made_of(kind: str, outputs: int) -> None:
     """With two groups, which may be those of two models."""
