@@ -13,6 +13,7 @@ from typing import Any
 import jax
 
 from jcnn import __version__
+from jcnn.data.cache_limit import KINDS
 from jcnn.data.memory import memory_budget
 from jcnn.ops.conv.in_use import convolution_in_use
 from jcnn.ops.conv.table.file import SHIPPED, tables
@@ -23,10 +24,7 @@ _PACKAGES = (
     *("jax", "jaxlib", "flax", "optax", "numpy", "pillow", "safetensors"),
     *("matplotlib", "tensorflow-datasets", "tyro", "rich"),
 )
-_CACHES = (
-    *("data", "tfds", "folders", "shards", "shapes", "bad_images", "features"),
-    *("native", "xla", "conv_table.json"),
-)
+_CACHES = (*KINDS, "native", "xla", "conv_table.json")
 _VARIABLES = ("JCNN_", "JAX_", "XLA_", "XDG_CACHE_HOME", "TFDS_DATA_DIR", "CXX", "CUDA_VISIBLE_")
 
 

@@ -4,6 +4,8 @@ import json
 import time
 from dataclasses import dataclass
 
+from jcnn.cli.messages import byte_size
+
 
 @dataclass(frozen=True)
 class DataCacheCommand:
@@ -29,7 +31,7 @@ class DataCacheCommand:
         if self.clear:
             if self.json:
                 raise ValueError("--json: got --clear too; accepted: one of them")
-            print(f"{_size(clear())} removed from {cache_folder()}")
+            print(f"{byte_size(clear())} removed from {cache_folder()}")
             return
         sets, others = decoded_sets(), other_entries()
         if self.json:
@@ -49,17 +51,10 @@ class DataCacheCommand:
         table = Table("name", "size", "last used", box=SIMPLE_HEAD)
         for entry in sets:
             used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-            table.add_row(f"data/{entry.name}", _size(entry.size), used)
+            table.add_row(f"data/{entry.name}", byte_size(entry.size), used)
         for entry in others:
-            table.add_row(entry.name, _size(entry.size), "-")
+            table.add_row(entry.name, byte_size(entry.size), "-")
         total = sum(entry.size for entry in sets)
         if table.row_count:
             print_table(table)
-        print(f"{cache_folder()}: {_size(total)} of {_size(limit)} for decoded data sets")
-
-
-def _size(count: int) -> str:
-    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if count >= 2**power:
-            return f"{count / 2**power:,.1f} {unit}"
-    return f"{count} bytes"
+        print(f"{cache_folder()}: {byte_size(total)} of {byte_size(limit)} for decoded data sets")

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from jcnn.cli.messages import byte_size
+
 _REPORT = (
     "in a bug report, include this output, the command with its full output, and the run's "
     "config.json if there is one (it names the folder of the data)"
@@ -41,18 +43,11 @@ def _text(found: dict[str, Any]) -> str:
         count = f"{table['convolutions']} convolutions"
         lines.append(f"table: {table['file']} ({count}, {table['measured_on']})")
     for cache in found["caches"]:
-        size = f"{cache['files']} files, {_size(cache['bytes'])}"
+        size = f"{cache['files']} files, {byte_size(cache['bytes'])}"
         problem = f"; not used: {cache['problem']}" if cache["problem"] else ""
         lines.append(f"cache: {cache['path']} ({size}{problem})")
-    lines.append(f"memory for images: {_size(found['picture_memory_bytes'])}")
+    lines.append(f"memory for images: {byte_size(found['picture_memory_bytes'])}")
     for place, free in found["free_disk_bytes"].items():
-        lines.append(f"free disk, {place}: {_size(free)}")
+        lines.append(f"free disk, {place}: {byte_size(free)}")
     lines += [f"{name}={value}" for name, value in found["environment"].items()]
     return "\n".join([*lines, _REPORT])
-
-
-def _size(count: int) -> str:
-    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
-        if count >= 2**power:
-            return f"{count / 2**power:,.1f} {unit}"
-    return f"{count} bytes"

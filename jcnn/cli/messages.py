@@ -16,3 +16,11 @@ def show_warning(message: Warning | str, *_where: Any, **_more: Any) -> None:
 
 class PartError(Exception):
     """A command finished only a part of its work; the exit code is 1."""
+
+
+def byte_size(count: int) -> str:
+    """A number of bytes in the largest unit that it fills, such as "2.8 MiB"."""
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 2**power:
+            return f"{count / 2**power:,.1f} {unit}"
+    return f"{count} bytes"

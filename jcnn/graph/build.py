@@ -197,8 +197,8 @@ def _with_bias(layer: Any, node: Node) -> nnx.Module:
 
 
 def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
-    how = (*node.settings.items(), ("scale", "scale" in node.arrays))
-    layer: Any = nnx.clone(_new_batch_norm(*sorted((*how, ("center", "bias" in node.arrays)))))
+    has = {"scale": "scale" in node.arrays, "center": "bias" in node.arrays}
+    layer: Any = nnx.clone(_new_batch_norm(**node.settings, **has))
     layer.num_features = shapes[0][-1]
     for role, array in node.arrays.items():
         kind = nnx.Param if role in ("scale", "bias") else nnx.BatchStat
@@ -208,10 +208,10 @@ def _batch_norm(node: Node, shapes: list[Shape], rngs: nnx.Rngs) -> nnx.Module:
 
 
 @functools.lru_cache(64)  # a file may have any number of settings
-def _new_batch_norm(*settings: tuple[str, Any]) -> BatchNormalization:
+def _new_batch_norm(**settings: Any) -> BatchNormalization:
     """A layer to copy, since a new one costs a millisecond, and networks have dozens."""
     # With the number of channels, JAX would compile initial values for each number.
-    return BatchNormalization(1, **dict(settings), rngs=_NO_KEYS)
+    return BatchNormalization(1, **settings, rngs=_NO_KEYS)
 
 
 def _example_norm(kind: Callable[..., Any]) -> Callable[..., nnx.Module]:

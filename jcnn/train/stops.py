@@ -3,11 +3,6 @@
 from jcnn.config import TrainConfig
 from jcnn.train.events import DivergedError
 
-# A longer epoch is also saved before its end, once in this time.
-SAVE_SECONDS = 600.0
-# An epoch that would take longer is stopped by a time limit before its end.
-PATIENCE_SECONDS = 60.0
-
 
 def next_stop(step: int, end: int, seconds: float, config: TrainConfig) -> int:
     """Where the next call stops: `steps_per_call` or about a second ahead, at most at `end`."""

@@ -1,16 +1,13 @@
 """`jcnn train` when it is killed or the disk is full."""
 
-import json
 import shutil
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from jcnn import checkpoint
-from tests.cli.process import Result, finish, start
+from tests.cli.killed import check_killed_and_resumed, rows
+from tests.cli.process import Result
 from tests.disks import small_disk
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
@@ -18,29 +15,11 @@ pytestmark = pytest.mark.usefixtures("blank_figures")
 WORDS = ["train", "--model", "mlp", "--data", "digits", "--batch-size", "128", "--epochs"]
 
 
-def rows(run: Path) -> list[dict[str, float]]:
-    lines = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
 @pytest.mark.slow
 def test_a_killed_training_is_resumed_to_the_same_end(cache: Path, tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
-    expected = finish(start(cache, *WORDS, "60", "--out", str(whole)))
-    assert expected.code == 0
-    process = start(cache, *WORDS, "60", "--out", str(run))
-    for kept in (3, 20):
-        while max(checkpoint.steps(run), default=0) < kept * 12 and process.poll() is None:
-            time.sleep(0.01)
-        process.kill()
-        assert finish(process).code == -signal.SIGKILL
-        process = start(cache, "train", "--resume", str(run))
-    result = finish(process)
-    assert result.code == 0
-    assert result.out.splitlines()[0] == expected.out.splitlines()[0]
-    for row, like in zip(rows(run), rows(whole), strict=True):
-        for name in ("epoch", "loss", "accuracy"):
-            assert row[name] == like[name]
+    steps = [3 * 12, 20 * 12]
+    check_killed_and_resumed(cache, [*WORDS, "60"], whole, run, steps=steps)
     names = {path.name for path in whole.rglob("*")}
     assert {path.name for path in run.rglob("*")} == names
 

@@ -1,7 +1,6 @@
 """`jcnn data pack` and `jcnn data cache`; commands on a run that was trained from shards."""
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jcnn import checkpoint
+from tests.cli.killed import check_killed_and_resumed
 from tests.cli.process import Result, finish, start
-from tests.cli.test_interrupted import rows
 from tests.data.sources.image_folders import write_classes
 from tests.data.sources.shard_files import write_parquet
 
@@ -117,19 +115,5 @@ def test_a_killed_training_from_shards_is_resumed_to_the_same_end(
         assert packed.code == 0
         data = f"tar:{tmp_path}/out/*.tar"
     whole, run = tmp_path / "whole", tmp_path / "run"
-    words = (*TRAIN, "--data", data, "--epochs", "30", "--out")
-    expected = finish(start(cache, *words, str(whole)))
-    assert expected.code == 0
-    process = start(cache, *words, str(run))
-    for kept in (3, 12):
-        while max(checkpoint.steps(run), default=0) < kept * 40 and process.poll() is None:
-            time.sleep(0.01)
-        process.kill()
-        assert finish(process).code == -signal.SIGKILL
-        process = start(cache, "train", "--resume", str(run))
-    result = finish(process)
-    assert result.code == 0
-    assert result.out.splitlines()[0] == expected.out.splitlines()[0]
-    for row, like in zip(rows(run), rows(whole), strict=True):
-        for name in ("epoch", "loss", "accuracy"):
-            assert row[name] == like[name]
+    words = [*TRAIN, "--data", data, "--epochs", "30"]
+    check_killed_and_resumed(cache, words, whole, run, steps=[3 * 40, 12 * 40])

@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,17 +15,13 @@ from jcnn.layers.model import split_model
 from jcnn.runs import read_config
 from jcnn.train.step import init_state
 from tests.cli.conftest import Trained
+from tests.cli.killed import rows
 from tests.cli.process import Result, ways_to_call
 from tests.data.sources.idx_bytes import write_dir
 
 Jcnn = Callable[..., Result]
 
 pytestmark = pytest.mark.usefixtures("blank_figures")
-
-
-def rows(run: Path) -> list[dict[str, Any]]:
-    text = (run / "history.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def newest_arrays(run: Path) -> list[np.ndarray]:

@@ -52,9 +52,8 @@ def _unsupported(conv: Conv) -> str | None:
 
 
 def _is_by_kernel(conv: Conv) -> bool:
-    one = conv.x[0] == 1 and conv.params.in_dilation == (1, 1)
-    # With one image both functions are right.
-    return one and (conv.kernel[2] > 1 or conv.is_by_kernel)
+    # With one image and one channel for each filter both functions are right.
+    return conv.is_by_kernel and conv.params.in_dilation == (1, 1)
 
 
 LOWERING = Lowering(convolve, _unsupported, plain=False)

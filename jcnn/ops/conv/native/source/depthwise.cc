@@ -126,6 +126,20 @@ void OverBlocks(const Axis& axis, int64_t block, int64_t channels, Use use) {
   }
 }
 
+// Reads kRows rows of cells and kTaps columns from `first` on, of some channels; and finds their
+// rows of images.
+template <typename T, int kRows, int kTaps, typename Number>
+inline __attribute__((always_inline)) void ReadRows(const Rows<Number>& rows, int64_t row,
+                                                    int64_t first, int64_t channels, int64_t c,
+                                                    T (&cells)[kRows][kTaps],
+                                                    const float* (&images)[kRows]) {
+  for (int r = 0; r < kRows; ++r) {
+    images[r] = rows.images[row + r] + c;
+    for (int j = 0; j < kTaps; ++j)
+      cells[r][j] = Read<T>(rows.cells[row + r] + (first + j) * channels + c);
+  }
+}
+
 // y[out][C] = the sum over all rows and kTaps columns of the kernel from `first` on; if `first` is
 // not 0, it is added to y. The kernel of some channels stays in registers for a whole row.
 template <int kTaps>
@@ -141,11 +155,7 @@ void ConvolveRow(const Rows<const float>& rows, const Axis& axis, int64_t first,
       using T = decltype(lane);
       T kernel[kRows][kTaps];
       const float* images[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        images[r] = rows.images[row + r] + c;
-        for (int j = 0; j < kTaps; ++j)
-          kernel[r][j] = Read<T>(rows.cells[row + r] + (first + j) * channels + c);
-      }
+      ReadRows(rows, row, first, channels, c, kernel, images);
       OverOutputs(axis, from, to, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
         T sums[kRows] = {};
 #pragma GCC unroll 8
@@ -177,11 +187,7 @@ void CorrelateRow(const Rows<float>& rows, const float* g, const Axis& axis, int
       using T = decltype(lane);
       T total[kRows][kTaps];
       const float* images[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        images[r] = rows.images[row + r] + c;
-        for (int j = 0; j < kTaps; ++j)
-          total[r][j] = Read<T>(rows.cells[row + r] + (first + j) * channels + c);
-      }
+      ReadRows(rows, row, first, channels, c, total, images);
       OverOutputs(axis, from, to, first, kTaps, [&](int64_t o, int64_t at, auto inside) __attribute__((always_inline)) {
         const T slope = Read<T>(g + o * channels + c);
 #pragma GCC unroll 8
